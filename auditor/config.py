@@ -1,0 +1,171 @@
+"""Every setting, once: its default, its help, its check; read from flags and from `auditor.toml`.
+
+`AuditSettings` holds what decides an audit's result, `RunSettings` where and how it runs. Both are frozen; the
+command line's options are made from their fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from auditor.errors import ConfigError
+
+NOISE_KINDS = ("uniform", "influential", "confusion")
+ENGINES = ("auto", "cg", "direct", "nystroem", "arnoldi", "lissa", "ekfac", "ihm")
+PRESETS = ("default", "study")
+DEVICES = ("auto", "cpu", "cuda")
+MAX_PIXELS = 100_000_000
+"""Images with more pixels are skipped as possible decompression bombs."""
+
+
+def _setting(default: Any, help: str, *, flag: str = "", metavar: str = "", choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help, "flag": flag, "metavar": metavar, "choices": choices})
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """What decides the result of an audit; equal settings on equal data give equal bytes."""
+
+    classes: tuple[str, ...] = _setting((), "Keep these classes only: two for the binary audit.", metavar="A,B,...")
+    noise_rate: float = _setting(0.1, "Share of training labels to flip in the controlled experiment (0 < r < 0.5).")
+    noise: str = _setting("uniform", "Which labels to flip, and to what.", choices=NOISE_KINDS)
+    weights: str = _setting("imagenet", "Backbone weights: imagenet, none, or a resnet18 state_dict file.", metavar="W")
+    train: str = _setting("head", "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc).")
+    engine: str = _setting("auto", "How pyDVL inverts the Hessian.", choices=ENGINES)
+    damping: str = _setting("auto", "Hessian regularisation: auto (chosen by recovery of planted flips) or a number.")
+    reference: str = _setting("", "A data set with trusted labels to measure influence on.", metavar="SOURCE")
+    repeats: int = _setting(3, "How often the planting is repeated for intervals.")
+    seed: int = _setting(0, "Seed of splits, planting and training.")
+    image_size: str = _setting("auto", "Edge in pixels the backbone sees: auto or a number of at least 8.")
+    epochs: int = _setting(50, "Training epochs.")
+    learning_rate: float = _setting(1e-3, "Adam's learning rate.")
+    batch_size: int = _setting(768, "Training batch size.")
+    preset: str = _setting("default", "study repeats the reference study to the letter.", choices=PRESETS)
+    max_pixels: int = _setting(MAX_PIXELS, "Skip images with more pixels than this (decompression bombs).")
+    max_unreadable: float = _setting(0.1, "Stop when more than this share of the images cannot be read.")
+    examples: int = _setting(3, "Test images of each kind to explain by their influence rows.")
+    thumbnails: int = _setting(500, "Suspects the report shows as pictures.")
+
+    def __post_init__(self) -> None:
+        _check(0 < self.noise_rate < 0.5, "noise_rate", self.noise_rate, "above 0 and below 0.5")
+        for name, choices in (("noise", NOISE_KINDS), ("engine", ENGINES), ("preset", PRESETS)):
+            _check(getattr(self, name) in choices, name, getattr(self, name), "one of " + ", ".join(choices))
+        _check(
+            self.train in ("head", "full") or (self.train.startswith("layers:") and len(self.train) > 7),
+            "train", self.train, "head, full or layers:NAME,...",
+        )  # fmt: skip
+        if self.damping != "auto":
+            _check(_number(self.damping) > 0, "damping", self.damping, "auto or a number above 0")
+        if self.image_size != "auto":
+            size = _number(self.image_size)
+            _check(size == int(size) and 8 <= size <= 1024, "image_size", self.image_size, "auto or 8 to 1024")
+        _check(len(self.classes) != 1, "classes", ",".join(self.classes), "at least two names")
+        _check(len(set(self.classes)) == len(self.classes), "classes", ",".join(self.classes), "different names")
+        for name in ("repeats", "epochs", "batch_size", "max_pixels"):
+            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("examples", "thumbnails", "seed"):
+            _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        _check(0 <= self.max_unreadable <= 1, "max_unreadable", self.max_unreadable, "between 0 and 1")
+
+    @property
+    def trains_head_only(self) -> bool:
+        """True when the backbone is frozen, so that features are computed once."""
+        return self.train == "head"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Where and how an audit runs; none of this changes its result beyond floating-point order."""
+
+    device: str = _setting("auto", "Where to compute.", choices=DEVICES)
+    cache: str = _setting("", "Folder of the feature cache (default: the user's cache folder).", metavar="DIR")
+    quiet: bool = _setting(False, "No progress on standard error.")
+
+    def __post_init__(self) -> None:
+        _check(self.device in DEVICES, "device", self.device, "one of " + ", ".join(DEVICES))
+
+
+STUDY = {"damping": "0.001", "noise": "influential", "noise_rate": 0.1, "engine": "cg", "repeats": 1}
+"""What `--preset study` sets; its normalisation, split and dropped grey-scale images follow from the preset's name."""
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """The `[audit]` table of a TOML file (`[tool.auditor.audit]` in a `pyproject.toml`), names with underscores."""
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    if path.name == "pyproject.toml":
+        document = document.get("tool", {}).get("auditor", {})
+    table = document.get("audit", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: 'audit' must be a table, written as [audit]")
+    return {str(key).replace("-", "_"): value for key, value in table.items()}
+
+
+def settings_from(values: Mapping[str, Any], *, where: str = "settings") -> tuple[AuditSettings, RunSettings]:
+    """Both settings from one flat mapping of names to values; unknown names and wrong types raise `ConfigError`."""
+    audit, run = _fields(AuditSettings), _fields(RunSettings)
+    chosen: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in audit and name not in run:
+            near = difflib.get_close_matches(name, [*audit, *run], n=1)
+            raise ConfigError(f"{where}: unknown setting '{name}'", hint=f"did you mean '{near[0]}'?" if near else "")
+        chosen[name] = _convert(name, value, (audit | run)[name].default)
+    if chosen.get("preset") == "study":
+        chosen = {**STUDY, **chosen}
+    return (
+        AuditSettings(**{k: v for k, v in chosen.items() if k in audit}),
+        RunSettings(**{k: v for k, v in chosen.items() if k in run}),
+    )
+
+
+def _fields(settings: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+    return {f.name: f for f in dataclasses.fields(settings)}
+
+
+def _convert(name: str, value: Any, default: Any) -> Any:
+    """`value` as the type of `default`, the way a TOML file or a Python caller may spell it."""
+    if isinstance(default, tuple):
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            raise ConfigError(f"{name} must be a list of names, not {value!r}")
+        return tuple(part.strip() for part in parts if part.strip())
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name} must be true or false, not {value!r}")
+        return value
+    if isinstance(value, bool):
+        raise ConfigError(f"{name} must be a {type(default).__name__}, not {value!r}")
+    if isinstance(default, str):
+        return str(value)
+    number = _number(value, name)
+    if isinstance(default, int):
+        _check(number == int(number), name, value, "a whole number")
+        return int(number)
+    return number
+
+
+def _number(value: Any, name: str = "value") -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} must be a number, not {value!r}") from error
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ConfigError(f"{name} must be finite, not {value!r}")
+    return number
+
+
+def _check(holds: bool, name: str, value: Any, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} is {value!r}, but must be {wanted}")

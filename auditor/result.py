@@ -1,0 +1,116 @@
+"""An audit's result and its files: what report, gate and review read, and all they read.
+
+`AuditResult.summary` is `audit.json` word for word (see `docs/schema.md`); `ranking` and `planted` are the two CSV
+files; `evidence` is `evidence.json`: pictures and examples for the report, nothing a verdict depends on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from auditor import files
+from auditor.errors import ResultError
+
+SCHEMA_VERSION = 1
+
+RANKING_COLUMNS = (
+    "rank", "path", "split", "label", "suggested_label", "average_influence", "influence_rank", "suspicion",
+    "p_mislabelled",
+)  # fmt: skip
+PLANTED_COLUMNS = (
+    "rank", "path", "label", "trained_label", "planted", "average_influence", "influence_rank", "suspicion",
+)  # fmt: skip
+_TEXT = ["path", "split", "label", "suggested_label", "trained_label"]
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """Everything an audit found.
+
+    Attributes
+    ----------
+    summary
+        The content of `audit.json`.
+    ranking
+        Every labelled image once, columns `RANKING_COLUMNS`, by `rank` (images without one last, by path).
+    planted
+        The controlled experiment's training points, columns `PLANTED_COLUMNS`, by `rank`.
+    evidence
+        The content of `evidence.json`: thumbnails as data URIs and examples by path.
+    """
+
+    summary: dict[str, Any]
+    ranking: pd.DataFrame
+    planted: pd.DataFrame
+    evidence: dict[str, Any]
+
+    @property
+    def audit_id(self) -> str:
+        """Names this data set under these settings; a reviewer's decisions belong to it."""
+        return str(self.summary["audit_id"])
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of their indices."""
+        return list(self.summary["dataset"]["classes"])
+
+    def save(self, folder: str | Path) -> None:
+        """Write the files of an audit into `folder`; `audit.json` comes last and so marks a whole result."""
+        folder = Path(folder)
+        files.write_csv(folder / "ranking.csv", self.ranking)
+        files.write_csv(folder / "planted.csv", self.planted.assign(planted=self.planted["planted"].astype(int)))
+        files.write_json(folder / "evidence.json", self.evidence)
+        files.write_json(folder / "audit.json", self.summary)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> AuditResult:
+        """Read the files of an audit.
+
+        Raises
+        ------
+        ResultError
+            When a file is missing, damaged, from another schema, or not one of ours.
+        """
+        folder = Path(folder)
+        summary = _load_json(folder / "audit.json")
+        version = summary.get("schema_version")
+        if version != SCHEMA_VERSION or "audit_id" not in summary:
+            raise ResultError(
+                f"{folder / 'audit.json'} has schema version {version!r}, but this auditor reads {SCHEMA_VERSION}",
+                hint="run the audit again with this version",
+            )
+        ranking = _load_csv(folder / "ranking.csv", RANKING_COLUMNS)
+        planted = _load_csv(folder / "planted.csv", PLANTED_COLUMNS)
+        planted["planted"] = planted["planted"].astype(bool)
+        return cls(summary, ranking, planted, _load_json(folder / "evidence.json"))
+
+
+def _load_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ResultError(
+            f"{path} is missing: {path.parent} holds no finished audit", hint="run `auditor audit SOURCE -o OUT` first"
+        ) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ResultError(f"{path} cannot be read: {error}", hint="run the audit again") from error
+    if not isinstance(document, dict):
+        raise ResultError(f"{path} is not a file of an audit", hint="run the audit again")
+    return document
+
+
+def _load_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        frame = files.read_csv(path, [c for c in columns if c in _TEXT])
+    except FileNotFoundError as error:
+        raise ResultError(f"{path} is missing", hint="run the audit again") from error
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path} cannot be read: {error}", hint="run the audit again") from error
+    if tuple(frame.columns) != columns:
+        raise ResultError(f"{path} has other columns than an audit's", hint="run the audit again")
+    return frame

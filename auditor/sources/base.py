@@ -1,0 +1,63 @@
+"""What every kind of data set becomes: one table of labelled images, and a way to read their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pandas as pd
+
+SPLITS = ("train", "val", "test")
+"""The names a split can have; an empty string means that the source gives none."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An entry of the data set that takes no part in the audit, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """The labelled images of a data set, before any pixel is read.
+
+    Attributes
+    ----------
+    name
+        What a report calls the data set.
+    root
+        Where it lies, as the user wrote it.
+    frame
+        One row an image, sorted by `path`, with a fresh 0..N-1 index and the string columns `path` (relative to the
+        root, forward slashes, unique), `label` and `split` (one of `SPLITS` or empty).
+    read
+        `read(path)` gives the image file's bytes; raises `OSError` when it cannot.
+    skipped
+        Entries that were left out while listing, sorted by path.
+    locate
+        `locate(path)` gives the absolute file name, or None where images are not files (used by review and SARIF).
+    """
+
+    name: str
+    root: str
+    frame: pd.DataFrame
+    read: Callable[[str], bytes]
+    skipped: tuple[Skipped, ...] = ()
+    locate: Callable[[str], str | None] = field(default=lambda path: None)
+
+
+class Source(Protocol):
+    """A kind of data set, found through the entry-point group `auditor.sources`.
+
+    `accepts` looks at the user's SOURCE argument and says whether this kind can open it; `open` lists it and raises
+    `SourceError` with a sentence that says what is wrong and what to do. Neither decodes an image.
+    """
+
+    name: str
+
+    def accepts(self, spec: str) -> bool: ...
+
+    def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable: ...
