@@ -39,6 +39,8 @@ class ImageTable:
         Entries that were left out while listing, sorted by path.
     locate
         `locate(path)` gives the absolute file name, or None where images are not files (used by review and SARIF).
+    empty
+        Classes that the source names but has no image of, sorted.
     """
 
     name: str
@@ -47,16 +49,19 @@ class ImageTable:
     read: Callable[[str], bytes]
     skipped: tuple[Skipped, ...] = ()
     locate: Callable[[str], str | None] = field(default=lambda path: None)
+    empty: tuple[str, ...] = ()
 
 
 class Source(Protocol):
     """A kind of data set, found through the entry-point group `auditor.sources`.
 
     `accepts` looks at the user's SOURCE argument and says whether this kind can open it; `open` lists it and raises
-    `SourceError` with a sentence that says what is wrong and what to do. Neither decodes an image.
+    `SourceError` with a sentence that says what is wrong and what to do. Neither decodes an image. `looks_for` says in
+    words what the kind opens; it is shown where nothing was recognised.
     """
 
     name: str
+    looks_for: str
 
     def accepts(self, spec: str) -> bool: ...
 

@@ -1,0 +1,109 @@
+"""Kinds of data set: one file each, all giving the same table of labelled images.
+
+A kind of your own is a class with the three members of `base.Source`, registered in the entry-point group
+`auditor.sources`; `open_source` then finds it by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint, entry_points
+
+from auditor.errors import SourceError
+from auditor.sources.base import SPLITS, ImageTable, Skipped, Source
+from auditor.sources.digits import DigitsSource
+from auditor.sources.files import display
+from auditor.sources.folder import FolderSource
+from auditor.sources.manifest import ManifestSource
+from auditor.sources.tiny_imagenet import TinyImageNetSource
+
+__all__ = ["SPLITS", "ImageTable", "Skipped", "Source", "kinds", "open_source"]
+
+GROUP = "auditor.sources"
+_FIRST: tuple[type[Source], ...] = (DigitsSource, ManifestSource, TinyImageNetSource)
+_LAST: tuple[type[Source], ...] = (FolderSource,)
+"""Most special first; kinds of other packages stand in between, since a folder of classes is the most general."""
+
+
+def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str] = ()) -> ImageTable:
+    """Open a data set of any known kind.
+
+    Parameters
+    ----------
+    spec
+        What the user wrote as SOURCE: a folder, a manifest (`labels.csv`, `labels.csv::label=worst_label`), `digits`,
+        or what an installed plug-in understands.
+    allow_outside
+        Follow links and manifest paths that leave the data set's folder.
+    classes
+        The classes that the audit will keep, all when empty: one of them without any image is an error.
+
+    Returns
+    -------
+    ImageTable
+        With at least one image and no image decoded; equal folders give equal tables, whatever order the disk lists.
+
+    Raises
+    ------
+    SourceError
+        Nothing is there, nothing recognised it, or the kind that did cannot read it.
+    """
+    broken: list[str] = []
+    if "\0" in spec or not spec.strip():
+        raise SourceError("the source is empty" if not spec.strip() else "the source holds a NUL character")
+    for kind in kinds(broken):
+        try:
+            accepted = kind.accepts(spec)
+        except SourceError:
+            raise
+        except Exception as error:  # somebody else's plug-in must not stop the other kinds
+            broken.append(f"{kind.name}: {type(error).__name__}: {error}")
+            continue
+        if accepted:
+            table = kind.open(spec, allow_outside=allow_outside)
+            _refuse_empty(table, classes)
+            return table
+    raise _not_recognised(spec, broken)
+
+
+def kinds(broken: list[str] | None = None) -> Iterator[Source]:
+    """Every known kind in the order they are asked; plug-ins that cannot be loaded are added to `broken`."""
+    own = {f"{kind.__module__}:{kind.__name__}" for kind in (*_FIRST, *_LAST)}
+    yield from (kind() for kind in _FIRST)
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        if point.value not in own:
+            yield from _load(point, broken)
+    yield from (kind() for kind in _LAST)
+
+
+def _load(point: EntryPoint, broken: list[str] | None) -> Iterator[Source]:
+    try:
+        loaded = point.load()
+        yield loaded() if isinstance(loaded, type) else loaded
+    except Exception as error:
+        if broken is not None:
+            broken.append(f"{point.name} ({point.value}): {type(error).__name__}: {error}")
+
+
+def _refuse_empty(table: ImageTable, classes: Sequence[str]) -> None:
+    empty = [label for label in table.empty if not classes or label in classes]
+    if empty:
+        named = ", ".join(f"'{label}'" for label in empty[:5]) + (", ..." if len(empty) > 5 else "")
+        raise SourceError(
+            f"{table.name}: no image in the class{'es' if len(empty) > 1 else ''} {named}",
+            hint="put images there, remove the empty folder, or name the classes to keep with --classes",
+        )
+
+
+def _not_recognised(spec: str, broken: Sequence[str]) -> SourceError:
+    shown = display(spec)
+    if os.path.isfile(spec):
+        message = f"{shown} is a file of no kind that can be audited"
+    elif os.path.lexists(spec):
+        message = f"{shown} is neither a folder nor a file that can be audited"
+    else:
+        message = f"there is no folder or file {shown}"
+    looked = "; ".join(getattr(kind, "looks_for", kind.name) for kind in kinds())
+    failed = f" (plug-ins that failed: {'; '.join(broken)})" if broken else ""
+    return SourceError(message, hint=f"a source may be: {looked}{failed}")
