@@ -1,0 +1,17 @@
+"""The influence engines: exact in closed form for a linear head, pyDVL's for everything, behind one interface.
+
+`engine(problem, name, damping)` gives an `InfluenceEngine`; importing this package imports torch but not pyDVL.
+"""
+
+from __future__ import annotations
+
+from auditor.influence.base import (
+    HeadProblem,
+    InfluenceEngine,
+    NetworkProblem,
+    Progress,
+    Solve,
+)
+from auditor.influence.engines import engine
+
+__all__ = ["HeadProblem", "InfluenceEngine", "NetworkProblem", "Progress", "Solve", "engine"]

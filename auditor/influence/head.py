@@ -1,0 +1,205 @@
+r"""Derivatives of a linear softmax head in closed form, in chunks of training points; flat in memory.
+
+With :math:`\tilde\varphi_i = [\varphi_i, 1]` and :math:`p_i = \mathrm{softmax}(W\varphi_i + b)` the gradient of point
+`i` is :math:`(p_i - e_{y_i}) \otimes \tilde\varphi_i` and the Hessian of the mean cross-entropy acts as
+:math:`HV = \frac1N\sum_i (\mathrm{diag}\,p_i - p_i p_i^T)\,V\tilde\varphi_i\tilde\varphi_i^T` on :math:`V` of shape
+[C, D+1]: two matrix products. No per-sample gradient of length C (D+1) is ever formed for the training points.
+
+Directions are tensors [k, C, D+1], the bias in the last column. pyDVL's flat order (weight, then bias) is converted by
+`to_flat` and `from_flat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from auditor.errors import EngineError
+from auditor.influence.base import Array, HeadProblem, check_reference, class_weights
+
+_RESIDENT_BYTES = 512 * 2**20
+"""Features up to this size are kept in the working precision on the device; larger ones are converted by chunk."""
+_CHUNK_BYTES = 48 * 2**20
+"""Size of the largest temporary of one chunk."""
+PRECONDITIONER_POINTS = 4096
+"""Points, evenly spaced, that the preconditioner is built from."""
+
+
+class LinearHead:
+    """A problem's probabilities and its products with gradients and Hessian.
+
+    Parameters
+    ----------
+    problem
+        The trained head and its training points.
+    device
+        Where to compute.
+    dtype
+        Working precision; float64 unless measured to be enough otherwise.
+    """
+
+    def __init__(self, problem: HeadProblem, device: str = "cpu", dtype: torch.dtype = torch.float64) -> None:
+        self.problem = problem
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self.weight = torch.as_tensor(np.asarray(problem.weight), dtype=dtype, device=self.device)
+        self.bias = torch.as_tensor(np.asarray(problem.bias), dtype=dtype, device=self.device)
+        self.n_points, self.n_classes = problem.n_points, problem.n_classes
+        self.n_columns = self.weight.shape[1] + 1
+        self._resident: torch.Tensor | None = None
+        size = torch.finfo(dtype).bits // 8
+        if self.n_points * self.n_columns * size <= _RESIDENT_BYTES:
+            self._resident = self._convert(problem.features)
+        labels = torch.as_tensor(np.asarray(problem.labels), dtype=torch.int64, device=self.device)
+        self.labels = labels
+        self.probabilities = torch.empty(self.n_points, self.n_classes, dtype=dtype, device=self.device)
+        for part, features in self.chunks(self.n_classes):
+            self.probabilities[part] = torch.softmax(features @ self.weight.T + self.bias, dim=1)
+        if not bool(torch.isfinite(self.probabilities).all()):
+            raise EngineError("the training features are not finite", hint="check the images and the weights")
+
+    @property
+    def n_parameters(self) -> int:
+        """P = C (D + 1)."""
+        return self.n_classes * self.n_columns
+
+    def chunks(self, width: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Slices of the training points with their features, small enough for temporaries of `width` columns."""
+        size = torch.finfo(self.dtype).bits // 8
+        rows = max(64, _CHUNK_BYTES // (size * max(width, self.n_columns)))
+        for start in range(0, self.n_points, rows):
+            part = slice(start, min(start + rows, self.n_points))
+            if self._resident is not None:
+                yield part, self._resident[part]
+            else:
+                yield part, self._convert(self.problem.features[part])
+
+    def product(self, v: torch.Tensor) -> torch.Tensor:
+        """[k, C, D+1] -> [k, C, D+1]: each direction times the Hessian of the mean cross-entropy, without damping."""
+        k, n_classes = v.shape[0], self.n_classes
+        flat = v.reshape(k * n_classes, self.n_columns)
+        out = torch.zeros_like(flat)
+        for part, features in self.chunks(k * n_classes):
+            p = self.probabilities[part][:, None, :]
+            s = torch.addmm(flat[:, -1], features, flat[:, :-1].T).view(-1, k, n_classes)
+            m = ((s - (p * s).sum(2, keepdim=True)) * p).view(-1, k * n_classes)
+            out[:, :-1].addmm_(m.T, features)
+            out[:, -1] += m.sum(0)
+        return out.view(k, n_classes, self.n_columns) / self.n_points
+
+    def influences(self, z: torch.Tensor) -> Array:
+        """[k, N]: inner products of [k, C, D+1] directions with the gradients of all training points."""
+        k, n_classes = z.shape[0], self.n_classes
+        flat = z.reshape(k * n_classes, self.n_columns)
+        out = np.empty((k, self.n_points))
+        for part, features in self.chunks(k * n_classes):
+            s = torch.addmm(flat[:, -1], features, flat[:, :-1].T).view(-1, k, n_classes)
+            out[:, part] = torch.einsum("nkc,nc->kn", s, self.residuals(part)).double().cpu().numpy()
+        return out
+
+    def residuals(self, part: slice) -> torch.Tensor:
+        """[n, C] `p_i - e_{y_i}` of the training points in `part`."""
+        r = self.probabilities[part].clone()
+        r[torch.arange(len(r), device=self.device), self.labels[part]] -= 1
+        return r
+
+    def mean_gradient(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> torch.Tensor:
+        """[1, C, D+1]: the mean gradient over reference points `x` [n, D], `y` [n]."""
+        return self._weighted(x, y, np.full((1, len(y)), 1 / max(len(y), 1)))
+
+    def class_gradients(self, x: npt.NDArray[Any], y: npt.NDArray[Any], n_classes: int) -> torch.Tensor:
+        """[n_classes, C, D+1]: the mean gradient over the reference points of each class, zero where there is none."""
+        return self._weighted(x, y, class_weights(np.asarray(y), n_classes))
+
+    def gradients(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> torch.Tensor:
+        """[n, C, D+1]: one gradient a reference point. Only for as many points as rows are wanted."""
+        features, r = self._reference(x, y)
+        return r[:, :, None] * torch.nn.functional.pad(features, (0, 1), value=1.0)[:, None, :]
+
+    def _weighted(self, x: npt.NDArray[Any], y: npt.NDArray[Any], weights: Array) -> torch.Tensor:
+        check_reference(x, y, self.n_classes)
+        n_rows = weights.shape[0]
+        out = torch.zeros(n_rows, self.n_classes, self.n_columns, dtype=self.dtype, device=self.device)
+        step = max(64, _CHUNK_BYTES // (8 * max(n_rows * self.n_classes, self.n_columns)))
+        for start in range(0, len(y), step):
+            part = slice(start, start + step)
+            features, r = self._reference(x[part], y[part])
+            shares = torch.as_tensor(weights[:, part], dtype=self.dtype, device=self.device)
+            m = shares[:, :, None] * r[None]
+            out[:, :, :-1] += torch.einsum("knc,nd->kcd", m, features)
+            out[:, :, -1] += m.sum(1)
+        return out
+
+    def _reference(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        check_reference(x, y, self.n_classes)
+        if np.ndim(x) != 2 or np.shape(x)[1] != self.n_columns - 1:
+            raise EngineError(f"reference features of shape {np.shape(x)} do not fit {self.n_columns - 1} features")
+        features = self._convert(x)
+        r = torch.softmax(features @ self.weight.T + self.bias, dim=1)
+        r[torch.arange(len(r), device=self.device), torch.as_tensor(np.asarray(y), device=self.device)] -= 1
+        if not bool(torch.isfinite(r).all()):
+            raise EngineError("the reference features are not finite", hint="check the reference images")
+        return features, r
+
+    def _convert(self, features: npt.NDArray[Any]) -> torch.Tensor:
+        # A memory map may be read-only, which torch warns about: np.array copies just this part.
+        return torch.from_numpy(np.array(features)).to(self.device, self.dtype)
+
+    def sample(self, limit: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features [m, D+1] (bias column included) and probabilities [m, C] of evenly spaced training points."""
+        rows = np.arange(self.n_points)
+        if limit is not None and self.n_points > limit:
+            rows = np.linspace(0, self.n_points - 1, limit).astype(np.int64)
+        index = torch.as_tensor(rows, device=self.device)
+        chosen = self._resident[index] if self._resident is not None else self._convert(self.problem.features[rows])
+        return torch.nn.functional.pad(chosen, (0, 1), value=1.0), self.probabilities[index]
+
+
+class KroneckerBasis:
+    r"""The Hessian's diagonal in the eigenbasis of its Kronecker-factored mean: EKFAC in closed form.
+
+    The basis is that of :math:`\mathrm{mean}(\mathrm{diag}\,p - pp^T) \otimes \mathrm{mean}(\tilde\varphi\tilde
+    \varphi^T)`; the diagonal is that of the Hessian itself in it (George et al., 2018). It preconditions CG, and gives
+    self-influence where the exact one would need a dense Hessian.
+
+    Parameters
+    ----------
+    head
+        The derivatives.
+    limit
+        Build from this many evenly spaced training points; None for all (then features are read in one piece).
+    """
+
+    def __init__(self, head: LinearHead, limit: int | None = PRECONDITIONER_POINTS) -> None:
+        features, p = head.sample(limit)
+        curvature = torch.diag(p.mean(0)) - p.T @ p / len(p)
+        self.classes = torch.linalg.eigh(curvature).eigenvectors
+        self.columns = torch.linalg.eigh(features.T @ features / len(p)).eigenvectors
+        spread = p @ self.classes**2 - (p @ self.classes) ** 2
+        self.diagonal = (spread.T @ (features @ self.columns) ** 2 / len(p)).clamp_min_(0)
+
+    def rotate(self, v: torch.Tensor) -> torch.Tensor:
+        """[k, C, D+1] into the basis."""
+        rotated: torch.Tensor = self.classes.T @ v @ self.columns
+        return rotated
+
+    def solve(self, v: torch.Tensor, dampings: torch.Tensor) -> torch.Tensor:
+        """[k, C, D+1] through the inverse of the diagonal plus `dampings` [k]."""
+        scaled = self.rotate(v) / (self.diagonal + dampings[:, None, None])
+        solved: torch.Tensor = self.classes @ scaled @ self.columns.T
+        return solved
+
+
+def to_flat(v: torch.Tensor) -> torch.Tensor:
+    """[k, C, D+1] -> [k, P] in the order of `nn.Linear`'s parameters: weight by rows, then bias."""
+    return torch.cat([v[:, :, :-1].flatten(1), v[:, :, -1]], dim=1)
+
+
+def from_flat(v: torch.Tensor, n_classes: int) -> torch.Tensor:
+    """The inverse of `to_flat`."""
+    weight = v[:, : v.shape[1] - n_classes].reshape(len(v), n_classes, -1)
+    return torch.cat([weight, v[:, v.shape[1] - n_classes :, None]], dim=2)

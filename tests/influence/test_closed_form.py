@@ -1,0 +1,245 @@
+"""The closed-form engine against brute force: a dense Hessian by automatic differentiation in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auditor.errors import EngineError
+from auditor.influence import HeadProblem, engine
+from auditor.influence.closed_form import ClosedForm, class_basis
+from auditor.influence.head import LinearHead, from_flat, to_flat
+
+
+def make(n_points: int, n_classes: int, n_features: int, seed: int, n_reference: int = 5, dtype=np.float64):
+    """A random head with labels that partly follow it, and reference points."""
+    rng = np.random.default_rng(seed)
+    weight, bias = rng.normal(size=(n_classes, n_features)), rng.normal(size=n_classes)
+
+    def points(n):
+        x = rng.normal(size=(n, n_features)).astype(dtype)
+        return x, rng.integers(0, n_classes, n)
+
+    x, y = points(n_points)
+    return HeadProblem(x, y, weight, bias), *points(n_reference)
+
+
+def brute_force(problem: HeadProblem, x, y, damping: float):
+    """([n, N] influence matrix, [N] self-influence) from explicit gradients and Hessian of `nn.Linear`'s loss."""
+    weight = torch.from_numpy(np.asarray(problem.weight, dtype=np.float64))
+    theta = torch.cat([weight.flatten(), torch.from_numpy(np.asarray(problem.bias, dtype=np.float64))])
+
+    def loss(t, features, labels):
+        w, b = t[: weight.numel()].view_as(weight), t[weight.numel() :]
+        return torch.nn.functional.cross_entropy(features @ w.T + b, labels)
+
+    def gradients(features, labels):
+        f, lab = torch.from_numpy(np.asarray(features, dtype=np.float64)), torch.from_numpy(np.asarray(labels))
+        return torch.stack([torch.func.grad(loss)(theta, f[i : i + 1], lab[i : i + 1]) for i in range(len(lab))])
+
+    features = torch.from_numpy(np.asarray(problem.features, dtype=np.float64))
+    hessian = torch.func.hessian(loss)(theta, features, torch.from_numpy(problem.labels))
+    inverse = torch.linalg.inv(hessian + damping * torch.eye(len(theta), dtype=torch.float64))
+    g_train = gradients(problem.features, problem.labels)
+    matrix = gradients(x, y) @ inverse @ g_train.T
+    return matrix.numpy(), torch.einsum("np,pq,nq->n", g_train, inverse, g_train).numpy()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n_points=st.integers(1, 30), n_classes=st.integers(2, 5), n_features=st.integers(1, 6),
+    damping=st.sampled_from([1e-3, 0.1, 3.0]), dense=st.booleans(), seed=st.integers(0, 10_000),
+)  # fmt: skip
+def test_agrees_with_brute_force(n_points, n_classes, n_features, damping, dense, seed):
+    problem, x, y = make(n_points, n_classes, n_features, seed)
+    matrix, self_influence = brute_force(problem, x, y, damping)
+    found = ClosedForm(problem, damping, dense=dense)
+    scale = np.abs(matrix).max() + 1e-12
+    np.testing.assert_allclose(found.rows(x, y), matrix, atol=1e-6 * scale)
+    np.testing.assert_allclose(found.average(x, y), matrix.mean(0), atol=1e-6 * scale)
+    np.testing.assert_allclose(found.self_influence(), self_influence, rtol=1e-6, atol=1e-9)
+    assert all(s.converged and s.relative_residual <= 1e-8 and s.damping == damping for s in found.solves)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), split=st.integers(1, 8), n_classes=st.integers(2, 4))
+def test_linear_in_the_reference_set(seed, split, n_classes):
+    problem, x, y = make(20, n_classes, 4, seed, n_reference=9)
+    found = engine(problem, "auto", 0.05)
+    parts = split * found.average(x[:split], y[:split]) + (9 - split) * found.average(x[split:], y[split:])
+    np.testing.assert_allclose(parts / 9, found.average(x, y), atol=1e-9)
+    by_class = found.average_by_class(x, y, n_classes)
+    np.testing.assert_allclose(np.bincount(y, minlength=n_classes) / 9 @ by_class, found.average(x, y), atol=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), dense=st.booleans())
+def test_permutations_change_nothing(seed, dense):
+    problem, x, y = make(25, 3, 4, seed, n_reference=6)
+    rng = np.random.default_rng(seed)
+    order, reference_order = rng.permutation(25), rng.permutation(6)
+    shuffled = HeadProblem(problem.features[order], problem.labels[order], problem.weight, problem.bias)
+    found = ClosedForm(problem, 0.1, dense=dense).average(x, y)
+    again = ClosedForm(shuffled, 0.1, dense=dense).average(x[reference_order], y[reference_order])
+    np.testing.assert_allclose(again, found[order], atol=1e-8)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_several_dampings_at_once(dense):
+    problem, x, y = make(40, 4, 5, 3)
+    dampings = [1e-3, 0.1, 2.0]
+    many = ClosedForm(problem, 0.1, dense=dense)
+    together = many.average_many(x, y, dampings)
+    for row, damping in zip(together, dampings, strict=True):
+        alone = ClosedForm(problem, damping, dense=dense).average(x, y)
+        np.testing.assert_allclose(row, alone, atol=1e-7 * np.abs(alone).max())
+        np.testing.assert_allclose(many.with_damping(damping).average(x, y), alone, atol=1e-7 * np.abs(alone).max())
+    assert [s.damping for s in many.solves] == dampings
+
+
+def test_chunked_features_and_memory_map_give_the_same(tmp_path, monkeypatch):
+    problem, x, y = make(500, 3, 8, 1, dtype=np.float32)
+    expected = engine(problem, "auto", 0.1).average(x, y)
+    np.save(tmp_path / "features.npy", problem.features)
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r", allow_pickle=False)
+    monkeypatch.setattr("auditor.influence.head._RESIDENT_BYTES", 0)
+    monkeypatch.setattr("auditor.influence.head._CHUNK_BYTES", 1)
+    for dense in (True, False):
+        chunked = ClosedForm(HeadProblem(mapped, problem.labels, problem.weight, problem.bias), 0.1, dense=dense)
+        assert len(list(chunked.head.chunks(1))) == 8
+        np.testing.assert_allclose(chunked.average(x, y), expected, atol=1e-8)
+
+
+def test_rows_in_blocks(monkeypatch):
+    problem, x, y = make(30, 3, 4, 5, n_reference=7)
+    expected = engine(problem, "auto", 0.1).rows(x, y)
+    monkeypatch.setattr("auditor.influence.closed_form._BLOCK_NUMBERS", 2 * 15)
+    blocked = engine(problem, "auto", 0.1)
+    np.testing.assert_allclose(blocked.rows(x, y), expected, atol=1e-12)
+    assert [s.right_hand_sides for s in blocked.solves] == [2, 2, 2, 1]
+
+
+def test_self_influence_without_a_dense_hessian_is_close_and_says_so(monkeypatch):
+    problem, _, _ = make(400, 4, 10, 2)
+    exact = ClosedForm(problem, 0.1, dense=True)
+    monkeypatch.setattr("auditor.influence.closed_form.EXACT_SELF_LIMIT", 0)
+    approximate = ClosedForm(problem, 0.1, dense=False)
+    truth, found = exact.self_influence(), approximate.self_influence()
+    assert np.corrcoef(truth, found)[0, 1] > 0.99
+    assert np.median(np.abs(found / truth - 1)) < 0.1
+    assert "EKFAC" in approximate.notes[0] and not exact.notes
+
+
+def test_float32_keeps_four_digits():
+    problem, x, y = make(2000, 5, 64, 4, dtype=np.float32)
+    double = ClosedForm(problem, 0.1, dense=False).average(x, y)
+    single = ClosedForm(problem, 0.1, dense=False, dtype=torch.float32)
+    assert np.abs(single.average(x, y) - double).max() < 1e-4 * np.abs(double).max()
+    assert single.solves[0].converged
+
+
+def test_conjugate_gradient_that_stops_early_is_not_silent(monkeypatch):
+    problem, x, y = make(200, 4, 20, 6)
+    monkeypatch.setattr("auditor.influence.closed_form.MAX_ITERATIONS", 2)
+    stopped = ClosedForm(problem, 1e-6, dense=False)
+    stopped.average(x, y)
+    (solve,) = stopped.solves
+    assert not solve.converged and solve.relative_residual > 1e-8 and solve.iterations == 2
+
+
+def test_saturated_and_perfect_heads():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 3))
+    y = np.arange(20) % 2
+    sure = HeadProblem(x, y, np.array([[1e4, 0, 0], [-1e4, 0, 0.0]]), np.zeros(2))
+    for dense in (True, False):
+        found = ClosedForm(sure, 0.5, dense=dense).average(x, y)
+        np.testing.assert_allclose(found, brute_force(sure, x, y, 0.5)[0].mean(0), rtol=1e-6, atol=1e-9)
+    right = HeadProblem(x, (x[:, 0] < 0).astype(np.int64), sure.weight, sure.bias)
+    for dense in (True, False):
+        perfect = ClosedForm(right, 0.5, dense=dense)
+        assert np.abs(perfect.average(x, right.labels)).max() < 1e-12
+        assert perfect.solves[0].converged
+
+
+def test_products_match_automatic_differentiation():
+    problem, _, _ = make(13, 3, 4, 9)
+    head = LinearHead(problem)
+    v = torch.randn(6, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    theta = torch.cat([head.weight, head.bias[:, None]], 1)[None]
+    features, labels = torch.from_numpy(problem.features), torch.from_numpy(problem.labels)
+
+    def loss(t):
+        return torch.nn.functional.cross_entropy(features @ t[:, :-1].T + t[:, -1], labels)
+
+    hessian = torch.func.hessian(loss)(theta[0]).reshape(15, 15)
+    torch.testing.assert_close(head.product(v).flatten(1), v.flatten(1) @ hessian)
+    assert torch.equal(from_flat(to_flat(v), 3), v)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+def test_class_basis_is_orthonormal_and_sums_to_zero(n_classes):
+    basis = class_basis(n_classes, torch.float64, torch.device("cpu"))
+    torch.testing.assert_close(basis.T @ basis, torch.eye(n_classes - 1, dtype=torch.float64))
+    assert basis.sum(0).abs().max() < 1e-12
+
+
+def test_classes_absent_from_the_reference_have_zero_rows():
+    problem, x, _ = make(20, 3, 4, 1)
+    by_class = engine(problem, "auto", 0.1).average_by_class(x, np.array([0, 0, 2, 2, 0]), 3)
+    assert np.all(by_class[1] == 0) and np.all(np.abs(by_class[[0, 2]]).max(1) > 0)
+
+
+def test_dense_hessian_that_does_not_fit_is_refused(monkeypatch):
+    problem, x, y = make(20, 3, 4, 1)
+    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: 100)
+    with pytest.raises(EngineError, match="GiB are free") as caught:
+        ClosedForm(problem, 0.1, dense=True).average(x, y)
+    assert "cg" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": np.array([0, 1, 3, 0])}, "labels run from 0 to 3"),
+        ({"labels": np.array([0, 1, 0])}, "labels of shape"),
+        ({"labels": np.zeros(4)}, "whole numbers"),
+        ({"weight": np.zeros((3, 9))}, "does not fit 2 features"),
+        ({"weight": np.full((3, 2), np.nan)}, "not finite"),
+        ({"features": np.zeros((0, 2)), "labels": np.zeros(0, dtype=int)}, "0 training points"),
+    ],
+)
+def test_problems_that_make_no_sense_are_refused(change, message):
+    good = {
+        "features": np.zeros((4, 2)), "labels": np.array([0, 1, 2, 0]), "weight": np.zeros((3, 2)),
+        "bias": np.zeros(3),
+    }  # fmt: skip
+    with pytest.raises(EngineError, match=message):
+        HeadProblem(**(good | change))
+
+
+@pytest.mark.parametrize("damping", [0.0, -1.0, float("nan"), float("inf")])
+def test_damping_must_be_positive(damping):
+    problem, x, y = make(10, 2, 3, 0)
+    with pytest.raises(EngineError, match="damping"):
+        engine(problem, "auto", damping)
+    with pytest.raises(EngineError, match="damping"):
+        engine(problem, "auto", 0.1).average_many(x, y, [damping])
+
+
+def test_reference_sets_that_make_no_sense_are_refused():
+    problem, x, y = make(10, 2, 3, 0)
+    found = engine(problem, "auto", 0.1)
+    for bad_x, bad_y, message in (
+        (x[:0], y[:0], "empty"), (x, y[:-1], "labels"), (x[:, :2], y, "do not fit"), (x, y + 5, "labels run"),
+        (np.full_like(x, np.nan), y, "not finite"),
+    ):  # fmt: skip
+        with pytest.raises(EngineError, match=message):
+            found.average(bad_x, bad_y)
+    features = problem.features.copy()
+    features[3, 1] = np.inf
+    with pytest.raises(EngineError, match="not finite"):
+        engine(HeadProblem(features, problem.labels, problem.weight, problem.bias), "auto", 0.1)
