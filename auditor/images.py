@@ -83,19 +83,12 @@ def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.
     UnreadableImage
         The bytes are empty, no image of a supported format, damaged, or too large. Nothing else is ever raised.
     """
-    if not data:
-        raise UnreadableImage("the file is empty")
-    try:
-        with _opened(data, max_pixels) as image:
-            mode = image.mode
-            if target is not None and image.format == "JPEG":
-                image.draft(None, (2 * target, 2 * target))  # None keeps the mode
-            image.load()
-            rgb = _upright(image, _to_rgb(image))
-    except UnreadableImage:
-        raise
-    except Exception as error:  # Pillow's plug-ins raise nearly every kind on damaged files
-        raise UnreadableImage(_reason(error)) from error
+    with _opened(data, max_pixels) as image:
+        mode = image.mode
+        if target is not None and image.format == "JPEG":
+            image.draft(None, (2 * target, 2 * target))  # None keeps the mode
+        image.load()
+        rgb = _upright(image, _to_rgb(image))
     rgb.info = {_MODE: mode}
     return rgb
 
@@ -149,6 +142,18 @@ def thumbnail(data: bytes, edge: int, max_pixels: int) -> bytes:
     return out.getvalue()
 
 
+def peek_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
+    """Width and height in pixels from the header alone; nothing is decoded.
+
+    Raises
+    ------
+    UnreadableImage
+        When there is no header to read.
+    """
+    with _opened(data, max_pixels) as image:
+        return image.size
+
+
 def media_type(data: bytes) -> str:
     """The media type of a thumbnail's bytes."""
     return "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
@@ -156,25 +161,42 @@ def media_type(data: bytes) -> str:
 
 @contextmanager
 def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """The header of an image, checked; Pillow's own limit on pixels gives way where the user's is higher."""
+    """An image whose header is checked; whatever fails then, in the caller's block too, is an `UnreadableImage`."""
+    if not data:
+        raise UnreadableImage("the file is empty")
+    try:
+        with _read_header(data, max_pixels) as image:
+            _check_header(image, data, max_pixels)
+            yield image
+    except UnreadableImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(f"more pixels than the limit of {max_pixels}") from error
+    except Exception as error:  # Pillow's plug-ins raise nearly every kind on damaged files
+        raise UnreadableImage(_reason(error)) from error
+
+
+def _read_header(data: bytes, max_pixels: int) -> Image.Image:
+    """Pillow's own limit on pixels, which is global, gives way while a header is read where the user's is higher."""
     with _pillow_limit:
         before = Image.MAX_IMAGE_PIXELS
         if before is not None and max_pixels > before:
             Image.MAX_IMAGE_PIXELS = max_pixels
         try:
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            return Image.open(io.BytesIO(data), formats=FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = before
-    with image:
-        width, height = image.size
-        if width < 1 or height < 1:
-            raise UnreadableImage(f"no pixels ({width}x{height})")
-        if width * height > max_pixels:
-            raise UnreadableImage(f"{width}x{height} pixels, more than the limit of {max_pixels}")
-        # Within JPEG's entropy-coded data 0xFF is always followed by 0, so this counts scans and little else.
-        if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
-            raise UnreadableImage(f"a JPEG of more than {MAX_JPEG_SCANS} scans")
-        yield image
+
+
+def _check_header(image: Image.Image, data: bytes, max_pixels: int) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise UnreadableImage(f"no pixels ({width}x{height})")
+    if width * height > max_pixels:
+        raise UnreadableImage(f"{width}x{height} pixels, more than the limit of {max_pixels}")
+    # Within JPEG's entropy-coded data 0xFF is always followed by 0, so this counts scans and little else.
+    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise UnreadableImage(f"a JPEG of more than {MAX_JPEG_SCANS} scans")
 
 
 def _upright(image: Image.Image, rgb: Image.Image) -> Image.Image:
@@ -230,8 +252,6 @@ def _reason(error: Exception) -> str:
     """A few printable words without addresses, equal for equal bytes."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a supported format, or its header is damaged"
-    if isinstance(error, Image.DecompressionBombError):
-        return "more pixels than the limit"
     if isinstance(error, MemoryError):
         return "too little memory to decode it"
     words = re.sub(r"0x[0-9a-fA-F]+", "", str(error)) or type(error).__name__

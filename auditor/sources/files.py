@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from auditor.errors import SourceError
@@ -113,10 +113,7 @@ class Root:
 
     def contains(self, path: str) -> bool:
         """Whether the file behind a relative path, links resolved, lies below the root (or need not)."""
-        if self.allow_outside:
-            return True
-        real = os.path.realpath(self.absolute(path))
-        return real == self.real or real.startswith(self.real.rstrip(os.sep) + os.sep)
+        return self.allow_outside or self._holds(os.path.realpath(self.absolute(path)))
 
     def entries(self, folder: str, skipped: list[Skipped]) -> Listing:
         """The entries of a folder below the root; what cannot be used is added to `skipped`, litter is left out."""
@@ -149,10 +146,11 @@ class Root:
         """Every image below the given folders, as (given folder, image), each folder of the disk once.
 
         `linked` folders, and those found behind links, come after all real ones: a link never takes the place of the
-        folder it leads to, and a loop of links ends.
+        folder it leads to, and a loop of links ends. The folders above the given ones count as listed.
         """
-        seen: set[tuple[int, int]] = set()
-        first = [(folder, folder) for folder in reversed(list(real))]
+        real, linked = list(real), list(linked)
+        seen = {self._identity(folder.rpartition("/")[0]) for folder in ("", *real, *linked)}
+        first = [(folder, folder) for folder in reversed(real)]
         last = deque((folder, folder) for folder in linked)
         while first or last:
             top, folder = first.pop() if first else last.popleft()
@@ -193,9 +191,10 @@ class Root:
 
     def read(self, path: str) -> bytes:
         """The bytes of a regular file below the root; `OSError` for everything else, without ever blocking."""
-        if not self.contains(path):
-            raise PermissionError(errno.EACCES, "leads outside the root", display(path))
-        return read_regular(self.absolute(path))
+        return read_regular(self.absolute(path), inside=None if self.allow_outside else self._holds)
+
+    def _holds(self, real: str) -> bool:
+        return real == self.real or real.startswith(self.real.rstrip(os.sep) + os.sep)
 
     def _file_problem(self, path: str) -> str:
         try:
@@ -219,13 +218,16 @@ class Root:
             return stat.S_ISDIR(mode), ""
         return False, f"{kind_of(mode)}, not a file"
 
+    def _identity(self, folder: str) -> tuple[int, int]:
+        status = os.stat(self.absolute(folder))
+        return status.st_dev, status.st_ino
+
     def _first_visit(self, folder: str, skipped: list[Skipped], seen: set[tuple[int, int]]) -> bool:
         try:
-            status = os.stat(self.absolute(folder))
+            identity = self._identity(folder)
         except OSError as error:
             skipped.append(Skipped(display(folder), f"the folder cannot be listed: {reason(error)}"))
             return False
-        identity = (status.st_dev, status.st_ino)
         if identity in seen:
             skipped.append(Skipped(folder, "a symbolic link to a folder that is already listed"))
             return False
@@ -233,22 +235,25 @@ class Root:
         return True
 
 
-def read_regular(path: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
+def read_regular(path: str, *, limit: int = MAX_FILE_BYTES, inside: Callable[[str], bool] | None = None) -> bytes:
     """The bytes of a regular file.
 
     The kind is checked before opening, because opening a device can have effects, and again on the open file, because
-    it may have been exchanged in between; `O_NONBLOCK` keeps a pipe that slips in from hanging the audit.
+    it may have been exchanged in between; `O_NONBLOCK` keeps a pipe that slips in from hanging the audit. `inside` is
+    asked about the real path of the file that was opened, so no link can be exchanged after the question.
 
     Raises
     ------
     OSError
-        It is missing, unreadable, not a regular file, or larger than `limit` bytes.
+        It is missing, unreadable, not a regular file, larger than `limit` bytes, or `inside` says no.
     """
     _check_regular(os.stat(path), path, limit)
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:
         _check_regular(os.fstat(descriptor), path, limit)
+        if inside is not None and not inside(_real_path(descriptor, path)):
+            raise PermissionError(errno.EACCES, "leads outside the root", display(path))
         data = file.read(limit + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"grew beyond {limit} bytes while it was read", display(path))
@@ -269,6 +274,14 @@ def kind_of(mode: int) -> str:
 
 def _name_problem(name: str) -> str:
     return "" if is_utf8(name) else "its name is not valid UTF-8"
+
+
+def _real_path(descriptor: int, path: str) -> str:
+    """Where an open file lies, from the kernel where it can say (Linux), else from the path's links."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return os.path.realpath(path)
 
 
 def _check_regular(status: os.stat_result, path: str, limit: int) -> None:

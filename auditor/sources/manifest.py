@@ -391,12 +391,12 @@ def _some(items: Sequence[str]) -> str:
 
 
 def _rows(numbers: Sequence[int]) -> str:
-    return ("row " if len(numbers) == 1 else "rows ") + ", ".join(map(str, numbers[:_SHOWN])) + (
-        " and more" if len(numbers) > _SHOWN else ""
+    return (
+        ("row " if len(numbers) == 1 else "rows ")
+        + ", ".join(map(str, numbers[:_SHOWN]))
+        + (" and more" if len(numbers) > _SHOWN else "")
     )
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
-
-
