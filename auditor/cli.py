@@ -1,0 +1,297 @@
+"""The `auditor` command: parse, call, print, exit code; no work of its own.
+
+Results go to standard output, talk to standard error. Imports of torch wait inside the commands that need it, so that
+`auditor gate` and `auditor report` start at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auditor._version import __version__
+from auditor.config import AuditSettings, RunSettings, read_file, settings_from
+from auditor.errors import AuditorError, ConfigError, ExitCode
+
+Command = Callable[..., Any]
+DEMO = {"classes": ("3", "8"), "weights": "none", "train": "full", "epochs": 12, "learning_rate": 1e-3}
+"""What the demo sets; everything else is the default."""
+
+
+class _Group(click.Group):
+    """Turns every error into one message and its exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs["standalone_mode"] = False
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            code = super().main(*args, **kwargs)
+        except click.exceptions.Abort:
+            code = _interrupted()
+        except click.ClickException as error:
+            error.show()
+            code = ExitCode.USAGE
+        except AuditorError as error:
+            click.echo(f"error: {_plain(str(error))}", err=True)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            code = _interrupted()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = ExitCode.OK
+        except Exception as error:
+            code = _unexpected(error)
+        sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _interrupted() -> ExitCode:
+    click.echo("interrupted; run the same command again to go on", err=True)
+    return ExitCode.INTERRUPTED
+
+
+def _unexpected(error: Exception) -> ExitCode:
+    """A failure nobody foresaw: one line, unless the user asks for the traceback."""
+    if os.environ.get("AUDITOR_TRACEBACK"):
+        raise error
+    what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    if isinstance(error, MemoryError):
+        what = "not enough memory; audit fewer --classes, or a smaller --image-size"
+    elif isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else what
+    else:
+        what = f"unexpected {what}\n  set AUDITOR_TRACEBACK=1 to see where, and please report it"
+    click.echo(f"error: {_plain(what)}", err=True)
+    return ExitCode.USAGE
+
+
+def _plain(text: str) -> str:
+    """Text that cannot steer a terminal: control characters become escapes, line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def _setting_options(*settings: type[Any], leave_out: tuple[str, ...] = ()) -> Callable[[Command], Command]:
+    """An option for every field of the settings, with the field's help and default."""
+
+    def decorate(command: Command) -> Command:
+        for field in reversed([f for s in settings for f in dataclasses.fields(s) if f.name not in leave_out]):
+            command = _option(field)(command)
+        return command
+
+    return decorate
+
+
+def _option(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
+    flag, help_text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
+    if isinstance(field.default, bool):
+        return click.option(flag, field.name, is_flag=True, default=None, help=help_text)
+    shown = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+    choices = field.metadata["choices"]
+    kind: Any = click.Choice(choices) if choices else str
+    if not choices and isinstance(field.default, int | float):
+        kind = type(field.default)
+    default = f"  [default: {shown}]" if shown else ""
+    return click.option(
+        flag, field.name, type=kind, default=None, metavar=field.metadata["metavar"] or None, help=help_text + default
+    )
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="auditor")
+def main() -> None:
+    """Which labels in this image data set are wrong, and how far can the list be trusted?
+
+    Exit codes: 0 pass or done, 1 gate failed, 2 usage, configuration or input error, 3 could not decide,
+    130 interrupted.
+    """
+
+
+@main.command()
+@click.argument("source")
+@click.option("-o", "--out", required=True, metavar="OUT", help="Folder for the audit's files.")
+@click.option("--config", "config_file", metavar="FILE", help="Settings file  [default: auditor.toml, if there]")
+@click.option("--download", is_flag=True, help="Allow fetching ImageNet's weights when they are not cached.")
+@click.option("--gate", "with_gate", is_flag=True, help="Judge the result too; its verdict is the exit code.")
+@click.option("--exit-zero", is_flag=True, help="With --gate: exit 0 where the gate fails.")
+@click.option("--compare", metavar="OUT1", help="Show in the report what changed against an earlier audit.")
+@_setting_options(AuditSettings, RunSettings)
+def audit(
+    source: str,
+    out: str,
+    config_file: str | None,
+    download: bool,
+    with_gate: bool,
+    exit_zero: bool,
+    compare: str | None,
+    **flags: Any,
+) -> int:
+    """Audit the data set SOURCE and write report.html and the result's files into OUT.
+
+    SOURCE is a folder with one sub-folder a class (train, val, test above them or not), Tiny ImageNet as published,
+    a manifest (CSV, JSON lines, Parquet) with the columns path and label, or "digits".
+    """
+    values = {**_config(config_file), **{k: v for k, v in flags.items() if v is not None}}
+    return _audit(source, out, values, download=download, with_gate=with_gate, exit_zero=exit_zero, compare=compare)
+
+
+@main.command()
+@click.option("-o", "--out", default="demo-audit", show_default=True, metavar="OUT", help="Folder for the files.")
+@_setting_options(AuditSettings, RunSettings)
+def demo(out: str, **flags: Any) -> int:
+    """A complete audit of scikit-learn's handwritten digits, 3 against 8: offline, within a minute."""
+    values = {**DEMO, **{k: v for k, v in flags.items() if v is not None}}
+    return _audit("digits", out, values)
+
+
+def _config(path: str | None) -> dict[str, Any]:
+    if path is not None:
+        return read_file(path)
+    return read_file("auditor.toml") if Path("auditor.toml").is_file() else {}
+
+
+def _audit(
+    source: str,
+    out: str,
+    values: dict[str, Any],
+    *,
+    download: bool = False,
+    with_gate: bool = False,
+    exit_zero: bool = False,
+    compare: str | None = None,
+) -> int:
+    settings, run = settings_from(values)
+    folder = Path(out)
+    with _output_folder(folder):
+        from auditor import pipeline, report, review
+        from auditor.gate import evaluate, exit_code, load_rules, table
+        from auditor.progress import Progress
+        from auditor.result import AuditResult
+
+        earlier = AuditResult.load(compare) if compare else None
+        rules = load_rules(None) if with_gate else None
+        progress = Progress(run.quiet)
+        result = pipeline.audit(source, settings, run, download=download, progress=progress)
+        verdict = None if rules is None else evaluate(result, rules)
+        result.save(folder)
+        gate_json = None if verdict is None else verdict.to_json()
+        report.write_report(result, folder, gate_json, None if earlier is None else review.compare(result, earlier))
+    click.echo(_plain(report.headline(result)))
+    click.echo(f"report: {folder / 'report.html'}")
+    if verdict is None:
+        return ExitCode.OK
+    click.echo(table(verdict), nl=False)
+    return exit_code(verdict, exit_zero)
+
+
+@contextlib.contextmanager
+def _output_folder(folder: Path) -> Iterator[None]:
+    """The folder, made, writable and ours alone; removed again if nothing came into it."""
+    from auditor.lock import locked
+
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the output folder {folder} cannot be made: {error.strerror}", hint="choose another with -o"
+        ) from error
+    try:
+        with locked(folder):
+            yield
+    finally:
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only succeeds when an error left it empty
+
+
+@main.command()
+@click.argument("out")
+@click.option("--config", "config_file", metavar="FILE", help="Rules  [default: auditor.toml or pyproject.toml]")
+@click.option("--baseline", metavar="FILE", help="Reviewed images  [default: auditor-baseline.json, if there]")
+@click.option("--output", "outputs", multiple=True, metavar="FORMAT[=FILE]", help="Any number of formats.")
+@click.option("--strict-fresh", is_flag=True, help="Refuse a result that is older than its data.")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 where the gate fails.")
+@click.option("--update-baseline", is_flag=True, help="Accept today's new suspects into the baseline.")
+@click.option("--init", is_flag=True, help="Write a commented auditor.toml with levels derived from this audit.")
+def gate(
+    out: str,
+    config_file: str | None,
+    baseline: str | None,
+    outputs: tuple[str, ...],
+    strict_fresh: bool,
+    exit_zero: bool,
+    update_baseline: bool,
+    init: bool,
+) -> int:
+    """Judge the finished audit in OUT by rules."""
+    from auditor import gate as gates
+
+    if init:
+        done = gates.run_init(out, config_file or "auditor.toml")
+    else:
+        done = gates.run(
+            out, config=config_file, baseline=baseline, outputs=outputs, strict_fresh=strict_fresh,
+            exit_zero=exit_zero, update_baseline=update_baseline,
+        )  # fmt: skip
+    click.echo(done.stdout, nl=False)
+    click.echo(done.stderr, nl=False, err=True)
+    return done.exit_code
+
+
+@main.command()
+@click.argument("out")
+@click.option("--compare", metavar="OUT1", help="Show what changed against an earlier audit.")
+def report(out: str, compare: str | None) -> int:
+    """Render the report of the finished audit in OUT again."""
+    from auditor import report as reports
+    from auditor import review as reviews
+    from auditor.result import AuditResult
+
+    result = AuditResult.load(out)
+    comparison = reviews.compare(result, AuditResult.load(compare)) if compare else None
+    click.echo(f"report: {reports.write_report(result, out, None, comparison)}")
+    return ExitCode.OK
+
+
+@main.group()
+def review() -> None:
+    """Bring a reviewer's decisions back into the data set."""
+
+
+@review.command("apply")
+@click.argument("out")
+@click.argument("decisions")
+@click.option("-o", "--output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
+@click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
+def apply_decisions(out: str, decisions: str, output: str | None, kind: str) -> int:
+    """Apply DECISIONS, exported from the report of OUT: a cleaned data set and a baseline for the gate."""
+    from auditor import review as reviews
+
+    click.echo(reviews.apply(out, decisions, output=output, format=kind).text)
+    return ExitCode.OK
+
+
+@main.command()
+def doctor() -> int:
+    """Versions, device, weights, cache, and what is missing."""
+    from auditor import doctor as doctors
+
+    lines, healthy = doctors.examine()
+    click.echo("\n".join(lines))
+    return ExitCode.OK if healthy else ExitCode.USAGE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The data set as an audit sees it: readable images, classes, splits, features, duplicates and a content hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auditor import split
+from auditor.arrays import Array
+from auditor.errors import SourceError
+from auditor.features import Features, Pixels
+from auditor.sources.base import ImageTable, Skipped
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images ready for training; every array is in the order of `paths`, which is sorted.
+
+    Attributes
+    ----------
+    name, source
+        What a report calls it, and where it lies as the user wrote it.
+    paths, hashes
+        N relative paths and N sha256 hex digests.
+    classes
+        C class names, sorted; `labels` int64 [N] indexes them.
+    splits
+        [N] strings, `train`, `val` or `test`.
+    features
+        float32 [N, D] of the backbone as it was before any training on these labels.
+    pixels
+        Decoded images where the network trains more than a head.
+    """
+
+    name: str
+    source: str
+    table: ImageTable
+    paths: tuple[str, ...]
+    hashes: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: Array
+    splits: Array
+    split_origin: str
+    features: Array
+    pixels: Pixels | None
+    skipped: tuple[Skipped, ...]
+
+    def rows(self, name: str) -> Array:
+        """int64, the images of a split."""
+        return np.flatnonzero(self.splits == name)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.classes)
+
+    @property
+    def content_hash(self) -> str:
+        """sha256 over path, image hash and label of every image."""
+        digest = hashlib.sha256()
+        for path, image, label in zip(self.paths, self.hashes, self.labels, strict=True):
+            digest.update(f"{path}\0{image}\0{self.classes[label]}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+    def summary(self) -> dict[str, Any]:
+        """The `dataset` part of `audit.json`."""
+        counts = np.bincount(self.labels, minlength=self.n_classes)
+        return {
+            "name": self.name,
+            "source": self.source,
+            "content_hash": self.content_hash,
+            "n_images": len(self.paths),
+            "classes": list(self.classes),
+            "counts": {name: int(n) for name, n in zip(self.classes, counts, strict=True)},
+            "splits": {part: len(self.rows(part)) for part in ("train", "val", "test")},
+            "split_origin": self.split_origin,
+            "skipped": [{"path": s.path, "reason": s.reason} for s in self.skipped],
+            "n_skipped": len(self.skipped),
+            "duplicates": self._duplicates(),
+            "hashes": dict(zip(self.paths, self.hashes, strict=True)),
+        }
+
+    def _duplicates(self) -> dict[str, Any]:
+        """Exact copies that carry different labels, and copies in both training and another split."""
+        frame = pd.DataFrame({
+            "hash": self.hashes, "path": self.paths, "split": self.splits,
+            "label": [self.classes[i] for i in self.labels],
+        })  # fmt: skip
+        copies = frame[frame.duplicated("hash", keep=False)]
+        conflicting, leaking = [], []
+        for digest, group in copies.groupby("hash", sort=True):
+            entry = {"hash": digest, "entries": group[["path", "label", "split"]].to_dict("records")}
+            if len(set(group["label"])) > 1:
+                conflicting.append(entry)
+            if (group["split"] == "train").any() and (group["split"] != "train").any():
+                leaking.append(entry)
+        return {
+            "conflicting": conflicting, "leaking": leaking,
+            "n_conflicting": len(conflicting), "n_leaking": len(leaking),
+        }  # fmt: skip
+
+
+def build(
+    table: ImageTable, read: Features, values: Array, *, seed: int, max_unreadable: float, study: bool
+) -> Dataset:
+    """What was read of a table, with class indices and splits.
+
+    Parameters
+    ----------
+    values
+        float32 [n, D], the features of the rows that were read.
+
+    Raises
+    ------
+    SourceError
+        When too many images are unreadable, or what is left cannot be split.
+    """
+    frame = table.frame.iloc[read.rows]
+    _check_unreadable(table, read, max_unreadable, study)
+    classes = sorted(frame["label"].unique())
+    gone = sorted(set(table.frame["label"]) - set(classes))
+    if gone:
+        raise SourceError(
+            f"class '{gone[0]}' of {table.name} has no readable image",
+            hint="repair its images, or leave it out with --classes",
+        )
+    index = {name: i for i, name in enumerate(classes)}
+    labels = frame["label"].map(index).to_numpy(np.int64)
+    given = np.full(len(frame), "", dtype=object) if study else frame["split"].to_numpy(object)
+    splits, origin = split.assign(labels, given, classes, seed)
+    return Dataset(
+        name=table.name, source=table.root, table=table, paths=tuple(frame["path"]), hashes=read.hashes,
+        classes=tuple(classes), labels=labels, splits=splits, split_origin=origin, features=values,
+        pixels=read.pixels, skipped=(*table.skipped, *read.skipped),
+    )  # fmt: skip
+
+
+def _check_unreadable(table: ImageTable, read: Features, limit: float, study: bool) -> None:
+    unreadable = [s for s in read.skipped if not (study and s.reason.startswith("grey-scale"))]
+    total = len(table.frame)
+    if not len(read.rows):
+        first = f"; the first, {read.skipped[0].path}: {read.skipped[0].reason}" if read.skipped else ""
+        raise SourceError(
+            f"no image of {table.name} can be read{first}", hint="check that SOURCE names a folder or list of images"
+        )
+    if len(unreadable) > limit * total:
+        raise SourceError(
+            f"{len(unreadable)} of {total} images of {table.name} cannot be read, more than the {limit:.0%} allowed; "
+            f"the first, {unreadable[0].path}: {unreadable[0].reason}",
+            hint="repair or remove them, or raise --max-unreadable",
+        )
+
+
+def reference_rows(table: ImageTable, classes: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """A trusted reference set's images of known classes, and how many had another class.
+
+    Raises
+    ------
+    SourceError
+        When no class is known.
+    """
+    known = table.frame["label"].isin(list(classes))
+    if not known.any():
+        raise SourceError(
+            f"the reference {table.name} shares no class with the data set",
+            hint=f"its labels must be among {', '.join(list(classes)[:12])}",
+        )
+    return table.frame[known].reset_index(drop=True), int((~known).sum())

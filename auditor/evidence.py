@@ -1,0 +1,218 @@
+"""Pictures and examples for the report: what a person looks at, nothing a verdict depends on."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auditor import images
+from auditor.arrays import Array
+from auditor.dataset import Dataset
+from auditor.experiment import Run
+
+THUMBNAIL_EDGE = 96
+SHOWN = 5
+"""Images at either end of a list of examples."""
+EXPLAINED = 100
+"""Suspects whose neighbours are shown."""
+WRONG_EXAMPLES = 24
+LOWEST = 24
+BINS = 40
+ALIKE = 0.995
+"""Cosine similarity of centred features from which two images count as near-duplicates."""
+
+
+def histogram(values: Array, groups: dict[str, Array], edges: Array | None = None) -> dict[str, Any]:
+    """Counts of `values` by group (boolean masks) on common edges that leave out no value."""
+    if edges is None:
+        edges = _edges(values)
+    clipped = np.clip(values, edges[0], edges[-1])
+    return {
+        "edges": [float(e) for e in edges],
+        "counts": {name: np.histogram(clipped[mask], edges)[0].tolist() for name, mask in groups.items()},
+    }
+
+
+def _edges(values: Array) -> Array:
+    """Bin edges over the central 99% of the values, so that a few extremes do not flatten the picture."""
+    low, high = np.quantile(values, [0.005, 0.995]) if len(values) else (0.0, 1.0)
+    if not high > low:
+        pad = max(abs(low), 1.0) * 1e-3
+        low, high = low - pad, high + pad
+    return np.asarray(np.linspace(low, high, BINS + 1))
+
+
+def influence_histograms(data: Dataset, clean: Run, planted: pd.DataFrame) -> dict[str, Any]:
+    """Average influence by label in the clean run, and planted against clean points by label in the corrupted one."""
+    labels = data.labels[data.rows("train")]
+    by_label = {name: labels == i for i, name in enumerate(data.classes)}
+    values = planted["average_influence"].to_numpy()
+    flags, trained = planted["planted"].to_numpy(bool), planted["trained_label"].to_numpy()
+    edges = _edges(values)
+    return {
+        "clean": histogram(clean.average_influence, by_label),
+        "corrupted": {
+            "edges": [float(e) for e in edges],
+            **{
+                name: histogram(values, {c: mask & (trained == c) for c in data.classes}, edges)["counts"]
+                for name, mask in (("planted", flags), ("clean", ~flags))
+            },
+        },
+    }
+
+
+def extremes(data: Dataset, clean: Run) -> list[dict[str, Any]]:
+    """Per class the training images of highest and lowest average influence."""
+    train = data.rows("train")
+    labels, values = data.labels[train], clean.average_influence
+
+    def listed(positions: Array) -> list[dict[str, Any]]:
+        return [{"path": data.paths[train[i]], "average_influence": float(values[i])} for i in positions]
+
+    found = []
+    for index, name in enumerate(data.classes):
+        rows = np.flatnonzero(labels == index)
+        order = rows[np.argsort(-values[rows], kind="stable")]
+        found.append({"label": name, "highest": listed(order[:SHOWN]), "lowest": listed(order[::-1][:SHOWN])})
+    return found
+
+
+def chosen_examples(data: Dataset, run: Run, n_each: int) -> Array:
+    """Positions in the test split: correct ones of each class, each kind of wrong one, then further wrong ones."""
+    truth = data.labels[data.rows("test")]
+    predicted = run.test_probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != truth)
+    correct = [np.flatnonzero((predicted == truth) & (truth == c))[:n_each] for c in range(data.n_classes)]
+    # Few classes get several correct examples each; with many classes one each for the first few is enough.
+    right = np.concatenate(correct)[: max(n_each, min(2 * n_each, data.n_classes))] if correct else np.empty(0, int)
+    kinds: dict[tuple[int, int], int] = {}
+    for position in wrong:
+        kinds.setdefault((int(truth[position]), int(predicted[position])), int(position))
+    ordered = list(dict.fromkeys([*kinds.values(), *wrong.tolist()]))[:WRONG_EXAMPLES]
+    return np.array([*right.tolist(), *ordered], dtype=np.int64)
+
+
+def examples(data: Dataset, run: Run, n_each: int) -> list[dict[str, Any]]:
+    """Chosen test images with their influence histogram by label and the same label's most and least influential."""
+    positions = chosen_examples(data, run, n_each)
+    if not len(positions) or not n_each:
+        return []
+    matrix = run.rows(positions)
+    train, test = data.rows("train"), data.rows("test")
+    labels = data.labels[train]
+    by_label = {name: labels == i for i, name in enumerate(data.classes)}
+    found = []
+    for position, row in zip(positions, matrix, strict=True):
+        image = test[position]
+        same = np.flatnonzero(labels == data.labels[image])
+        order = same[np.argsort(-row[same], kind="stable")]
+        predicted = int(run.test_probabilities[position].argmax())
+
+        def listed(chosen: Array, row: Array = row) -> list[dict[str, Any]]:
+            return [
+                {"path": data.paths[train[i]], "label": data.classes[labels[i]], "influence": float(row[i])}
+                for i in chosen
+            ]
+
+        found.append({
+            "kind": "correct" if predicted == data.labels[image] else "wrong",
+            "path": data.paths[image], "label": data.classes[data.labels[image]],
+            "predicted": data.classes[predicted],
+            "probability": float(run.test_probabilities[position, predicted]),
+            "histogram": histogram(row, by_label),
+            "most": listed(order[:SHOWN]), "least": listed(order[::-1][:SHOWN]),
+        })  # fmt: skip
+    return found
+
+
+def lowest_planted(planted: pd.DataFrame) -> list[dict[str, Any]]:
+    """The corrupted run's images of lowest average influence, with what they really are."""
+    columns = ["path", "label", "trained_label", "planted", "average_influence", "influence_rank"]
+    frame = planted.sort_values("influence_rank").head(LOWEST)[columns]
+    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
+    return records
+
+
+def explanations(data: Dataset, suspects: Sequence[int], suggested: Array) -> dict[str, Any]:
+    """For the first suspects: the nearest images that carry the suggested label, and the nearest of any label.
+
+    Parameters
+    ----------
+    suspects
+        Images in the order of their suspicion.
+    suggested
+        int64 [N] class indices; negative where there is none.
+    """
+    chosen = np.array(list(suspects)[:EXPLAINED], dtype=np.int64)
+    if not len(chosen):
+        return {}
+    unit = _unit(data.features)
+    similarity = unit[chosen] @ unit.T
+    similarity[np.arange(len(chosen)), chosen] = -np.inf
+    found = {}
+    for row, values in zip(chosen, similarity, strict=True):
+        order = np.argsort(-values, kind="stable")
+        pulling = order[data.labels[order] == suggested[row]][:3]
+        found[data.paths[row]] = {
+            "against": [
+                {"path": data.paths[i], "label": data.classes[data.labels[i]], "influence": None,
+                 "similarity": float(values[i])} for i in pulling
+            ],
+            "neighbours": [
+                {"path": data.paths[i], "label": data.classes[data.labels[i]], "similarity": float(values[i])}
+                for i in order[:4]
+            ],
+        }  # fmt: skip
+    return found
+
+
+def near_duplicates(data: Dataset, suspects: Sequence[int]) -> list[list[str]]:
+    """Groups of suspects that look alike to the backbone (or are the same file)."""
+    chosen = np.array(list(suspects), dtype=np.int64)
+    if len(chosen) < 2:
+        return []
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    unit = _unit(data.features)[chosen]
+    close = np.argwhere(np.triu(unit @ unit.T > ALIKE, 1))
+    graph = coo_matrix((np.ones(len(close)), close.T), shape=(len(chosen), len(chosen)))
+    _, component = connected_components(graph, directed=False)
+    groups = [chosen[component == c] for c in np.unique(component)]
+    return [sorted(data.paths[i] for i in group) for group in groups if len(group) > 1]
+
+
+def _unit(features: Array) -> Array:
+    centred = features - features.mean(axis=0)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.asarray(centred / np.where(norms > 0, norms, 1))
+
+
+def mentioned(evidence: Any) -> Iterable[str]:
+    """Every path that a piece of evidence names, in order of first mention."""
+    if isinstance(evidence, dict):
+        if isinstance(evidence.get("path"), str):
+            yield evidence["path"]
+        for value in evidence.values():
+            yield from mentioned(value)
+    elif isinstance(evidence, list):
+        for value in evidence:
+            yield from mentioned(value)
+
+
+def thumbnails(read: Callable[[str], bytes], paths: Iterable[str], max_pixels: int) -> dict[str, str]:
+    """Small pictures as data URIs; an image that has become unreadable meanwhile is left out."""
+    found = {}
+    for path in dict.fromkeys(paths):
+        try:
+            picture = images.thumbnail(read(path), THUMBNAIL_EDGE, max_pixels)
+        except (OSError, images.UnreadableImage):
+            continue
+        text = base64.b64encode(picture).decode("ascii")
+        found[path] = f"data:{images.media_type(picture)};base64,{text}"
+    return found

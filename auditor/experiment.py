@@ -1,0 +1,205 @@
+"""One training and its influences, on the given labels or on planted ones: the unit of the controlled experiment.
+
+A learner is set up once for a data set and then learns any labels of the training split. Everything else about the two
+runs of an experiment (initialisation, order of batches, reference set, damping) is the same, so that what differs
+between them is the planted noise.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from auditor import influence, model
+from auditor.arrays import Array
+from auditor.features import Pixels
+from auditor.influence import InfluenceEngine, Solve
+
+Update = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training gave.
+
+    Attributes
+    ----------
+    losses, quality
+        Per epoch, and on the test split.
+    probabilities, test_probabilities
+        float64 [N, C] of the training and [n, C] of the test points.
+    average_influence
+        float64 [N] of every training point over the reference set (pyDVL's mode `up`; negative is harmful).
+    rows
+        Rows of the influence matrix for positions in the test split, [n, N].
+    engine, damping, notes
+        How it was computed.
+    solves
+        Every linear system solved so far, with its residual.
+    """
+
+    losses: model.Losses
+    quality: model.Quality
+    probabilities: Array
+    test_probabilities: Array
+    average_influence: Array
+    rows: Callable[[Array], Array]
+    engine: str
+    damping: float
+    notes: tuple[str, ...]
+    solves: Callable[[], tuple[Solve, ...]]
+
+
+class Learner(Protocol):
+    """Trains on labels of the training split and computes influences."""
+
+    @property
+    def n_parameters(self) -> int: ...
+
+    def learn(self, labels: Array, update: Update) -> Run: ...
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """Which engine inverts the Hessian, how damped, and where."""
+
+    name: str
+    damping: float
+    device: str
+    seed: int
+
+    def open(
+        self, problem: influence.HeadProblem | influence.NetworkProblem, update: Update | None = None
+    ) -> InfluenceEngine:
+        """The engine on a problem."""
+        told = None if update is None else lambda text, done, total: update(done, total)
+        return influence.engine(
+            problem, self.name, self.damping, device=self.device, seed=self.seed, progress=told
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Points:
+    """Inputs and labels of one role: `x` float32 [n, D] features, `y` int64 [n]."""
+
+    x: Array
+    y: Array
+
+
+@dataclass(frozen=True)
+class HeadLearner:
+    """A new linear head on frozen features, trained as the reference study trains it."""
+
+    train: Points
+    val: Points | None
+    test: Points
+    reference: Points
+    n_classes: int
+    schedule: model.Schedule
+    choice: EngineChoice
+
+    @property
+    def n_parameters(self) -> int:
+        """P = C (D + 1)."""
+        return self.n_classes * (self.train.x.shape[1] + 1)
+
+    def learn(self, labels: Array, update: Update) -> Run:
+        """Train on `labels` int64 [N] of the training split."""
+        val = None if self.val is None else (self.val.x, self.val.y)
+        head = model.train_head(
+            self.train.x, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
+        )
+        engine = self.choice.open(influence.HeadProblem(self.train.x, labels, head.weight, head.bias))
+        test = head.logits(self.test.x)
+        return Run(
+            losses=head.losses,
+            quality=model.quality(test, self.test.y, self.n_classes),
+            probabilities=model.softmax(head.logits(self.train.x)),
+            test_probabilities=model.softmax(test),
+            average_influence=engine.average(self.reference.x, self.reference.y),
+            rows=lambda rows: engine.rows(self.test.x[rows], self.test.y[rows]),
+            engine=engine.name,
+            damping=engine.damping,
+            notes=engine.notes,
+            solves=lambda: engine.solves,
+        )
+
+
+@dataclass(frozen=True)
+class ImagePoints:
+    """The same for networks that see pixels: `rows` of `pixels`, and `y` int64 [n]."""
+
+    pixels: Pixels
+    rows: Array
+    y: Array
+
+    def images(self, index: Array | torch.Tensor) -> torch.Tensor:
+        """Normalised float32 [n, 3, S, S] at positions of this role."""
+        return self.pixels.batch(self.rows[np.asarray(index)])
+
+
+@dataclass(frozen=True)
+class NetworkLearner:
+    """A network trained as a whole or in part, starting from the same parameters each time."""
+
+    start: nn.Module
+    layers: str
+    train: ImagePoints
+    val: ImagePoints | None
+    test: ImagePoints
+    reference: ImagePoints
+    n_classes: int
+    schedule: model.Schedule
+    choice: EngineChoice
+
+    @property
+    def n_parameters(self) -> int:
+        """P, the parameters that are trained."""
+        network = copy.deepcopy(self.start)
+        model.trainable(network, self.layers)
+        return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+    def learn(self, labels: Array, update: Update) -> Run:
+        """Train on `labels` int64 [N] of the training split."""
+        device = self.choice.device
+        network = copy.deepcopy(self.start)
+        model.trainable(network, self.layers)
+        val = None if self.val is None else (self.val.images, self.val.y)
+        losses = model.train_network(
+            network, self.train.images, labels, self.schedule, val=val, device=device, progress=update
+        )
+        train = model.network_logits(network, self.train.images, len(labels), device)
+        test = model.network_logits(network, self.test.images, len(self.test.y), device)
+        engine = self._engine(network, labels, update)
+        reference = self.reference
+        return Run(
+            losses=losses,
+            quality=model.quality(test, self.test.y, self.n_classes),
+            probabilities=model.softmax(train),
+            test_probabilities=model.softmax(test),
+            average_influence=engine.average(
+                reference.images(np.arange(len(reference.y))), torch.as_tensor(reference.y)
+            ),
+            rows=lambda rows: engine.rows(self.test.images(rows), torch.as_tensor(self.test.y[rows])),
+            engine=engine.name,
+            damping=engine.damping,
+            notes=engine.notes,
+            solves=lambda: engine.solves,
+        )
+
+    def _engine(self, network: nn.Module, labels: Array, update: Update) -> InfluenceEngine:
+        def images(part: slice) -> torch.Tensor:
+            return self.train.images(np.arange(len(labels))[part])
+
+        return self.choice.open(influence.NetworkProblem(network, images, torch.as_tensor(labels)), update)
+
+
+def with_damping(choice: EngineChoice, damping: float) -> EngineChoice:
+    """The same engine at another damping."""
+    return replace(choice, damping=damping)

@@ -1,0 +1,57 @@
+"""The machine an audit runs on: device, threads, versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+
+import torch
+
+from auditor._version import __version__
+from auditor.errors import ConfigError
+
+PACKAGES = ("torch", "torchvision", "pydvl", "numpy", "pandas", "scikit-learn")
+
+
+def device(wanted: str) -> str:
+    """`cpu` or `cuda`.
+
+    Raises
+    ------
+    ConfigError
+        When `cuda` is asked for and torch sees none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "--device cuda, but torch sees no CUDA device here",
+            hint="use --device cpu, or install a CUDA build of torch",
+        )
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads() -> None:
+    """As many torch threads as there are cores, unless OMP_NUM_THREADS says otherwise."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(cores())
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result."""
+    found = {"python": platform.python_version(), "auditor": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def describe() -> dict[str, str | int]:
+    """What a reader of timings must know."""
+    return {"system": platform.system(), "processor": platform.machine(), "cores": cores()}
