@@ -1,0 +1,39 @@
+"""The gate: rules to a verdict to an `ExitCode`, from a finished audit's result and nothing else.
+
+    rules = load_rules()                              # auditor.toml, [tool.auditor] in pyproject.toml, or defaults
+    verdict = evaluate(AuditResult.load(out), rules)
+    print(table(verdict)); sys.exit(exit_code(verdict))
+
+Neither torch nor pyDVL is imported here, so that a gate in CI starts at once.
+"""
+
+from auditor.errors import ExitCode
+from auditor.gate.evaluate import evaluate
+from auditor.gate.initial import init_file
+from auditor.gate.rules import RULES, Levels, Rule, Rules, default_rules, load_rules
+from auditor.gate.run import GateRun, run, run_init
+from auditor.gate.text import plain, table
+from auditor.gate.verdict import Judgement, RuleOutcome, StaleEntry, Verdict, exit_code, roll_up
+
+__all__ = [
+    "RULES",
+    "ExitCode",
+    "GateRun",
+    "Judgement",
+    "Levels",
+    "Rule",
+    "RuleOutcome",
+    "Rules",
+    "StaleEntry",
+    "Verdict",
+    "default_rules",
+    "evaluate",
+    "exit_code",
+    "init_file",
+    "load_rules",
+    "plain",
+    "roll_up",
+    "run",
+    "run_init",
+    "table",
+]

@@ -1,0 +1,80 @@
+"""`gate --init`: a commented configuration whose levels the data set meets as it stands today."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from auditor.gate.evaluate import gather
+from auditor.gate.measure import Measurement
+from auditor.gate.rules import RULES, Levels, Rule, rules_from
+from auditor.gate.text import figure, interval, plain
+from auditor.result import AuditResult
+
+_HEAD = """\
+# Levels of `auditor gate`, written by `auditor gate --init` from audit {audit} of {dataset}.
+#
+# Each level is the default, or what that audit measured where the data set does not meet the default yet: the gate
+# passes today and fails when things get worse. Tighten the levels as the labels get better.
+#
+# A rule fails on its `fail` level and warns on its `warn` level; `enabled = false` switches it off.
+"""
+
+
+def init_file(result: AuditResult) -> str:
+    """A commented `auditor.toml` derived from a first audit; `load_rules` reads it back.
+
+    A default level that the data meets is kept. One that it misses is moved to what was measured: `fail` to the end
+    of the interval farther from good, `warn` to the figure itself, both rounded to the lenient side.
+    """
+    facts = gather(result, None)
+    name = plain(str(result.summary["dataset"]["name"]))
+    parts = [_HEAD.format(audit=plain(result.audit_id), dataset=name)]
+    parts += [_table(rule, rule.measure(facts, rule.levels)) for rule in RULES]
+    text = "\n".join(parts)
+    rules_from(_parsed(text))
+    return text
+
+
+def _table(rule: Rule, found: Measurement) -> str:
+    levels = _met(rule, found)
+    about = textwrap.wrap(f"{rule.title}. {rule.about}", 116, initial_indent="# ", subsequent_indent="# ")
+    measured = "nothing could be measured" if found.value is None else f"measured {figure(found.value, rule.unit)}"
+    if found.interval is not None:
+        measured += f", 95% interval {interval(found.interval, rule.unit)}"
+    lines = [*about, f"# First audit: {measured}.", f"[rules.{rule.name}]"]
+    if levels.fail is not None:
+        # A default `fail` of this rule waits for a baseline; written down it would hold at once.
+        waits = rule.name == "new_suspects"
+        lines.append(f"{'# ' if waits else ''}fail = {levels.fail:g}" + ("  # once there is a baseline" * waits))
+    if levels.warn is not None:
+        lines.append(f"warn = {levels.warn:g}")
+    if levels.probability is not None:
+        lines.append(f"probability = {levels.probability:g}")
+    return "\n".join(lines) + "\n"
+
+
+def _met(rule: Rule, found: Measurement) -> Levels:
+    """The rule's levels, eased where the measurement does not meet them."""
+    levels = rule.levels
+    if found.value is None or rule.short_is == "UNDECIDED" or rule.name == "new_suspects":
+        return levels
+    ends = found.interval or (found.value, found.value)
+    fail = _eased(rule, levels.fail, max(ends) if rule.at_most else min(ends))
+    warn = _eased(rule, levels.warn, found.value)
+    return Levels(fail, warn, probability=levels.probability)
+
+
+def _eased(rule: Rule, default: float | None, measured: float) -> float | None:
+    if default is None:
+        return None
+    step = 1.0 if rule.unit == "count" else 100.0
+    if rule.at_most:
+        return max(default, min(math.ceil(measured * step - 1e-9) / step, math.inf if rule.unit == "count" else 1.0))
+    return min(default, math.floor(measured * step + 1e-9) / step)
+
+
+def _parsed(text: str) -> object:
+    import tomllib
+
+    return tomllib.loads(text)["rules"]

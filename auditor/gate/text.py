@@ -1,0 +1,74 @@
+"""Words and figures for people: hostile labels made harmless, numbers with intervals, the terminal's table."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from auditor.gate.verdict import RuleOutcome, Verdict
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories that a terminal obeys or a reader cannot see: controls, direction marks, surrogates, line ends."""
+MAX_LABEL = 120
+
+
+def plain(text: str, limit: int = MAX_LABEL) -> str:
+    r"""`text` on one line with everything a terminal would obey shown as an escape such as `\x1b`; long text is cut."""
+    shown = "".join(_visible(c) if unicodedata.category(c) in _HIDDEN else c for c in text[: limit + 1])
+    return shown if len(text) <= limit else shown[: limit - 3] + "..."
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def figure(value: float | None, unit: str) -> str:
+    """A figure as its unit is read: a share in percent, a count whole where it is, a score with three decimals."""
+    if value is None:
+        return "-"
+    if unit == "share":
+        # adding 0.0 turns -0.0 into 0.0; `g` keeps a level such as 0.125% as it was written
+        return f"{round(100 * value, 2) + 0.0:g}%"
+    if unit == "count":
+        return f"{round(value, 1) + 0.0:g}"
+    return f"{value:.3f}"
+
+
+def interval(ends: tuple[float, float] | None, unit: str) -> str:
+    """An interval in the unit of its figure."""
+    return "-" if ends is None else f"{figure(ends[0], unit)} to {figure(ends[1], unit)}"
+
+
+def table(verdict: Verdict) -> str:
+    """The verdict for a terminal: one row a rule, then a sentence for each that did not pass, then the verdict."""
+    head = ("rule", "measured", "interval", "level", "verdict")
+    rows = [head, *(_row(outcome) for outcome in verdict.rules)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    noted = [outcome for outcome in verdict.rules if str(outcome.verdict) != "PASS"]
+    if noted:
+        lines += ["", *(f"{outcome.verdict} {outcome.rule}: {outcome.message}" for outcome in noted)]
+    if verdict.switched_off:
+        lines += ["", f"Switched off: {', '.join(verdict.switched_off)}."]
+    if verdict.stale:
+        lines += ["", *_stale(verdict)]
+    lines += ["", f"{plain(verdict.dataset)}: {verdict.verdict}"]
+    return "\n".join(lines) + "\n"
+
+
+def _row(outcome: RuleOutcome) -> tuple[str, ...]:
+    return (
+        outcome.rule,
+        figure(outcome.measured, outcome.unit),
+        interval(outcome.interval, outcome.unit),
+        figure(outcome.level, outcome.unit),
+        str(outcome.verdict),
+    )
+
+
+def _stale(verdict: Verdict, shown: int = 5) -> list[str]:
+    count = len(verdict.stale)
+    lines = [f"{count} baseline {'entry covers' if count == 1 else 'entries cover'} nothing any more:"]
+    lines += [f"  {plain(e.path)} ({plain(e.label)}): {e.reason}" for e in verdict.stale[:shown]]
+    return lines + ([f"  and {count - shown} more"] if count > shown else [])

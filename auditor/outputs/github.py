@@ -1,0 +1,68 @@
+"""`--output github`: workflow commands that GitHub shows as annotations, and the step summary.
+
+GitHub shows at most ten annotations of a kind a step, so rules come first and suspects after them while there is room.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from auditor.errors import ConfigError
+from auditor.gate.text import plain
+from auditor.gate.verdict import Judgement, Verdict, records
+from auditor.outputs import markdown
+from auditor.outputs.places import file_of
+from auditor.result import AuditResult
+
+name = "github"
+SHOWN = 10
+"""Annotations of one kind that GitHub shows for a step."""
+_SUMMARY_LIMIT = 1_000_000
+_COMMANDS = {Judgement.WARN: "warning", Judgement.FAIL: "error", Judgement.UNDECIDED: "error"}
+
+
+def render(verdict: Verdict, result: AuditResult) -> str:
+    """One line an annotation: every rule that did not pass, then the first new suspects with their files."""
+    lines = [
+        _command(_COMMANDS[outcome.verdict], outcome.message, title=f"auditor gate: {outcome.rule} {outcome.verdict}")
+        for outcome in verdict.rules
+        if outcome.verdict in _COMMANDS
+    ]
+    room = max(0, SHOWN - sum(line.startswith("::warning") for line in lines))
+    for row in records(verdict.new_suspects.head(room)):
+        suggestion = f", looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
+        text = f"'{plain(row['label'])}' is wrong with a probability of {row['p_mislabelled']:.2f}{suggestion}"
+        file = file_of(result, row["path"])
+        lines.append(_command("warning", text, file=file, title="auditor: probably mislabelled"))
+    lines.append(_command("notice", f"{verdict.dataset}: {verdict.verdict}", title="auditor gate"))
+    return "\n".join(lines) + "\n"
+
+
+def publish(verdict: Verdict, result: AuditResult) -> None:
+    """Append the Markdown summary to the step's page; without `GITHUB_STEP_SUMMARY` there is none."""
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not file:
+        return
+    text = markdown.render(verdict, result)
+    if len(text.encode()) > _SUMMARY_LIMIT:
+        text = f"auditor gate: {verdict.verdict}. The summary is too long for this page.\n"
+    try:
+        # The runner's file is shared by the step's commands: each appends, none replaces.
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write(text)
+    except OSError as error:
+        raise ConfigError(f"the step summary {file} cannot be written: {error.strerror}") from error
+
+
+def _command(command: str, message: str, **properties: str) -> str:
+    values = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{command} {values}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

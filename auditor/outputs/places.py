@@ -1,0 +1,33 @@
+"""Where an image lies as seen from the current folder: what CI systems link findings to."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePosixPath
+
+from auditor.result import AuditResult
+
+
+def file_of(result: AuditResult, path: str) -> str:
+    """`path` of the result as a path from the current folder where that can be known, with forward slashes.
+
+    A source that is a folder, or a manifest in one, is put before the path; one outside the current folder stays
+    absolute; anything else (an archive, an address) leaves the path as it is.
+    """
+    base = _base(str(result.summary["dataset"]["source"]))
+    return path if base is None else str(PurePosixPath(base) / path)
+
+
+def _base(source: str) -> str | None:
+    place = Path(source)
+    folder = place if place.is_dir() else place.parent if place.is_file() else None
+    if folder is None:
+        return None
+    folder = folder.resolve()
+    here = Path.cwd().resolve()
+    return folder.relative_to(here).as_posix() if folder.is_relative_to(here) else folder.as_posix()
+
+
+def fingerprint(hash: str, label: str) -> str:
+    """Names one label on one image whatever the file is called: sha256 of both, hexadecimal."""
+    return hashlib.sha256(f"{hash}\n{label}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,178 @@
+"""`pytest --audit-source DIR`: the gate as tests, one item a rule, and the fixture `label_audit`.
+
+The audit runs once a session, when the first item or fixture asks for it. A rule that fails, or that could not be
+decided, is a failed test; one that warns passes with a warning. `--audit-result OUT` judges a finished audit instead.
+Nothing of this happens, and nothing heavy is imported, unless one of the options is given.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from auditor.errors import AuditorError
+
+if TYPE_CHECKING:
+    from auditor.gate.rules import Rules
+    from auditor.gate.verdict import RuleOutcome, Verdict
+    from auditor.result import AuditResult
+
+
+class LabelAuditWarning(UserWarning):
+    """A rule of the label audit warns."""
+
+
+class RuleBroken(Exception):
+    """A rule of the label audit did not pass; its text is what pytest shows."""
+
+
+@dataclass(frozen=True)
+class LabelAudit:
+    """What the fixture `label_audit` gives: the audit's result, the gate's verdict, and the rules by name."""
+
+    result: AuditResult
+    verdict: Verdict
+
+    @property
+    def rules(self) -> dict[str, RuleOutcome]:
+        """The outcomes by rule name."""
+        return {outcome.rule: outcome for outcome in self.verdict.rules}
+
+
+_Audit = Callable[[], LabelAudit]
+_AUDIT = pytest.StashKey[_Audit]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options, in a group of their own."""
+    group = parser.getgroup("auditor", "wrong labels in an image data set")
+    group.addoption("--audit-source", metavar="SOURCE", help="audit this data set; one test a rule of the gate")
+    group.addoption("--audit-result", metavar="OUT", help="judge this finished audit instead of running one")
+    group.addoption(
+        "--audit-option", metavar="NAME=VALUE", action="append", default=[],
+        help="an option of `auditor audit`, such as noise-rate=0.1; may be repeated",
+    )  # fmt: skip
+    group.addoption("--audit-config", metavar="FILE", help="levels of the rules (default: auditor.toml, if any)")
+    group.addoption("--audit-baseline", metavar="FILE", help="reviewed images (default: auditor-baseline.json, if any)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the options before anything is collected, and prepare the audit without running it."""
+    source, finished = config.getoption("--audit-source"), config.getoption("--audit-result")
+    if source and finished:
+        raise pytest.UsageError("--audit-source and --audit-result exclude each other")
+    if not (source or finished):
+        return
+    from auditor.gate import load_rules
+
+    try:
+        rules = load_rules(config.getoption("--audit-config"))
+        options = _options(config.getoption("--audit-option"))
+    except AuditorError as error:
+        raise pytest.UsageError(str(error)) from error
+    baseline = config.getoption("--audit-baseline")
+    config.stash[_AUDIT] = functools.cache(lambda: _audit(source, finished, options, rules, baseline))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add one item a rule that is switched on, before other plugins select among the items."""
+    audit = config.stash.get(_AUDIT, None)
+    if audit is None:
+        return
+    from auditor.gate import RULES, load_rules
+
+    levels = load_rules(config.getoption("--audit-config"))
+    parent = _Rules.from_parent(session, name="label-audit", nodeid="label-audit")
+    items += [RuleItem.from_parent(parent, name=rule.name, audit=audit) for rule in RULES if levels[rule.name].enabled]
+
+
+@pytest.fixture(scope="session")
+def label_audit(request: pytest.FixtureRequest) -> LabelAudit:
+    """The audit of `--audit-source` or `--audit-result` with its verdict; skips when neither option is given."""
+    audit = request.config.stash.get(_AUDIT, None)
+    if audit is None:
+        pytest.skip("label_audit needs --audit-source SOURCE or --audit-result OUT")
+    try:
+        return audit()
+    except AuditorError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+class _Rules(pytest.Collector):
+    """Parent of the rules' items, which are added to a session rather than found in a file."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        return iter(())
+
+
+class RuleItem(pytest.Item):
+    """One rule of the gate as a test."""
+
+    def __init__(self, *, audit: _Audit, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._audit = audit
+        self.add_marker("label_audit")
+
+    def runtest(self) -> None:
+        """Fail unless the rule passes or warns."""
+        outcome = self._audit().rules[self.name]
+        self.user_properties.append(("auditor_verdict", str(outcome.verdict)))
+        if str(outcome.verdict) in ("FAIL", "UNDECIDED"):
+            raise RuleBroken(_explained(outcome))
+        if str(outcome.verdict) == "WARN":
+            warnings.warn(LabelAuditWarning(f"{outcome.rule}: {outcome.message}"), stacklevel=1)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The rule's sentence and evidence; a traceback only for what nobody foresaw."""
+        if isinstance(excinfo.value, RuleBroken | AuditorError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[str, None, str]:
+        """How pytest names the item."""
+        return "label-audit", None, f"label audit: {self.name}"
+
+
+def _explained(outcome: RuleOutcome, shown: int = 5) -> str:
+    from auditor.gate.text import plain
+
+    lines = [f"{outcome.verdict} {outcome.rule}: {outcome.message}"]
+    for row in outcome.evidence[:shown]:
+        lines.append("  " + ", ".join(f"{key} {plain(str(value), 200)}" for key, value in row.items()))
+    return "\n".join(lines)
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` words as keyword arguments; a word without `=` is an error."""
+    from auditor.errors import ConfigError
+
+    pairs = [word.partition("=") for word in words]
+    for word, (name, equals, _) in zip(words, pairs, strict=True):
+        if not (name and equals):
+            raise ConfigError(f"--audit-option {word!r} is not NAME=VALUE")
+    return {name.strip().lstrip("-").replace("-", "_"): value for name, _, value in pairs}
+
+
+def _audit(
+    source: str | None, finished: str | None, options: dict[str, str], rules: Rules, baseline: str | None
+) -> LabelAudit:
+    from auditor.gate import run
+
+    if source is None:
+        from auditor.result import AuditResult
+
+        result = AuditResult.load(str(finished))
+    else:
+        import auditor
+
+        result = auditor.audit(source, **options)
+    verdict = run(result, rules=rules, baseline=baseline).verdict
+    if verdict is None:
+        raise AssertionError("a run that judges has a verdict")
+    return LabelAudit(result, verdict)
