@@ -6,18 +6,53 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+_PREFIX, _SUFFIX = ".auditor-", ".tmp"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part of either."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+    temporary = _staged(Path(path), data)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def write_together(contents: Mapping[Path, bytes], *, last: Path) -> None:
+    """Write files that belong together: all new, all old, or without `last`, which marks a whole set.
+
+    All of them are on the disk before the first takes its place, so that a full disk changes nothing; `last` is taken
+    away while the others do, so that who reads after a kill finds no mark rather than new files beside old ones.
+    """
+    staged: dict[Path, Path] = {}
+    try:
+        for path, data in contents.items():
+            staged[path] = _staged(path, data)
+        last.unlink(missing_ok=True)
+        for path in sorted(staged, key=lambda path: path == last):
+            staged.pop(path).replace(path)
+    finally:
+        for temporary in staged.values():
+            _discard(temporary)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder that nobody else writes to."""
+    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        _discard(path)
+
+
+def _staged(path: Path, data: bytes) -> Path:
+    """A temporary file beside `path` that holds `data`, safe on the disk and with the permissions of a new file."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -25,11 +60,15 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
     except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        _discard(temporary)
         raise
+    return temporary
+
+
+def _discard(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -39,16 +78,26 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, document: Any) -> None:
     """Readable JSON with a final newline; NaN and infinity are refused, for other readers refuse them too."""
-    write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(document))
+
+
+def json_bytes(document: Any) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
     """A data frame as CSV, with text that a spreadsheet would run as a formula made harmless (see `escape_cell`)."""
+    write_bytes(path, csv_bytes(frame))
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """What `write_csv` writes."""
     safe = frame.copy()
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column]):
             safe[column] = safe[column].map(escape_cell, na_action="ignore")
-    write_text(path, safe.to_csv(index=False, lineterminator="\n", float_format="%.10g"))
+    return str(safe.to_csv(index=False, lineterminator="\n", float_format="%.10g")).encode("utf-8")
 
 
 def read_csv(path: str | Path, text: list[str]) -> pd.DataFrame:

@@ -62,10 +62,13 @@ class AuditResult:
     def save(self, folder: str | Path) -> None:
         """Write the files of an audit into `folder`; `audit.json` comes last and so marks a whole result."""
         folder = Path(folder)
-        files.write_csv(folder / "ranking.csv", self.ranking)
-        files.write_csv(folder / "planted.csv", self.planted.assign(planted=self.planted["planted"].astype(int)))
-        files.write_json(folder / "evidence.json", self.evidence)
-        files.write_json(folder / "audit.json", self.summary)
+        contents = {
+            "ranking.csv": files.csv_bytes(self.ranking),
+            "planted.csv": files.csv_bytes(self.planted.assign(planted=self.planted["planted"].astype(int))),
+            "evidence.json": files.json_bytes(self.evidence),
+            "audit.json": files.json_bytes(self.summary),
+        }
+        files.write_together({folder / name: data for name, data in contents.items()}, last=folder / "audit.json")
 
     @classmethod
     def load(cls, folder: str | Path) -> AuditResult:

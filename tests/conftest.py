@@ -1,11 +1,37 @@
-"""What all tests share; its being here also puts `tests/` on the import path, for `builders` and `hostile`."""
+"""What all tests share; its being here also puts `tests/` on the import path, for `helpers`, `builders` and `hostile`."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from helpers import FIXTURES, small_audit
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+    from auditor.result import AuditResult
+
+# Deadlines measure the machine's other work, not ours.
+hypothesis_settings.register_profile(
+    "auditor", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("auditor")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the caches of the person who runs it, nor finds ImageNet's weights there."""
+    home = tmp_path_factory.mktemp("caches")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("TORCH_HOME", str(home / "torch"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +42,49 @@ def shared_data() -> Path:
     if not (folder / "tables-boats").is_dir():
         pytest.skip(f"no shared data at {folder}: set AUDITOR_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The small data sets that the project makes itself (`fixtures/make.py`)."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> Callable[..., Result]:
+    """`run_cli("audit", ...)`: the command in this process, with `exit_code`, `stdout` and `stderr`."""
+    from click.testing import CliRunner
+
+    from auditor.cli import main
+
+    return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="session")
+def finished_folder(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Result]) -> Path:
+    """The files of one finished small audit; read only."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    done = run_cli(*small_audit(FIXTURES / "digits", out))
+    assert done.exit_code == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def finished(finished_folder: Path) -> AuditResult:
+    """The result of one finished small audit; read only."""
+    from auditor.result import AuditResult
+
+    return AuditResult.load(finished_folder)
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A resnet18 state dict with random parameters and seven classes, as a user's file."""
+    import torch
+
+    from auditor import vision
+
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    torch.save(vision.models().resnet18(num_classes=7).state_dict(), path)
+    return path
