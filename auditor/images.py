@@ -85,7 +85,7 @@ def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.
     """
     with _opened(data, max_pixels) as image:
         mode = image.mode
-        if target is not None and image.format == "JPEG":
+        if target is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, (2 * target, 2 * target))  # None keeps the mode
         image.load()
         rgb = _upright(image, _to_rgb(image))

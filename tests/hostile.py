@@ -136,7 +136,7 @@ HOSTILE_NAMES = (
     "new\nline.png",
     "carriage\rreturn.png",
     "tab\there.png",
-    'quotes"and\'commas,;.png',
+    "quotes\"and'commas,;.png",
     "=cmd|' C calc'!A0.png",
     "<img src=x onerror=alert(1)>.png",
     "\x1b[31mred\x1b[0m.png",

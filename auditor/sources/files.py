@@ -30,6 +30,8 @@ _SIDE_CARS = frozenset(
     {".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".db", ".ini"}
     | {".py", ".toml", ".npy"}
 )
+_MANY = 32
+"""From so many files in one folder on, listing it is quicker than asking for each."""
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "__pycache__"})
 _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -183,8 +185,9 @@ class Root:
             if not self.contains(folder):
                 found.update((path, "leads outside the root") for path in members)
                 continue
+            regular = self._regular_files(folder) if len(members) > _MANY else frozenset()
             for path in members:
-                problem = self._file_problem(path)
+                problem = "" if path.rpartition("/")[2] in regular else self._file_problem(path)
                 if problem:
                     found[path] = problem
         return found
@@ -195,6 +198,14 @@ class Root:
 
     def _holds(self, real: str) -> bool:
         return real == self.real or real.startswith(self.real.rstrip(os.sep) + os.sep)
+
+    def _regular_files(self, folder: str) -> frozenset[str]:
+        """The plain files of a folder, empty where it cannot be listed: one question instead of one a file."""
+        try:
+            with os.scandir(self.absolute(folder)) as found:
+                return frozenset(entry.name for entry in found if entry.is_file(follow_symlinks=False))
+        except OSError:
+            return frozenset()
 
     def _file_problem(self, path: str) -> str:
         try:

@@ -48,11 +48,10 @@ def make_table(
             hint="a source needs image files in class folders, or a manifest with the columns path and label",
         )
     # Python compares strings by code point: the same order on every machine and locale.
-    paths, labels, splits = zip(*sorted(rows), strict=True)
-    frame = pd.DataFrame(
-        {"path": pd.Series(paths, dtype="str"), "label": pd.Series(labels, dtype="str"),
-         "split": pd.Series(splits, dtype="str")}
-    )  # fmt: skip
+    rows = sorted(rows)
+    names = ("path", "label", "split")
+    frame = pd.DataFrame({name: pd.Series([row[at] for row in rows], dtype="str") for at, name in enumerate(names)})
+    labels = set(frame["label"])
     return ImageTable(
-        name, root, frame, read, left_out, locate or (lambda path: None), tuple(sorted(set(empty) - set(labels)))
+        name, root, frame, read, left_out, locate or (lambda path: None), tuple(sorted(set(empty) - labels))
     )

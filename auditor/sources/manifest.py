@@ -6,12 +6,15 @@ import codecs
 import csv
 import difflib
 import io
+import itertools
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
@@ -153,14 +156,15 @@ def _decode(data: bytes, shown: str) -> str:
 
 
 def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -> Rows:
-    failure: SourceError | None = None
+    """The first delimiter whose header has the columns; the first of all where none has."""
     for delimiter in delimiters:
         try:
-            return _parse_csv(text, delimiter, columns, shown)
-        except _NoColumnError as error:
-            failure = failure or error
-    assert failure is not None
-    raise failure
+            header = next(csv.reader(io.StringIO(text[:100_000], newline=""), delimiter=delimiter, strict=True))
+            _locate_columns(header, columns, shown)
+        except (csv.Error, _NoColumnError):
+            continue
+        return _parse_csv(text, delimiter, columns, shown)
+    return _parse_csv(text, delimiters[0], columns, shown)
 
 
 def _parse_csv(text: str, delimiter: str, columns: dict[str, str], shown: str) -> Rows:
@@ -339,36 +343,40 @@ def _normalise_splits(rows: Rows, shown: str) -> Rows:
 
 def _settle(rows: Rows) -> tuple[Rows, list[Skipped]]:
     """Rows that say one thing about one image, and why the others are left out."""
-    frame = pd.DataFrame(
-        {"number": list(rows.numbers), "path": list(rows.paths), "label": list(rows.labels),
-         "split": list(rows.splits)},
-        dtype=object,
-    )  # fmt: skip
-    unlabelled = (frame["label"] == "") | frame["label"].str.isspace()
-    skipped = [
-        Skipped(path, f"row {number} has no label")
-        for number, path in frame.loc[unlabelled, ["number", "path"]].itertuples(index=False)
-    ]
-    frame = frame[~unlabelled]
-    repeated = frame["path"].duplicated(keep=False)
-    drop: list[int] = []
-    for path, group in frame[repeated].groupby("path", sort=True):
-        words = _disagreement(group)
-        drop += list(group.index if words else group.index[1:])
-        first, *others = group["number"]
-        skipped.append(Skipped(str(path), words or f"{_rows(others)} repeat{'s' * (len(others) == 1)} row {first}"))
-    frame = frame.drop(index=drop)
-    return Rows(*(frame[column].tolist() for column in ("number", "path", "label", "split"))), skipped
+    skipped: list[Skipped] = []
+    keep = np.ones(len(rows.paths), dtype=bool)
+    for index, label in enumerate(rows.labels):
+        if not label or label.isspace():
+            keep[index] = False
+            skipped.append(Skipped(rows.paths[index], f"row {rows.numbers[index]} has no label"))
+    repeated: dict[str, list[int]] = defaultdict(list)
+    paths = pd.Series(rows.paths, dtype=object)
+    for index in np.flatnonzero(keep & paths.where(keep).duplicated(keep=False).to_numpy()).tolist():
+        repeated[rows.paths[index]].append(index)
+    for path, indices in repeated.items():
+        words = _disagreement(rows, indices)
+        keep[indices if words else indices[1:]] = False
+        first, *others = (rows.numbers[index] for index in indices)
+        skipped.append(Skipped(path, words or f"{_rows(others)} repeat{'s' * (len(others) == 1)} row {first}"))
+    if skipped:
+        rows = Rows(
+            numbers=list(itertools.compress(rows.numbers, keep)),
+            paths=list(itertools.compress(rows.paths, keep)),
+            labels=list(itertools.compress(rows.labels, keep)),
+            splits=list(itertools.compress(rows.splits, keep)),
+        )
+    return rows, skipped
 
 
-def _disagreement(group: pd.DataFrame) -> str:
+def _disagreement(rows: Rows, indices: Sequence[int]) -> str:
     """Why rows of one path contradict each other, '' where they agree."""
-    for column in ("label", "split"):
-        different = group.drop_duplicates(column)
-        if len(different) > 1:
-            pairs = different[["number", column]].itertuples(index=False)
-            said = _some([f"'{value}' in row {number}" for number, value in pairs])
-            return f"the manifest gives several {column}s: {said}"
+    for name, column in (("label", rows.labels), ("split", rows.splits)):
+        first: dict[str, int] = {}
+        for index in indices:
+            first.setdefault(column[index], rows.numbers[index])
+        if len(first) > 1:
+            said = _some([f"'{display(value)[:60]}' in row {number}" for value, number in first.items()])
+            return f"the manifest gives several {name}s: {said}"
     return ""
 
 

@@ -118,7 +118,7 @@ def test_an_empty_class_is_refused_by_name_unless_not_wanted(tmp_path: Path, spl
     fill(tmp_path, f"{split}cat/1.png", f"{split}dog/1.png")
     (tmp_path / split / "bird").mkdir()
     (tmp_path / split / "bird" / "notes.txt").write_text("to do")
-    with pytest.raises(SourceError, match="no image in the class 'bird'") as caught:
+    with pytest.raises(SourceError, match=r"no image in the class 'bird'") as caught:
         open_source(str(tmp_path))
     assert "--classes" in caught.value.hint
     table = open_source(str(tmp_path), classes=["cat", "dog"])
@@ -171,7 +171,7 @@ def test_outside_only_when_allowed(hostile: HostileFolder) -> None:
 
 @pytest.mark.parametrize("path", ["b/escape.png", "b/passwd.png", "../set-outside/secret.png", "/etc/passwd"])
 def test_read_never_leaves_the_root(hostile: HostileFolder, path: str) -> None:
-    with pytest.raises(OSError, match="outside the root"):
+    with pytest.raises(OSError, match=r"outside the root"):
         open_source(str(hostile.root)).read(path)
 
 
@@ -233,7 +233,7 @@ def test_a_file_beyond_the_size_limit_is_not_read(tmp_path: Path) -> None:
     fill(tmp_path, "a/1.png", "b/1.png")
     with (tmp_path / "a" / "huge.png").open("wb") as file:
         file.truncate(3 << 30)  # sparse: takes no room
-    with pytest.raises(OSError, match="larger than"):
+    with pytest.raises(OSError, match=r"larger than"):
         open_source(str(tmp_path)).read("a/huge.png")
 
 

@@ -1,0 +1,132 @@
+"""Which kind opens what, plug-ins, and what is said when nothing does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile import png
+
+from auditor import sources
+from auditor.errors import ExitCode, SourceError
+from auditor.sources import ImageTable, kinds, open_source
+from auditor.sources.listing import make_table
+
+
+class CloudSource:
+    """A plug-in as another package might have it."""
+
+    name = "cloud"
+    looks_for = "cloud://BUCKET"
+
+    def accepts(self, spec: str) -> bool:
+        return spec.startswith("cloud://")
+
+    def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable:
+        rows = [("b.png", "sun", ""), ("a.png", "rain", "test")]
+        return make_table("cloud", spec, rows, read=lambda path: png())
+
+
+class CrashingSource(CloudSource):
+    name = "crashing"
+
+    def accepts(self, spec: str) -> bool:
+        raise RuntimeError("no connection")
+
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    def register(**plug_ins: str) -> None:
+        points = EntryPoints(EntryPoint(name, value, sources.GROUP) for name, value in plug_ins.items())
+        monkeypatch.setattr(sources, "entry_points", lambda group: points)
+
+    register()
+    return register
+
+
+def test_the_kinds_are_registered_in_setup_cfg(fixtures: Path) -> None:
+    import configparser
+
+    setup = configparser.ConfigParser()
+    setup.read(fixtures.parent / "setup.cfg")
+    lines = setup["options.entry_points"]["auditor.sources"].split("\n")
+    registered = {line.partition("=")[2].strip() for line in lines}
+    own = {f"{type(kind).__module__}:{type(kind).__name__}" for kind in kinds() if "auditor." in type(kind).__module__}
+    assert registered - {""} == own
+
+
+def test_a_plug_in_opens_what_only_it_knows(install: Install) -> None:
+    install(cloud=f"{__name__}:CloudSource")
+    table = open_source("cloud://weather")
+    assert list(table.frame["label"]) == ["rain", "sun"]
+
+
+def test_a_broken_plug_in_stops_nothing_and_is_named_when_nothing_else_fits(install: Install) -> None:
+    install(absent="no_such_module:Source", crashing=f"{__name__}:CrashingSource")
+    assert len(open_source("digits").frame) == 1797
+    with pytest.raises(SourceError, match=r"there is no folder or file cloud://weather") as caught:
+        open_source("cloud://weather")
+    assert "no_such_module" in caught.value.hint
+    assert "no connection" in caught.value.hint
+
+
+def test_kinds_that_are_registered_and_built_in_are_asked_once(install: Install) -> None:
+    install(folder="auditor.sources.folder:FolderSource")
+    assert [kind.name for kind in kinds()] == ["digits", "manifest", "tiny_imagenet", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, r"there is no folder or file"),
+        (lambda path: path.write_text("x"), r"a file of no kind that can be audited"),
+        (os.mkfifo, r"neither a folder nor a file"),
+        (lambda path: path.mkdir(), r"holds no labelled image"),
+        (lambda path: path.symlink_to(path), r"neither a folder nor a file"),
+    ],
+)
+def test_what_cannot_be_opened_says_what_could_be(
+    tmp_path: Path, make: Callable[[Path], Any], words: str, install: Install
+) -> None:
+    make(tmp_path / "thing")
+    with pytest.raises(SourceError, match=words) as caught:
+        open_source(str(tmp_path / "thing"))
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert "class folders" in caught.value.hint or "sub-folder a class" in caught.value.hint
+    assert "manifest" in caught.value.hint
+
+
+@pytest.mark.parametrize("spec", ["", "  ", "a\0b", os.fsdecode(b"caf\xe9"), "x" * 5000])
+def test_sources_that_are_no_names(spec: str, install: Install) -> None:
+    with pytest.raises(SourceError) as caught:
+        open_source(spec)
+    str(caught.value).encode("utf-8")
+
+
+def test_a_root_whose_name_is_not_utf8(tmp_path: Path, install: Install) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    for label in "ab":
+        (root / label).mkdir(parents=True)
+        (root / label / "1.png").write_bytes(png())
+    table = open_source(str(root))
+    assert table.name == "caf\\xe9"
+    table.root.encode("utf-8")
+    assert table.read("a/1.png") == png()
+    assert table.locate("a/1.png") is None
+
+
+def test_a_folder_called_digits_is_reached_with_a_dot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install: Install
+) -> None:
+    (tmp_path / "digits" / "a").mkdir(parents=True)
+    (tmp_path / "digits" / "a" / "1.png").write_bytes(png())
+    monkeypatch.chdir(tmp_path)
+    assert len(open_source("digits").frame) == 1797
+    assert len(open_source("./digits").frame) == 1
