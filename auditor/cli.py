@@ -13,13 +13,16 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from auditor._version import __version__
 from auditor.config import AuditSettings, RunSettings, read_file, settings_from
 from auditor.errors import AuditorError, ConfigError, ExitCode
+
+if TYPE_CHECKING:
+    from auditor.result import AuditResult
 
 Command = Callable[..., Any]
 DEMO = {"classes": ("3", "8"), "weights": "none", "train": "full", "epochs": 12, "learning_rate": 1e-3}
@@ -174,7 +177,7 @@ def _audit(
     settings, run = settings_from(values)
     folder = Path(out)
     with _output_folder(folder):
-        from auditor import pipeline, report, review
+        from auditor import pipeline, report
         from auditor.gate import evaluate, exit_code, load_rules, table
         from auditor.progress import Progress
         from auditor.result import AuditResult
@@ -186,13 +189,21 @@ def _audit(
         verdict = None if rules is None else evaluate(result, rules)
         result.save(folder)
         gate_json = None if verdict is None else verdict.to_json()
-        report.write_report(result, folder, gate_json, None if earlier is None else review.compare(result, earlier))
+        report.write_report(result, folder, gate_json, _comparison(result, earlier))
     click.echo(_plain(report.headline(result)))
     click.echo(f"report: {folder / 'report.html'}")
     if verdict is None:
         return ExitCode.OK
     click.echo(table(verdict), nl=False)
     return exit_code(verdict, exit_zero)
+
+
+def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, Any] | None:
+    if earlier is None:
+        return None
+    from auditor import review as reviews
+
+    return reviews.compare(result, earlier)
 
 
 @contextlib.contextmanager
@@ -256,11 +267,10 @@ def gate(
 def report(out: str, compare: str | None) -> int:
     """Render the report of the finished audit in OUT again."""
     from auditor import report as reports
-    from auditor import review as reviews
     from auditor.result import AuditResult
 
     result = AuditResult.load(out)
-    comparison = reviews.compare(result, AuditResult.load(compare)) if compare else None
+    comparison = _comparison(result, AuditResult.load(compare) if compare else None)
     click.echo(f"report: {reports.write_report(result, out, None, comparison)}")
     return ExitCode.OK
 

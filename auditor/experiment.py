@@ -18,6 +18,7 @@ from torch import nn
 
 from auditor import influence, model
 from auditor.arrays import Array
+from auditor.detection.heads import Scaling, SoftmaxHead
 from auditor.features import Pixels
 from auditor.influence import InfluenceEngine, Solve
 
@@ -94,7 +95,12 @@ class Points:
 
 @dataclass(frozen=True)
 class HeadLearner:
-    """A new linear head on frozen features, trained as the reference study trains it."""
+    """A new linear head on frozen features, trained as the reference study trains it.
+
+    The head that classifies best is not the one that detects best. With `conditioned` the influences are those of a
+    second head, on features standardised over the training split (a frozen layer of the network, as it were) and
+    fitted with a weight decay equal to the damping, so that the damped Hessian is the Hessian of what was minimised.
+    """
 
     train: Points
     val: Points | None
@@ -103,6 +109,7 @@ class HeadLearner:
     n_classes: int
     schedule: model.Schedule
     choice: EngineChoice
+    conditioned: bool = False
 
     @property
     def n_parameters(self) -> int:
@@ -115,20 +122,32 @@ class HeadLearner:
         head = model.train_head(
             self.train.x, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
         )
-        engine = self.choice.open(influence.HeadProblem(self.train.x, labels, head.weight, head.bias))
+        seen, problem = self._influence_problem(head, labels)
+        engine = self.choice.open(problem)
         test = head.logits(self.test.x)
         return Run(
             losses=head.losses,
             quality=model.quality(test, self.test.y, self.n_classes),
             probabilities=model.softmax(head.logits(self.train.x)),
             test_probabilities=model.softmax(test),
-            average_influence=engine.average(self.reference.x, self.reference.y),
-            rows=lambda rows: engine.rows(self.test.x[rows], self.test.y[rows]),
+            average_influence=engine.average(seen(self.reference.x), self.reference.y),
+            rows=lambda rows: engine.rows(seen(self.test.x[rows]), self.test.y[rows]),
             engine=engine.name,
             damping=engine.damping,
             notes=engine.notes,
             solves=lambda: engine.solves,
         )
+
+    def _influence_problem(
+        self, head: model.Head, labels: Array
+    ) -> tuple[Callable[[Array], Array], influence.HeadProblem]:
+        """The head whose influences count, and what features pass through before they reach it."""
+        if not self.conditioned:
+            return (lambda x: x), influence.HeadProblem(self.train.x, labels, head.weight, head.bias)
+        scaling = Scaling.of(self.train.x)
+        scaled = scaling(self.train.x)
+        probe = SoftmaxHead.train(scaled, labels, self.n_classes, self.choice.damping)
+        return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias)
 
 
 @dataclass(frozen=True)

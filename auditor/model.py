@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from auditor import vision
+from auditor import machine, vision
 from auditor.arrays import Array
 from auditor.errors import ConfigError, WeightsError
 from auditor.weights import IMAGENET_MEAN, IMAGENET_STD, Weights
@@ -209,7 +209,8 @@ def train_head(
     head.to(device)
     x, y = torch.as_tensor(features).to(device), torch.as_tensor(labels).to(device)
     held = None if val is None else (torch.as_tensor(val[0]).to(device), torch.as_tensor(val[1]).to(device))
-    losses = _fit(head, x, y, held, schedule, generator, progress)
+    with machine.one_thread():
+        losses = _fit(head, x, y, held, schedule, generator, progress)
     weight, bias = (p.detach().cpu().numpy() for p in (head.weight, head.bias))
     return Head(weight, bias, losses)
 
