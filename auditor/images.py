@@ -239,7 +239,7 @@ def _deep_to_grey(image: Image.Image) -> NDArray[np.uint8]:
         tops = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
         fitting = [top for top in tops if least >= 0 and most <= top]
         low, high = (0.0, fitting[0]) if fitting else (least, most)
-    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (255.0 / max(high - low, 1e-300))
+    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * 255.0 / max(high - low, 1e-300)
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
