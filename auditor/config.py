@@ -105,11 +105,13 @@ def read_file(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    if path.name == "pyproject.toml":
-        document = document.get("tool", {}).get("auditor", {})
-    table = document.get("audit", {})
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: 'audit' must be a table, written as [audit]")
+    keys = ("tool", "auditor", "audit") if path.name == "pyproject.toml" else ("audit",)
+    table: Any = document
+    for depth, key in enumerate(keys, start=1):
+        table = table.get(key, {})
+        if not isinstance(table, dict):
+            name = ".".join(keys[:depth])
+            raise ConfigError(f"{path}: '{name}' must be a table, written as [{name}]")
     return {str(key).replace("-", "_"): value for key, value in table.items()}
 
 

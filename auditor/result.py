@@ -87,8 +87,8 @@ class AuditResult:
                 f"{folder / 'audit.json'} has schema version {version!r}, but this auditor reads {SCHEMA_VERSION}",
                 hint="run the audit again with this version",
             )
-        ranking = _load_csv(folder / "ranking.csv", RANKING_COLUMNS)
-        planted = _load_csv(folder / "planted.csv", PLANTED_COLUMNS)
+        ranking = _load_csv(folder / "ranking.csv", RANKING_COLUMNS, _count(summary, "dataset", "n_images"))
+        planted = _load_csv(folder / "planted.csv", PLANTED_COLUMNS, _count(summary, "recovery", "n"))
         planted["planted"] = planted["planted"].astype(bool)
         return cls(summary, ranking, planted, _load_json(folder / "evidence.json"))
 
@@ -107,8 +107,17 @@ def _load_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def _load_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _count(summary: dict[str, Any], part: str, name: str) -> int | None:
+    """How many rows the summary promises."""
+    found = summary.get(part)
+    count = found.get(name) if isinstance(found, dict) else None
+    return count if isinstance(count, int) else None
+
+
+def _load_csv(path: Path, columns: tuple[str, ...], n_rows: int | None) -> pd.DataFrame:
+    """A file of the audit, refused unless it has the promised columns, as many rows as the summary says, and an end."""
     try:
+        whole = path.read_bytes().endswith(b"\n")
         frame = files.read_csv(path, [c for c in columns if c in _TEXT])
     except FileNotFoundError as error:
         raise ResultError(f"{path} is missing", hint="run the audit again") from error
@@ -116,4 +125,9 @@ def _load_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         raise ResultError(f"{path} cannot be read: {error}", hint="run the audit again") from error
     if tuple(frame.columns) != columns:
         raise ResultError(f"{path} has other columns than an audit's", hint="run the audit again")
+    if not whole or (n_rows is not None and len(frame) != n_rows):
+        raise ResultError(f"{path} is not whole: it has {len(frame)} rows of {n_rows}", hint="run the audit again")
+    for name in columns:
+        if name not in _TEXT and not pd.api.types.is_numeric_dtype(frame[name]):
+            raise ResultError(f"{path} has words where numbers belong, in '{name}'", hint="run the audit again")
     return frame

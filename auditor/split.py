@@ -86,8 +86,9 @@ def _divide(
                 hint=f"at least {SMALLEST_CLASS} are needed: add images, or leave the class out with --classes",
             )
         rows = rng.permutation(rows)
+        total = len(rows)
         for part, share in shares.items():
-            n = max(1, round(share * len(rows)))
+            n = max(1, round(share * total))
             split[rows[:n]], rows = part, rows[n:]
         split[rows] = "train"
 

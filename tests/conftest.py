@@ -1,4 +1,4 @@
-"""What all tests share; its being here also puts `tests/` on the import path, for `helpers`, `builders` and `hostile`."""
+"""What all tests share; its being here also puts `tests/` on the import path, for `helpers` and its neighbours."""
 
 from __future__ import annotations
 
