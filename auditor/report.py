@@ -1,0 +1,505 @@
+"""The report: one self-contained HTML file made from an audit's result alone, without network, model or clock.
+
+`templates/` holds page, style and scripts; this module turns a result into what they show. Labels and file names are
+hostile text: Jinja2 escapes them in HTML, `_script_json` in scripts, and `printable` makes control characters visible.
+Equal results give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from auditor import files, plots, review_data
+from auditor.result import AuditResult
+
+MAX_PANELS = 12
+"""Classes with a histogram and a strip of extreme images of their own; more make a page nobody reads."""
+MAX_MATRIX = 15
+"""Classes up to which a confusion matrix is shown whole; with more, its largest off-diagonal cells are listed."""
+_STATIC_SUSPECTS = 24
+_PICTURE = re.compile(r"data:image/(?:jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+={0,2}\Z")
+_SCRIPTS = ("decisions.js", "review.js")
+
+
+def render(
+    result: AuditResult, gate: Mapping[str, Any] | None = None, comparison: Mapping[str, Any] | None = None
+) -> str:
+    """The report as one HTML document.
+
+    Parameters
+    ----------
+    result
+        What an audit found; nothing else is read.
+    gate
+        The gate's JSON document (`verdict`, `rules`), shown with the verdict where there is one.
+    comparison
+        What `auditor.review.compare` says about an earlier audit.
+    """
+    pictures = _Pictures(result.evidence.get("thumbnails") or {})
+    environment = _environment(pictures)
+    context = _context(result, gate, comparison)
+    body = environment.get_template("report.html").render(context)
+    data = review_data.payload(result, pictures.urls, pictures.inlined)
+    script = "\n".join(_template_text(name) for name in _SCRIPTS)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    shell = environment.get_template("shell.html")
+    return shell.render(
+        title=printable(result.summary["dataset"]["name"]),
+        style=Markup(_template_text("report.css")),
+        body=Markup(body),
+        data=Markup(_script_json(data)),
+        script=Markup(script),
+        script_hash=digest,
+    )
+
+
+def write_report(
+    result: AuditResult,
+    out: str | Path,
+    gate: Mapping[str, Any] | None = None,
+    comparison: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write `report.html` into the folder `out`, whole or not at all, and return its path."""
+    path = Path(out) / "report.html"
+    files.write_text(path, render(result, gate, comparison))
+    return path
+
+
+def headline(result: AuditResult) -> str:
+    """The report's first sentence as plain text, for a terminal."""
+    return str(_verdict(result.summary)["sentence"].striptags())
+
+
+def printable(text: object) -> str:
+    """Text as a page or a terminal may show it: control and bidirectional-override characters become visible codes."""
+    return "".join(_visible(c) if _hides(c) else c for c in str(text))
+
+
+def _hides(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in "\u200c\u200d"
+
+
+def _visible(char: str) -> str:
+    return chr(0x2400 + ord(char)) if ord(char) < 0x20 else f"\u27e8U+{ord(char):04X}\u27e9"
+
+
+def _script_json(document: Any) -> str:
+    """JSON that cannot end the script element it stands in, whatever text it carries."""
+    text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+class _Pictures:
+    """Thumbnails by path; remembers which ones the page carries, so that the scripts' data need not repeat them."""
+
+    def __init__(self, thumbnails: Mapping[str, Any]) -> None:
+        safe = {p: u for p, u in thumbnails.items() if isinstance(u, str) and _PICTURE.match(u)}
+        self.urls: dict[str, str] = safe
+        self.inlined: dict[str, int] = {}
+
+    def image(self, path: str, alt: str = "") -> Markup:
+        """An `img` element, or a quiet place-holder where the result carries no picture."""
+        url, alt = self.urls.get(path), printable(alt)
+        if url is None:
+            empty = Markup('<span class="no-picture" role="img" aria-label="{}" title="{}">no picture</span>')
+            return empty.format(alt or "no picture", printable(path))
+        number = self.inlined.setdefault(path, len(self.inlined))
+        return Markup('<img src="{}" alt="{}" title="{}" data-picture="{}" decoding="async">').format(
+            url, alt, printable(path), number
+        )
+
+
+def _environment(pictures: _Pictures) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template_text),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["picture"] = pictures.image
+    environment.filters.update(
+        name=_name,
+        share=share,
+        pct=percent,
+        pcts=percents,
+        num=number,
+        count=whole,
+        few=few,
+        signed=signed,
+        seconds=_seconds,
+    )
+    return environment
+
+
+def _template_text(name: str) -> str:
+    return resources.files("auditor.templates").joinpath(name).read_text(encoding="utf-8")
+
+
+# --- how values read ---------------------------------------------------------------------------------------------
+
+
+def _name(text: object) -> Markup:
+    """A class or file name, isolated so that right-to-left text does not reorder what stands around it."""
+    return Markup("<bdi>{}</bdi>").format(printable(text))
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with two significant digits at least; never 100% for less than all, nor 0% for some."""
+    if share is None:
+        return "not known"
+    value = 100 * share
+    if value == 0 or value >= 99.95:
+        return f"{value:.0f}%"
+    if value < 0.1:
+        return "under 0.1%"
+    digits = 0 if 10 <= value < 99 else 1
+    return f"{value:.{digits}f}%"
+
+
+def share(value: float) -> str:
+    """A share that we chose, such as a depth of inspection, without a decimal it does not need."""
+    return f"{100 * value:g}%"
+
+
+def percents(pair: Sequence[float] | None) -> str:
+    """An interval of shares."""
+    return f"{percent(pair[0])} to {percent(pair[1])}" if pair else "no interval"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with some significant digits, or a word where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6):
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", "\N{MINUS SIGN}")
+    rounded = float(f"{value:.{digits}g}")
+    places = max(0, digits - 1 - math.floor(math.log10(abs(rounded)))) if rounded else 0
+    return f"{value:,.{min(places, 6)}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def whole(value: float | None) -> str:
+    """A count with separators; an estimated one is rounded."""
+    return "–" if value is None else f"{round(value):,}"
+
+
+def few(value: float | None) -> str:
+    """An expected count as a person says it: whole where it is large, one decimal where it is not."""
+    if value is None:
+        return "–"
+    return "<0.1" if 0 < value < 0.05 else f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
+
+
+def signed(value: float | None) -> str:
+    """A number that always carries its sign."""
+    return ("+" if value is not None and value > 0 else "") + number(value)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def wilson(hits: float, n: int) -> tuple[float, float]:
+    """95% score interval of a proportion (Wilson 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    z = 1.959964
+    p, denominator = hits / n, 1 + z * z / n
+    centre = (p + z * z / (2 * n)) / denominator
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / denominator
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+# --- what the page shows -----------------------------------------------------------------------------------------
+
+
+def _context(
+    result: AuditResult, gate: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    summary = result.summary
+    return {
+        "s": summary,
+        "audit_id": result.audit_id,
+        "classes": result.classes,
+        "verdict": _verdict(summary),
+        "tiles": _tiles(summary),
+        "gate": gate,
+        "comparison": comparison,
+        "suspects": _suspects(result),
+        "n_ranked": int(result.ranking["rank"].notna().sum()),
+        "recovery": _recovery(summary["recovery"]),
+        "pairs": review_data.pairs(result),
+        "histograms": _histograms(result),
+        "by_class": _by_class(summary),
+        "lowest": result.evidence.get("lowest_planted_run") or [],
+        "extremes": _extremes(result),
+        "examples": [_example(e) for e in result.evidence.get("examples") or []],
+        "quality": _quality(summary["model"], result.classes),
+        "losses": _losses(summary["model"]),
+        "damping": _damping(summary),
+        "max_panels": MAX_PANELS,
+        "max_matrix": MAX_MATRIX,
+        "decided": bool(summary["calibration"] and summary["calibration"]["decided"]),
+    }
+
+
+def _best(rankings: Mapping[str, Any]) -> tuple[str, Any]:
+    """The audit's best ranking: by suspicion where there is one, else by influence."""
+    name = "suspicion" if rankings.get("suspicion") else "influence"
+    return name, rankings[name]
+
+
+def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The sentence a reader takes away, the one after it, and the state (`clean`, `suspects` or `undecided`)."""
+    data, recovery, calibration = summary["dataset"], summary["recovery"], summary["calibration"]
+    n = f"{data['n_images']:,}"
+    name, best = _best(recovery["rankings"])
+    tenth = _found_at(best, 0.1)
+    chance = _found_at(recovery["rankings"]["random"], 0.1)
+    planted = recovery["n_planted"]
+    labels = "label" if planted == 1 else "labels"
+    test = (
+        f"To test itself, the audit flipped {planted:,} {labels} on purpose. Inspecting the most suspicious tenth of "
+        f"the images found {percent(tenth['share'])} of them ({percents(tenth['interval'])}); a tenth drawn at random "
+        f"finds {percent(chance['share'])}."
+    )
+    if calibration is None:
+        sentence = Markup(
+            "Of {} labels flipped on purpose, the audit found <strong>{}</strong> in the first tenth of {}."
+        )
+        return {
+            "state": "undecided",
+            "sentence": sentence.format(f"{planted:,}", percent(tenth["share"]), _name(data["name"])),
+            "test": test,
+            "open": "How many of the given labels are wrong was not estimated: the list below is in order of "
+            "suspicion, but carries no probabilities.",
+            "ranking": name,
+        }
+    if not calibration["decided"] or not calibration["count"] or calibration["count"]["value"] is None:
+        sentence = Markup("How many of the {} labels in {} are wrong <strong>could not be decided</strong>.")
+        return {
+            "state": "undecided",
+            "sentence": sentence.format(n, _name(data["name"])),
+            "test": test,
+            "open": calibration["reason"],
+            "ranking": name,
+        }
+    count = calibration["count"]
+    low, high = count["interval"]
+    about = Markup("About <strong>{} of {}</strong> labels in {} are probably wrong, somewhere between {} and {}.")
+    none = Markup("<strong>No more than {} of {}</strong> labels in {} are probably wrong, and perhaps none.")
+    if round(count["value"]) == 0:
+        state, sentence = "clean", none.format(whole(high), n, _name(data["name"]))
+    else:
+        state = "suspects" if low >= 1 else "clean"
+        sentence = about.format(whole(count["value"]), n, _name(data["name"]), whole(low), whole(high))
+    return {"state": state, "sentence": sentence, "test": test, "open": "", "ranking": name}
+
+
+def _found_at(ranking: Mapping[str, Any], inspected: float) -> Any:
+    return min(ranking["found"], key=lambda row: abs(row["inspected"] - inspected))
+
+
+def _tiles(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Key figures, each with its interval and what it is compared with, on a scale from 0 to 1."""
+    recovery, calibration = summary["recovery"], summary["calibration"]
+    best = _best(recovery["rankings"])[1]
+    chance = recovery["rankings"]["random"]
+    tenth, chance_tenth = _found_at(best, 0.1), _found_at(chance, 0.1)
+    tiles = []
+    if calibration and calibration["share"] and calibration["share"]["value"] is not None:
+        share = calibration["share"]
+        top = max(0.05, min(1.0, 1.6 * share["interval"][1]))
+        tiles.append(_tile("Labels probably wrong", share["value"], share["interval"], None, "", top=top))
+    tiles.append(
+        _tile(
+            "Planted labels found in the first 10%", tenth["share"], tenth["interval"], chance_tenth["share"], "random"
+        )
+    )
+    k = recovery["n_planted"]
+    precision, by_chance = best["precision_at_k"], chance["precision_at_k"]
+    title = f"Right among the first {k:,}" if k > 1 else "Right at the first place"
+    tiles.append(_tile(title, precision["value"], precision["interval"], by_chance["value"], "random"))
+    test = summary["model"]["clean"]["test"]
+    if test and test["accuracy"] is not None:
+        interval = wilson(test["accuracy"] * test["n"], test["n"])
+        tiles.append(
+            _tile(
+                "Test images classified correctly",
+                test["accuracy"],
+                interval,
+                1 / len(summary["dataset"]["classes"]),
+                "guessing",
+            )
+        )
+    return tiles
+
+
+def _tile(
+    title: str, value: float, interval: Sequence[float] | None, against: float | None, word: str, top: float = 1.0
+) -> dict[str, Any]:
+    low, high = interval or (value, value)
+    return {
+        "title": title, "value": value, "interval": interval, "against": against, "word": word,
+        "at": _place(value / top), "low": _place(low / top), "high": _place(high / top), "top": top,
+        "mark": None if against is None else _place(against / top),
+    }  # fmt: skip
+
+
+def _place(share: float) -> str:
+    return f"{100 * min(1.0, max(0.0, share)):.2f}%"
+
+
+def _suspects(result: AuditResult) -> list[dict[str, Any]]:
+    """The first suspects, for paper and for readers without scripts."""
+    rows = result.ranking[result.ranking["rank"].notna()].head(_STATIC_SUSPECTS)
+    columns = ["path", "label", "suggested_label", "average_influence", "p_mislabelled"]
+    return [
+        {c: None if value != value else value for c, value in zip(columns, row, strict=True)}
+        for row in rows[columns].itertuples(index=False)
+    ]
+
+
+def _recovery(recovery: Mapping[str, Any]) -> dict[str, Any]:
+    rankings = recovery["rankings"]
+    titles = (
+        ("suspicion", "Suspicion"),
+        ("influence", "Influence alone"),
+        ("random", "Random order"),
+    )
+    rows = [{"name": key, "title": title, **rankings[key]} for key, title in titles if rankings.get(key)]
+    found = _found_at(_best(rankings)[1], 0.1)
+    label = f"Recovery curve: the first 10% inspected hold {percent(found['share'])} of the planted labels"
+    return {**recovery, "rows": rows, "figure": plots.recovery_curve(rankings, label)}
+
+
+def _histograms(result: AuditResult) -> list[dict[str, Any]]:
+    """Per class: clean run's histogram, and planted beside untouched points in the corrupted run."""
+    histograms = result.evidence.get("histograms") or {}
+    clean, corrupted = histograms.get("clean"), histograms.get("corrupted")
+    panels = []
+    for label in _first_classes(result):
+        shown = printable(label)
+        panel: dict[str, Any] = {"label": label, "clean": None, "corrupted": None}
+        if clean and label in clean["counts"]:
+            counts = clean["counts"][label]
+            panel["clean"] = plots.histogram(
+                clean["edges"], [plots.Series(counts, "clean")], f"Average influence of images labelled {shown}"
+            )
+            panel["n"] = sum(counts)
+        if corrupted and label in corrupted["clean"]:
+            untouched, planted = corrupted["clean"][label], corrupted["planted"].get(label, [])
+            series = [plots.Series(untouched, "clean")] + ([plots.Series(planted, "wrong")] if sum(planted) else [])
+            name = f"Average influence of images trained as {shown}: {sum(planted)} planted, {sum(untouched)} others"
+            panel["corrupted"] = plots.histogram(corrupted["edges"], series, name)
+            panel["n_planted"], panel["n_untouched"] = sum(planted), sum(untouched)
+        if panel["clean"] or panel["corrupted"]:
+            panels.append(panel)
+    return panels
+
+
+def _first_classes(result: AuditResult) -> list[str]:
+    """Every class, or where there are many the ones with most expected errors (else most negative influence)."""
+    classes = result.classes
+    if len(classes) <= MAX_PANELS:
+        return classes
+    calibration = result.summary["calibration"]
+    if calibration and calibration["by_class"]:
+        weight = {row["label"]: float(row["count"] or 0) for row in calibration["by_class"]}
+    else:
+        bad = result.ranking[result.ranking["average_influence"] < 0]
+        weight = {str(k): float(v) for k, v in bad["label"].value_counts().items()}
+    return sorted(classes, key=lambda c: (-weight.get(c, 0.0), c))[:MAX_PANELS]
+
+
+def _by_class(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The study's table of mean influence, with the estimate of wrong labels per class beside it."""
+    calibration = summary["calibration"]
+    estimated = {row["label"]: row for row in calibration["by_class"]} if calibration else {}
+    return [{**row, "estimate": estimated.get(row["label"])} for row in summary["recovery"]["by_class"]]
+
+
+def _extremes(result: AuditResult) -> list[dict[str, Any]]:
+    wanted = set(_first_classes(result))
+    return [row for row in result.evidence.get("extremes") or [] if row["label"] in wanted]
+
+
+def _example(example: Mapping[str, Any]) -> dict[str, Any]:
+    """A test image explained: its influence histogram for its own label, for the predicted one and for the others."""
+    histogram = example.get("histogram")
+    legend, series = [], []
+    if histogram:
+        counts = histogram["counts"]
+        groups = [(example["label"], "clean", False)]
+        if example["predicted"] != example["label"]:
+            groups.append((example["predicted"], "wrong", False))
+        rest = [counts[c] for c in counts if c not in {g[0] for g in groups}]
+        for label, colour, outline in groups:
+            if label in counts:
+                series.append(plots.Series(counts[label], colour, outline))
+                legend.append((colour, label))
+        if rest:
+            series.insert(0, plots.Series([sum(column) for column in zip(*rest, strict=True)], "muted", outline=True))
+            legend.append(
+                ("muted", None if len(rest) > 1 else next(c for c in counts if c not in {g[0] for g in groups}))
+            )
+    figure = None
+    if histogram and series:
+        label = f"Influence of the training images on a test image labelled {printable(example['label'])}, by label"
+        figure = plots.histogram(histogram["edges"], series, label, of="influence on this prediction")
+    return {**example, "figure": figure, "legend": legend}
+
+
+def _quality(model: Mapping[str, Any], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Test-split quality of both models, with intervals and confusion matrices."""
+    runs = []
+    for key, title in (("clean", "Trained on the given labels"), ("corrupted", "Trained with planted labels")):
+        test = (model.get(key) or {}).get("test")
+        if not test or not test["n"]:
+            continue
+        interval = wilson(test["accuracy"] * test["n"], test["n"])
+        runs.append(
+            {"key": key, "title": title, **test, "interval": interval, **_confusion(test["confusion"], classes)}
+        )
+    return runs
+
+
+def _confusion(matrix: Sequence[Sequence[int]] | None, classes: Sequence[str]) -> dict[str, Any]:
+    """Cells with their share of the row for shading, or with many classes the largest confusions."""
+    if not matrix:
+        return {"matrix": None, "confused": []}
+    if len(classes) <= MAX_MATRIX:
+        shares = [[(n, n / max(1, sum(row))) for n in row] for row in matrix]
+        return {"matrix": list(zip(classes, shares, strict=True)), "confused": []}
+    cells = [(n, classes[i], classes[j]) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
+    return {"matrix": None, "confused": sorted(cells, key=lambda c: (-c[0], c[1], c[2]))[:20]}
+
+
+def _losses(model: Mapping[str, Any]) -> Markup | None:
+    runs = {key: (model.get(key) or {}).get("loss") or {} for key in ("clean", "corrupted")}
+    if not any(losses.get("train") for losses in runs.values()):
+        return None
+    return plots.loss_curves(
+        runs, "Loss per epoch of the model trained on the given labels and of the one with planted labels"
+    )
+
+
+def _damping(summary: Mapping[str, Any]) -> Markup | None:
+    choice = [c for c in summary["damping_choice"] or [] if c["score"] is not None]
+    if len(choice) < 2:
+        return None
+    damping = summary["influence"]["damping"]
+    return plots.damping_choice(choice, damping, f"Recovery of planted labels by damping; {number(damping)} was chosen")
