@@ -6,6 +6,7 @@ from auditor.config import ENGINES
 from auditor.errors import EngineError
 from auditor.influence.base import HeadProblem, InfluenceEngine, NetworkProblem, Progress
 from auditor.influence.closed_form import ClosedForm
+from auditor.influence.network import network_engine
 
 
 def engine(
@@ -38,4 +39,6 @@ def engine(
         raise EngineError(f"there is no engine '{name}'", hint="choose one of " + ", ".join(ENGINES))
     if isinstance(problem, HeadProblem) and name == "auto":
         return ClosedForm(problem, damping, device=device, progress=progress)
+    if isinstance(problem, NetworkProblem) and name == "auto":
+        return network_engine(problem, damping, device=device, progress=progress)
     raise EngineError(f"engine '{name}' cannot serve a {type(problem).__name__}", hint="choose --engine auto")

@@ -1,0 +1,302 @@
+r"""`auto` for a whole network: exact Gauss-Newton influence from inner products, or by conjugate gradient.
+
+With :math:`A` the [N (C-1), P] stack of :math:`B_i^{1/2}J_i` (`B_i` the softmax curvature in C - 1 directions) the
+Gauss-Newton matrix is :math:`A^TA/N`, and a training gradient is :math:`g_i = A^Tw_i` with
+:math:`w_i = B_i^{-1/2}r_i`. Then
+
+.. math:: g^T(A^TA/N + \lambda)^{-1}g_i = (Ag)^T(AA^T/N + \lambda)^{-1}w_i,
+
+so one eigendecomposition of an N (C-1) square matrix of inner products answers every reference point, every damping
+and self-influence, whatever the number of parameters. Where N (C-1) is too large for that, conjugate gradient on
+Gauss-Newton products takes over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from auditor.errors import EngineError
+from auditor.influence.base import (
+    TOLERANCE,
+    TOLERANCE_SINGLE,
+    Array,
+    InfluenceEngine,
+    NetworkProblem,
+    Progress,
+    Solve,
+    check_reference,
+    class_weights,
+)
+from auditor.influence.closed_form import class_basis
+from auditor.influence.gram import Captured, Layer, capture, gram, join, trained_layers
+from auditor.influence.jacobian import CHUNK_POINTS, Network
+from auditor.influence.memory import available_bytes
+from auditor.influence.solvers import conjugate_gradient
+
+GRAM_LIMIT = 4000
+"""Largest N (C-1) whose inner products are computed; beyond, conjugate gradient."""
+MAX_ITERATIONS = 300
+_FLOOR = 1e-12
+"""Smallest eigenvalue of a softmax curvature used in its inverse root: keeps saturated points finite."""
+_CHECK_POINTS = 16
+_CHECK_TOLERANCE = 1e-3
+
+
+def network_engine(
+    problem: NetworkProblem, damping: float, *, device: str = "cpu", progress: Progress | None = None
+) -> InfluenceEngine:
+    """`GramEngine` where N (C-1), memory and the kinds of layers allow it, else `GaussNewtonCg`, with a note why."""
+    network = Network(problem, device)
+    reason = _why_no_gram(network)
+    if not reason:
+        try:
+            return GramEngine(network, damping, progress=progress)
+        except EngineError as error:
+            reason = error.message
+    engine = GaussNewtonCg(network, damping, progress=progress)
+    engine.notes = (f"Conjugate gradient was used for the network because {reason}.",)
+    return engine
+
+
+def _why_no_gram(network: Network) -> str:
+    size = network.n_points * (network.n_classes - 1)
+    if size > GRAM_LIMIT:
+        return (
+            f"{network.n_points} points in {network.n_classes} classes make {size} logit gradients, over {GRAM_LIMIT}"
+        )
+    try:
+        layers = trained_layers(network.model)
+        one = capture(network, layers, network.images(slice(0, 1)))
+    except EngineError as error:
+        return error.message
+    needed = 4 * one.numbers * network.n_points
+    if needed > 0.4 * available_bytes(network.device):
+        return f"the layers' inputs for {network.n_points} points would take {needed / 2**30:.1f} GiB"
+    return ""
+
+
+class GramEngine(InfluenceEngine):
+    """Exact Gauss-Newton influence through inner products of logit gradients (see the module's formula).
+
+    The network runs in single precision, the inner products are summed and solved in float64. A solve's residual is
+    that of the N (C-1) system. The inner products of the first points are checked against automatic differentiation;
+    if they disagree (a layer that does not do what its kind says), `EngineError` is raised.
+
+    Parameters
+    ----------
+    network
+        The problem and its derivatives.
+    damping
+        Above 0.
+    progress
+        Called by chunk of images.
+    """
+
+    def __init__(self, network: Network, damping: float, *, progress: Progress | None = None) -> None:
+        super().__init__("auto (Gauss-Newton, exact by inner products)", damping)
+        self.network = network
+        self._progress = progress
+        self._layers: list[Layer] = trained_layers(network.model)
+        self._train = self._capture_training()
+        kernel = gram(self._layers, self._train, self._train)
+        self._check(kernel)
+        self._factor(kernel)
+
+    def with_damping(self, damping: float) -> GramEngine:
+        """The same engine at another damping; the factorisation is shared."""
+        other = object.__new__(GramEngine)
+        other.__dict__.update(self.__dict__)
+        InfluenceEngine.__init__(other, self.name, damping)
+        return other
+
+    def average(self, x: Any, y: Any) -> Array:
+        """[N] average influence over reference images `x` [n, ...], `y` [n]."""
+        y = _labels(y)
+        check_reference(x, y, self.network.n_classes)
+        answer: Array = self._answer(self._cross(x, y, np.full((1, len(y)), 1 / len(y))))[0]
+        return answer
+
+    def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
+        """[C, N]; see `InfluenceEngine.average_by_class`."""
+        y = _labels(y)
+        check_reference(x, y, self.network.n_classes)
+        return self._answer(self._cross(x, y, class_weights(y, n_classes)))
+
+    def rows(self, x: Any, y: Any) -> Array:
+        """[n, N] rows of the influence matrix."""
+        y = _labels(y)
+        check_reference(x, y, self.network.n_classes)
+        return self._answer(self._cross(x, y, np.eye(len(y))))
+
+    def self_influence(self) -> Array:
+        """[N], exact."""
+        n, d = self._train.n_points, self._train.n_directions
+        projected = (self._vectors.T * self._w).view(-1, n, d).sum(2)
+        shrunk = self._values / (self._values + self.damping)
+        out: Array = (n * (projected**2 * shrunk[:, None]).sum(0)).numpy()
+        return out
+
+    def _capture_training(self) -> Captured:
+        parts = []
+        for part in self.network.chunks():
+            parts.append(capture(self.network, self._layers, self.network.images(part)))
+            if self._progress:
+                self._progress("influence through the network", part.stop, self.network.n_points)
+        return join(parts)
+
+    def _factor(self, kernel: torch.Tensor) -> None:
+        network, basis = self.network, class_basis(self.network.n_classes, torch.float64, torch.device("cpu"))
+        n = self._train.n_points
+        p = torch.cat([network.probabilities(network.images(part)).cpu() for part in network.chunks()])
+        r = p.clone()
+        r[torch.arange(n), network.labels.cpu()] -= 1
+        curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+        values, vectors = torch.linalg.eigh(basis.T @ curvature @ basis)
+        roots = values.clamp_min(_FLOOR).sqrt()
+        self._roots = vectors * roots[:, None, :] @ vectors.transpose(1, 2)
+        inverse_roots = vectors / roots[:, None, :] @ vectors.transpose(1, 2)
+        self._w = (inverse_roots @ (r @ basis)[:, :, None])[:, :, 0].flatten()
+        weighted = self._root(self._root(kernel).T)
+        self._system = (weighted + weighted.T) / (2 * n)
+        self._values, self._vectors = torch.linalg.eigh(self._system)
+        self._values.clamp_min_(0)
+
+    def _root(self, rows: torch.Tensor) -> torch.Tensor:
+        """Each training point's block of columns of `rows` [k, N d] times its curvature's root."""
+        n, d = self._train.n_points, self._train.n_directions
+        return torch.einsum("kna,nab->knb", rows.view(-1, n, d), self._roots).reshape(-1, n * d)
+
+    def _cross(self, x: Any, y: Array, weights: Array) -> torch.Tensor:
+        """[k, N d] `A g` for `k` weighted sums of reference gradients; `weights` [k, n]."""
+        network = self.network
+        basis = class_basis(network.n_classes, torch.float64, torch.device("cpu"))
+        total = torch.zeros(len(weights), self._system.shape[0], dtype=torch.float64)
+        for start in range(0, len(y), CHUNK_POINTS):
+            part = slice(start, min(start + CHUNK_POINTS, len(y)))
+            images = network.place(x[part])
+            reduced = network.residuals(images, torch.as_tensor(y[part])).cpu() @ basis
+            products = gram(self._layers, capture(network, self._layers, images), self._train)
+            spread = torch.as_tensor(weights[:, part])[:, :, None] * reduced
+            total += spread.flatten(1) @ products
+            if self._progress and len(y) > CHUNK_POINTS:
+                self._progress("influence of the reference images", part.stop, len(y))
+        return self._root(total)
+
+    def _answer(self, rhs: torch.Tensor) -> Array:
+        solution = ((rhs @ self._vectors) / (self._values + self.damping)) @ self._vectors.T
+        residual = solution @ self._system + self.damping * solution - rhs
+        norms = torch.linalg.vector_norm(rhs, dim=1)
+        sizes = torch.linalg.vector_norm(residual, dim=1)
+        worst = float(torch.where(norms > 0, sizes / norms.clamp_min(1e-300), sizes).max())
+        self._log.entries.append(Solve(len(rhs), None, worst, worst <= TOLERANCE, self.damping))
+        n, d = self._train.n_points, self._train.n_directions
+        answer: Array = (solution * self._w).view(len(rhs), n, d).sum(2).numpy()
+        return answer
+
+    def _check(self, kernel: torch.Tensor) -> None:
+        network = self.network
+        x = network.images(slice(0, min(_CHECK_POINTS, network.n_points)))
+        basis = class_basis(network.n_classes, torch.float64, torch.device("cpu"))
+        size = len(x) * basis.shape[1]
+        generator = torch.Generator().manual_seed(0)
+        weights = torch.randn(len(x), basis.shape[1], generator=generator, dtype=torch.float64)
+        direction = network.pull(x, (weights @ basis.T).to(network.device, network.dtype))
+        truth = (network.push(x, direction)[1].double().cpu() @ basis).flatten()
+        found = kernel[:size, :size] @ weights.flatten()
+        error = float(torch.linalg.vector_norm(found - truth) / torch.linalg.vector_norm(truth).clamp_min(1e-300))
+        if not error <= _CHECK_TOLERANCE:
+            raise EngineError(f"inner products by layer differ from automatic differentiation by {error:.1e}")
+
+
+class GaussNewtonCg(InfluenceEngine):
+    """Gauss-Newton influence by conjugate gradient on products with the network's Jacobian; memory does not grow.
+
+    Parameters
+    ----------
+    network
+        The problem and its derivatives.
+    damping
+        Above 0; the larger, the fewer iterations.
+    progress
+        Called with the iterations, of at most 300 a block of right-hand sides.
+    """
+
+    def __init__(self, network: Network, damping: float, *, progress: Progress | None = None) -> None:
+        super().__init__("auto (Gauss-Newton, conjugate gradient)", damping)
+        self.network = network
+        self.tolerance = TOLERANCE if network.dtype == torch.float64 else TOLERANCE_SINGLE
+        self._progress = progress
+
+    def with_damping(self, damping: float) -> GaussNewtonCg:
+        """The same engine at another damping."""
+        other = GaussNewtonCg(self.network, damping, progress=self._progress)
+        other.notes = self.notes
+        return other
+
+    def average(self, x: Any, y: Any) -> Array:
+        """[N] average influence over reference images `x` [n, ...], `y` [n]."""
+        y = _labels(y)
+        check_reference(x, y, self.network.n_classes)
+        average: Array = self._answer(self.gradients(x, y, np.full((1, len(y)), 1 / len(y))))[0]
+        return average
+
+    def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
+        """[C, N]; see `InfluenceEngine.average_by_class`. One solve a class."""
+        y = _labels(y)
+        check_reference(x, y, self.network.n_classes)
+        return np.concatenate([self._answer(self.gradients(x, y, row[None])) for row in class_weights(y, n_classes)])
+
+    def rows(self, x: Any, y: Any) -> Array:
+        """[n, N] rows of the influence matrix. One solve a row."""
+        y = _labels(y)
+        check_reference(x, y, self.network.n_classes)
+        return np.concatenate([self._answer(self.gradients(x, y, row[None])) for row in np.eye(len(y))])
+
+    def self_influence(self) -> Array:
+        """Refused: it would take one solve a training point."""
+        raise EngineError(
+            f"self-influence through this network would take {self.network.n_points} solves",
+            hint="use --train head, where it is exact and cheap",
+        )
+
+    def gradients(self, x: Any, y: Array, weights: Array) -> torch.Tensor:
+        """[k, P] weighted sums of reference gradients; `weights` [k, n]."""
+        network = self.network
+        out = torch.zeros(len(weights), network.n_parameters, dtype=network.dtype, device=network.device)
+        for start in range(0, len(y), CHUNK_POINTS):
+            part = slice(start, min(start + CHUNK_POINTS, len(y)))
+            images = network.place(x[part])
+            residuals = network.residuals(images, torch.as_tensor(y[part]))
+            for row, shares in enumerate(weights[:, part]):
+                if shares.any():
+                    scaled = residuals * torch.as_tensor(shares, device=residuals.device)[:, None]
+                    out[row] += network.pull(images, scaled)
+        return out
+
+    def influences(self, z: torch.Tensor) -> Array:
+        """[k, N] inner products of directions [k, P] with all training gradients, by forward mode."""
+        out = np.empty((len(z), self.network.n_points))
+        for part in self.network.chunks():
+            images = self.network.images(part)
+            residuals = self.network.residuals(images, self.network.labels[part])
+            for row, direction in enumerate(z):
+                tangent = self.network.push(images, direction)[1]
+                out[row, part] = (tangent.double() * residuals).sum(1).cpu().numpy()
+        return out
+
+    def _answer(self, rhs: torch.Tensor) -> Array:
+        dampings = torch.full((len(rhs),), self.damping, dtype=rhs.dtype, device=rhs.device)
+        solution = conjugate_gradient(
+            self.network.product, rhs, dampings, tolerance=self.tolerance, max_iterations=MAX_ITERATIONS, restarts=1,
+            progress=self._progress, description="influence through the network",
+        )  # fmt: skip
+        worst = float(solution.residuals.max())
+        self._log.entries.append(Solve(len(rhs), solution.iterations, worst, worst <= self.tolerance, self.damping))
+        return self.influences(solution.z)
+
+
+def _labels(y: Any) -> Array:
+    return np.asarray(y.cpu() if isinstance(y, torch.Tensor) else y)
