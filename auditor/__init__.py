@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["AuditorError", "ExitCode", "__version__", "audit"]
 
 
-def audit(
-    source: str | Path, *, out: str | Path | None = None, download: bool = False, **settings: Any
-) -> AuditResult:
+def audit(source: str | Path, *, out: str | Path | None = None, download: bool = False, **settings: Any) -> AuditResult:
     """Audit a data set; the same thing as the command `auditor audit`.
 
     Parameters
@@ -46,18 +45,15 @@ def audit(
         Whose message says what was wrong, where, and what to do next.
     """
     # Torch and pyDVL take seconds to import; those who only read a result never need them.
-    from auditor import config, pipeline
+    from auditor import config, pipeline, report
+    from auditor.lock import output_folder
     from auditor.progress import Progress
 
     audit_settings, run_settings = config.settings_from({"quiet": True, **settings})
-    result = pipeline.audit(
-        source, audit_settings, run_settings, download=download, progress=Progress(run_settings.quiet)
-    )
-    if out is not None:
-        from auditor import report
-
-        folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
-        result.save(folder)
-        report.write_report(result, folder)
+    with contextlib.nullcontext() if out is None else output_folder(Path(out)):
+        progress = Progress(run_settings.quiet, run_settings.log_file)
+        result = pipeline.audit(source, audit_settings, run_settings, download=download, progress=progress)
+        if out is not None:
+            result.save(out)
+            report.write_report(result, Path(out))
     return result

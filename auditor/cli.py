@@ -11,7 +11,7 @@ import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import click
 
 from auditor._version import __version__
 from auditor.config import AuditSettings, RunSettings, read_file, settings_from
-from auditor.errors import AuditorError, ConfigError, ExitCode
+from auditor.errors import AuditorError, ExitCode
 
 if TYPE_CHECKING:
     from auditor.result import AuditResult
@@ -174,9 +174,11 @@ def _audit(
     exit_zero: bool = False,
     compare: str | None = None,
 ) -> int:
+    from auditor.lock import output_folder
+
     settings, run = settings_from(values)
     folder = Path(out)
-    with _output_folder(folder):
+    with output_folder(folder):
         from auditor import pipeline, report
         from auditor.gate import evaluate, exit_code, load_rules, table
         from auditor.progress import Progress
@@ -184,7 +186,7 @@ def _audit(
 
         earlier = AuditResult.load(compare) if compare else None
         rules = load_rules(None) if with_gate else None
-        progress = Progress(run.quiet)
+        progress = Progress(run.quiet, run.log_file)
         result = pipeline.audit(source, settings, run, download=download, progress=progress)
         verdict = None if rules is None else evaluate(result, rules)
         result.save(folder)
@@ -204,27 +206,6 @@ def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, A
     from auditor import review as reviews
 
     return reviews.compare(result, earlier)
-
-
-@contextlib.contextmanager
-def _output_folder(folder: Path) -> Iterator[None]:
-    """The folder, made, writable and ours alone; removed again if nothing came into it."""
-    from auditor.lock import locked
-
-    made = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the output folder {folder} cannot be made: {error.strerror}", hint="choose another with -o"
-        ) from error
-    try:
-        with locked(folder):
-            yield
-    finally:
-        if made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # only succeeds when an error left it empty
 
 
 @main.command()

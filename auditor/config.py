@@ -87,6 +87,9 @@ class RunSettings:
     device: str = _setting("auto", "Where to compute.", choices=DEVICES)
     cache: str = _setting("", "Folder of the feature cache (default: the user's cache folder).", metavar="DIR")
     quiet: bool = _setting(False, "No progress on standard error.")
+    log_file: str = _setting(
+        "", "Append stages and their progress to this file, one JSON object a line.", metavar="FILE"
+    )
 
     def __post_init__(self) -> None:
         _check(self.device in DEVICES, "device", self.device, "one of " + ", ".join(DEVICES))

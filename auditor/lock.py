@@ -1,15 +1,46 @@
-"""One audit at a time in an output folder; the system drops the lock when its holder dies."""
+"""One audit at a time in an output folder; the system drops the lock when its holder dies, however it dies."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from auditor import files
 from auditor.errors import ConfigError, LockedError
 
 NAME = ".auditor.lock"
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """The folder, made, writable and ours alone inside the block; removed again if nothing came into it.
+
+    What killed audits left half-written there is swept out first.
+
+    Raises
+    ------
+    LockedError, ConfigError
+        As `locked`, and when the folder cannot be made.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise ConfigError(
+            f"the output folder {folder} cannot be made: {reason}", hint="choose another with -o"
+        ) from error
+    try:
+        with locked(folder):
+            files.sweep(folder)
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()  # only succeeds when an error left it empty
 
 
 @contextlib.contextmanager
@@ -23,30 +54,43 @@ def locked(folder: Path) -> Iterator[None]:
     ConfigError
         When nothing can be written there.
     """
-    import fcntl
-
     path = folder / NAME
+    handle = _acquired(path, folder)
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(
-            f"the output folder {folder} cannot be written to: {error.strerror}", hint="choose another with -o"
-        ) from error
-    try:
+        yield
+    finally:
+        # Unlinked while it is held; who opened it meanwhile sees that its file has no name any more and tries again.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(handle)
+
+
+def _acquired(path: Path, folder: Path) -> int:
+    """A handle that holds the lock of the file that bears the name now."""
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"the output folder {folder} cannot be written to: {error.strerror}", hint="choose another with -o"
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _names(path, handle):
+                return handle
         except BlockingIOError as error:
+            os.close(handle)
             raise LockedError(
                 f"another audit is writing to {folder}", hint="wait for it to end, or choose another folder with -o"
             ) from error
-        yield
-        # Unlinked while it is held: whoever opened it meanwhile holds a lock on a file without a name, and two audits
-        # could follow each other, never overlap on the files they write whole.
-        path.unlink(missing_ok=True)
-    except LockedError:
-        raise
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    finally:
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)
+
+
+def _names(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False

@@ -1,14 +1,27 @@
-"""Talk on standard error while long work runs: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Talk on standard error while long work runs: a bar on a terminal, plain lines elsewhere, nothing when quiet.
+
+With a log file every event is also a line of JSON, for whoever watches a run from outside.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from auditor.errors import ConfigError
 
 Update = Callable[[int, int], None]
+LINE_EVERY, LOG_EVERY = 10.0, 1.0
+"""Seconds between two lines about the same stage, for a person and in the log."""
 
 
 @dataclass
@@ -19,50 +32,108 @@ class Progress:
     ----------
     quiet
         Say nothing.
+    log_file
+        Append one JSON object a line here: `time`, `event` (`begin`, `progress`, `end`, `error`, `message`),
+        `memory_mb` (resident, of this process), and by event `stage`, `done`, `total`, `seconds_left`, `seconds`,
+        `message`.
     seconds
         Wall-clock seconds by stage, filled as stages end.
+
+    Raises
+    ------
+    ConfigError
+        When the log file cannot be opened.
     """
 
     quiet: bool = False
+    log_file: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._log = _Log(self.log_file) if self.log_file else None
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[Update]:
         """Run a stage; the value is called with (done, total) as it goes on."""
+        listeners = self._listeners(name, title)
+
+        def update(done: int, total: int) -> None:
+            for listener in listeners:
+                listener.update(done, total)
+
         start = time.monotonic()
-        shown = _Bar(title) if sys.stderr.isatty() else _Lines(title)
-        update: Update = (lambda done, total: None) if self.quiet else shown.update
-        if not self.quiet:
-            shown.begin()
+        for listener in listeners:
+            listener.begin()
         try:
             yield update
+        except BaseException as error:
+            if self._log is not None:
+                self._log.write("error", stage=name, message=f"{type(error).__name__}: {error}")
+            raise
+        else:
+            if self._log is not None:
+                self._log.write("end", stage=name, seconds=round(time.monotonic() - start, 3))
         finally:
             took = time.monotonic() - start
             self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
-            if not self.quiet:
-                shown.end(took)
+            for listener in listeners:
+                listener.end(took)
 
     def say(self, message: str) -> None:
         """One line for the person who watches."""
+        if self._log is not None:
+            self._log.write("message", message=message)
         if not self.quiet:
             print(message, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Close the log file."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def _listeners(self, name: str, title: str) -> list[_Bar | _Lines | _Logged]:
+        listeners: list[_Bar | _Lines | _Logged] = []
+        if not self.quiet:
+            listeners.append(_Bar(title) if sys.stderr.isatty() else _Lines(title))
+        if self._log is not None:
+            listeners.append(_Logged(self._log, name))
+        return listeners
+
+
+class _Clock:
+    """When to speak again, and how long it will take."""
+
+    def __init__(self, every: float) -> None:
+        self.every = every
+        self.start = self.last = time.monotonic()
+
+    def due(self) -> bool:
+        """True at most once in `every` seconds."""
+        now = time.monotonic()
+        if now - self.last < self.every:
+            return False
+        self.last = now
+        return True
+
+    def left(self, done: int, total: int) -> float:
+        """Seconds to go at the pace so far."""
+        return (time.monotonic() - self.start) / max(done, 1) * max(total - done, 0)
 
 
 class _Lines:
     """A line at the start and end of a stage, and every ten seconds between."""
 
     def __init__(self, title: str) -> None:
-        self.title, self.last, self.start = title, time.monotonic(), time.monotonic()
+        self.title, self.clock = title, _Clock(LINE_EVERY)
 
     def begin(self) -> None:
         print(f"{self.title} ...", file=sys.stderr, flush=True)
 
     def update(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self.last > 10 and done:
-            self.last = now
-            left = (now - self.start) / done * (total - done)
-            print(f"  {self.title}: {done} of {total}, about {left:.0f} s left", file=sys.stderr, flush=True)
+        if done and self.clock.due():
+            text = f"{self.title}: {done} of {total}, about {self.clock.left(done, total):.0f} s left{_memory_text()}"
+            print(f"  {text}", file=sys.stderr, flush=True)
 
     def end(self, took: float) -> None:
         if took > 2:
@@ -73,8 +144,8 @@ class _Bar:
     """A tqdm bar, made when a stage first says how long it is."""
 
     def __init__(self, title: str) -> None:
-        self.title = title
-        self.bar: object | None = None
+        self.title, self.clock = title, _Clock(LINE_EVERY)
+        self.bar: Any = None
 
     def begin(self) -> None:
         print(f"{self.title} ...", end="\r", file=sys.stderr, flush=True)
@@ -84,11 +155,70 @@ class _Bar:
 
         if self.bar is None:
             self.bar = tqdm(total=total, desc=self.title, leave=False)
-        assert isinstance(self.bar, tqdm)
         self.bar.total = total
         self.bar.update(done - self.bar.n)
+        if self.clock.due():
+            self.bar.set_postfix_str(_memory_text().strip(", "))
 
     def end(self, took: float) -> None:
         if self.bar is not None:
-            self.bar.close()  # type: ignore[attr-defined]
+            self.bar.close()
         print(f"{self.title}: {took:.1f} s", file=sys.stderr, flush=True)
+
+
+class _Log:
+    """Lines of JSON; a log that cannot grow any more (a full disk) does not stop the work it tells about."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self.file: TextIO = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
+        except OSError as error:
+            raise ConfigError(
+                f"the log file {path} cannot be written: {error.strerror}", hint="choose another with --log-file"
+            ) from error
+
+    def write(self, event: str, **values: object) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, "event": event, **values, "memory_mb": memory_mb()})
+        with contextlib.suppress(OSError, ValueError):
+            self.file.write(line + "\n")
+            self.file.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.file.close()
+
+
+class _Logged:
+    """A stage's progress in the log, the first and the last step and one a second between."""
+
+    def __init__(self, log: _Log, stage: str) -> None:
+        self.log, self.stage, self.clock, self.first = log, stage, _Clock(LOG_EVERY), True
+
+    def begin(self) -> None:
+        self.log.write("begin", stage=self.stage)
+
+    def update(self, done: int, total: int) -> None:
+        if self.clock.due() or self.first or done == total:
+            self.first = False
+            left = round(self.clock.left(done, total), 1)
+            self.log.write("progress", stage=self.stage, done=done, total=total, seconds_left=left)
+
+    def end(self, took: float) -> None:
+        """`Progress.stage` writes the end, since it knows whether there was an error."""
+
+
+def memory_mb() -> float:
+    """Resident memory of this process, MB; its largest so far where the system does not tell the present one."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+    except (OSError, ValueError, IndexError):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def _memory_text() -> str:
+    return f", {memory_mb() / 1e3:.1f} GB of memory"
