@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,9 @@ def _download(path: Path) -> Path:
 def _read(path: Path) -> dict[str, torch.Tensor]:
     """The backbone's part of a state dict; `weights_only` keeps pickle's code execution out."""
     try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a foreign file's pickle protocol, which is no news to the user
+            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged or malicious file
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise WeightsError(

@@ -1,0 +1,47 @@
+"""Device, threads and versions."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from auditor import machine
+from auditor._version import __version__
+from auditor.errors import ConfigError
+
+
+def test_without_cuda_auto_is_the_cpu_and_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert machine.device("auto") == machine.device("cpu") == "cpu"
+    with pytest.raises(ConfigError, match="no CUDA device"):
+        machine.device("cuda")
+
+
+def test_with_cuda_auto_takes_it_and_cpu_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert machine.device("auto") == machine.device("cuda") == "cuda"
+    assert machine.device("cpu") == "cpu"
+
+
+def test_versions_name_every_package() -> None:
+    found = machine.versions()
+    assert set(machine.PACKAGES) < set(found)
+    assert found["auditor"] == __version__ and found["torch"] == torch.__version__
+    assert "missing" not in found.values()
+
+
+def test_cores_are_those_this_process_may_use() -> None:
+    assert machine.cores() == len(os.sched_getaffinity(0)) == machine.describe()["cores"]
+
+
+def test_a_number_of_threads_from_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    machine.set_threads()
+    assert set_to == []
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    machine.set_threads()
+    assert set_to == [machine.cores()]
