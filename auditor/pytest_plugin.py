@@ -63,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options before anything is collected, and prepare the audit without running it."""
+    config.addinivalue_line("markers", "label_audit: a rule of the label audit (added by auditor)")
     source, finished = config.getoption("--audit-source"), config.getoption("--audit-result")
     if source and finished:
         raise pytest.UsageError("--audit-source and --audit-result exclude each other")
@@ -76,7 +77,9 @@ def pytest_configure(config: pytest.Config) -> None:
     except AuditorError as error:
         raise pytest.UsageError(str(error)) from error
     baseline = config.getoption("--audit-baseline")
-    config.stash[_AUDIT] = functools.cache(lambda: _audit(source, finished, options, rules, baseline))
+
+    audit: _Audit = functools.cache(lambda: _audit(source, finished, options, rules, baseline))
+    config.stash[_AUDIT] = audit
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -148,7 +151,7 @@ def _explained(outcome: RuleOutcome, shown: int = 5) -> str:
     return "\n".join(lines)
 
 
-def _options(words: list[str]) -> dict[str, str]:
+def _options(words: list[str]) -> dict[str, Any]:
     """`NAME=VALUE` words as keyword arguments; a word without `=` is an error."""
     from auditor.errors import ConfigError
 
@@ -160,7 +163,7 @@ def _options(words: list[str]) -> dict[str, str]:
 
 
 def _audit(
-    source: str | None, finished: str | None, options: dict[str, str], rules: Rules, baseline: str | None
+    source: str | None, finished: str | None, options: dict[str, Any], rules: Rules, baseline: str | None
 ) -> LabelAudit:
     from auditor.gate import run
 

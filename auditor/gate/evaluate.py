@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from auditor.errors import ResultError
@@ -33,12 +35,18 @@ def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None
     ResultError
         The result lacks something that its schema promises.
     """
-    try:
+    with complete_result():
         return _evaluate(result, rules, baseline)
+
+
+@contextlib.contextmanager
+def complete_result() -> Iterator[None]:
+    """What goes wrong inside for want of something in a result becomes a `ResultError`, in one sentence."""
+    try:
+        yield
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise ResultError(
-            f"the audit's result is not complete ({type(error).__name__}: {error})", hint="run the audit again"
-        ) from error
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ResultError(f"the audit's result is not complete ({what})", hint="run the audit again") from error
 
 
 def _evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None) -> Verdict:
@@ -51,6 +59,7 @@ def _evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None) -> V
             doubt = weakness if rule.estimated else ""
             outcomes.append(_judge(rule, rules[rule.name], measured[rule.name], doubt, facts))
     suspects = measure.new_suspect_rows(facts, rules["new_suspects"])
+    suspects["rank"] = suspects["rank"].astype("Int64")  # a whole number, or nothing
     return Verdict(
         verdict=roll_up(outcome.verdict for outcome in outcomes),
         rules=tuple(outcomes),

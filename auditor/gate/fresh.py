@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.errors import ResultError
+from auditor.gate.evaluate import complete_result
 from auditor.gate.text import plain
 from auditor.result import AuditResult
 
@@ -63,8 +64,11 @@ def require_fresh(result: AuditResult, open_source: Callable[[str], Any] | None 
         from auditor.sources import open_source as opener
 
         open_source = opener
-    source = str(result.summary["dataset"]["source"])
-    found = changes(result, open_source(source))
+    with complete_result():
+        source = str(result.summary["dataset"]["source"])
+    table = open_source(source)
+    with complete_result():
+        found = changes(result, table)
     if found:
         kinds = (
             ("new", found.added), ("gone", found.removed), ("changed", found.changed),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 
-from auditor.gate.evaluate import gather
+from auditor.gate.evaluate import complete_result, gather
 from auditor.gate.measure import Measurement
 from auditor.gate.rules import RULES, Levels, Rule, rules_from
 from auditor.gate.text import figure, interval, plain
@@ -27,10 +27,11 @@ def init_file(result: AuditResult) -> str:
     A default level that the data meets is kept. One that it misses is moved to what was measured: `fail` to the end
     of the interval farther from good, `warn` to the figure itself, both rounded to the lenient side.
     """
-    facts = gather(result, None)
-    name = plain(str(result.summary["dataset"]["name"]))
-    parts = [_HEAD.format(audit=plain(result.audit_id), dataset=name)]
-    parts += [_table(rule, rule.measure(facts, rule.levels)) for rule in RULES]
+    with complete_result():
+        facts = gather(result, None)
+        name = plain(str(result.summary["dataset"]["name"]))
+        parts = [_HEAD.format(audit=plain(result.audit_id), dataset=name)]
+        parts += [_table(rule, rule.measure(facts, rule.levels)) for rule in RULES]
     text = "\n".join(parts)
     rules_from(_parsed(text))
     return text
@@ -68,10 +69,10 @@ def _met(rule: Rule, found: Measurement) -> Levels:
 def _eased(rule: Rule, default: float | None, measured: float) -> float | None:
     if default is None:
         return None
-    step = 1.0 if rule.unit == "count" else 100.0
+    step, highest = (1.0, math.inf) if rule.unit == "count" else (100.0, 1.0)
     if rule.at_most:
-        return max(default, min(math.ceil(measured * step - 1e-9) / step, math.inf if rule.unit == "count" else 1.0))
-    return min(default, math.floor(measured * step + 1e-9) / step)
+        return max(default, min(math.ceil(measured * step - 1e-9) / step, highest))
+    return min(default, max(math.floor(measured * step + 1e-9) / step, 0.0))
 
 
 def _parsed(text: str) -> object:

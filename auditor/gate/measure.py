@@ -139,7 +139,7 @@ def new_suspect_rows(facts: Facts, levels: Levels) -> pd.DataFrame:
     """The rows of the ranking that `new_suspects` counts, by rank."""
     rows = facts.rows
     chosen = rows[(rows["p_mislabelled"] >= (levels.probability or 1.0)) & rows["decision"].isna()]
-    return chosen.sort_values(["rank", "path"])
+    return chosen.sort_values(["rank", "path"]).reset_index(drop=True)
 
 
 def wrong_among(probabilities: Floats) -> tuple[float, float]:

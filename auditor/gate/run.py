@@ -114,6 +114,7 @@ def run(
         require_fresh(result, open_source)
     added = 0
     if update_baseline:
+        evaluate(result, rules, known)  # a result that cannot be judged cannot be accepted either
         known, added = updated(known, result, rules, (today or datetime.date.today()).isoformat())
     verdict = evaluate(result, rules, known)
     texts = [(output, output.format.render(verdict, result)) for output in wanted]
@@ -169,12 +170,12 @@ def _inputs(out: str | Path | AuditResult, config: str | Path | None, baseline: 
 
 
 def _baseline(path: str | Path | None, may_be_new: bool) -> tuple[Baseline | None, Path]:
+    file = Path(DEFAULT_BASELINE if path is None else path)
+    if not file.exists() and (path is None or may_be_new):
+        return None, file
     from auditor.baseline import Baseline
 
-    file = Path(DEFAULT_BASELINE if path is None else path)
-    if file.exists() or (path is not None and not may_be_new):
-        return Baseline.load(file), file
-    return None, file
+    return Baseline.load(file), file
 
 
 def _write(texts: list[tuple[Output, str]], verdict: Verdict, result: AuditResult) -> tuple[Path, ...]:

@@ -148,7 +148,7 @@ def exit_code(verdict: Verdict, exit_zero: bool = False) -> ExitCode:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain dictionaries that JSON can hold: missing numbers are None, numpy scalars are Python's."""
-    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(k): v.item() if hasattr(v, "item") else v for k, v in row.items()} for row in rows]
 
 
