@@ -84,6 +84,8 @@ class Captured:
     ----------
     n_points, n_directions
         n and C - 1.
+    logits
+        [n, C], in float64.
     inputs, outputs
         Per layer [n, in, ...] and [n, C-1, out, ...]: inputs and gradients of the logit directions by the outputs.
         For `norm` layers the gradients themselves: [n, C-1, parameters], and no input.
@@ -91,6 +93,7 @@ class Captured:
 
     n_points: int
     n_directions: int
+    logits: torch.Tensor
     inputs: dict[str, torch.Tensor]
     outputs: dict[str, torch.Tensor]
 
@@ -136,7 +139,7 @@ def capture(network: Network, layers: list[Layer], x: torch.Tensor) -> Captured:
             outputs[layer.name] = _norm_gradients(layer, seen[layer.name][0], delta)
         else:
             inputs[layer.name], outputs[layer.name] = seen[layer.name][0], delta
-    return Captured(len(x), basis.shape[1], inputs, outputs)
+    return Captured(len(x), basis.shape[1], logits.detach().double().cpu(), inputs, outputs)
 
 
 def _norm_gradients(layer: Layer, a: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
@@ -185,6 +188,67 @@ def gram(layers: list[Layer], left: Captured, right: Captured) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
+class Combined:
+    """Weighted sums of points' gradients in one layer: `weight` [k, out, K] and `bias` [k, out], or `norm`'s [k, p]."""
+
+    weight: torch.Tensor | None
+    bias: torch.Tensor | None
+    flat: torch.Tensor | None = None
+
+
+def combine(layers: list[Layer], captured: Captured, coefficients: torch.Tensor) -> dict[str, Combined]:
+    """`k` weighted sums of logit gradients, by layer: `coefficients` [k, n, C-1]. Takes k P numbers."""
+    sums = {}
+    for layer in layers:
+        outputs = captured.outputs[layer.name]
+        shares = coefficients.to(outputs)
+        if layer.kind == "norm":
+            sums[layer.name] = Combined(None, None, torch.einsum("knd,ndp->kp", shares, outputs))
+            continue
+        weight, bias = [], []
+        for row in shares:
+            chosen = row.abs().sum(1).nonzero().flatten()
+            side = _side(layer, captured, chosen)
+            assert side.positions is not None
+            deltas = torch.einsum("nd,ndot->not", row[chosen], side.deltas)
+            weight.append(deltas.transpose(0, 1).flatten(1) @ side.positions.flatten(0, 1))
+            bias.append(deltas.sum((0, 2)))
+        sums[layer.name] = Combined(
+            torch.stack(weight) if layer.weight else None, torch.stack(bias) if layer.bias else None
+        )
+    return sums
+
+
+def project(layers: list[Layer], captured: Captured, sums: dict[str, Combined]) -> torch.Tensor:
+    """[k, n (C-1)] float64 inner products of combined gradients with the points' logit gradients.
+
+    A combined gradient is applied as the layer's weight would be: as much work as `k` forward passes.
+    """
+    rows = []
+    for layer in layers:
+        combined, outputs = sums[layer.name], captured.outputs[layer.name]
+        if combined.flat is not None:
+            rows.append(torch.einsum("ndp,kp->knd", outputs, combined.flat).double().cpu())
+            continue
+        parts = []
+        for part in _tiles(layer, captured):
+            side = _side(layer, captured, part)
+            assert side.positions is not None
+            n, d = side.deltas.shape[:2]
+            k = len(combined.weight if combined.weight is not None else combined.bias)  # type: ignore[arg-type]
+            tile = torch.zeros(k, n, d, dtype=torch.float64)
+            for row in range(k):
+                if combined.weight is not None:
+                    response = (side.positions @ combined.weight[row].T).transpose(1, 2)
+                    tile[row] += torch.einsum("ndot,not->nd", side.deltas, response).double().cpu()
+                if combined.bias is not None:
+                    tile[row] += (side.deltas.sum(3) @ combined.bias[row]).double().cpu()
+            parts.append(tile)
+        rows.append(torch.cat(parts, 1))
+    return torch.stack(rows).sum(0).flatten(1)
+
+
+@dataclass(frozen=True)
 class _Side:
     """One tile of points of one layer: output gradients [n, C-1, out, T] and positions [n, T, K] (None for `norm`)."""
 
@@ -200,7 +264,7 @@ def _tiles(layer: Layer, captured: Captured) -> list[slice]:
     return [slice(s, min(s + step, captured.n_points)) for s in range(0, captured.n_points, step)]
 
 
-def _side(layer: Layer, captured: Captured, part: slice) -> _Side:
+def _side(layer: Layer, captured: Captured, part: slice | torch.Tensor) -> _Side:
     outputs = captured.outputs[layer.name][part]
     if layer.kind == "norm":
         return _Side(outputs[..., None], None)

@@ -31,7 +31,7 @@ from auditor.influence.base import (
     class_weights,
 )
 from auditor.influence.closed_form import class_basis
-from auditor.influence.gram import Captured, Layer, capture, gram, join, trained_layers
+from auditor.influence.gram import Captured, Layer, capture, combine, gram, join, project, trained_layers
 from auditor.influence.jacobian import CHUNK_POINTS, Network
 from auditor.influence.memory import available_bytes
 from auditor.influence.solvers import conjugate_gradient
@@ -150,9 +150,8 @@ class GramEngine(InfluenceEngine):
     def _factor(self, kernel: torch.Tensor) -> None:
         network, basis = self.network, class_basis(self.network.n_classes, torch.float64, torch.device("cpu"))
         n = self._train.n_points
-        p = torch.cat([network.probabilities(network.images(part)).cpu() for part in network.chunks()])
-        r = p.clone()
-        r[torch.arange(n), network.labels.cpu()] -= 1
+        p = _probabilities(self._train)
+        r = p - torch.nn.functional.one_hot(network.labels.cpu(), network.n_classes)
         curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
         values, vectors = torch.linalg.eigh(basis.T @ curvature @ basis)
         roots = values.clamp_min(_FLOOR).sqrt()
@@ -177,10 +176,14 @@ class GramEngine(InfluenceEngine):
         for start in range(0, len(y), CHUNK_POINTS):
             part = slice(start, min(start + CHUNK_POINTS, len(y)))
             images = network.place(x[part])
-            reduced = network.residuals(images, torch.as_tensor(y[part])).cpu() @ basis
-            products = gram(self._layers, capture(network, self._layers, images), self._train)
+            seen = capture(network, self._layers, images)
+            targets = torch.nn.functional.one_hot(torch.as_tensor(y[part]), network.n_classes)
+            reduced = (_probabilities(seen) - targets) @ basis
             spread = torch.as_tensor(weights[:, part])[:, :, None] * reduced
-            total += spread.flatten(1) @ products
+            if len(weights) < len(y):
+                total += project(self._layers, self._train, combine(self._layers, seen, spread))
+            else:
+                total += spread.flatten(1) @ gram(self._layers, seen, self._train)
             if self._progress and len(y) > CHUNK_POINTS:
                 self._progress("influence of the reference images", part.stop, len(y))
         return self._root(total)
@@ -300,3 +303,11 @@ class GaussNewtonCg(InfluenceEngine):
 
 def _labels(y: Any) -> Array:
     return np.asarray(y.cpu() if isinstance(y, torch.Tensor) else y)
+
+
+def _probabilities(captured: Captured) -> torch.Tensor:
+    """[n, C] softmax in float64."""
+    p = torch.softmax(captured.logits, dim=1)
+    if not bool(torch.isfinite(p).all()):
+        raise EngineError("the network's outputs are not finite", hint="train with a smaller learning rate")
+    return p
