@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench fuzz clean
 
 demo: $(READY)
 	$(BIN)/auditor demo -o demo-audit
@@ -23,6 +23,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/gate.py
+
+# Ten minutes; a finding stops it and stays behind as crash-* in fuzz-out.
+fuzz: $(READY)
+	$(BIN)/pip install -q -e '.[fuzz]'
+	mkdir -p fuzz-out
+	cd fuzz-out && nice -n 19 ../$(BIN)/python ../tests/fuzz.py manifest 300
+	cd fuzz-out && nice -n 19 ../$(BIN)/python ../tests/fuzz.py images 300
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12), "auditor needs Python 3.11 or 3.12; say make PYTHON=python3.11"'

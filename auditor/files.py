@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,10 +46,12 @@ def write_together(contents: Mapping[Path, bytes], *, last: Path) -> None:
             _discard(temporary)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left in a folder that nobody else writes to."""
+def sweep(folder: Path, older_than: float = 0.0) -> None:
+    """Remove what killed writers left in a folder, if it is older than some seconds (others may be writing there)."""
     for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-        _discard(path)
+        with contextlib.suppress(OSError):
+            if time.time() - path.lstat().st_mtime >= older_than:
+                path.unlink()
 
 
 def _staged(path: Path, data: bytes) -> Path:
@@ -97,7 +101,19 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column]):
             safe[column] = safe[column].map(escape_cell, na_action="ignore")
-    return str(safe.to_csv(index=False, lineterminator="\n", float_format="%.10g")).encode("utf-8")
+    out = _UnixLines()
+    safe.to_csv(out, index=False, lineterminator="\r\n", float_format="%.10g")
+    return out.getvalue().encode("utf-8")
+
+
+class _UnixLines(io.StringIO):
+    """Ends rows with a line feed alone, while the csv module still puts quotes around a carriage return in a cell.
+
+    The module quotes the characters of its line end only, and writes each row by one call.
+    """
+
+    def write(self, text: str) -> int:
+        return super().write(text.removesuffix("\r\n") + "\n" if text.endswith("\r\n") else text)
 
 
 def read_csv(path: str | Path, text: list[str]) -> pd.DataFrame:

@@ -31,11 +31,11 @@ class DigitsSource:
         bunch = load_digits()
         grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
         files: dict[str, bytes] = {}
-        rows = []
+        paths = []
         for index, (pixels, target) in enumerate(zip(grey, bunch.target, strict=True)):
             path = f"{target}/{index:04d}.png"
             files[path] = grey_png(pixels)
-            rows.append((path, str(target), ""))
+            paths.append(path)
 
         def read(path: str) -> bytes:
             try:
@@ -43,7 +43,8 @@ class DigitsSource:
             except KeyError:
                 raise FileNotFoundError(2, "no such digit", path) from None
 
-        return make_table("handwritten digits", "digits", rows, read=read)
+        labels = [str(target) for target in bunch.target]
+        return make_table("handwritten digits", "digits", paths, labels, [""] * len(paths), read=read)
 
 
 def grey_png(pixels: NDArray[np.uint8]) -> bytes:

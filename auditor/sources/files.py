@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ _SIDE_CARS = frozenset(
 )
 _MANY = 32
 """From so many files in one folder on, listing it is quicker than asking for each."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "__pycache__"})
 _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -43,8 +45,12 @@ _SPECIAL = (
 
 
 def display(path: str) -> str:
-    """`path` as text that UTF-8 can carry: bytes that are not UTF-8 appear as `\\xNN`."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") if not is_utf8(path) else path
+    """`path` as text that UTF-8 can carry: bytes that are not UTF-8 appear as `\\xNN`, half characters as `\\uNNNN`."""
+    return _SURROGATE.sub(lambda found: _spelled(ord(found[0])), path)
+
+
+def _spelled(surrogate: int) -> str:
+    return f"\\x{surrogate - 0xDC00:02x}" if 0xDC80 <= surrogate <= 0xDCFF else f"\\u{surrogate:04x}"
 
 
 def join(folder: str, name: str) -> str:

@@ -32,13 +32,16 @@ class FolderSource:
         _stray_images(root, "", top, skipped)
         real, linked = _class_folders(root, top, skipped)
         classes = {**real, **linked}
-        rows = [(image, *classes[folder]) for folder, image in root.walk(sorted(real), sorted(linked), skipped)]
-        used = {(label, split) for _, label, split in rows}
-        skipped += [Skipped(path, "a class folder without images") for path, key in classes.items() if key not in used]
+        found = list(root.walk(sorted(real), sorted(linked), skipped))
+        used = {folder for folder, _ in found}
+        skipped += [Skipped(path, "a class folder without images") for path in classes if path not in used]
         name = os.path.basename(root.real) or root.real
         return make_table(
-            display(name), display(spec), rows, read=root.read, locate=root.locate, skipped=skipped,
-            empty=(label for label, _ in classes.values()),
+            display(name), display(spec),
+            [image for _, image in found],
+            [classes[folder][0] for folder, _ in found],
+            [classes[folder][1] for folder, _ in found],
+            read=root.read, locate=root.locate, skipped=skipped, empty=(label for label, _ in classes.values()),
         )  # fmt: skip
 
 

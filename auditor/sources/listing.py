@@ -26,14 +26,16 @@ def split_name(text: str) -> str | None:
 def make_table(
     name: str,
     root: str,
-    rows: Sequence[tuple[str, str, str]],
+    paths: Sequence[str],
+    labels: Sequence[str],
+    splits: Sequence[str],
     *,
     read: Callable[[str], bytes],
     skipped: Iterable[Skipped] = (),
     empty: Iterable[str] = (),
     locate: Callable[[str], str | None] | None = None,
 ) -> ImageTable:
-    """An `ImageTable` of (path, label, split) rows in any order.
+    """An `ImageTable` of images in any order, given as columns: millions of row objects would take their time.
 
     Raises
     ------
@@ -41,17 +43,17 @@ def make_table(
         There is no row; the message gives the first reasons why entries were left out.
     """
     left_out = tuple(sorted(set(skipped), key=lambda entry: (entry.path, entry.reason)))
-    if not rows:
+    if not paths:
         why = "; ".join(f"{entry.path}: {entry.reason}" for entry in left_out[:3])
         raise SourceError(
             f"{name} holds no labelled image" + (f" ({len(left_out)} entries left out: {why})" if left_out else ""),
             hint="a source needs image files in class folders, or a manifest with the columns path and label",
         )
     # Python compares strings by code point: the same order on every machine and locale.
-    rows = sorted(rows)
-    names = ("path", "label", "split")
-    frame = pd.DataFrame({name: pd.Series([row[at] for row in rows], dtype="str") for at, name in enumerate(names)})
-    labels = set(frame["label"])
-    return ImageTable(
-        name, root, frame, read, left_out, locate or (lambda path: None), tuple(sorted(set(empty) - labels))
+    order = sorted(range(len(paths)), key=paths.__getitem__)
+    columns = {"path": paths, "label": labels, "split": splits}
+    frame = pd.DataFrame(
+        {name: pd.Series([column[index] for index in order], dtype="str") for name, column in columns.items()}
     )
+    without = tuple(sorted(set(empty) - set(labels)))
+    return ImageTable(name, root, frame, read, left_out, locate or (lambda path: None), without)

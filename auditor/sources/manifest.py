@@ -69,7 +69,7 @@ class ManifestSource:
         _check_files(root, kept, shown)
         return make_table(
             os.path.basename(shown), display(os.path.dirname(file) or "."),
-            list(zip(kept.paths, kept.labels, kept.splits, strict=True)),
+            kept.paths, kept.labels, kept.splits,
             read=root.read, locate=root.locate, skipped=skipped,
         )  # fmt: skip
 
@@ -323,7 +323,7 @@ def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:
 
 def _check_text(rows: Rows, shown: str) -> None:
     """JSON escapes can smuggle in half characters that no file can be written with."""
-    for texts in (rows.paths, rows.labels):
+    for texts in (rows.paths, rows.labels, rows.splits):
         if is_utf8("".join(texts)):
             continue
         bad = next(number for number, text in zip(rows.numbers, texts, strict=True) if not is_utf8(text))

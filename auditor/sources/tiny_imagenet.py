@@ -46,7 +46,9 @@ class TinyImageNetSource:
             skipped.append(Skipped("test/images", f"{len(test)} test images, published without labels"))
         return make_table(
             display(os.path.basename(root.real)), display(spec),
-            [(path, names[wnid], split) for path, wnid, split in rows],
+            [path for path, _, _ in rows],
+            [names[wnid] for _, wnid, _ in rows],
+            [split for _, _, split in rows],
             read=root.read, locate=root.locate, skipped=skipped, empty=(names[wnid] for wnid in ids),
         )  # fmt: skip
 

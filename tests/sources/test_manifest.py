@@ -193,6 +193,8 @@ def test_faulty_rows_are_named(three: Path, text: str, words: str) -> None:
         ('{"path": "a\\u0000.png", "label": "cat"}', "is no file path"),
         ('{"path": "a.png", "label": "\\ud800"}', "half a surrogate pair"),
         ('{"path": "\\udfff.png", "label": "cat"}', "half a surrogate pair"),
+        ('{"path": "a.png", "label": "cat", "split": "\\ud83dx"}', "half a surrogate pair"),
+        ('{"path": "a.png", "\\ud83d": "cat"}', "no column 'label'"),
         ('{"path": "a.png", "label": ' + "9" * 5000 + "}", "not valid JSON"),
     ],
 )

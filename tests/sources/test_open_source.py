@@ -27,8 +27,7 @@ class CloudSource:
         return spec.startswith("cloud://")
 
     def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable:
-        rows = [("b.png", "sun", ""), ("a.png", "rain", "test")]
-        return make_table("cloud", spec, rows, read=lambda path: png())
+        return make_table("cloud", spec, ["b.png", "a.png"], ["sun", "rain"], ["", "test"], read=lambda path: png())
 
 
 class CrashingSource(CloudSource):
