@@ -159,7 +159,7 @@ def join(parts: list[Captured]) -> Captured:
     """Captures of several chunks as one."""
     first = parts[0]
     return Captured(
-        sum(p.n_points for p in parts), first.n_directions,
+        sum(p.n_points for p in parts), first.n_directions, torch.cat([p.logits for p in parts]),
         {k: torch.cat([p.inputs[k] for p in parts]) for k in first.inputs},
         {k: torch.cat([p.outputs[k] for p in parts]) for k in first.outputs},
     )  # fmt: skip
