@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ from auditor.sources.base import ImageTable, Skipped
 
 CACHE_VERSION = 1
 CHUNK = 4096
+ABANDONED = 24 * 3600.0
+"""Seconds after which a half-written file of a killed audit is removed; the cache may be shared, so no sooner."""
 BATCH = 64
 """Images a forward pass; the last batch is filled up so that an image's features do not depend on its company."""
 Progress = Callable[[int, int], None]
@@ -98,25 +99,36 @@ class Features:
 
 
 class FeatureCache:
-    """Features on disk under one key of weights, transform and dtype."""
+    """Features on disk under one key of weights, transform and dtype.
 
-    def __init__(self, folder: Path, key: dict[str, object]) -> None:
+    Parameters
+    ----------
+    n_features
+        D of every row; files with another are foreign.
+    """
+
+    def __init__(self, folder: Path, key: dict[str, object], n_features: int = 512) -> None:
         text = json.dumps({"cache": CACHE_VERSION, "dtype": "float32", **key}, sort_keys=True)
         self.folder = folder / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
+        self._n_features = n_features
         self._rows: dict[str, tuple[Array, bool]] = {}
-        for path in sorted(self.folder.glob("*.npz")) if self.folder.is_dir() else ():
-            self._load(path)
+        if self.folder.is_dir():
+            files.sweep(self.folder, older_than=ABANDONED)
+            for path in sorted(self.folder.glob("*.npz")):
+                self._load(path)
 
     def _load(self, path: Path) -> None:
         try:
             with np.load(path, allow_pickle=False) as shard:
                 hashes, values, grey = shard["hashes"], shard["values"], shard["grey"]
-            if values.ndim != 2 or not len(hashes) == len(values) == len(grey) or not np.isfinite(values).all():
-                return
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return  # damaged or foreign: its images are computed again
-        for digest, row, flag in zip(hashes.astype(str), values, grey, strict=True):
-            self._rows[digest] = (row, bool(flag))
+            digests = hashes.astype(str)
+        except Exception:  # a damaged zip archive raises nearly every kind; its images are computed again
+            return
+        right_kinds = hashes.dtype == "S64" and values.dtype == np.float32 and grey.dtype == bool
+        right_shapes = values.shape == (len(hashes), self._n_features) and grey.shape == hashes.shape
+        if right_kinds and right_shapes and np.isfinite(values).all():
+            for digest, row, flag in zip(digests, values, grey, strict=True):
+                self._rows[digest] = (row, bool(flag))
 
     def get(self, digest: str) -> tuple[Array, bool] | None:
         """The features float32 [D] of an image and whether it is grey, or None."""
