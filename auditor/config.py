@@ -49,6 +49,7 @@ class AuditSettings:
     preset: str = _setting("default", "study repeats the reference study to the letter.", choices=PRESETS)
     max_pixels: int = _setting(MAX_PIXELS, "Skip images with more pixels than this (decompression bombs).")
     max_unreadable: float = _setting(0.1, "Stop when more than this share of the images cannot be read.")
+    allow_outside: bool = _setting(False, "Follow links and manifest paths that leave the data set's folder.")
     examples: int = _setting(3, "Test images of each kind to explain by their influence rows.")
     thumbnails: int = _setting(500, "Suspects the report shows as pictures.")
 

@@ -80,7 +80,7 @@ def audit(
     device = machine.device(run.device)
     machine.set_threads()
     with progress.stage("open", "Opening the data set"):
-        table = source if isinstance(source, ImageTable) else open_source(str(source))
+        table = source if isinstance(source, ImageTable) else _open(str(source), settings)
         table = _chosen(table, settings)
         weights = load_weights(settings.weights, download=download)
         backbone = _backbone(table, settings, weights, device)
@@ -112,6 +112,10 @@ def _part(update: Any, index: int, parts: int) -> Any:
 
 
 # Reading
+
+
+def _open(source: str, settings: AuditSettings) -> ImageTable:
+    return open_source(source, allow_outside=settings.allow_outside, classes=settings.classes)
 
 
 def _chosen(table: ImageTable, settings: AuditSettings) -> ImageTable:
@@ -177,7 +181,7 @@ def _trusted(
     if not settings.reference:
         return None
     with progress.stage("reference", "Reading the reference") as update:
-        table = open_source(settings.reference)
+        table = open_source(settings.reference, allow_outside=settings.allow_outside)
         frame, others = dataset.reference_rows(table, data.classes)
         table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
         read, values = _features(table, backbone, settings, run, settings.preset == "study", update)
@@ -422,6 +426,6 @@ def command_line(source: str, settings: AuditSettings) -> str:
     for field in fields(AuditSettings):
         value = getattr(settings, field.name)
         if value != field.default:
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            words += [f"--{field.name.replace('_', '-')}", text]
+            text = [] if value is True else [",".join(value) if isinstance(value, tuple) else str(value)]
+            words += [f"--{field.name.replace('_', '-')}", *text]
     return shlex.join(words)

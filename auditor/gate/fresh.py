@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from auditor.errors import ResultError
@@ -63,7 +64,10 @@ def require_fresh(result: AuditResult, open_source: Callable[[str], Any] | None 
     if open_source is None:
         from auditor.sources import open_source as opener
 
-        open_source = opener
+        with complete_result():
+            settings = result.summary["settings"]
+            outside, classes = bool(settings.get("allow_outside")), tuple(settings.get("classes", ()))
+        open_source = partial(opener, allow_outside=outside, classes=classes)
     with complete_result():
         source = str(result.summary["dataset"]["source"])
     table = open_source(source)
