@@ -1,0 +1,97 @@
+"""Hostile folders through the whole command: each entry is audited or skipped with its reason."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import small_audit
+from hostile import HostileFolder, encode, hostile_folder, picture, readable_images, unreadable_images
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+UNREADABLE = unreadable_images()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> HostileFolder:
+    """The hostile folder with ordinary images, and every unusual and every broken file among them."""
+    made = hostile_folder(tmp_path_factory.mktemp("hostile") / "set")
+    for index, label in enumerate("ab"):
+        for number in range(20):
+            path = f"{label}/plain{number:02d}.png"
+            (made.root / path).write_bytes(encode(picture((20 + number, 16 + 12 * index)), "PNG"))
+            made.listed.add(path)
+    for number, (name, data) in enumerate({**readable_images(), **UNREADABLE}.items()):
+        path = f"{'ab'[number % 2]}/file-{name}"
+        (made.root / path).write_bytes(data)
+        if name in UNREADABLE:
+            made.skipped[path] = ""
+        else:
+            made.listed.add(path)
+    return made
+
+
+def test_every_entry_is_audited_or_skipped_with_its_reason(
+    hostile: HostileFolder, tmp_path: Path, run_cli: Callable[..., Result]
+) -> None:
+    before = {path: path.lstat().st_mtime_ns for path in hostile.root.rglob("*")}
+    done = run_cli(*small_audit(hostile.root, tmp_path / "out", "--max-unreadable", "0.3"))
+    assert done.exit_code == 0, done.stderr
+    assert {path: path.lstat().st_mtime_ns for path in hostile.root.rglob("*")} == before
+    with (tmp_path / "out" / "ranking.csv").open(encoding="utf-8", newline="") as file:
+        audited = {row["path"].removeprefix("'") for row in csv.DictReader(file)}
+    assert audited == hostile.listed
+    skipped = {
+        entry["path"]: entry["reason"]
+        for entry in json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))["dataset"]["skipped"]
+    }
+    assert skipped.keys() == hostile.skipped.keys()
+    assert {path for path, words in hostile.skipped.items() if words not in skipped[path]} == set()
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<img src=x onerror" not in report
+
+
+def test_too_many_unreadable_images_are_an_error_that_writes_nothing(
+    hostile: HostileFolder, tmp_path: Path, run_cli: Callable[..., Result]
+) -> None:
+    done = run_cli(*small_audit(hostile.root, tmp_path / "out", "--max-unreadable", "0.01"))
+    assert done.exit_code == 2
+    assert f"{len(UNREADABLE)} of " in done.stderr
+    assert "--max-unreadable" in done.stderr
+    assert not (tmp_path / "out" / "audit.json").exists()
+
+
+def test_paths_that_leave_the_folder(fixtures: Path, tmp_path: Path, run_cli: Callable[..., Result]) -> None:
+    lines = (fixtures / "digits" / "labels.csv").read_text(encoding="utf-8").splitlines()
+    rows = [line if number == 0 else f"{fixtures / 'digits'}/{line}" for number, line in enumerate(lines)]
+    manifest = tmp_path / "labels.csv"
+    manifest.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    refused = run_cli(*small_audit(manifest, tmp_path / "out"))
+    assert refused.exit_code == 2
+    assert "--allow-outside" in refused.stderr
+    assert not (tmp_path / "out" / "audit.json").exists()
+    done = run_cli(*small_audit(manifest, tmp_path / "out", "--allow-outside"))
+    assert done.exit_code == 0, done.stderr
+    summary = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))
+    assert summary["settings"]["allow_outside"] is True
+
+
+def test_an_empty_class_is_an_error_unless_other_classes_are_chosen(
+    fixtures: Path, tmp_path: Path, run_cli: Callable[..., Result]
+) -> None:
+    root = tmp_path / "set"
+    for path in (fixtures / "digits").glob("*/*/*.png"):
+        target = root / path.relative_to(fixtures / "digits")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (root / "train" / "9").mkdir()
+    refused = run_cli(*small_audit(root, tmp_path / "out"))
+    assert refused.exit_code == 2
+    assert "no image in the class '9'" in refused.stderr
+    assert run_cli(*small_audit(root, tmp_path / "out", "--classes", "3,8")).exit_code == 0
