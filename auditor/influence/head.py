@@ -73,10 +73,11 @@ class LinearHead:
         rows = max(64, _CHUNK_BYTES // (size * max(width, self.n_columns)))
         for start in range(0, self.n_points, rows):
             part = slice(start, min(start + rows, self.n_points))
-            if self._resident is not None:
-                yield part, self._resident[part]
-            else:
-                yield part, self._convert(self.problem.features[part])
+            yield part, self.features(part)
+
+    def features(self, part: slice) -> torch.Tensor:
+        """[n, D] features of some training points in the working precision."""
+        return self._resident[part] if self._resident is not None else self._convert(self.problem.features[part])
 
     def product(self, v: torch.Tensor) -> torch.Tensor:
         """[k, C, D+1] -> [k, C, D+1]: each direction times the Hessian of the mean cross-entropy, without damping."""
@@ -109,18 +110,19 @@ class LinearHead:
 
     def mean_gradient(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> torch.Tensor:
         """[1, C, D+1]: the mean gradient over reference points `x` [n, D], `y` [n]."""
-        return self._weighted(x, y, np.full((1, len(y)), 1 / max(len(y), 1)))
+        return self.weighted_gradient(x, y, np.full((1, len(y)), 1 / max(len(y), 1)))
 
     def class_gradients(self, x: npt.NDArray[Any], y: npt.NDArray[Any], n_classes: int) -> torch.Tensor:
         """[n_classes, C, D+1]: the mean gradient over the reference points of each class, zero where there is none."""
-        return self._weighted(x, y, class_weights(np.asarray(y), n_classes))
+        return self.weighted_gradient(x, y, class_weights(np.asarray(y), n_classes))
 
     def gradients(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> torch.Tensor:
         """[n, C, D+1]: one gradient a reference point. Only for as many points as rows are wanted."""
         features, r = self._reference(x, y)
         return r[:, :, None] * torch.nn.functional.pad(features, (0, 1), value=1.0)[:, None, :]
 
-    def _weighted(self, x: npt.NDArray[Any], y: npt.NDArray[Any], weights: Array) -> torch.Tensor:
+    def weighted_gradient(self, x: npt.NDArray[Any], y: npt.NDArray[Any], weights: Array) -> torch.Tensor:
+        """[k, C, D+1]: weighted sums of the gradients of reference points; `weights` [k, n]."""
         check_reference(x, y, self.n_classes)
         n_rows = weights.shape[0]
         out = torch.zeros(n_rows, self.n_classes, self.n_columns, dtype=self.dtype, device=self.device)

@@ -100,10 +100,14 @@ class Network:
         for part in self.chunks():
             x = self.images(part)
             for row, direction in enumerate(v):
-                logits, tangent = self.push(x, direction)
-                p = torch.softmax(logits, dim=1)
-                out[row] += self.pull(x, p * (tangent - (p * tangent).sum(1, keepdim=True)))
+                out[row] += self.batch_product(x, direction)
         return out / self.n_points
+
+    def batch_product(self, x: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """[P] -> [P]: `sum_i J_i^T B_i J_i v` over one batch of images, not divided by its size."""
+        logits, tangent = self.push(x, v)
+        p = torch.softmax(logits, dim=1)
+        return self.pull(x, p * (tangent - (p * tangent).sum(1, keepdim=True)))
 
     def unflatten(self, v: torch.Tensor) -> dict[str, torch.Tensor]:
         """A vector [P] as named parameters."""

@@ -1,0 +1,455 @@
+"""pyDVL's solvers, and the one place that works around what bites in pyDVL 0.10 (each trap is named where it is met).
+
+A `Solver` applies an inverse: [k, P] gradients and a damping to [k, P] solutions. Gradients, products and residuals are
+computed by this package (`Derivatives`), so every solver is judged by the same exact residual. Importing this module
+imports pyDVL.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from pydvl.influence.torch import DirectInfluence, EkfacInfluence
+from pydvl.influence.torch.base import TensorOperator, TorchBatch
+from pydvl.influence.torch.batch_operation import HessianBatchOperation
+from pydvl.influence.torch.functional import LowRankProductRepresentation, operator_nystroem_approximation
+from pydvl.influence.torch.operator import (
+    CgOperator,
+    DirectSolveOperator,
+    HessianOperator,
+    InverseHarmonicMeanOperator,
+    LissaOperator,
+    LowRankOperator,
+)
+from pydvl.influence.torch.util import EkfacRepresentation
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from torch import nn
+
+from auditor.errors import EngineError
+from auditor.influence.head import KroneckerBasis, LinearHead
+from auditor.influence.memory import available_bytes, require
+
+LISSA_BATCH = 2048
+LISSA_STEPS = 3000
+CG_ITERATIONS = 2000
+RANK = 512
+_FACTOR_NUMBERS = 2**25
+"""Largest P x rank of a low-rank factor: 256 MiB in float64."""
+
+
+class Derivatives(Protocol):
+    """What a problem must offer to pyDVL's solvers; vectors are in the order of the model's parameters."""
+
+    model: nn.Module
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def head(self) -> LinearHead | None:
+        """The head, where that is all there is."""
+        ...
+
+    @property
+    def n_points(self) -> int: ...
+
+    @property
+    def n_parameters(self) -> int: ...
+
+    @property
+    def full_rank(self) -> int:
+        """An upper bound of the curvature's rank."""
+        ...
+
+    @property
+    def is_linear(self) -> bool:
+        """True for a linear head, where Hessian and Gauss-Newton matrix are the same."""
+        ...
+
+    def product(self, v: torch.Tensor) -> torch.Tensor:
+        """[k, P] -> [k, P] times the curvature of the mean loss, without damping."""
+        ...
+
+    def batch(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and labels of some training points, on the device."""
+        ...
+
+
+class Solver(Protocol):
+    """Applies the inverse of a damped curvature."""
+
+    tolerance: float
+    """Largest relative residual against the exact curvature that counts as converged."""
+    exact: bool
+    """False where the solver replaces the curvature by an approximation of its own."""
+
+    def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
+        """[k, P] through the inverse, and the iterations it took where they are known."""
+        ...
+
+
+class Batches:
+    """Training points as a loader of slices, with what LiSSA asks of a `DataLoader` beside."""
+
+    def __init__(self, derivatives: Derivatives, size: int) -> None:
+        self.derivatives = derivatives
+        self.batch_size = min(size, derivatives.n_points)
+        self.slices = [
+            slice(s, min(s + self.batch_size, derivatives.n_points))
+            for s in range(0, derivatives.n_points, self.batch_size)
+        ]
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return (self.derivatives.batch(part) for part in self.slices)
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+
+class WeightedAveraging:
+    """Trap 1 and 5: pyDVL averages batches without their sizes (Hessian) or by the number of right-hand sides.
+
+    Put in place of an operator's `averaging`; also counts products, since pyDVL's CG does not tell its iterations.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self.shares = [(part.stop - part.start) / batches.derivatives.n_points for part in batches.slices]
+        self.products = 0
+
+    def __call__(self, tensors: Iterator[torch.Tensor]) -> torch.Tensor:
+        self.products += 1
+        total: torch.Tensor | None = None
+        for share, tensor in zip(self.shares, tensors, strict=True):
+            total = share * tensor if total is None else total + share * tensor
+        assert total is not None
+        return total
+
+
+class Products(TensorOperator):  # type: ignore[misc]
+    """This package's curvature products as one of pyDVL's operators: flat memory in points and in parameters."""
+
+    def __init__(self, derivatives: Derivatives) -> None:
+        self.derivatives = derivatives
+        self.products = 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.derivatives.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.derivatives.dtype
+
+    @property
+    def input_size(self) -> int:
+        return self.derivatives.n_parameters
+
+    def to(self, device: torch.device) -> Products:
+        return self
+
+    def _apply_to_vec(self, vec: torch.Tensor) -> torch.Tensor:
+        return self._apply_to_mat(vec[None])[0]
+
+    def _apply_to_mat(self, mat: torch.Tensor) -> torch.Tensor:
+        self.products += 1
+        width = max(1, _FACTOR_NUMBERS // (4 * self.input_size))
+        parts = [self.derivatives.product(mat[s : s + width].contiguous()) for s in range(0, len(mat), width)]
+        return torch.cat(parts)
+
+
+class Cg:
+    """pyDVL's `CgOperator`, over pyDVL's own Hessian operator for a head and Gauss-Newton products for a network."""
+
+    exact = True
+
+    def __init__(self, derivatives: Derivatives, max_iterations: int = CG_ITERATIONS) -> None:
+        self.tolerance = 1e-8 if derivatives.dtype == torch.float64 else 1e-4
+        self.max_iterations = max_iterations
+        self._counter: WeightedAveraging | Products
+        if derivatives.is_linear:
+            batches = Batches(derivatives, 4096)
+            self._operator = HessianOperator(derivatives.model, nn.functional.cross_entropy, batches)
+            self._operator.averaging = self._counter = WeightedAveraging(batches)
+        else:
+            self._operator = self._counter = Products(derivatives)
+
+    def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
+        """One right-hand side at a time.
+
+        Trap 2: given several, `CgOperator` stops row i by coordinate i's norm and leaves rows beyond the number of
+        parameters at zero. Trap 3: its tolerances are squared; `atol` is set so that its square is what is meant.
+        """
+        solutions, before = torch.zeros_like(rhs), self._counter.products
+        for row, vector in enumerate(rhs):
+            norm = float(torch.linalg.vector_norm(vector))
+            if norm == 0:
+                continue
+            cg = CgOperator(
+                self._operator, damping, rtol=0.0, atol=math.sqrt(0.5 * self.tolerance * norm),
+                maxiter=self.max_iterations, warn_on_max_iteration=False,
+            )  # fmt: skip
+            solutions[row] = cg.apply(vector[None])[0]
+        return solutions, (self._counter.products - before) // max(1, len(rhs))
+
+
+class Direct:
+    """pyDVL's `DirectInfluence` (a head) or `DirectSolveOperator` on the Gauss-Newton matrix (a network)."""
+
+    exact = True
+
+    def __init__(self, derivatives: Derivatives) -> None:
+        self.tolerance = 1e-8 if derivatives.dtype == torch.float64 else 1e-4
+        size, width = derivatives.n_parameters, 8 if derivatives.dtype == torch.float64 else 4
+        require(
+            6 * width * size**2, f"the dense Hessian of {size} parameters", derivatives.device,
+            "choose --engine auto, cg or nystroem, which need no dense Hessian",
+        )  # fmt: skip
+        if derivatives.is_linear:
+            batches = Batches(derivatives, max(16, int(0.1 * available_bytes("cpu")) // (8 * 8 * size)))
+            found = DirectInfluence(derivatives.model, nn.functional.cross_entropy, regularization=1.0).fit(batches)
+            operator = found.block_mapper.composable_block_dict[""].op
+            self._operator = operator
+        else:
+            eye = torch.eye(size, dtype=derivatives.dtype, device=derivatives.device)
+            self._operator = DirectSolveOperator(derivatives.product(eye), 1.0, in_place_regularization=True)
+
+    def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
+        """All right-hand sides by one LU factorisation."""
+        self._operator.regularization = damping
+        return self._operator.apply(rhs), None
+
+
+class LowRank:
+    """pyDVL's `LowRankOperator`, always with the Woodbury complement, on a Nystroem sketch or Lanczos eigenpairs.
+
+    Trap 8: both are exact once the rank reaches the curvature's, (C-1)(D+1) for a head. Without `exact=True` (Arnoldi's
+    default, `use_woodbury=False`) everything outside the factor would be dropped instead of divided by the damping.
+    """
+
+    exact = False
+    tolerance = 1e-2
+
+    def __init__(self, derivatives: Derivatives, kind: str, seed: int) -> None:
+        size = derivatives.n_parameters
+        limit = max(1, min(RANK + 1, _FACTOR_NUMBERS // size, size - 1))
+        self.rank = min(derivatives.full_rank, limit)
+        require(
+            6 * 8 * size * self.rank, f"a factor of rank {self.rank} of {size} parameters", derivatives.device,
+            "choose --engine auto",
+        )  # fmt: skip
+        operator = Products(derivatives)
+        if kind == "arnoldi":
+            self._factor = _eigenpairs(operator, self.rank, seed)
+            return
+        # pyDVL draws from torch's global generator: seeded here, and put back.
+        with torch.random.fork_rng(devices=[]), _quiet("pydvl"):
+            torch.manual_seed(seed)
+            self._factor = operator_nystroem_approximation(operator, self.rank)
+
+    def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
+        """All right-hand sides at once."""
+        return LowRankOperator(self._factor, damping, exact=True).apply(rhs).contiguous(), None
+
+
+def _eigenpairs(operator: Products, rank: int, seed: int) -> LowRankProductRepresentation:
+    """As pyDVL's `operator_spectral_approximation`, but from a seeded start: ARPACK's own differs from run to run."""
+
+    def apply(vector: Any) -> Any:
+        x = torch.as_tensor(np.asarray(vector).reshape(-1), dtype=operator.dtype, device=operator.device)
+        return operator.apply(x).cpu().numpy()
+
+    size = operator.input_size
+    start = np.random.default_rng(seed).normal(size=size)
+    kind = np.float64 if operator.dtype == torch.float64 else np.float32
+    matrix = LinearOperator((size, size), matvec=apply, dtype=kind)
+    try:
+        values, vectors = eigsh(matrix, k=rank, v0=start.astype(kind), tol=1e-8)
+    except ArpackNoConvergence as error:
+        values, vectors = error.eigenvalues, error.eigenvectors
+        if not len(values):
+            raise EngineError("Arnoldi found no eigenpair", hint="choose --engine auto") from error
+    return LowRankProductRepresentation(
+        torch.as_tensor(values.copy()).to(operator.device, operator.dtype).clamp_min(0),
+        torch.as_tensor(vectors.copy()).to(operator.device, operator.dtype),
+    )
+
+
+class Lissa:
+    """pyDVL's `LissaOperator`: a Neumann series of curvature products on random batches (trap 8).
+
+    With up to 2,048 points the batch is the whole set and nothing is random. The scale must exceed the largest
+    eigenvalue and is found by power iteration. pyDVL stops when steps get short, which with small damping happens long
+    before the series has converged; that rule is switched off, the step count is chosen from scale and damping
+    (3,000 at most), and the residual tells whether it was enough.
+    """
+
+    exact = False
+    tolerance = 1e-2
+
+    def __init__(self, derivatives: Derivatives, seed: int) -> None:
+        self.derivatives, self.seed = derivatives, seed
+        self._operation = (
+            HessianBatchOperation(derivatives.model, nn.functional.cross_entropy)
+            if derivatives.is_linear
+            else _BatchProducts(derivatives)
+        )
+        self._loader = _Indexed(derivatives)
+        self._top = _largest_eigenvalue(derivatives, seed)
+
+    def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
+        """One right-hand side at a time."""
+        random = self._loader.batch_size < self.derivatives.n_points
+        scale = (2.0 if random else 1.05) * self._top + damping
+        steps = max(10, min(LISSA_STEPS, math.ceil(scale / damping * math.log(1e4))))
+        lissa = LissaOperator(
+            self._operation, self._loader, damping, maxiter=steps, scale=scale, rtol=0.0, warn_on_max_iteration=False
+        )
+        solutions = torch.zeros_like(rhs)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            for row, vector in enumerate(rhs):
+                if not bool(vector.any()):
+                    continue
+                try:
+                    solutions[row] = lissa.apply(vector)
+                except RuntimeError as error:
+                    raise EngineError(
+                        f"LiSSA diverged ({error})", hint="raise --damping, or choose --engine auto"
+                    ) from error
+        return solutions, steps
+
+
+class _BatchProducts:
+    """Gauss-Newton products on one batch of a network, as LiSSA asks for them."""
+
+    def __init__(self, derivatives: Derivatives) -> None:
+        self.derivatives = derivatives
+        self.device, self.dtype, self.input_size = derivatives.device, derivatives.dtype, derivatives.n_parameters
+
+    def apply(self, batch: TorchBatch, tensor: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.derivatives.batch_product(batch.x, tensor)  # type: ignore[attr-defined]
+        return found
+
+
+class _Indexed:
+    """The dataset and batch size that `LissaOperator` builds its shuffled loader from."""
+
+    def __init__(self, derivatives: Derivatives) -> None:
+        self.dataset = self
+        self.derivatives = derivatives
+        self.batch_size = (
+            min(LISSA_BATCH, derivatives.n_points) if derivatives.is_linear else min(64, derivatives.n_points)
+        )
+
+    def __len__(self) -> int:
+        return self.derivatives.n_points
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = self.derivatives.batch(slice(index, index + 1))
+        return x[0], y[0]
+
+
+def _largest_eigenvalue(derivatives: Derivatives, seed: int, steps: int = 20) -> float:
+    generator = torch.Generator().manual_seed(seed)
+    vector = torch.randn(1, derivatives.n_parameters, generator=generator).to(derivatives.device, derivatives.dtype)
+    value = 0.0
+    for _ in range(steps):
+        vector = vector / torch.linalg.vector_norm(vector).clamp_min(1e-30)
+        product = derivatives.product(vector)
+        value, vector = float((vector * product).sum()), product
+    return 1.05 * value
+
+
+class Ihm:
+    """pyDVL's `InverseHarmonicMeanOperator`: the mean of inverses of damped rank-one matrices, not of their sum.
+
+    An approximation that orders points much as one step of gradient similarity does; its residual against the exact
+    curvature is large by design and is reported.
+    """
+
+    exact = False
+    tolerance = math.inf
+
+    def __init__(self, derivatives: Derivatives) -> None:
+        per_point = 4 * 8 * derivatives.n_parameters
+        size = int(0.2 * available_bytes(derivatives.device)) // per_point
+        if size < 1:
+            raise EngineError(
+                f"ihm keeps gradients of {derivatives.n_parameters} parameters a point, which do not fit the memory",
+                hint="choose --engine auto",
+            )
+        self.derivatives = derivatives
+        self._batches = Batches(derivatives, min(size, 512))
+
+    def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
+        """All right-hand sides at once."""
+        operator = InverseHarmonicMeanOperator(
+            self.derivatives.model, nn.functional.cross_entropy, self._batches, damping
+        )
+        operator.averaging = WeightedAveraging(self._batches)
+        return operator.apply(rhs).detach(), None
+
+
+class Ekfac:
+    """pyDVL's EKFAC inverse for a linear head, on a Kronecker factorisation computed in closed form.
+
+    Trap 7, and worse: besides failing in float64 and leaving hooks behind, `EkfacInfluence.fit` backpropagates
+    `sum_c sqrt(p_c) log p_c`, whose squared gradient is not the Fisher matrix (it vanishes for two classes at
+    p = 1/2, where the curvature is largest). So the factors are ours, exact, and pyDVL inverts with them.
+    """
+
+    exact = False
+    tolerance = math.inf
+
+    def __init__(self, derivatives: Derivatives) -> None:
+        if derivatives.head is None:
+            raise EngineError(
+                "pyDVL's ekfac handles linear layers only, and factors them from a gradient that is not the Fisher's",
+                hint="choose --engine auto, or --train head, where the factors are computed here",
+            )
+        basis = KroneckerBasis(derivatives.head, limit=None)
+        self._factors = EkfacRepresentation(
+            ["head"], [derivatives.model], [basis.columns], [basis.classes], [basis.diagonal.flatten()]
+        )
+
+    def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
+        """All right-hand sides at once."""
+        solved: torch.Tensor = EkfacInfluence._solve_hvp_by_layer(rhs, self._factors, damping)["head"]
+        return solved, None
+
+
+@dataclass
+class _quiet:
+    """Silences a logger that reports what is dealt with here (a Cholesky of a rank-deficient sketch, say)."""
+
+    name: str
+    level: int = logging.NOTSET
+
+    def __enter__(self) -> None:
+        self.level = logging.getLogger(self.name).level
+        logging.getLogger(self.name).setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger(self.name).setLevel(self.level)
+
+
+def solver(name: str, derivatives: Derivatives, seed: int) -> Solver:
+    """The solver called `name`; `EngineError` where it cannot serve this model."""
+    if name == "cg":
+        return Cg(derivatives) if derivatives.is_linear else Cg(derivatives, 300)
+    if name == "direct":
+        return Direct(derivatives)
+    if name in ("nystroem", "arnoldi"):
+        return LowRank(derivatives, name, seed)
+    if name == "lissa":
+        return Lissa(derivatives, seed)
+    if name == "ekfac":
+        return Ekfac(derivatives)
+    if name == "ihm":
+        return Ihm(derivatives)
+    raise EngineError(f"pyDVL has no engine '{name}'")
