@@ -5,6 +5,7 @@ A text file for version control: JSON with one entry a line, sorted, so that two
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -56,7 +57,7 @@ class Baseline:
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.entries, key=lambda e: (e.hash, e.label)))
-        for before, after in zip(ordered, ordered[1:], strict=False):
+        for before, after in itertools.pairwise(ordered):
             if (before.hash, before.label) == (after.hash, after.label):
                 raise DecisionsError(
                     f"the baseline judges {after.path or after.hash} as {after.label!r} twice "
@@ -120,21 +121,25 @@ def _document(path: Path) -> list[Any]:
         raise DecisionsError(f"cannot read the baseline {path}: {error.strerror}", hint="check the path") from error
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise DecisionsError(
-            f"the baseline {path} is not valid JSON: {error}",
+            f"the baseline {path} cannot be read: {error}",
             hint="after a merge, look for conflict marks or a missing comma; each entry stands on its own line",
         ) from error
-    known = isinstance(document, dict) and document.get("kind") == KIND
-    if not known or document.get("schema_version") != SCHEMA_VERSION or not isinstance(document.get("entries"), list):
+    hint = "write one with `auditor review apply` or `auditor gate --update-baseline`"
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise DecisionsError(f"{path} is not a baseline", hint=hint)
+    if document.get("schema_version") != SCHEMA_VERSION:
+        found = document.get("schema_version")
         raise DecisionsError(
-            f"{path} is not a baseline that this auditor reads (kind {KIND!r}, schema version {SCHEMA_VERSION})",
-            hint="write one with `auditor review apply` or `auditor gate --update-baseline`",
+            f"the baseline {path} has schema version {found!r}, but this auditor reads {SCHEMA_VERSION}"
         )
+    if not isinstance(document.get("entries"), list):
+        raise DecisionsError(f"the baseline {path} has no list of entries", hint=hint)
     entries: list[Any] = document["entries"]
     return entries
 
 
 def _entry(value: Any, number: int, path: Path) -> BaselineEntry:
-    where = f"{path}, entry {number}"
+    where = f"entry {number} of the baseline {path}"
     if not isinstance(value, dict) or not {"hash", "label", "decision"} <= set(value) <= set(_KEYS):
         raise DecisionsError(f"{where}: needs hash, label and decision, and may have path and date")
     if not all(isinstance(text, str) for text in value.values()):

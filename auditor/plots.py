@@ -148,7 +148,7 @@ def damping_choice(choice: Sequence[Mapping[str, float]], chosen: float, label: 
         ax.plot(x, y, color=_BY_NAME["clean"], linewidth=1.6, marker="o", markersize=4)
         best = [p for p in points if np.isclose(p[0], chosen)]
         if best:
-            ring = {"markerfacecolor": "none", "markeredgecolor": _BY_NAME["wrong"], "markeredgewidth": 2}
+            ring: Any = {"markerfacecolor": "none", "markeredgecolor": _BY_NAME["wrong"], "markeredgewidth": 2}
             ax.plot([best[0][0]], [best[0][1]], linestyle="none", marker="o", markersize=9, **ring)
         ax.set(xlabel="damping", ylabel="recovery of planted labels")
         ax.margins(x=0.06, y=0.15)

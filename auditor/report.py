@@ -30,6 +30,7 @@ MAX_MATRIX = 15
 """Classes up to which a confusion matrix is shown whole; with more, its largest off-diagonal cells are listed."""
 _STATIC_SUSPECTS = 24
 _PICTURE = re.compile(r"data:image/(?:jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+={0,2}\Z")
+_STYLES = ("report.css", "review.css")
 _SCRIPTS = ("decisions.js", "review.js")
 
 
@@ -57,7 +58,7 @@ def render(
     shell = environment.get_template("shell.html")
     return shell.render(
         title=printable(result.summary["dataset"]["name"]),
-        style=Markup(_template_text("report.css")),
+        style=Markup("\n".join(_template_text(name) for name in _STYLES)),
         body=Markup(body),
         data=Markup(_script_json(data)),
         script=Markup(script),
@@ -160,7 +161,7 @@ def percent(share: float | None) -> str:
     """A share as a percentage with two significant digits at least; never 100% for less than all, nor 0% for some."""
     if share is None:
         return "not known"
-    value = 100 * share
+    value = float(f"{100 * share:.3g}")
     if value == 0 or value >= 99.95:
         return f"{value:.0f}%"
     if value < 0.1:
@@ -277,13 +278,12 @@ def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
         f"finds {percent(chance['share'])}."
     )
     if calibration is None:
-        sentence = Markup(
-            "Of {} labels flipped on purpose, the audit found <strong>{}</strong> in the first tenth of {}."
-        )
+        sentence = Markup("Inspecting a tenth of {} finds <strong>{}</strong> of the labels flipped on purpose.")
         return {
             "state": "undecided",
-            "sentence": sentence.format(f"{planted:,}", percent(tenth["share"]), _name(data["name"])),
-            "test": test,
+            "sentence": sentence.format(_name(data["name"]), percent(tenth["share"])),
+            "test": f"To test itself, the audit flipped {planted:,} {labels} in memory and looked for them: a tenth "
+            f"drawn at random finds {percent(chance['share'])}, its ranking {percents(tenth['interval'])}.",
             "open": "How many of the given labels are wrong was not estimated: the list below is in order of "
             "suspicion, but carries no probabilities.",
             "ranking": name,

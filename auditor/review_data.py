@@ -59,6 +59,7 @@ def payload(result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[s
         "label": [index.get(label, -1) for label in ranking["label"]],
         "suggested": [index.get(label, -1) for label in ranking["suggested_label"]],
         "split": [_SPLITS.index(split) if split in _SPLITS else -1 for split in ranking["split"]],
+        "count": calibration["count"] if known and calibration else None,
         "p": [None if p is None else round(1e4 * p) for p in _numbers(ranking["p_mislabelled"])] if known else None,
         "suspicion": [_short(value) for value in _numbers(ranking["suspicion"])],
         "influence": [_short(value) for value in _numbers(ranking["average_influence"])],

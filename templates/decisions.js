@@ -1,1 +1,258 @@
 "use strict";
+
+// A reviewer's decisions, where they are kept, and what they say about the errors still ahead. Knows nothing of the page.
+const Decisions = (() => {
+  const KINDS = ["keep", "relabel", "drop", "unsure"];
+  const HASH_WIDTH = 43;
+  const UNDO_STEPS = 200;
+
+  // The audit's rows as the page needs them; `data` is the document of auditor/review_data.py.
+  function rows(data) {
+    const path = (row) => data.dirs[data.dir[row]] + data.file[row];
+    return {
+      count: data.ranked,
+      path,
+      label: (row) => data.classes[data.label[row]],
+      suggestion(row) {
+        const index = data.suggested[row];
+        return index < 0 || index === data.label[row] ? null : data.classes[index];
+      },
+      probability: (row) => (data.p && data.p[row] !== null ? data.p[row] / 1e4 : null),
+      hash(row) {
+        const packed = data.hashes.slice(row * HASH_WIDTH, (row + 1) * HASH_WIDTH);
+        if (packed.startsWith(".")) return null;
+        return Array.from(atob(packed + "="), (c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("");
+      },
+    };
+  }
+
+  // Decisions by row. `storage` is the browser's, or null; `onTrouble` hears when it refuses to keep something.
+  function store(data, storage, onTrouble) {
+    const table = rows(data);
+    const key = "auditor.decisions." + data.audit;
+    let byRow = new Map();
+    let history = [];
+    let rowOf = null;
+
+    function find(path) {
+      if (!rowOf) {
+        rowOf = new Map();
+        for (let row = 0; row < table.count; row++) rowOf.set(table.path(row), row);
+      }
+      return rowOf.get(path);
+    }
+
+    function save() {
+      const kept = [...byRow].map(([row, d]) => [table.path(row), d.decision, d.new_label, d.time]);
+      const steps = history.slice(-UNDO_STEPS).filter((step) => step.length <= 50);
+      const undo = steps.map((step) => step.map(([row, before]) => [table.path(row), before]));
+      try {
+        storage.setItem(key, JSON.stringify({ kept, undo }));
+      } catch {
+        onTrouble();
+      }
+    }
+
+    function load() {
+      let saved = null;
+      try {
+        saved = JSON.parse(storage.getItem(key));
+      } catch {
+        onTrouble();
+      }
+      byRow = new Map();
+      history = [];
+      for (const [path, decision, label, time] of saved?.kept ?? []) {
+        const row = find(path);
+        if (row !== undefined && KINDS.includes(decision)) byRow.set(row, { decision, new_label: label, time });
+      }
+      for (const step of saved?.undo ?? []) {
+        const known = step.map(([path, before]) => [find(path), before]).filter(([row]) => row !== undefined);
+        if (known.length) history.push(known);
+      }
+    }
+
+    function put(changes) {
+      const step = [];
+      for (const [row, decision] of changes) {
+        step.push([row, byRow.get(row) ?? null]);
+        byRow.set(row, decision);
+      }
+      if (step.length) history.push(step);
+      save();
+    }
+
+    // One decision for several rows, undone together.
+    function decide(rowList, decision, label = null) {
+      const time = new Date().toISOString();
+      put(rowList.map((row) => [row, { decision, new_label: decision === "relabel" ? label : null, time }]));
+    }
+
+    function undo() {
+      const step = history.pop();
+      for (const [row, before] of step ?? []) before ? byRow.set(row, before) : byRow.delete(row);
+      if (step) save();
+      return step ? step.map(([row]) => row) : [];
+    }
+
+    function toDocument() {
+      const entries = [...byRow].sort(([a], [b]) => a - b);
+      return {
+        schema_version: 1,
+        kind: "auditor-decisions",
+        audit_id: data.audit,
+        decisions: entries.map(([row, d]) => ({
+          path: table.path(row),
+          hash: table.hash(row),
+          label: table.label(row),
+          decision: d.decision,
+          new_label: d.new_label,
+          time: d.time,
+        })),
+      };
+    }
+
+    // Takes all of a document or nothing; where both sides decided, the later time stands.
+    function fromDocument(text) {
+      const entries = checked(text);
+      const changes = [];
+      let older = 0;
+      for (const [row, decision] of entries) {
+        const mine = byRow.get(row);
+        if (mine && mine.decision === decision.decision && mine.new_label === decision.new_label) continue;
+        if (mine && String(mine.time) > String(decision.time)) older++;
+        else changes.push([row, decision]);
+      }
+      put(changes);
+      return { read: entries.size, changed: changes.length, older };
+    }
+
+    function checked(text) {
+      let file;
+      try {
+        file = JSON.parse(text);
+      } catch {
+        throw new Error("The file is not JSON.");
+      }
+      if (file?.kind !== "auditor-decisions" || file.schema_version !== 1 || !Array.isArray(file.decisions)) {
+        throw new Error("The file does not hold decisions that this report can read.");
+      }
+      if (file.audit_id !== data.audit) {
+        throw new Error(`The file belongs to audit ${file.audit_id}, this report to ${data.audit}.`);
+      }
+      const entries = new Map();
+      file.decisions.forEach((entry, index) => {
+        const [row, decision] = checkedEntry(entry, `Decision ${index + 1}`);
+        const before = entries.get(row);
+        if (before && (before.decision !== decision.decision || before.new_label !== decision.new_label)) {
+          throw new Error(`The file decides twice, and differently, about ${table.path(row)}.`);
+        }
+        entries.set(row, decision);
+      });
+      return entries;
+    }
+
+    function checkedEntry(entry, place) {
+      const row = find(entry?.path);
+      if (row === undefined) throw new Error(`${place} is about an image that is not in this audit: ${entry?.path}.`);
+      if (!KINDS.includes(entry.decision)) throw new Error(`${place} is none of ${KINDS.join(", ")}.`);
+      if (entry.hash !== table.hash(row) || entry.label !== table.label(row)) {
+        throw new Error(`${place} is stale: ${entry.path} has another content or label now.`);
+      }
+      const known = data.classes.includes(entry.new_label) && entry.new_label !== entry.label;
+      if (entry.decision === "relabel" && !known) throw new Error(`${place} relabels to a class this audit does not have.`);
+      const label = entry.decision === "relabel" ? entry.new_label : null;
+      return [row, { decision: entry.decision, new_label: label, time: String(entry.time ?? "") }];
+    }
+
+    load();
+    return {
+      get: (row) => byRow.get(row) ?? null,
+      get size() {
+        return byRow.size;
+      },
+      get canUndo() {
+        return history.length > 0;
+      },
+      counts() {
+        const counts = { keep: 0, relabel: 0, drop: 0, unsure: 0 };
+        for (const d of byRow.values()) counts[d.decision]++;
+        return counts;
+      },
+      entries: () => byRow.entries(),
+      key,
+      load,
+      decide,
+      undo,
+      toDocument,
+      fromDocument,
+    };
+  }
+
+  // Errors still ahead: the audit's probabilities, moved on the log-odds scale by one shift that the reviewer's own
+  // decisions inform. The shift's prior is as wide as the audit's interval for the number of wrong labels.
+  function forecast(data, decisions) {
+    if (!data.p) return null;
+    const odds = new Float64Array(data.ranked);
+    let expected = 0;
+    let spread = 0;
+    for (let row = 0; row < data.ranked; row++) {
+      const p = Math.min((data.p[row] ?? 0) / 1e4, 0.9999);
+      odds[row] = p > 0 ? Math.log(p / (1 - p)) : -Infinity;
+      expected += p;
+      spread += p * (1 - p);
+    }
+    const interval = data.count?.interval;
+    const half = interval ? (interval[1] - interval[0]) / 3.92 : expected / 2;
+    const prior = Math.min(3, Math.max(0.25, half / Math.max(spread, 1e-9)));
+    const seen = [];
+    for (const [row, d] of decisions.entries()) {
+      if (d.decision !== "unsure" && odds[row] > -Infinity) seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
+    }
+    const { shift, variance } = fitShift(seen, prior);
+    return ahead(odds, decisions, shift, variance);
+  }
+
+  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+  // Posterior mode and variance of the shift by Newton's method; the log posterior is concave, steps are bounded.
+  function fitShift(seen, prior) {
+    const precision = 1 / (prior * prior);
+    let shift = 0;
+    let curvature = precision;
+    for (let step = 0; step < 50; step++) {
+      let slope = -shift * precision;
+      curvature = precision;
+      for (const [odds, wrong] of seen) {
+        const p = sigmoid(odds + shift);
+        slope += wrong - p;
+        curvature += p * (1 - p);
+      }
+      const move = Math.max(-1, Math.min(1, slope / curvature));
+      shift += move;
+      if (Math.abs(move) < 1e-9) break;
+    }
+    return { shift, variance: 1 / curvature };
+  }
+
+  function ahead(odds, decisions, shift, variance) {
+    const cumulative = [];
+    let total = 0;
+    let spread = 0;
+    for (let row = 0; row < odds.length; row++) {
+      if (decisions.get(row)) continue;
+      const p = sigmoid(odds[row] + shift);
+      total += p;
+      spread += p * (1 - p);
+      cumulative.push(total);
+    }
+    const deviation = Math.sqrt(spread + spread * spread * variance);
+    const interval = [Math.max(0, total - 1.96 * deviation), Math.min(cumulative.length, total + 1.96 * deviation)];
+    let depth = cumulative.findIndex((value) => value >= 0.8 * total) + 1;
+    const step = depth > 200 ? 100 : depth > 50 ? 20 : depth > 10 ? 10 : 5;
+    depth = Math.min(cumulative.length, Math.ceil(depth / step) * step);
+    return { total, interval, left: cumulative.length, depth, within: depth ? cumulative[depth - 1] : 0, shift };
+  }
+
+  return { KINDS, rows, store, forecast, fitShift };
+})();

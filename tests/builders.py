@@ -212,7 +212,7 @@ def _recovery(planted: pd.DataFrame, names: list[str], rate: float, calibrated: 
     for name in names:
         rows = planted[planted["trained_label"] == name]
         a, b = rows[rows["planted"]]["average_influence"].mean(), rows[~rows["planted"]]["average_influence"].mean()
-        means = [None if np.isnan(x) else float(x) for x in (a, b, b - a)]
+        means = [None if np.isnan(x) else float(x) for x in (a, b, a - b)]
         by_class.append(
             {
                 "label": name, "n_planted": int(rows["planted"].sum()), "n_clean": int((~rows["planted"]).sum()),

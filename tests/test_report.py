@@ -337,3 +337,8 @@ def test_numbers_read_well():
 def test_wilson_interval_holds_known_values():
     assert report.wilson(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-4)
     assert report.wilson(9, 10) == pytest.approx((0.59585, 0.98212), abs=1e-4)
+
+
+def test_headline_is_plain_text():
+    text = report.headline(make_result(hostile=True))
+    assert text.startswith("About ") and "<" not in text and "&" not in text and "\x1b" not in text
