@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import signal
 import sys
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from auditor.result import AuditResult
 
 Command = Callable[..., Any]
-DEMO = {"classes": ("3", "8"), "weights": "none", "train": "full", "epochs": 12, "learning_rate": 1e-3}
+DEMO = {"classes": ("3", "8"), "weights": "none", "train": "full", "epochs": 5, "repeats": 1}
 """What the demo sets; everything else is the default."""
 
 
@@ -44,16 +45,23 @@ class _Group(click.Group):
             error.show()
             code = ExitCode.USAGE
         except AuditorError as error:
-            click.echo(f"error: {_plain(str(error))}", err=True)
+            _say(f"error: {_plain(str(error))}", err=True)
             code = error.exit_code
         except KeyboardInterrupt:
             code = _interrupted()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = ExitCode.OK
         except Exception as error:
             code = _unexpected(error)
         sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _say(text: str, *, nl: bool = True, err: bool = False) -> None:
+    """Print; a reader that has gone away (`auditor gate OUT | head`) changes nothing, least of all the exit code."""
+    stream = sys.stderr if err else sys.stdout
+    try:
+        click.echo(text, nl=nl, err=err)
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _interrupt(*_: object) -> None:
@@ -61,7 +69,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _interrupted() -> ExitCode:
-    click.echo("interrupted; run the same command again to go on", err=True)
+    _say("interrupted; run the same command again to go on", err=True)
     return ExitCode.INTERRUPTED
 
 
@@ -76,7 +84,7 @@ def _unexpected(error: Exception) -> ExitCode:
         what = f"{error.filename}: {error.strerror}" if error.filename else what
     else:
         what = f"unexpected {what}\n  set AUDITOR_TRACEBACK=1 to see where, and please report it"
-    click.echo(f"error: {_plain(what)}", err=True)
+    _say(f"error: {_plain(what)}", err=True)
     return ExitCode.USAGE
 
 
@@ -190,13 +198,13 @@ def _audit(
         result = pipeline.audit(source, settings, run, download=download, progress=progress)
         verdict = None if rules is None else evaluate(result, rules)
         result.save(folder)
-        gate_json = None if verdict is None else verdict.to_json()
+        gate_json = None if verdict is None else json.loads(verdict.to_json())
         report.write_report(result, folder, gate_json, _comparison(result, earlier))
-    click.echo(_plain(report.headline(result)))
-    click.echo(f"report: {folder / 'report.html'}")
+    _say(_plain(report.headline(result)))
+    _say(f"report: {folder / 'report.html'}")
     if verdict is None:
         return ExitCode.OK
-    click.echo(table(verdict), nl=False)
+    _say(table(verdict), nl=False)
     return exit_code(verdict, exit_zero)
 
 
@@ -237,8 +245,8 @@ def gate(
             out, config=config_file, baseline=baseline, outputs=outputs, strict_fresh=strict_fresh,
             exit_zero=exit_zero, update_baseline=update_baseline,
         )  # fmt: skip
-    click.echo(done.stdout, nl=False)
-    click.echo(done.stderr, nl=False, err=True)
+    _say(done.stdout, nl=False)
+    _say(done.stderr, nl=False, err=True)
     return done.exit_code
 
 
@@ -252,7 +260,7 @@ def report(out: str, compare: str | None) -> int:
 
     result = AuditResult.load(out)
     comparison = _comparison(result, AuditResult.load(compare) if compare else None)
-    click.echo(f"report: {reports.write_report(result, out, None, comparison)}")
+    _say(f"report: {reports.write_report(result, out, None, comparison)}")
     return ExitCode.OK
 
 
@@ -270,7 +278,7 @@ def apply_decisions(out: str, decisions: str, output: str | None, kind: str) -> 
     """Apply DECISIONS, exported from the report of OUT: a cleaned data set and a baseline for the gate."""
     from auditor import review as reviews
 
-    click.echo(reviews.apply(out, decisions, output=output, format=kind).text)
+    _say(reviews.apply(out, decisions, output=output, format=kind).text)
     return ExitCode.OK
 
 
@@ -280,7 +288,7 @@ def doctor() -> int:
     from auditor import doctor as doctors
 
     lines, healthy = doctors.examine()
-    click.echo("\n".join(lines))
+    _say("\n".join(lines))
     return ExitCode.OK if healthy else ExitCode.USAGE
 
 

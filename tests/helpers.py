@@ -10,8 +10,9 @@ FIXTURES = PROJECT / "fixtures"
 
 def small_audit(source: str | Path, out: str | Path, *more: str) -> list[str]:
     """The words of a command that audits a small data set in a few seconds."""
-    fixed = ["--weights", "none", "--train", "head", "--repeats", "1", "--epochs", "20", "--quiet"]
-    return ["audit", str(source), "-o", str(out), *fixed, *more]
+    fixed = ["--weights", "none", "--train", "head", "--repeats", "1", "--epochs", "20"]
+    shown = ["--examples", "1", "--thumbnails", "20", "--quiet"]
+    return ["audit", str(source), "-o", str(out), *fixed, *shown, *more]
 
 
 def names(folder: Path) -> list[str]:

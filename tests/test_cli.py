@@ -1,0 +1,325 @@
+"""The command line: promised files and codes; bad input gets one clear sentence, code 2, and nothing written over."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from builders import HOSTILE_CLASSES
+from helpers import FIXTURES, PROJECT, names, small_audit, snapshot
+
+from auditor import pipeline
+from auditor.config import AuditSettings, RunSettings
+
+Run = Callable[..., Any]
+
+
+def _digits(folder: Path, counts: dict[str, int]) -> Path:
+    """A folder of classes with so many images each."""
+    for label, n in counts.items():
+        (folder / label).mkdir(parents=True)
+        source = sorted((FIXTURES / "digits" / "train" / ("8" if label == "8" else "3")).glob("*.png"))
+        for image in source[:n]:
+            shutil.copy(image, folder / label / image.name)
+    return folder
+
+
+# What bad input gets
+
+
+def _missing(tmp: Path) -> list[str]:
+    return [str(tmp / "none")]
+
+
+def _one_class(tmp: Path) -> list[str]:
+    return [str(_digits(tmp / "data", {"3": 20}))]
+
+
+def _empty_class(tmp: Path) -> list[str]:
+    return [str(_digits(tmp / "data", {"3": 20, "8": 20, "empty": 0}))]
+
+
+def _small_class(tmp: Path) -> list[str]:
+    return [str(_digits(tmp / "data", {"3": 20, "8": 2}))]
+
+
+def _empty_folder(tmp: Path) -> list[str]:
+    (tmp / "data").mkdir()
+    return [str(tmp / "data")]
+
+
+def _no_columns(tmp: Path) -> list[str]:
+    (tmp / "list.csv").write_text("file,class\na.png,3\n")
+    return [str(tmp / "list.csv")]
+
+
+def _missing_files(tmp: Path) -> list[str]:
+    rows = "".join(f"{i}.png,{i % 2}\n" for i in range(20))
+    (tmp / "list.csv").write_text("path,label\n" + rows)
+    return [str(tmp / "list.csv")]
+
+
+def _unreadable(tmp: Path) -> list[str]:
+    for label in "ab":
+        (tmp / "data" / label).mkdir(parents=True)
+        for i in range(5):
+            (tmp / "data" / label / f"{i}.png").write_bytes(b"no image")
+    return [str(tmp / "data")]
+
+
+def _too_many_unreadable(tmp: Path) -> list[str]:
+    data = _digits(tmp / "data", {"3": 20, "8": 20})
+    for i in range(10):
+        (data / "3" / f"bad{i}.png").write_bytes(b"no image")
+    return [str(data)]
+
+
+def _other_weights(tmp: Path) -> list[str]:
+    torch.save({"features.0.weight": torch.zeros(8, 3, 3, 3)}, tmp / "vgg.pth")
+    return [str(FIXTURES / "digits"), "--weights", str(tmp / "vgg.pth")]
+
+
+def _digits_with(*more: str) -> Callable[[Path], list[str]]:
+    return lambda tmp: [str(FIXTURES / "digits"), *more]
+
+
+def _config(text: str) -> Callable[[Path], list[str]]:
+    def build(tmp: Path) -> list[str]:
+        (tmp / "auditor.toml").write_text(text)
+        return [str(FIXTURES / "digits"), "--config", str(tmp / "auditor.toml")]
+
+    return build
+
+
+BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
+    "a missing folder": (_missing, "there is no folder or file"),
+    "an empty folder": (_empty_folder, "data"),
+    "one class only": (_one_class, "only one class, '3'"),
+    "an empty class": (_empty_class, "'empty'"),
+    "a class too small to split": (_small_class, "class '8' has 2 images, too few to split"),
+    "a manifest without its columns": (_no_columns, "list.csv"),
+    "a manifest with missing files": (_missing_files, "list.csv"),
+    "no readable image": (_unreadable, "no image of data can be read"),
+    "too many unreadable images": (_too_many_unreadable, "10 of 50 images"),
+    "a class that is not there": (_digits_with("--classes", "3,9"), "has no class '9'"),
+    "one class named": (_digits_with("--classes", "3"), "classes"),
+    "weights of another network": (_other_weights, "vgg.pth is not a resnet18"),
+    "a weights file that is not there": (_digits_with("--weights", "none.pth"), "there is no weights file none.pth"),
+    "offline without ImageNet's weights": (_digits_with("--weights", "imagenet"), "ImageNet weights are not in the"),
+    "an unknown option": (_digits_with("--nose-rate", "0.1"), "No such option"),
+    "an option without its value": (_digits_with("--seed"), "requires an argument"),
+    "a rate of a half": (_digits_with("--noise-rate", "0.5"), "noise_rate is 0.5"),
+    "a rate that is a word": (_digits_with("--noise-rate", "much"), "noise-rate"),
+    "an unknown noise": (_digits_with("--noise", "loud"), "loud"),
+    "an unknown layer": (_digits_with("--train", "layers:layer9"), "layer9"),
+    "an unknown part to train": (_digits_with("--train", "some"), "head, full"),
+    "a damping of zero": (_digits_with("--damping", "0"), "damping is '0'"),
+    "a reference that is not there": (_digits_with("--reference", "none"), "there is no folder or file none"),
+    "a configuration that is not there": (_digits_with("--config", "none.toml"), "none.toml"),
+    "a configuration with an unknown name": (_config("[audit]\nnose = 1\n"), "unknown setting 'nose'"),
+    "a configuration that is no TOML": (_config("[audit\n"), "is not valid TOML"),
+    "a comparison with nothing": (_digits_with("--compare", "none"), "audit.json is missing"),
+    "no CUDA device": (_digits_with("--device", "cuda"), "no CUDA device"),
+    "a log file in no folder": (_digits_with("--log-file", "none/log"), "the log file none/log"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, words = BAD[case]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    command = build(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("audit.json", "ranking.csv", "report.html"):
+        (out / name).write_text("of an earlier audit")
+    before = snapshot(tmp_path)
+    fixed = small_audit(command[0], out, "--seed", "1")
+    done = run_cli(*fixed, *command[1:])
+    assert done.exit_code == 2, done.output
+    assert words in done.stderr
+    assert "Traceback" not in done.output and done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) <= 4, "one message, with what to do next"
+    assert snapshot(tmp_path) == before, "nothing is written over"
+    shutil.rmtree(out)
+    assert run_cli(*fixed, *command[1:]).exit_code == 2
+    assert not out.exists(), "no folder is left behind"
+
+
+def test_an_output_folder_that_is_a_file(tmp_path: Path, run_cli: Run) -> None:
+    out = tmp_path / "out"
+    out.write_text("mine")
+    done = run_cli(*small_audit(FIXTURES / "digits", out))
+    assert done.exit_code == 2 and "cannot be made" in done.stderr and out.read_text() == "mine"
+
+
+def test_an_output_folder_in_use(tmp_path: Path, run_cli: Run) -> None:
+    from auditor.lock import locked
+
+    with locked(tmp_path):
+        done = run_cli(*small_audit(FIXTURES / "digits", tmp_path))
+        assert done.exit_code == 2 and "another audit is writing to" in done.stderr
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("words", [[], ["audit"], ["audit", "digits"], ["nonsense"], ["gate"], ["report"]])
+def test_half_commands(words: list[str], run_cli: Run) -> None:
+    done = run_cli(*words)
+    assert done.exit_code == (2 if words else done.exit_code)
+    assert "Traceback" not in done.output and "Usage" in done.output
+
+
+@pytest.mark.parametrize("command", ["report", "gate"])
+def test_a_folder_without_an_audit(command: str, tmp_path: Path, run_cli: Run) -> None:
+    done = run_cli(command, tmp_path)
+    assert done.exit_code == 2 and "holds no finished audit" in done.stderr and names(tmp_path) == []
+
+
+# What a good one gives
+
+
+def test_the_promised_files_are_there(finished_folder: Path) -> None:
+    promised = {"report.html", "audit.json", "ranking.csv", "planted.csv", "evidence.json"}
+    assert set(names(finished_folder)) == promised
+
+
+def test_the_recorded_command_gives_equal_bytes_and_a_log(
+    finished_folder: Path, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    summary = json.loads((finished_folder / "audit.json").read_text(encoding="utf-8"))
+    words = shlex.split(summary["command"])
+    assert words[0] == "auditor"
+    again, log = tmp_path / "out", tmp_path / "log.jsonl"
+    done = run_cli(*words[1:], "-o", again, "--quiet", "--log-file", log)
+    assert done.exit_code == 0 and done.stderr == "" and str(again / "report.html") in done.stdout
+    for name in ("ranking.csv", "planted.csv"):
+        assert (again / name).read_bytes() == (finished_folder / name).read_bytes()
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert {"begin", "progress", "end"} <= {event["event"] for event in events}
+    ended = [event["stage"] for event in events if event["event"] == "end"]
+    assert "features" in ended and "experiment" in ended
+
+
+def test_a_finished_folder_takes_a_second_audit_and_keeps_strangers(
+    finished_folder: Path, tmp_path: Path, run_cli: Run
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished_folder, out)
+    (out / "notes.txt").write_text("mine")
+    done = run_cli(*small_audit(FIXTURES / "digits", out, "--seed", "7"))
+    assert done.exit_code == 0
+    assert (out / "notes.txt").read_text() == "mine"
+    assert (out / "ranking.csv").read_bytes() != (finished_folder / "ranking.csv").read_bytes()
+
+
+def test_every_setting_is_an_option_with_help(run_cli: Run) -> None:
+    text = run_cli("audit", "--help").stdout
+    for field in (*fields(AuditSettings), *fields(RunSettings)):
+        assert f"--{field.name.replace('_', '-')}" in text
+        first = field.metadata["help"].split()[0]
+        assert first in text
+
+
+def test_flags_win_over_the_configuration_file(tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[AuditSettings] = []
+
+    def stop(source: str, settings: AuditSettings, *_: Any, **__: Any) -> None:
+        seen.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "audit", stop)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "auditor.toml").write_text("[audit]\nseed = 4\nrepeats = 2\n")
+    done = run_cli("audit", "digits", "-o", "out", "--seed", "5")
+    assert done.exit_code == 130 and "run the same command again" in done.stderr
+    assert (seen[0].seed, seen[0].repeats) == (5, 2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_nobody_foresaw_is_one_line(tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(error: BaseException) -> Callable[..., None]:
+        def audit(*_: Any, **__: Any) -> None:
+            raise error
+
+        return audit
+
+    for error, words in (
+        (ZeroDivisionError("division by \x1b[31mzero"), "unexpected ZeroDivisionError: division by \\x1b[31mzero"),
+        (MemoryError(), "not enough memory"),
+        (OSError(28, "No space left on device", "/x/ranking.csv"), "/x/ranking.csv: No space left on device"),
+    ):
+        monkeypatch.setattr(pipeline, "audit", fail(error))
+        done = run_cli("audit", "digits", "-o", tmp_path / "out")
+        assert done.exit_code == 2 and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_names_cannot_steer_the_terminal(tmp_path: Path, run_cli: Run) -> None:
+    for name in HOSTILE_CLASSES:
+        done = run_cli("audit", "digits", "-o", tmp_path / "out", "--classes", f"3,{name}")
+        assert done.exit_code == 2
+        assert all(c.isprintable() or c == "\n" for c in done.stderr), name
+
+
+def test_too_little_data_for_a_single_flip_is_undecided(tmp_path: Path, run_cli: Run) -> None:
+    data = _digits(tmp_path / "data", {"3": 3, "8": 3})
+    done = run_cli(*small_audit(data, tmp_path / "out"))
+    assert done.exit_code == 3 and "too few to plant" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_unreadable_images_are_named_in_result_and_report(tmp_path: Path, run_cli: Run) -> None:
+    out = tmp_path / "out"
+    done = run_cli(*small_audit(FIXTURES / "broken", out))
+    assert done.exit_code == 0, done.stderr
+    summary = json.loads((out / "audit.json").read_text(encoding="utf-8"))
+    skipped = {entry["path"]: entry["reason"] for entry in summary["dataset"]["skipped"]}
+    bad = {"3/truncated.jpg", "3/zero-bytes.png", "8/text.jpg", "8/bomb.png", "8/half.png"}
+    assert bad <= set(skipped) and all(skipped.values())
+    assert summary["dataset"]["n_skipped"] == len(skipped)
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert all(Path(path).name in report for path in bad)
+
+
+@pytest.mark.parametrize(("words", "code"), [(["report"], 0), (["gate"], 2)])
+def test_a_reader_that_goes_away_does_not_change_the_code(
+    words: list[str], code: int, finished_folder: Path, tmp_path: Path
+) -> None:
+    folder = finished_folder if words == ["report"] else tmp_path
+    command = shlex.join([sys.executable, "-m", "auditor.cli", *words, str(folder)])
+    script = f"{command} 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == code and done.stdout == done.stderr == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_130_and_a_word(number: signal.Signals, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "auditor.cli", *small_audit("digits", tmp_path / "out")]
+    words.remove("--quiet")
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # the first stage has begun
+        process.send_signal(number)
+        _, rest = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert b"interrupted; run the same command again" in rest and b"Traceback" not in rest
+    assert not (tmp_path / "out").exists()
+
+
+def test_versions(run_cli: Run) -> None:
+    from auditor._version import __version__
+
+    assert run_cli("--version").stdout == f"auditor, version {__version__}\n"
+    assert re.fullmatch(r"\d+\.\d+(\.\d+)?\S*", __version__)
