@@ -1,0 +1,126 @@
+"""The data set as an audit sees it: what was read, in which class and split, with duplicates and a content hash."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from auditor import dataset
+from auditor.dataset import Dataset
+from auditor.errors import SourceError
+from auditor.features import Features
+from auditor.sources.base import ImageTable, Skipped
+
+
+def _table(labels: list[str], splits: list[str] | None = None) -> ImageTable:
+    paths = [f"{i:03d}.png" for i in range(len(labels))]
+    frame = pd.DataFrame({"path": paths, "label": labels, "split": splits or [""] * len(labels)})
+    return ImageTable("photos", "photos/", frame, lambda path: b"", (Skipped("zzz", "a device"),))
+
+
+def _read(table: ImageTable, bad: dict[int, str] | None = None, hashes: list[str] | None = None) -> Features:
+    bad = bad or {}
+    rows = [i for i in range(len(table.frame)) if i not in bad]
+    every = hashes or [f"{i:064d}" for i in range(len(table.frame))]
+    skipped = tuple(Skipped(table.frame["path"][i], reason) for i, reason in bad.items())
+    return Features(
+        np.array(rows, dtype=np.int64), None, tuple(every[i] for i in rows), np.zeros(len(rows), bool), None, skipped, 0
+    )
+
+
+def _build(table: ImageTable, read: Features, **options: Any) -> Dataset:
+    values = np.zeros((len(read.rows), 4), np.float32)
+    chosen = {"seed": 0, "max_unreadable": 0.1, "study": False, **options}
+    return dataset.build(table, read, values, **chosen)
+
+
+def test_classes_are_sorted_and_indexed() -> None:
+    table = _table(["b", "a"] * 10)
+    data = _build(table, _read(table))
+    assert data.classes == ("a", "b") and data.n_classes == 2
+    assert [data.classes[i] for i in data.labels] == table.frame["label"].tolist()
+    assert data.paths == tuple(table.frame["path"])
+    assert sum(len(data.rows(part)) for part in ("train", "val", "test")) == 20
+
+
+def test_unreadable_images_are_left_out_and_named_after_the_sources_own() -> None:
+    table = _table(["a", "b"] * 10)
+    data = _build(table, _read(table, {3: "empty", 7: "damaged"}))
+    assert "003.png" not in data.paths and len(data.paths) == 18
+    summary = data.summary()
+    assert [s["path"] for s in summary["skipped"]] == ["zzz", "003.png", "007.png"]
+    assert summary["n_skipped"] == 3 and summary["n_images"] == 18
+    assert summary["counts"] == dict(Counter(table.frame["label"].drop([3, 7])))
+
+
+def test_too_many_unreadable_is_an_error_at_the_limit_only() -> None:
+    table = _table(["a", "b"] * 10)
+    _build(table, _read(table, {0: "x", 1: "x"}), max_unreadable=0.1)
+    with pytest.raises(SourceError) as caught:
+        _build(table, _read(table, {0: "why", 1: "x", 2: "x"}), max_unreadable=0.1)
+    assert "3 of 20 images of photos" in caught.value.message and "000.png: why" in caught.value.message
+    assert "--max-unreadable" in caught.value.hint
+    _build(table, _read(table, {0: "x", 1: "x", 2: "x"}), max_unreadable=1)
+
+
+def test_grey_images_dropped_by_the_study_do_not_count_as_unreadable() -> None:
+    table = _table(["a", "b"] * 10)
+    grey = dict.fromkeys(range(8), "grey-scale, dropped as in the reference study")
+    assert len(_build(table, _read(table, grey), study=True).paths) == 12
+
+
+def test_the_study_makes_its_own_split() -> None:
+    table = _table(["a", "b"] * 20, ["test"] * 4 + ["train"] * 36)
+    assert _build(table, _read(table)).split_origin == "source"
+    assert _build(table, _read(table), study=True).split_origin == "seeded"
+
+
+def test_nothing_readable_names_the_first_reason() -> None:
+    table = _table(["a", "b"])
+    with pytest.raises(SourceError, match=r"no image of photos can be read; the first, 000\.png: damaged"):
+        _build(table, _read(table, {0: "damaged", 1: "x"}))
+
+
+def test_a_class_without_a_readable_image_is_named() -> None:
+    table = _table(["a"] * 30 + ["b"])
+    with pytest.raises(SourceError, match="class 'b' of photos has no readable image"):
+        _build(table, _read(table, {30: "x"}))
+
+
+def test_the_content_hash_sees_paths_bytes_and_labels_and_nothing_else() -> None:
+    labels = ["a", "b"] * 10
+    table = _table(labels)
+    base = _build(table, _read(table)).content_hash
+    assert _build(table, _read(table), seed=9).content_hash == base
+    changed = _table(["b", *labels[1:]])
+    assert _build(changed, _read(changed)).content_hash != base
+    hashes = ["f" * 64, *(f"{i:064d}" for i in range(1, 20))]
+    assert _build(table, _read(table, hashes=hashes)).content_hash != base
+    renamed = _table(labels)
+    renamed.frame.loc[19, "path"] = "999.png"
+    assert _build(renamed, _read(renamed)).content_hash != base
+
+
+def test_duplicates_with_other_labels_and_across_splits() -> None:
+    splits = ["train"] * 8 + ["test"] * 4
+    table = _table(["a", "b"] * 6, splits)
+    hashes = [f"{i:064d}" for i in range(12)]
+    hashes[1] = hashes[0]  # conflicting labels, both train
+    hashes[10] = hashes[2]  # the same label, train and test
+    hashes[6] = hashes[4]  # harmless
+    found = _build(table, _read(table, hashes=hashes)).summary()["duplicates"]
+    assert found["n_conflicting"] == 1 and found["n_leaking"] == 1
+    assert [e["path"] for e in found["conflicting"][0]["entries"]] == ["000.png", "001.png"]
+    assert [e["split"] for e in found["leaking"][0]["entries"]] == ["train", "test"]
+
+
+def test_reference_rows_keep_known_classes() -> None:
+    table = _table(["a", "c", "b", "a"])
+    frame, others = dataset.reference_rows(table, ["a", "b"])
+    assert frame["label"].tolist() == ["a", "b", "a"] and others == 1
+    with pytest.raises(SourceError, match="shares no class"):
+        dataset.reference_rows(table, ["x", "y"])
