@@ -20,6 +20,9 @@ SHOWN = 5
 """Images at either end of a list of examples."""
 EXPLAINED = 100
 """Suspects whose neighbours are shown."""
+EXPLAINED_MANY = 24
+DENSE_CLASSES = 3
+"""Classes up to which a row of the influence matrix costs next to nothing (one factorisation serves them all)."""
 WRONG_EXAMPLES = 24
 LOWEST = 24
 BINS = 40
@@ -138,8 +141,11 @@ def lowest_planted(planted: pd.DataFrame) -> list[dict[str, Any]]:
     return records
 
 
-def explanations(data: Dataset, suspects: Sequence[int], suggested: Array) -> dict[str, Any]:
-    """For the first suspects: the nearest images that carry the suggested label, and the nearest of any label.
+def explanations(data: Dataset, run: Run, suspects: Sequence[int], suggested: Array) -> dict[str, Any]:
+    """For the first suspects: the training images that pull it the other way, and its nearest images of any label.
+
+    What pulls the other way are the training images that carry the suggested label and whose influence on the
+    suspect's loss under its given label is the most negative.
 
     Parameters
     ----------
@@ -151,24 +157,36 @@ def explanations(data: Dataset, suspects: Sequence[int], suggested: Array) -> di
     chosen = np.array(list(suspects)[:EXPLAINED], dtype=np.int64)
     if not len(chosen):
         return {}
+    train = data.rows("train")
+    # Rows cost a solve each: with many classes only the first suspects get theirs.
+    n_rows = EXPLAINED if data.n_classes <= DENSE_CLASSES else EXPLAINED_MANY
+    influence = run.rows_of(chosen[:n_rows], data.labels[chosen[:n_rows]])
     unit = _unit(data.features)
     similarity = unit[chosen] @ unit.T
     similarity[np.arange(len(chosen)), chosen] = -np.inf
     found = {}
-    for row, values in zip(chosen, similarity, strict=True):
-        order = np.argsort(-values, kind="stable")
-        pulling = order[data.labels[order] == suggested[row]][:3]
+    for i, row in enumerate(chosen):
+        near = np.argsort(-similarity[i], kind="stable")[:4]
         found[data.paths[row]] = {
-            "against": [
-                {"path": data.paths[i], "label": data.classes[data.labels[i]], "influence": None,
-                 "similarity": float(values[i])} for i in pulling
-            ],
+            "against": _against(data, train, influence[i], row, suggested[row]) if i < len(influence) else [],
             "neighbours": [
-                {"path": data.paths[i], "label": data.classes[data.labels[i]], "similarity": float(values[i])}
-                for i in order[:4]
+                {"path": data.paths[k], "label": data.classes[data.labels[k]], "similarity": float(similarity[i, k])}
+                for k in near
             ],
-        }  # fmt: skip
+        }
     return found
+
+
+def _against(data: Dataset, train: Array, influence: Array, row: int, suggested: int) -> list[dict[str, Any]]:
+    """The training images of the suggested label (of any other, where none is suggested) that harm a given label."""
+    labels = data.labels[train]
+    others = labels == suggested if suggested >= 0 else labels != data.labels[row]
+    candidates = np.flatnonzero(others & (train != row) & (influence < 0))
+    order = candidates[np.argsort(influence[candidates], kind="stable")][:3]
+    return [
+        {"path": data.paths[train[k]], "label": data.classes[labels[k]], "influence": float(influence[k])}
+        for k in order
+    ]
 
 
 def near_duplicates(data: Dataset, suspects: Sequence[int]) -> list[list[str]]:

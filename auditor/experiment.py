@@ -39,6 +39,8 @@ class Run:
         float64 [N] of every training point over the reference set (pyDVL's mode `up`; negative is harmful).
     rows
         Rows of the influence matrix for positions in the test split, [n, N].
+    rows_of
+        The same for any images (indices into the data set) under any labels (int64 [n]).
     engine, damping, notes
         How it was computed.
     solves
@@ -51,6 +53,7 @@ class Run:
     test_probabilities: Array
     average_influence: Array
     rows: Callable[[Array], Array]
+    rows_of: Callable[[Array, Array], Array]
     engine: str
     damping: float
     notes: tuple[str, ...]
@@ -62,6 +65,9 @@ class Learner(Protocol):
 
     @property
     def n_parameters(self) -> int: ...
+
+    @property
+    def conditioned(self) -> bool: ...
 
     def learn(self, labels: Array, update: Update) -> Run: ...
 
@@ -102,6 +108,7 @@ class HeadLearner:
     fitted with a weight decay equal to the damping, so that the damped Hessian is the Hessian of what was minimised.
     """
 
+    features: Array
     train: Points
     val: Points | None
     test: Points
@@ -132,6 +139,7 @@ class HeadLearner:
             test_probabilities=model.softmax(test),
             average_influence=engine.average(seen(self.reference.x), self.reference.y),
             rows=lambda rows: engine.rows(seen(self.test.x[rows]), self.test.y[rows]),
+            rows_of=lambda rows, labels: engine.rows(seen(self.features[rows]), labels),
             engine=engine.name,
             damping=engine.damping,
             notes=engine.notes,
@@ -176,6 +184,7 @@ class NetworkLearner:
     n_classes: int
     schedule: model.Schedule
     choice: EngineChoice
+    conditioned: bool = False
 
     @property
     def n_parameters(self) -> int:
@@ -206,6 +215,7 @@ class NetworkLearner:
                 reference.images(np.arange(len(reference.y))), torch.as_tensor(reference.y)
             ),
             rows=lambda rows: engine.rows(self.test.images(rows), torch.as_tensor(self.test.y[rows])),
+            rows_of=lambda rows, labels: engine.rows(self.train.pixels.batch(rows), torch.as_tensor(labels)),
             engine=engine.name,
             damping=engine.damping,
             notes=engine.notes,

@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
-from auditor import dataset, evidence, features, machine, model, noise, recovery, split
-from auditor._version import __version__
+from auditor import dataset, evidence, features, machine, model, noise, split, summary
+from auditor import detection as detecting
+from auditor import ranking as rankings
 from auditor.arrays import Array
 from auditor.config import AuditSettings, RunSettings
 from auditor.dataset import Dataset
 from auditor.errors import SourceError
 from auditor.experiment import EngineChoice, HeadLearner, ImagePoints, Learner, NetworkLearner, Points, Run
 from auditor.features import Features, Pixels, Transform
+from auditor.made import Backbone, Made, Reference, Trial
 from auditor.progress import Progress
-from auditor.result import SCHEMA_VERSION, AuditResult
+from auditor.result import AuditResult
 from auditor.sources import open_source
 from auditor.sources.base import ImageTable
 from auditor.weights import Weights, default_cache, load_weights
 
 STUDY_DAMPING = 1e-3
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """The network an audit starts from and how images reach it."""
-
-    weights: Weights
-    network: nn.Module
-    transform: Transform
-    device: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Trusted images, where the user gave some: features float32 [n, D], labels int64 [n]."""
-
-    source: str
-    paths: tuple[str, ...]
-    features: Array
-    labels: Array
-    pixels: Pixels | None
-    notes: tuple[str, ...]
+NETWORK_DAMPING = 1e-2
+"""For parameters beyond the head, where choosing by recovery would take a training for every candidate."""
 
 
 def audit(
@@ -86,24 +63,19 @@ def audit(
         backbone = _backbone(table, settings, weights, device)
     data = _read(table, backbone, settings, run, progress)
     trusted = _trusted(data, backbone, settings, run, progress)
-    learner = _learner(data, trusted, backbone, settings)
+    detection = _detection(data, trusted, settings, progress)
+    learner = _learner(data, trusted, backbone, settings, detection)
     train = data.rows("train")
     with progress.stage("train", "Training on the given labels") as update:
         clean = learner.learn(data.labels[train], update)
-    plantings, corrupted = [], []
     with progress.stage("experiment", "Planting noise and finding it again") as update:
-        for repeat in range(settings.repeats):
-            planting = _plant(data, clean, settings, repeat)
-            plantings.append(planting)
-            corrupted.append(learner.learn(planting.labels, _part(update, repeat, settings.repeats)))
+        trials = _experiment(data, trusted, learner, clean, settings, detection, update)
     with progress.stage("result", "Putting the result together"):
-        ranking = _ranking(data, clean)
-        planted = _planted_table(data, plantings[0], corrupted[0])
-        shown = _evidence(data, clean, ranking, planted, settings)
-    summary = _summary(
-        data, trusted, backbone, settings, run, learner, clean, plantings, corrupted, progress
-    )  # fmt: skip
-    return AuditResult(summary, ranking, planted, shown)
+        ranking = rankings.given(data, clean, detection, conditioned=learner.conditioned)
+        planted = rankings.planted(data, trials[0])
+        shown = _evidence(data, clean, ranking, planted, detection, settings)
+    made = Made(data, trusted, backbone, learner, clean, trials, detection)
+    return AuditResult(summary.document(made, settings, progress.seconds), ranking, planted, shown)
 
 
 def _part(update: Any, index: int, parts: int) -> Any:
@@ -203,12 +175,40 @@ def _trusted(
     )  # fmt: skip
 
 
-# Training and the controlled experiment
+# Detection, training and the controlled experiment
 
 
-def _learner(data: Dataset, trusted: Reference | None, backbone: Backbone, settings: AuditSettings) -> Learner:
+def _detection(
+    data: Dataset, trusted: Reference | None, settings: AuditSettings, progress: Progress
+) -> detecting.Detection | None:
+    """Suspicion, calibration and the damping; None for the study, which ranks by its own influence alone."""
+    if settings.preset == "study":
+        return None
+    with progress.stage("detection", "Looking for wrong labels") as update:
+        return detecting.detect(
+            data.features, data.labels, data.n_classes, seed=settings.seed, names=data.paths,
+            reference=_pair(trusted), progress=lambda text, part: update(round(100 * part), 100),
+        )  # fmt: skip
+
+
+def _pair(trusted: Reference | None) -> tuple[Array, Array] | None:
+    return None if trusted is None else (trusted.features, trusted.labels)
+
+
+def _learner(
+    data: Dataset,
+    trusted: Reference | None,
+    backbone: Backbone,
+    settings: AuditSettings,
+    detection: detecting.Detection | None,
+) -> Learner:
     schedule = model.Schedule(settings.epochs, settings.learning_rate, settings.batch_size, settings.seed)
+    conditioned = settings.damping == "auto" and detection is not None and settings.trains_head_only
     damping = STUDY_DAMPING if settings.damping == "auto" else float(settings.damping)
+    if conditioned and detection is not None:
+        damping = detection.damping.value
+    elif settings.damping == "auto" and not settings.trains_head_only:
+        damping = NETWORK_DAMPING
     choice = EngineChoice(settings.engine, damping, backbone.device, settings.seed)
     if settings.trains_head_only:
 
@@ -218,7 +218,17 @@ def _learner(data: Dataset, trusted: Reference | None, backbone: Backbone, setti
 
         reference = points("test") if trusted is None else Points(trusted.features, trusted.labels)
         val = points("val") if len(data.rows("val")) else None
-        return HeadLearner(points("train"), val, points("test"), reference, data.n_classes, schedule, choice)
+        return HeadLearner(
+            data.features,
+            points("train"),
+            val,
+            points("test"),
+            reference,
+            data.n_classes,
+            schedule,
+            choice,
+            conditioned,
+        )
 
     def images(name: str) -> ImagePoints:
         rows = data.rows(name)
@@ -236,52 +246,44 @@ def _learner(data: Dataset, trusted: Reference | None, backbone: Backbone, setti
     )  # fmt: skip
 
 
-def _plant(data: Dataset, clean: Run, settings: AuditSettings, repeat: int) -> noise.Planting:
-    return noise.plant(
-        data.labels[data.rows("train")], data.n_classes, settings.noise_rate, settings.noise,
-        (settings.seed, 0x9147, repeat),
-        average_influence=clean.average_influence, probabilities=clean.probabilities,
-    )  # fmt: skip
-
-
-# The result
-
-
-def _ranking(data: Dataset, clean: Run) -> pd.DataFrame:
-    """Every labelled image; the training split ranked by negative average influence."""
+def _experiment(
+    data: Dataset,
+    trusted: Reference | None,
+    learner: Learner,
+    clean: Run,
+    settings: AuditSettings,
+    detection: detecting.Detection | None,
+    update: Any,
+) -> list[Trial]:
+    """Plant, train and rank, as often as asked; the first trial is the one a report shows."""
+    trials: list[Trial] = []
     train = data.rows("train")
-    names = np.array(data.classes, dtype=object)
-    frame = pd.DataFrame({"path": data.paths, "split": data.splits, "label": names[data.labels]})
-    influence = np.full(len(frame), np.nan)
-    influence[train] = clean.average_influence
-    ranks = np.full(len(frame), np.nan)
-    ranks[train] = recovery.ranks_of(-clean.average_influence)
-    suggested = np.full(len(frame), "", dtype=object)
-    predicted = clean.probabilities.argmax(axis=1)
-    differs = predicted != data.labels[train]
-    suggested[train[differs]] = names[predicted[differs]]
-    frame.insert(0, "rank", pd.Series(ranks).astype("Int64"))
-    return frame.assign(
-        suggested_label=suggested, average_influence=influence, influence_rank=frame["rank"],
-        suspicion=-influence, p_mislabelled=np.nan,
-    ).sort_values("rank", kind="stable", na_position="last", ignore_index=True)  # fmt: skip
-
-
-def _planted_table(data: Dataset, planting: noise.Planting, corrupted: Run) -> pd.DataFrame:
-    train = data.rows("train")
-    names = np.array(data.classes, dtype=object)
-    ranks = recovery.ranks_of(-corrupted.average_influence)
-    frame = pd.DataFrame({
-        "rank": ranks, "path": np.array(data.paths, dtype=object)[train], "label": names[data.labels[train]],
-        "trained_label": names[planting.labels], "planted": planting.planted,
-        "average_influence": corrupted.average_influence, "influence_rank": ranks,
-        "suspicion": -corrupted.average_influence,
-    })  # fmt: skip
-    return frame.sort_values("rank", kind="stable", ignore_index=True)
+    for repeat in range(settings.repeats):
+        planting = noise.plant(
+            data.labels[train], data.n_classes, settings.noise_rate, settings.noise, (settings.seed, 0x9147, repeat),
+            average_influence=clean.average_influence, probabilities=clean.probabilities,
+        )  # fmt: skip
+        if any(np.array_equal(planting.labels, other.planting.labels) for other in trials):
+            continue  # the most influential points of two classes are the same ones every time
+        run = learner.learn(planting.labels, _part(update, repeat, settings.repeats))
+        suspicion = -run.average_influence
+        if detection is not None:
+            # The combination is fitted on plantings of its own, seeded apart from the one it is judged on.
+            suspicion = detecting.score(
+                data.features[train], planting.labels, data.n_classes, seed=settings.seed + 1 + repeat,
+                reference=_pair(trusted), damping=detection.damping,
+            ).suspicion  # fmt: skip
+        trials.append(Trial(planting, run, suspicion))
+    return trials
 
 
 def _evidence(
-    data: Dataset, clean: Run, ranking: pd.DataFrame, planted: pd.DataFrame, settings: AuditSettings
+    data: Dataset,
+    clean: Run,
+    ranking: pd.DataFrame,
+    planted: pd.DataFrame,
+    detection: detecting.Detection | None,
+    settings: AuditSettings,
 ) -> dict[str, Any]:
     position = {path: i for i, path in enumerate(data.paths)}
     index = {name: i for i, name in enumerate(data.classes)}
@@ -294,138 +296,11 @@ def _evidence(
         "histograms": evidence.influence_histograms(data, clean, planted),
         "extremes": evidence.extremes(data, clean),
         "lowest_planted_run": evidence.lowest_planted(planted),
-        "why": evidence.explanations(data, rows, suggested),
+        "why": evidence.explanations(data, clean, rows, suggested),
         "near_duplicates": evidence.near_duplicates(data, rows),
     }
     wanted = [*suspects["path"], *evidence.mentioned(list(shown.values()))]
+    shown["suggested_probability"] = {
+        data.paths[row]: round(float(detection.suggested_probability[row]), 4) for row in rows
+    } if detection is not None else {}  # fmt: skip
     return {"thumbnails": evidence.thumbnails(data.table.read, wanted, settings.max_pixels), **shown}
-
-
-def _summary(
-    data: Dataset,
-    trusted: Reference | None,
-    backbone: Backbone,
-    settings: AuditSettings,
-    run: RunSettings,
-    learner: Learner,
-    clean: Run,
-    plantings: list[noise.Planting],
-    corrupted: list[Run],
-    progress: Progress,
-) -> dict[str, Any]:
-    """The content of `audit.json`; see `docs/schema.md`."""
-    chosen = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
-    content = data.summary()
-    identity = json.dumps([content["content_hash"], chosen], sort_keys=True)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "audit_id": hashlib.sha256(identity.encode()).hexdigest()[:16],
-        "auditor_version": __version__,
-        "command": command_line(data.source, settings),
-        "settings": chosen,
-        "run": {"device": backbone.device, "threads": torch.get_num_threads(), "dtype": "float32"},
-        "dataset": content,
-        "model": _model_summary(data, backbone, settings, learner, clean, corrupted[0]),
-        "reference": {
-            "kind": "test split" if trusted is None else "trusted",
-            "source": None if trusted is None else trusted.source,
-            "n": len(data.rows("test")) if trusted is None else len(trusted.labels),
-            "suspects": [],
-        },
-        "influence": _influence_summary(learner, clean, corrupted),
-        "recovery": _recovery_summary(data, settings, plantings, corrupted),
-        "calibration": None,
-        "signals": [],
-        "damping_choice": None,
-        "stages": progress.seconds,
-        "versions": machine.versions(),
-        "machine": machine.describe(),
-        "notes": _notes(data, trusted, clean),
-    }
-
-
-def _model_summary(
-    data: Dataset, backbone: Backbone, settings: AuditSettings, learner: Learner, clean: Run, corrupted: Run
-) -> dict[str, Any]:
-    def fit(one: Run) -> dict[str, Any]:
-        quality = asdict(one.quality)
-        quality["confusion"] = [list(row) for row in one.quality.confusion]
-        return {"loss": {"train": list(one.losses.train), "val": list(one.losses.val)}, "test": quality}
-
-    return {
-        "architecture": "resnet18",
-        "weights": backbone.weights.name,
-        "weights_sha256": backbone.weights.sha256,
-        "image_size": backbone.transform.size,
-        "normalisation": {"mean": list(backbone.transform.mean), "std": list(backbone.transform.std)},
-        "trained": settings.train,
-        "n_features": int(data.features.shape[1]),
-        "n_parameters": learner.n_parameters,
-        "epochs": settings.epochs,
-        "clean": fit(clean),
-        "corrupted": fit(corrupted),
-    }
-
-
-def _influence_summary(learner: Learner, clean: Run, corrupted: list[Run]) -> dict[str, Any]:
-    runs = [("given labels", clean), *((f"planting {i + 1}", one) for i, one in enumerate(corrupted))]
-    return {
-        "engine": clean.engine,
-        "damping": clean.damping,
-        "mode": "up",
-        "parameters": learner.n_parameters,
-        "solves": [
-            {"run": name, **{k: v for k, v in asdict(solve).items() if k != "damping"}}
-            for name, one in runs
-            for solve in one.solves()
-        ],
-    }
-
-
-def _recovery_summary(
-    data: Dataset, settings: AuditSettings, plantings: list[noise.Planting], corrupted: list[Run]
-) -> dict[str, Any]:
-    flags = [
-        planting.planted[recovery.order_of(-one.average_influence)]
-        for planting, one in zip(plantings, corrupted, strict=True)
-    ]
-    first, run = plantings[0], corrupted[0]
-    n_planted = int(first.planted.sum())
-    return {
-        "noise": settings.noise,
-        "rate": settings.noise_rate,
-        "n": len(first.labels),
-        "n_planted": n_planted,
-        "rankings": {
-            "influence": recovery.measure(flags, settings.seed),
-            "suspicion": None,
-            "random": recovery.measure_random(len(first.labels), n_planted, settings.seed),
-        },
-        "by_class": recovery.by_class(run.average_influence, first.planted, first.labels, data.classes),
-        "repeats": len(plantings),
-    }
-
-
-def _notes(data: Dataset, trusted: Reference | None, clean: Run) -> list[str]:
-    notes = list(clean.notes)
-    if trusted is not None:
-        notes.extend(trusted.notes)
-    else:
-        notes.append(
-            "Influence is measured on the test split, whose labels are as uncertain as the rest; "
-            "a trusted reference (--reference) makes it sharper."
-        )
-    if not len(data.rows("val")):
-        notes.append("There is no validation split, so no validation loss.")
-    return notes
-
-
-def command_line(source: str, settings: AuditSettings) -> str:
-    """The command that runs an audit again, with every setting that is not the default."""
-    words = ["auditor", "audit", source]
-    for field in fields(AuditSettings):
-        value = getattr(settings, field.name)
-        if value != field.default:
-            text = [] if value is True else [",".join(value) if isinstance(value, tuple) else str(value)]
-            words += [f"--{field.name.replace('_', '-')}", *text]
-    return shlex.join(words)

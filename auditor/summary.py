@@ -1,0 +1,233 @@
+"""The content of `audit.json`, put together from what the stages made; `docs/schema.md` describes every key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shlex
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from auditor import machine, recovery
+from auditor._version import __version__
+from auditor.config import AuditSettings
+from auditor.detection import Detection
+from auditor.experiment import Run
+from auditor.made import Made
+from auditor.result import SCHEMA_VERSION
+
+SIGNAL_MEANINGS = {
+    "average_influence": "How much the image's label helps the reference images; negative harms them.",
+    "classwise_average_influence": "The same over reference images of the given label only.",
+    "head_self_influence": "How much the label supports itself: high where nothing else does.",
+    "self_influence": "How much of the fit at this image is its own label's doing.",
+    "out_of_fold_loss": "How improbable the label is to a head that never saw it.",
+    "linear_out_of_fold_loss": "The same for a linear head.",
+    "in_fold_loss": "How improbable the label stays after training on it.",
+    "head_in_fold_loss": "The same for the influence head.",
+    "margin": "By how much another label is more probable.",
+    "neighbour_disagreement": "The share of the most similar images that carry another label.",
+}
+SOLVES_KEPT = 200
+
+
+def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> dict[str, Any]:
+    """The whole of `audit.json`."""
+    data, trusted, detection = made.data, made.trusted, made.detection
+    chosen = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
+    content = data.summary()
+    identity = json.dumps([content["content_hash"], chosen], sort_keys=True)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "audit_id": hashlib.sha256(identity.encode()).hexdigest()[:16],
+        "auditor_version": __version__,
+        "command": command_line(data.source, settings),
+        "settings": chosen,
+        "run": {"device": made.backbone.device, "threads": torch.get_num_threads(), "dtype": "float32"},
+        "dataset": content,
+        "model": _model(made, settings),
+        "reference": {
+            "kind": "test split" if trusted is None else "trusted",
+            "source": None if trusted is None else trusted.source,
+            "n": len(data.rows("test")) if trusted is None else len(trusted.labels),
+            "suspects": _reference_suspects(made),
+        },
+        "influence": _influence(made),
+        "recovery": _recovery(made, settings),
+        "calibration": None if detection is None else _calibration(detection, list(data.classes)),
+        "signals": [] if detection is None else [
+            {"name": name, "weight": weight, "meaning": SIGNAL_MEANINGS.get(name, "")}
+            for name, weight in detection.weights.items()
+        ],
+        "damping_choice": None if detection is None or not detection.damping.trace else [
+            {"damping": trial.damping, "score": trial.average_precision} for trial in detection.damping.trace
+        ],
+        "stages": seconds,
+        "versions": machine.versions(),
+        "machine": machine.describe(),
+        "notes": _notes(made),
+    }  # fmt: skip
+
+
+def _model(made: Made, settings: AuditSettings) -> dict[str, Any]:
+    def fit(one: Run) -> dict[str, Any]:
+        quality = asdict(one.quality)
+        quality["confusion"] = [list(row) for row in one.quality.confusion]
+        return {"loss": {"train": list(one.losses.train), "val": list(one.losses.val)}, "test": quality}
+
+    backbone = made.backbone
+    return {
+        "architecture": "resnet18",
+        "weights": backbone.weights.name,
+        "weights_sha256": backbone.weights.sha256,
+        "image_size": backbone.transform.size,
+        "normalisation": {"mean": list(backbone.transform.mean), "std": list(backbone.transform.std)},
+        "trained": settings.train,
+        "n_features": int(made.data.features.shape[1]),
+        "n_parameters": made.learner.n_parameters,
+        "epochs": settings.epochs,
+        "clean": fit(made.clean),
+        "corrupted": fit(made.trials[0].run),
+    }
+
+
+def _influence(made: Made) -> dict[str, Any]:
+    runs = [("given labels", made.clean), *((f"planting {i + 1}", t.run) for i, t in enumerate(made.trials))]
+    solves = [
+        {"run": name, **{k: v for k, v in asdict(solve).items() if k != "damping"}}
+        for name, one in runs
+        for solve in one.solves()
+    ]
+    return {
+        "engine": made.clean.engine,
+        "damping": made.clean.damping,
+        "mode": "up",
+        "parameters": made.learner.n_parameters,
+        "solves": solves[:SOLVES_KEPT],
+    }
+
+
+def _recovery(made: Made, settings: AuditSettings) -> dict[str, Any]:
+    def measured(suspicions: list[Any]) -> dict[str, Any]:
+        flags = [t.planting.planted[recovery.order_of(s)] for t, s in zip(made.trials, suspicions, strict=True)]
+        return recovery.measure(flags, settings.seed)
+
+    first = made.trials[0]
+    n_planted = int(first.planting.planted.sum())
+    return {
+        "noise": settings.noise,
+        "rate": settings.noise_rate,
+        "n": len(first.planting.labels),
+        "n_planted": n_planted,
+        "rankings": {
+            "influence": measured([-t.run.average_influence for t in made.trials]),
+            "suspicion": None if made.detection is None else measured([t.suspicion for t in made.trials]),
+            "random": recovery.measure_random(len(first.planting.labels), n_planted, settings.seed),
+        },
+        "by_class": recovery.by_class(
+            first.run.average_influence, first.planting.planted, first.planting.labels, made.data.classes
+        ),
+        "repeats": len(made.trials),
+    }
+
+
+def _calibration(detection: Detection, classes: list[str]) -> dict[str, Any]:
+    """Estimates as `audit.json` keeps them; where undecided, the reason instead."""
+    share = detection.share
+
+    def counted(row: dict[str, Any]) -> dict[str, Any]:
+        return {"label": classes[int(row["label"])], "n": int(row["n"])}
+
+    return {
+        "decided": detection.decided,
+        "reason": detection.reason,
+        "basis": detection.basis,
+        "assumption": detection.assumption,
+        "share": None if share is None else {"value": share.value, "interval": [share.low, share.high]},
+        "count": None if share is None else {"value": share.count, "interval": [share.count_low, share.count_high]},
+        "by_class": [
+            {
+                **counted(row),
+                "count": row["expected"],
+                "share": row["share"],
+                "share_interval": [row["low"] / row["n"], row["high"] / row["n"]],
+            }
+            for row in _records(detection.by_class)
+        ],
+        "by_pair": [
+            {
+                **counted(row),
+                "suggested_label": classes[int(row["suggested_label"])],
+                "count": row["expected"],
+                "interval": [row["low"], row["high"]],
+            }
+            for row in _records(detection.by_pair)
+        ],
+        "review": [
+            {
+                "k": int(row["k"]),
+                "expected_found": row["expected_found"],
+                "expected_found_interval": [row["found_low"], row["found_high"]],
+                "precision": row["precision"],
+                "precision_interval": [row["precision_low"], row["precision_high"]],
+                "recall": row["recall"],
+                "recall_interval": [row["recall_low"], row["recall_high"]],
+            }
+            for row in _records(detection.review)
+        ],
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain numbers; what is not finite becomes None, as JSON has no NaN."""
+    rows: list[dict[str, Any]] = []
+    for row in frame.to_dict("records"):
+        plain = {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
+        rows.append({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in plain.items()})
+    return rows
+
+
+def _reference_suspects(made: Made) -> list[dict[str, Any]]:
+    if made.trusted is None or made.detection is None:
+        return []
+    trusted, classes = made.trusted, made.data.classes
+    return [
+        {"path": trusted.paths[row], "label": classes[trusted.labels[row]], "suggested_label": None, "suspicion": None}
+        for row in made.detection.reference_suspects
+    ]
+
+
+def _notes(made: Made) -> list[str]:
+    notes = list(made.clean.notes)
+    if made.trusted is not None:
+        notes.extend(made.trusted.notes)
+    else:
+        notes.append(
+            "Influence is measured on images whose labels are as uncertain as the rest; "
+            "a trusted reference (--reference) makes it sharper."
+        )
+    if not len(made.data.rows("val")):
+        notes.append("There is no validation split, so no validation loss.")
+    if made.detection is not None and made.data.pixels is not None:
+        notes.append(
+            "Suspicion rests on features of the network as it was before training, which no label can have influenced."
+        )
+    return notes
+
+
+def command_line(source: str, settings: AuditSettings) -> str:
+    """The command that runs an audit again, with every setting that is not the default."""
+    words = ["auditor", "audit", source]
+    for field in fields(AuditSettings):
+        value = getattr(settings, field.name)
+        if value == field.default:
+            continue
+        words.append(f"--{field.name.replace('_', '-')}")
+        if not isinstance(value, bool):
+            words.append(",".join(value) if isinstance(value, tuple) else str(value))
+    return shlex.join([*words, "-o", "OUT"])
