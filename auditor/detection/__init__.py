@@ -1,0 +1,30 @@
+"""Which labels are wrong and how far the list can be trusted: signals, suspicion, calibration.
+
+`detect` takes the features of a frozen backbone and the given labels, and nothing else; `score` gives suspicion and
+average influence of any labelling, such as the controlled experiment's.
+"""
+
+from __future__ import annotations
+
+from auditor.detection.contract import (
+    Damping,
+    DampingTrial,
+    Detection,
+    DetectionSettings,
+    Recovery,
+    Scores,
+    Share,
+)
+from auditor.detection.detect import detect, score
+
+__all__ = [
+    "Damping",
+    "DampingTrial",
+    "Detection",
+    "DetectionSettings",
+    "Recovery",
+    "Scores",
+    "Share",
+    "detect",
+    "score",
+]

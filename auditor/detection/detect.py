@@ -1,0 +1,367 @@
+"""Detection from features to a calibrated list of suspects: the stages in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from auditor.arrays import Array, Floats
+from auditor.detection import calibration as cal
+from auditor.detection.contract import Damping, Detection, DetectionSettings, Recovery, Scores, Share
+from auditor.detection.influence import InfluenceStudy, choose_damping
+from auditor.detection.signals import SIGNALS, Signals, Views
+from auditor.detection.suspicion import Combination, confusion_targets, draw, fit_combination, uniform_targets
+from auditor.errors import AuditorError
+
+Progress = Callable[[str, float], None]
+SMALLEST = 8
+"""Fewer images than this cannot be cross-fitted at all."""
+REFERENCE_PRIOR = 0.02
+"""Share of wrong labels that a trusted reference is given the benefit of before its scores are looked at."""
+REFERENCE_SUSPECT = 0.5
+
+ASSUMPTIONS = {
+    "trusted reference": (
+        "Right labels score as the trusted reference's own labels do, and wrong ones as labels planted on the "
+        "reference images, uniformly or towards the model's confusions, in whatever mixture fits best."
+    ),
+    "cleanest part of each class": (
+        "Without trusted labels the share of wrong labels is identified only by an assumption: where the model is "
+        "surest of a class it is right, and labels are wrong there as often as elsewhere in that class. If easy images "
+        "are labelled better than hard ones, the true share is higher."
+    ),
+}
+
+
+def detect(
+    features: Array,
+    labels: Array,
+    n_classes: int,
+    *,
+    seed: int,
+    names: Sequence[str] = (),
+    reference: tuple[Array, Array] | None = None,
+    settings: DetectionSettings | None = None,
+    progress: Progress | None = None,
+) -> Detection:
+    """Which labels are wrong, how many, and how far the list can be trusted.
+
+    Parameters
+    ----------
+    features
+        float32 [N, D] of a frozen backbone that saw none of the labels.
+    labels
+        int64 [N], the given labels 0..C-1.
+    seed
+        Equal inputs and seeds give equal results.
+    names
+        Image paths; order exactly equal suspicions in `review`.
+    reference
+        Trusted features [n, D] and labels [n].
+    progress
+        Called with a stage's name and the share done.
+
+    Raises
+    ------
+    AuditorError
+        When the arrays do not fit together or are not finite.
+    """
+    settings, tell = settings or DetectionSettings(), progress or (lambda stage, part: None)
+    features, labels, reference = _checked(features, labels, n_classes, reference)
+    bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, tell)
+    scores, signals = bench.score(labels, tell)
+    tell("measuring recovery", 0.6)
+    recovery = bench.recovery(scores.combination, scores.damping.value)
+    tell("calibrating", 0.9)
+    table = scores.combination.table(signals)
+    estimate = _calibrate(bench, table, signals, scores)
+    suspects = _reference_suspects(bench, table, estimate)
+    out = _assemble(bench, scores, estimate, recovery, suspects, names)
+    tell("done", 1.0)
+    return out
+
+
+def score(
+    features: Array,
+    labels: Array,
+    n_classes: int,
+    *,
+    seed: int,
+    reference: tuple[Array, Array] | None = None,
+    settings: DetectionSettings | None = None,
+    damping: Damping | None = None,
+) -> Scores:
+    """Suspicion and average influence of any labelling, such as one with flips planted by somebody else.
+
+    The same procedure as in `detect`, fitted on plantings of its own on top of `labels`: it knows nothing of flips
+    that `labels` already hold, so its recovery of them is an honest measurement.
+
+    Parameters
+    ----------
+    damping
+        Reuse a damping chosen before; None chooses it anew.
+    """
+    settings = settings or DetectionSettings()
+    features, labels, reference = _checked(features, labels, n_classes, reference)
+    bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, lambda stage, part: None)
+    return bench.score(labels, lambda stage, part: None, damping)[0]
+
+
+def _checked(
+    features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None
+) -> tuple[Array, Array, tuple[Array, Array] | None]:
+    features, labels = _pair(features, labels, n_classes, "the images")
+    if len(labels) < SMALLEST:
+        raise AuditorError(f"{len(labels)} labelled images are too few to audit", hint=f"give at least {SMALLEST}")
+    if reference is not None and len(reference[1]):
+        reference = _pair(*reference, n_classes, "the reference")
+        if reference[0].shape[1] != features.shape[1]:
+            raise AuditorError(f"the reference has {reference[0].shape[1]} features, the images {features.shape[1]}")
+        return features, labels, reference
+    return features, labels, None
+
+
+def _pair(features: Array, labels: Array, n_classes: int, what: str) -> tuple[Array, Array]:
+    features, labels = np.asarray(features, dtype=np.float32), np.asarray(labels, dtype=np.int64)
+    if features.ndim != 2 or labels.shape != (len(features),):
+        raise AuditorError(f"{what} have features of shape {features.shape} and labels of shape {labels.shape}")
+    if not np.isfinite(features).all():
+        raise AuditorError(f"features of {what} are not finite", hint="check the images and the weights")
+    if n_classes < 2 or (len(labels) and not 0 <= labels.min() <= labels.max() < n_classes):
+        raise AuditorError(f"labels of {what} must lie in 0..{n_classes - 1}, with at least two classes")
+    return features, labels
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What stands before any labelling is looked at: bases, neighbours, folds, and the trusted labels."""
+
+    views: Views
+    study: InfluenceStudy
+    labels: Array
+    trusted: Array
+    n_classes: int
+    settings: DetectionSettings
+    seed: int
+
+    @classmethod
+    def set_up(
+        cls, features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
+        settings: DetectionSettings, seed: int, tell: Progress,
+    ) -> _Bench:  # fmt: skip
+        tell("preparing heads", 0.0)
+        stacked = features if reference is None else np.concatenate([features, reference[0]])
+        views = Views(stacked, n_classes, landmarks=settings.landmarks, seed=seed)
+        study = InfluenceStudy(features, n_classes, reference=reference, folds=settings.folds, seed=seed)
+        trusted = np.empty(0, np.int64) if reference is None else reference[1]
+        return cls(views, study, labels, trusted, n_classes, settings, seed)
+
+    @property
+    def n(self) -> int:
+        """Audited images; trusted ones follow them in the views."""
+        return len(self.labels)
+
+    def signals(self, labels: Array) -> Signals:
+        """Of the audited and, behind them, the trusted images."""
+        return self.views.signals(np.concatenate([labels, self.trusted]))
+
+    def plant(self, signals: Signals, labels: Array, kind: str, key: int) -> tuple[Array, Array]:
+        """Flip `rate` of the labels, drawn at random; a class keeps at least one image."""
+        rng = np.random.default_rng([self.seed, 74, key])
+        audited = signals.select(np.arange(self.n))
+        targets = confusion_targets(audited) if kind == "confusion" else uniform_targets(labels, self.n_classes)
+        drawn = draw(targets, rng)
+        chosen = rng.permutation(self.n)[: max(1, round(self.settings.rate * self.n))]
+        kept = np.unique(labels, return_index=True)[1]
+        chosen = np.setdiff1d(chosen, kept)
+        flipped = labels.copy()
+        flipped[chosen] = drawn[chosen]
+        return flipped, flipped != labels
+
+    def damping(self, signals: Signals, labels: Array) -> Damping:
+        """The fixed damping, or the one that recovers planted flips best."""
+        if self.settings.damping is not None:
+            return Damping(float(self.settings.damping), False, ())
+        kinds = self.settings.kinds
+        plantings = [self.plant(signals, labels, kinds[i % len(kinds)], i) for i in range(self.settings.tuning)]
+        return choose_damping(self.study, plantings, self.settings.dampings, average_precision)
+
+    def score(
+        self, labels: Array, tell: Progress, damping: Damping | None = None
+    ) -> tuple[Scores, Signals]:  # fmt: skip
+        """Suspicion and influence of a labelling."""
+        tell("fitting heads", 0.2)
+        signals = self.signals(labels)
+        audited = signals.select(np.arange(self.n))
+        combination = fit_combination(
+            audited, plantings=self.settings.plantings, seed=self.seed, kinds=self.settings.kinds
+        )
+        tell("choosing the damping", 0.3)
+        damping = damping or self.damping(signals, labels)
+        tell("measuring influence", 0.5)
+        influence = self.study.measure(labels, damping.value)
+        values = audited.of(labels)
+        suspicion = combination.suspicion(values)
+        suggested, probability = _suggest(audited)
+        frame = pd.DataFrame(values, columns=list(SIGNALS)).assign(
+            average_influence=influence.average, classwise_average_influence=influence.classwise,
+            head_self_influence=influence.own, head_in_fold_loss=influence.loss,
+        )  # fmt: skip
+        scores = Scores(suspicion, influence.average, frame, suggested, probability, combination, damping)
+        return scores, signals
+
+    def recovery(self, combination: Combination, damping: float) -> Recovery | None:
+        """Average precision at finding fresh flips: not those that any weight or damping was fitted on."""
+        if self.settings.repeats < 1:
+            return None
+        given = self.signals(self.labels)
+        found = []
+        for repeat in range(self.settings.repeats):
+            labels, planted = self.plant(given, self.labels, "uniform", 1000 + repeat)
+            if not planted.any():
+                return None
+            values = self.signals(labels).select(np.arange(self.n)).of(labels)
+            rows, influence = self.study.averages(labels, [damping])
+            found.append((
+                average_precision(planted, combination.suspicion(values)),
+                average_precision(planted[rows], -influence[0]),
+            ))  # fmt: skip
+        ours, theirs = (_interval(np.array(column)) for column in zip(*found, strict=True))
+        return Recovery(self.settings.rate, "uniform", self.settings.repeats, ours, theirs)
+
+
+def average_precision(wrong: Array, suspicion: Floats) -> float:
+    """Average precision; equal values share their threshold. 0 where nothing is wrong."""
+    order = np.argsort(-suspicion, kind="stable")
+    last = np.append(np.diff(suspicion[order]) != 0, True)
+    found = np.cumsum(wrong[order])[last].astype(np.float64)
+    if not found[-1]:
+        return 0.0
+    return float(np.sum(np.diff(found, prepend=0) * found / (np.flatnonzero(last) + 1)) / found[-1])
+
+
+def _interval(values: Floats) -> tuple[float, float, float]:
+    """Mean and Student's 95% interval, kept within 0 and 1; one value has no interval but all of it."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, 0.0, 1.0
+    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
+def _suggest(signals: Signals) -> tuple[Array, Floats]:
+    """The most probable other label and its probability."""
+    p = np.exp(signals.log_probabilities.astype(np.float64))
+    rows = np.arange(len(p))
+    p[rows, signals.labels] = -1
+    best = p.argmax(axis=1).astype(np.int64)
+    return best, p[rows, best]
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """What calibration found: probabilities at the estimated share and at both ends of its interval."""
+
+    share: Share | None
+    p: Floats
+    low: Floats
+    high: Floats
+    trusted: Floats
+    basis: str
+    reason: str
+
+
+def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -> _Estimate:
+    n, rng = bench.n, np.random.default_rng([bench.seed, 75])
+    given = scores.suspicion
+    trusted = len(bench.trusted)
+    use = trusted >= cal.SMALLEST_REFERENCE
+    rows = np.arange(n, len(table)) if use else np.arange(n)
+    own = signals.labels[rows]
+    targets = np.stack([confusion_targets(signals.select(rows)), uniform_targets(own, bench.n_classes)])
+    edges = cal.edges_of(given, table[rows, own], *(table[rows, draw(q, rng)] for q in targets))
+    n_bins, bins = len(edges) + 1, np.searchsorted(edges, given)
+    right, wrong = np.searchsorted(edges, table[rows, own]), np.searchsorted(edges, table[rows])
+    densities = np.stack([cal.density(wrong.ravel(), n_bins, q.ravel()) for q in targets])
+    if use:
+        value, low, high, mix = cal.share_from_reference(
+            bins, right, wrong, targets, n_bins, bootstrap=bench.settings.bootstrap, rng=rng
+        )
+        ratio = cal.log_ratio(cal.density(right, n_bins), mix @ densities)
+    else:
+        p = signals.log_probabilities[:n].astype(np.float64)
+        value, low, high = cal.share_from_anchors(
+            p.argmax(axis=1), p.max(axis=1), bench.labels, bootstrap=bench.settings.bootstrap, rng=rng
+        )
+        ratio = cal.blind_ratio(bins, densities.mean(axis=0), value, n_bins)
+    fitted = [cal.probabilities(bins, ratio, share) for share in (value, low, high)]
+    own_suspicion = table[np.arange(n, len(table)), bench.trusted]
+    elsewhere = cal.freed_of_mixture(own_suspicion, value, REFERENCE_PRIOR)
+    reason = _undecided(n, densities.mean(axis=0), cal.density(bins, n_bins), low, high)
+    basis = "trusted reference" if use else "cleanest part of each class"
+    return _Estimate(
+        None if reason else cal.as_share(value, low, high, n), fitted[0], fitted[1], fitted[2], elsewhere, basis, reason
+    )
+
+
+def _undecided(n: int, planted: Floats, given: Floats, low: float, high: float) -> str:
+    """Why no share can be stated; empty where it can."""
+    if n < cal.SMALLEST:
+        return f"{n} images are too few to estimate a share of wrong labels; at least {cal.SMALLEST} are needed."
+    area = float((np.cumsum(given) - given / 2) @ planted)
+    if area < cal.WEAKEST:
+        return (
+            f"Planted labels are hardly told from given ones on these features (area under the curve {area:.2f}, "
+            f"needed {cal.WEAKEST:.2f})."
+        )
+    if high - low > 0.5:
+        return f"The share of wrong labels could be anything from {low:.0%} to {high:.0%}."
+    return ""
+
+
+def _reference_suspects(bench: _Bench, table: Floats, estimate: _Estimate) -> Array:
+    """Rows of the reference more probably wrong than right if one reference label in fifty were."""
+    if not len(bench.trusted) or estimate.reason:
+        return np.empty(0, np.int64)
+    suspicion = table[np.arange(bench.n, len(table)), bench.trusted]
+    found = np.flatnonzero(estimate.trusted > REFERENCE_SUSPECT)
+    return found[np.argsort(-suspicion[found], kind="stable")]
+
+
+def _assemble(
+    bench: _Bench, scores: Scores, estimate: _Estimate, recovery: Recovery | None,
+    suspects: Array, names: Sequence[str],
+) -> Detection:  # fmt: skip
+    decided = estimate.share is not None
+    order = np.lexsort((np.asarray(names) if len(names) else np.arange(bench.n), -scores.suspicion))
+    three = (estimate.p, estimate.low, estimate.high)
+    keep = slice(None) if decided else slice(0, 0)
+    by_class = cal.grouped(pd.DataFrame({"label": bench.labels}), *three)
+    by_class["share"] = by_class["expected"] / by_class["n"]
+    pairs = pd.DataFrame({"label": bench.labels, "suggested_label": scores.suggested_label})
+    return Detection(
+        suspicion=scores.suspicion,
+        signals=scores.signals,
+        weights={
+            name: dict(zip(SIGNALS, map(float, scores.combination.weights), strict=True)).get(name, 0.0)
+            for name in scores.signals.columns
+        },
+        suggested_label=scores.suggested_label,
+        suggested_probability=scores.suggested_probability,
+        p_mislabelled=estimate.p if decided else None,
+        damping=scores.damping,
+        share=estimate.share,
+        by_class=by_class.iloc[keep],
+        by_pair=cal.grouped(pairs, *three).iloc[keep],
+        review=cal.review_table(order, *three).iloc[keep],
+        assumption=ASSUMPTIONS[estimate.basis],
+        basis=estimate.basis,
+        decided=decided,
+        reason=estimate.reason,
+        reference_suspects=suspects,
+        planted_recovery=recovery,
+    )

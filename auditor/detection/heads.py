@@ -1,0 +1,226 @@
+"""Fast regularised heads on frozen features, and what they say of an image without having seen its own label.
+
+`KernelHead` is ridge regression on one-hot labels in an orthonormal basis that no label has touched: once the basis
+stands, any labelling of the images costs one product of matrices, leave-one-out predictions included. That is what
+makes planted flips affordable. `SoftmaxHead` is the linear softmax head that influence functions are defined on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from auditor.arrays import Array, Floats
+
+RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-2.0, 3.01, 0.5))
+"""Regularisation strengths tried, in units of the kernel (whose diagonal is 1)."""
+_RANK_TOLERANCE = 1e-6
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Standardisation by the audited images: `(x - mean) / scale`; a constant feature becomes 0."""
+
+    mean: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, features: Array) -> Scaling:
+        """Mean and standard deviation of float [N, D] `features`."""
+        mean = features.mean(axis=0, dtype=np.float64)
+        scale = features.std(axis=0, dtype=np.float64)
+        return cls(mean, np.where(scale > 1e-6 * (1 + np.abs(mean)), scale, np.inf))
+
+    def __call__(self, features: Array) -> Array:
+        """float32 [n, D]."""
+        return np.asarray((features - self.mean) / self.scale, dtype=np.float32)
+
+
+def unit_rows(values: Array) -> Array:
+    """Rows scaled to length 1; a row of zeros stays."""
+    norms = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.where(norms > 0, norms, 1), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Ridge regression on one labelling.
+
+    Attributes
+    ----------
+    left_out
+        float32 [N, C], prediction for each point by the head fitted without it.
+    leverage
+        float32 [N], `d fitted / d own target`: the fitted value is `left_out + leverage (target - left_out)`.
+    ridge, error
+        The chosen regularisation and its mean squared leave-one-out error.
+    """
+
+    left_out: Array
+    leverage: Array
+    ridge: float
+    error: float
+
+
+class KernelHead:
+    """Kernel ridge regression with exact leave-one-out predictions, in a basis shared by all labellings.
+
+    The kernel is a Gaussian of the distance between standardised features scaled to unit length, its width the median
+    distance; beyond `landmarks` points it is replaced by its Nystroem approximation (Williams and Seeger, 2001) on
+    that many points drawn at random. Leave-one-out values follow from the diagonal of the smoother (Allen's PRESS).
+
+    Parameters
+    ----------
+    points
+        float32 [N, D], rows of unit length.
+    landmarks
+        Largest rank of the basis.
+    seed
+        Draws the landmarks.
+    width
+        Multiplies the median squared distance; `None` gives the linear kernel.
+    """
+
+    def __init__(self, points: Array, *, landmarks: int, seed: int, width: float | None = 1.0) -> None:
+        x = torch.as_tensor(points, dtype=torch.float32)
+        phi = x if width is None else _nystroem(x, landmarks, seed, width)
+        phi = phi - phi.mean(0)
+        values, vectors = torch.linalg.eigh((phi.T @ phi).double())
+        keep = values > max(float(values[-1]) * _RANK_TOLERANCE, _TINY)
+        values, vectors = values[keep], vectors[:, keep]
+        self.spectrum = values.float()
+        self.basis = phi @ (vectors / values.sqrt()).float()
+        self._squares = self.basis**2
+        self._leverages: dict[float, torch.Tensor] = {}
+
+    @property
+    def n_points(self) -> int:
+        """N."""
+        return len(self.basis)
+
+    def fit(self, targets: Array, ridges: tuple[float, ...] = RIDGES) -> Fit:
+        """Regress float [N, C] `targets`; of `ridges` the one with the smallest leave-one-out error.
+
+        No label of a point enters its own `left_out`, nor would the choice of the ridge differ by more than one term
+        in N.
+        """
+        y = torch.as_tensor(np.asarray(targets), dtype=torch.float32)
+        mean = y.mean(0)
+        coefficients = self.basis.T @ (y - mean)
+        best: tuple[float, float, torch.Tensor] | None = None
+        for ridge in ridges:
+            fitted = (self.basis * (self.spectrum / (self.spectrum + ridge))) @ coefficients + mean
+            left = (fitted - y * self.leverage(ridge)[:, None]) / (1 - self.leverage(ridge))[:, None]
+            error = float((left - y).square().mean(dtype=torch.float64))
+            if best is None or error < best[0]:
+                best = (error, ridge, left)
+        assert best is not None
+        return Fit(best[2].numpy(), self.leverage(best[1]).numpy(), best[1], best[0])
+
+    def leverage(self, ridge: float) -> torch.Tensor:
+        """[N] diagonal of the smoother, the mean's share included; kept below 1 so that leaving out is defined."""
+        if ridge not in self._leverages:
+            diagonal = self._squares @ (self.spectrum / (self.spectrum + ridge)) + 1 / self.n_points
+            self._leverages[ridge] = diagonal.clamp(max=1 - 1e-4)
+        return self._leverages[ridge]
+
+
+def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch.Tensor:
+    """[N, R] features whose inner products are the kernel's on, and approximate it off, the landmarks."""
+    rng = np.random.default_rng([seed, 71])
+    chosen = np.sort(rng.permutation(len(x))[:landmarks])
+    centres = x[torch.as_tensor(chosen)]
+    among = _distances(centres, centres)
+    positive = among[among > 1e-6]
+    scale = width * (float(positive.median()) if len(positive) else 1.0)
+    values, vectors = torch.linalg.eigh(torch.exp(-among / scale).double())
+    keep = values > float(values[-1]) * _RANK_TOLERANCE
+    root = (vectors[:, keep] / values[keep].sqrt()).float()
+    features: torch.Tensor = torch.exp(-_distances(x, centres) / scale) @ root
+    return features
+
+
+def _distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """[n, m] squared Euclidean distances."""
+    return torch.addmm((b**2).sum(1)[None], a, b.T, alpha=-2).add_((a**2).sum(1)[:, None]).clamp_(min=0)
+
+
+def one_hot(labels: Array, n_classes: int) -> Array:
+    """float32 [N, C]."""
+    out = np.zeros((len(labels), n_classes), dtype=np.float32)
+    out[np.arange(len(labels)), labels] = 1
+    return out
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Turns regression values into probabilities: `softmax(scale * value + bias)`."""
+
+    scale: float
+    bias: Array
+
+    def log_probabilities(self, values: Array) -> Array:
+        """float32 [N, C]."""
+        z = torch.as_tensor(values, dtype=torch.float32) * self.scale + torch.as_tensor(self.bias, dtype=torch.float32)
+        return np.asarray(torch.log_softmax(z, dim=1).numpy())
+
+
+def temperature(values: Array, labels: Array) -> Temperature:
+    """The scale and class biases under which `values` [N, C] predict `labels` [N] best (penalised likelihood)."""
+    x, y = torch.as_tensor(values, dtype=torch.float32), torch.as_tensor(labels)
+    log_scale = torch.tensor(1.5, requires_grad=True)
+    bias = torch.zeros(x.shape[1], requires_grad=True)
+    optimiser = torch.optim.LBFGS([log_scale, bias], max_iter=40, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        fit = torch.nn.functional.cross_entropy(x * log_scale.clamp(-3, 5).exp() + bias, y)
+        loss: torch.Tensor = fit + (0.5 * (log_scale - 1.5) ** 2 + 0.5 * (bias**2).sum()) / len(y)
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    return Temperature(float(log_scale.detach().clamp(-3, 5).exp()), bias.detach().double().numpy())
+
+
+@dataclass(frozen=True)
+class SoftmaxHead:
+    """A linear softmax head: `weight` float32 [C, D], `bias` float32 [C]."""
+
+    weight: Array
+    bias: Array
+
+    @classmethod
+    def train(
+        cls, features: Array, labels: Array, n_classes: int, weight_decay: float, *,
+        start: SoftmaxHead | None = None, iterations: int = 60,
+    ) -> SoftmaxHead:  # fmt: skip
+        """Minimise mean cross-entropy plus `weight_decay / 2 |W|^2` by L-BFGS (convex, so the start does not matter).
+
+        The bias is penalised as well, by a thousandth of it, which makes the minimum unique.
+        """
+        x, y = torch.as_tensor(features, dtype=torch.float32), torch.as_tensor(labels)
+        weight = torch.zeros(n_classes, x.shape[1]) if start is None else torch.tensor(start.weight)
+        bias = torch.zeros(n_classes) if start is None else torch.tensor(start.bias)
+        weight.requires_grad_(True)
+        bias.requires_grad_(True)
+        optimiser = torch.optim.LBFGS(
+            [weight, bias], max_iter=iterations, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=1e-5
+        )
+
+        def closure() -> torch.Tensor:
+            optimiser.zero_grad()
+            fit = torch.nn.functional.cross_entropy(torch.addmm(bias, x, weight.T), y)
+            loss: torch.Tensor = fit + 0.5 * weight_decay * ((weight**2).sum() + 1e-3 * (bias**2).sum())
+            loss.backward()
+            return loss
+
+        optimiser.step(closure)
+        return cls(weight.detach().numpy(), bias.detach().numpy())
+
+    def logits(self, features: Array) -> Floats:
+        """[n, C]."""
+        return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)

@@ -1,0 +1,129 @@
+"""Average influence of every image, and the damping under which it finds planted flips best.
+
+The head is conditioned for detection, not for accuracy: standardised features, and a weight decay equal to the
+damping, so that what is inverted is the Hessian of the very objective that was minimised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from auditor.arrays import Array, Floats
+from auditor.detection.contract import Damping, DampingTrial
+from auditor.detection.heads import Scaling, SoftmaxHead
+from auditor.influence import HeadProblem
+from auditor.influence.closed_form import ClosedForm
+
+LOSS_CAP = 60.0
+
+
+@dataclass(frozen=True)
+class Influence:
+    """float64 [N] each: average influence, the same over reference points of the given class only, self-influence
+    and the loss of the label by the head that was trained on it."""
+
+    average: Floats
+    classwise: Floats
+    own: Floats
+    loss: Floats
+
+
+class InfluenceStudy:
+    """Influence of labellings of the same images on a trusted reference or, without one, on each other.
+
+    Parameters
+    ----------
+    features
+        float32 [N, D].
+    reference
+        Trusted features and labels, or None: then the images are split into folds, and the influence of an image is
+        the average over the heads of the folds that it trains, measured on the fold left out.
+    """
+
+    def __init__(
+        self, features: Array, n_classes: int, *, reference: tuple[Array, Array] | None, folds: int, seed: int
+    ) -> None:
+        scaling = Scaling.of(features)
+        self.features = scaling(features)
+        self.n_classes = n_classes
+        self.reference = None if reference is None else (scaling(reference[0]), np.asarray(reference[1]))
+        n = len(features)
+        folds = max(2, min(folds, n))
+        fold = np.random.default_rng([seed, 73]).permutation(n) % folds
+        everything = np.arange(n)
+        self.splits: list[tuple[Array, Array]] = (
+            [(everything, everything[:0])]
+            if reference is not None
+            else [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(folds)]
+        )
+
+    def measure(self, labels: Array, damping: float) -> Influence:
+        """Influence of int64 [N] `labels`."""
+        total = {name: np.zeros(len(labels)) for name in ("average", "classwise", "own", "loss")}
+        times = np.zeros(len(labels))
+        for train, held in self.splits:
+            part = self._one(labels, train, held, damping)
+            for name, values in total.items():
+                values[train] += getattr(part, name)
+            times[train] += 1
+        return Influence(**{name: values / np.maximum(times, 1) for name, values in total.items()})
+
+    def averages(self, labels: Array, dampings: Sequence[float]) -> tuple[Array, Floats]:
+        """Rows that train the first split's head, and their average influence [n_dampings, n] at each damping."""
+        train, held = self.splits[0]
+        x, y = self._target(labels, held)
+        head, rows = None, []
+        for damping in sorted(dampings, reverse=True):
+            head = SoftmaxHead.train(self.features[train], labels[train], self.n_classes, damping, start=head)
+            rows.append(self._engine(head, labels, train, damping).average(x, y))
+        order = np.argsort(np.argsort(-np.asarray(dampings), kind="stable"), kind="stable")
+        return train, np.stack(rows)[order]
+
+    def _target(self, labels: Array, held: Array) -> tuple[Array, Array]:
+        return (self.features[held], labels[held]) if self.reference is None else self.reference
+
+    def _engine(self, head: SoftmaxHead, labels: Array, train: Array, damping: float) -> ClosedForm:
+        problem = HeadProblem(self.features[train], labels[train], head.weight, head.bias)
+        return ClosedForm(problem, damping, dtype=torch.float32)
+
+    def _one(self, labels: Array, train: Array, held: Array, damping: float) -> Influence:
+        head = SoftmaxHead.train(self.features[train], labels[train], self.n_classes, damping)
+        engine = self._engine(head, labels, train, damping)
+        x, y = self._target(labels, held)
+        own = np.arange(len(train))
+        # Averaged over the classes with their shares the class-wise influences are the plain average: one solve.
+        by_class = np.asarray(engine.average_by_class(x, y, self.n_classes))
+        average = (np.bincount(y, minlength=self.n_classes) / len(y)) @ by_class
+        logits = torch.as_tensor(head.logits(self.features[train]))
+        loss = -torch.log_softmax(logits, dim=1).numpy()[own, labels[train]]
+        return Influence(average, by_class[labels[train], own], engine.self_influence(), np.minimum(loss, LOSS_CAP))
+
+
+def choose_damping(
+    study: InfluenceStudy,
+    plantings: Sequence[tuple[Array, Array]],
+    dampings: Sequence[float],
+    score: Callable[[Array, Floats], float],
+) -> Damping:
+    """Of `dampings` the one whose average influence recovers the flips best.
+
+    Parameters
+    ----------
+    plantings
+        Pairs of labels int64 [N] and planted flags bool [N].
+    score
+        Average precision of flags by a suspicion.
+    """
+    results = np.zeros((len(plantings), len(dampings)))
+    for i, (labels, planted) in enumerate(plantings):
+        train, values = study.averages(labels, dampings)
+        results[i] = [score(planted[train], -row) for row in values]
+    means = results.mean(axis=0)
+    trace = tuple(
+        DampingTrial(float(d), float(means[j]), tuple(map(float, results[:, j]))) for j, d in enumerate(dampings)
+    )
+    return Damping(float(dampings[int(np.argmax(means))]), True, trace)

@@ -1,0 +1,142 @@
+"""What speaks against a label, for every image and every label it could carry.
+
+A signal is a matrix [N, C]: entry (i, c) is what it would say of image i if i alone carried label c, all other labels
+as given. The heads are linear smoothers, so this costs nothing beyond the fit on the given labels; column `labels[i]`
+is the signal of the given label and any other column that of a label planted on image i alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from auditor.arrays import Array, Floats
+from auditor.detection.heads import Fit, KernelHead, Scaling, Temperature, one_hot, temperature, unit_rows
+
+SIGNALS = (
+    "out_of_fold_loss",
+    "margin",
+    "in_fold_loss",
+    "linear_out_of_fold_loss",
+    "neighbour_disagreement",
+    "self_influence",
+)
+"""Signals the suspicion combines, in this order."""
+NEIGHBOURS = 20
+NEIGHBOUR_DIMENSIONS = 64
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Signals of one labelling.
+
+    Attributes
+    ----------
+    values
+        name -> float32 [N, C], higher speaks louder against label c.
+    log_probabilities
+        float32 [N, C], of the kernel head without the image's own label.
+    labels
+        int64 [N], the labelling.
+    """
+
+    values: dict[str, Array]
+    log_probabilities: Array
+    labels: Array
+
+    def of(self, labels: Array) -> Floats:
+        """float64 [N, S]: each image's signals under `labels` [N]."""
+        rows = np.arange(len(labels))
+        return np.asarray(np.stack([self.values[name][rows, labels] for name in SIGNALS], axis=1), dtype=np.float64)
+
+    def select(self, rows: Array) -> Signals:
+        """The same for some of the images."""
+        return Signals({k: v[rows] for k, v in self.values.items()}, self.log_probabilities[rows], self.labels[rows])
+
+
+class Views:
+    """All that can be computed of the features before any label: bases and neighbours.
+
+    Parameters
+    ----------
+    features
+        float32 [N, D], trusted images last where there are any.
+    landmarks
+        Rank of the kernel's basis.
+    """
+
+    def __init__(self, features: Array, n_classes: int, *, landmarks: int, seed: int) -> None:
+        scaled = Scaling.of(features)(features)
+        unit = unit_rows(scaled)
+        self.n_classes = n_classes
+        self.kernel = KernelHead(unit, landmarks=landmarks, seed=seed)
+        self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None)
+        self.neighbours, self.similarity = _neighbours(self.kernel)
+
+    def signals(self, labels: Array) -> Signals:
+        """Signals of int64 [N] `labels`."""
+        targets = one_hot(labels, self.n_classes)
+        fit, linear = self.kernel.fit(targets), self.linear.fit(targets)
+        curve, straight = temperature(fit.left_out, labels), temperature(linear.left_out, labels)
+        log_p = curve.log_probabilities(fit.left_out)
+        values = {
+            "out_of_fold_loss": -log_p,
+            "margin": _margin(log_p),
+            "in_fold_loss": _in_fold_loss(fit, curve),
+            "linear_out_of_fold_loss": -straight.log_probabilities(linear.left_out),
+            "neighbour_disagreement": self._disagreement(labels),
+            "self_influence": _self_influence(fit),
+        }
+        return Signals(values, log_p, labels)
+
+    def _disagreement(self, labels: Array) -> Array:
+        """Weighted share of the nearest neighbours that carry another label than c."""
+        votes = np.zeros((len(labels), self.n_classes), dtype=np.float32)
+        rows = np.arange(len(labels))
+        for column in range(self.neighbours.shape[1]):
+            np.add.at(votes, (rows, labels[self.neighbours[:, column]]), self.similarity[:, column])
+        total = votes.sum(axis=1, keepdims=True)
+        return np.asarray(1 - votes / np.where(total > 0, total, 1), dtype=np.float32)
+
+
+def _margin(log_p: Array) -> Array:
+    """By how much the best other class beats c, in nats."""
+    order = np.sort(log_p, axis=1)
+    best, second = order[:, -1:], order[:, -2:-1]
+    return np.asarray(np.where(log_p >= best, second, best) - log_p)
+
+
+def _in_fold_loss(fit: Fit, curve: Temperature) -> Array:
+    """Loss of label c by the head that was fitted with c on this image."""
+    out = np.empty_like(fit.left_out)
+    for c in range(out.shape[1]):
+        fitted = fit.left_out * (1 - fit.leverage[:, None])
+        fitted[:, c] += fit.leverage
+        out[:, c] = -curve.log_probabilities(fitted)[:, c]
+    return out
+
+
+def _self_influence(fit: Fit) -> Array:
+    """`log` of the influence of label c on its own squared error: leverage times squared residual of the fit."""
+    square = (fit.left_out**2).sum(axis=1, keepdims=True) - 2 * fit.left_out + 1
+    own = fit.leverage * (1 - fit.leverage) ** 2
+    return np.asarray(np.log(np.maximum(square, 0) * own[:, None] + 1e-9), dtype=np.float32)
+
+
+def _neighbours(head: KernelHead) -> tuple[Array, Array]:
+    """Indices [N, k] and weights [N, k] of the nearest images along the kernel's leading directions."""
+    n = head.n_points
+    k = min(NEIGHBOURS, n - 1)
+    lead = (head.basis * head.spectrum.sqrt())[:, -NEIGHBOUR_DIMENSIONS:]
+    lead = torch.nn.functional.normalize(lead, dim=1)
+    index, weight = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
+    step = max(1, 2**24 // max(n, 1))
+    for start in range(0, n, step):
+        part = torch.arange(start, min(start + step, n))
+        similarity = lead[part] @ lead.T
+        similarity[torch.arange(len(part)), part] = -2
+        near = similarity.topk(k, dim=1)
+        index[start : start + step], weight[start : start + step] = near.indices.numpy(), near.values.clamp(min=0)
+    return index, weight

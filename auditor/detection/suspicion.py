@@ -1,0 +1,128 @@
+"""Signals combined into one suspicion by a small model fitted on planted labels, so that it adapts to the data.
+
+A planted label is put on one image at a time: the leave-one-out heads say exactly what they would have said of it, at
+no cost and without shifting the training of anything else. No ground truth enters: the other examples are the given
+labels, wrong ones among them, which lowers all odds alike and leaves the order as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from auditor.arrays import Array, Floats
+from auditor.detection.signals import SIGNALS, Signals
+
+PENALTY = 3.0
+"""Ridge penalty on the coefficients of standardised signals, against a log-likelihood summed over images."""
+CONFUSION_FLOOR = 0.02
+"""Share of a planted label's distribution that stays uniform even where the model is sure."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Suspicion as a weighted sum of signals.
+
+    Attributes
+    ----------
+    centre, scale
+        float64 [S], the standardisation of the signals.
+    weights
+        float64 [S], at least 0, on standardised signals in the order of `SIGNALS`.
+    intercept
+        Makes suspicion the log odds of planted against given at even numbers of both.
+    """
+
+    centre: Floats
+    scale: Floats
+    weights: Floats
+    intercept: float
+
+    def suspicion(self, values: Floats) -> Floats:
+        """[...] from signals [..., S]."""
+        return np.asarray((values - self.centre) / self.scale @ self.weights + self.intercept)
+
+    def table(self, signals: Signals) -> Floats:
+        """[N, C]: the suspicion of every label on every image."""
+        step = self.weights / self.scale
+        total = np.full(signals.log_probabilities.shape, self.intercept - float(self.centre @ step))
+        for name, weight in zip(SIGNALS, step, strict=True):
+            if weight > 0:
+                total += weight * signals.values[name]
+        return total
+
+
+def uniform_targets(labels: Array, n_classes: int) -> Floats:
+    """[N, C]: a planted label is any other class alike."""
+    q = np.full((len(labels), n_classes), 1 / max(n_classes - 1, 1))
+    q[np.arange(len(labels)), labels] = 0
+    return q
+
+
+def confusion_targets(signals: Signals) -> Floats:
+    """[N, C]: a planted label follows the probabilities that the model gives the other classes."""
+    q = np.exp(signals.log_probabilities.astype(np.float64))
+    q[np.arange(len(q)), signals.labels] = 0
+    total = q.sum(axis=1, keepdims=True)
+    q = np.where(total > 1e-12, q / np.where(total > 1e-12, total, 1), 0)
+    even = uniform_targets(signals.labels, q.shape[1])
+    return np.where(total > 1e-12, (1 - CONFUSION_FLOOR) * q + CONFUSION_FLOOR * even, even)
+
+
+def draw(targets: Floats, rng: np.random.Generator) -> Array:
+    """int64 [N], one label a row."""
+    cumulative = np.cumsum(targets, axis=1)
+    drawn = (rng.random((len(targets), 1)) * cumulative[:, -1:] > cumulative).sum(axis=1)
+    return np.asarray(np.minimum(drawn, targets.shape[1] - 1), dtype=np.int64)
+
+
+def fit_combination(signals: Signals, *, plantings: int, seed: int, kinds: tuple[str, ...]) -> Combination:
+    """Fit the combination on labels planted one at a time.
+
+    Parameters
+    ----------
+    signals
+        Of the given labels.
+    plantings
+        How many labels of each kind are planted on every image.
+    kinds
+        `uniform` and `confusion`, or one of them.
+    """
+    rng = np.random.default_rng([seed, 72])
+    n_classes = signals.log_probabilities.shape[1]
+    makers = {
+        "uniform": lambda: uniform_targets(signals.labels, n_classes),
+        "confusion": lambda: confusion_targets(signals),
+    }
+    given = signals.of(signals.labels)
+    planted = np.concatenate(
+        [signals.of(draw(targets, rng)) for targets in (makers[k]() for k in kinds) for _ in range(plantings)]
+    )
+    return fit_weights(given, planted)
+
+
+def fit_weights(given: Floats, planted: Floats) -> Combination:
+    """Logistic regression of planted [m, S] against given [N, S], weights kept from being negative."""
+    both = np.concatenate([given, planted])
+    centre, scale = both.mean(axis=0), both.std(axis=0)
+    constant = scale <= 1e-9 * (1 + np.abs(centre))
+    scale = np.where(constant, 1, scale)
+    x = (both - centre) / scale
+    x[:, constant] = 0
+    y = np.concatenate([np.zeros(len(given)), np.ones(len(planted))])
+    weight = np.concatenate([np.full(len(given), 1.0), np.full(len(planted), len(given) / len(planted))])
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        z = x @ theta[:-1] + theta[-1]
+        value = float(weight @ (np.logaddexp(0, z) - y * z)) + 0.5 * PENALTY * float(theta[:-1] @ theta[:-1])
+        residual = weight * (expit(z) - y)
+        return value, np.append(x.T @ residual + PENALTY * theta[:-1], residual.sum())
+
+    bounds = [(0.0, None)] * x.shape[1] + [(None, None)]
+    start = np.append(np.where(constant, 0, 0.1), 0.0)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200}).x
+    weights = np.where(constant, 0, found[:-1])
+    return Combination(centre, scale, weights, float(found[-1]))

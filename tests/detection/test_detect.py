@@ -1,0 +1,159 @@
+"""Detection through its public face: what it finds, what it says, and what it survives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from auditor.detection import Detection, DetectionSettings, detect, score
+from auditor.detection.detect import average_precision
+from auditor.errors import AuditorError
+
+QUICK = DetectionSettings(landmarks=300, plantings=1, dampings=(0.3, 3.0), tuning=1, repeats=1, folds=2, bootstrap=30)
+
+
+def blobs(n: int, classes: int, *, d: int = 12, gap: float = 3.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(classes, d))
+    y = np.arange(n) % classes
+    return (rng.normal(size=(n, d)) + gap * centres[y]).astype(np.float32), y
+
+
+def flip(y: np.ndarray, classes: int, rate: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(y))[: round(rate * len(y))]
+    out = y.copy()
+    out[chosen] = (y[chosen] + rng.integers(1, classes, len(chosen))) % classes
+    return out, out != y
+
+
+def all_finite(found: Detection) -> None:
+    assert np.isfinite(found.suspicion).all()
+    assert np.isfinite(found.signals.to_numpy()).all()
+    assert np.isfinite(found.suggested_probability).all()
+    for frame in (found.by_class, found.by_pair, found.review):
+        assert np.isfinite(frame.to_numpy(float)).all()
+    if found.p_mislabelled is not None:
+        assert ((found.p_mislabelled >= 0) & (found.p_mislabelled <= 1)).all()
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("trusted", [False, True])
+def test_flips_are_found_counted_and_corrected(classes, trusted):
+    x, y = blobs(600, classes)
+    labels, wrong = flip(y, classes, 0.15)
+    reference = blobs(200, classes, seed=5) if trusted else None
+    found = detect(x, labels, classes, seed=0, reference=reference, settings=QUICK)
+    all_finite(found)
+    assert average_precision(wrong, found.suspicion) > 0.95
+    assert found.decided and found.share is not None and found.p_mislabelled is not None
+    assert found.share.low <= 0.15 <= found.share.high
+    assert found.share.value == pytest.approx(found.p_mislabelled.mean(), abs=1e-3)
+    suspects = np.argsort(-found.suspicion)[:50]
+    assert (found.suggested_label[suspects] == y[suspects]).mean() > 0.9
+    assert found.basis == ("trusted reference" if trusted else "cleanest part of each class")
+
+
+def test_clean_labels_are_not_called_wrong():
+    x, y = blobs(600, 3)
+    found = detect(x, y, 3, seed=0, settings=QUICK)
+    assert found.share is not None and found.share.low == 0 and found.share.value < 0.02
+
+
+def test_equal_inputs_give_equal_bytes():
+    x, y = blobs(120, 3)
+    first, second = (detect(x, y, 3, seed=3, settings=QUICK) for _ in range(2))
+    assert first.suspicion.tobytes() == second.suspicion.tobytes()
+    assert first.signals.equals(second.signals)
+    assert first.share == second.share and first.review.equals(second.review)
+
+
+def test_wrong_reference_labels_are_listed():
+    x, y = blobs(400, 3)
+    rx, ry = blobs(150, 3, seed=5)
+    ry = ry.copy()
+    ry[7] = (ry[7] + 1) % 3
+    found = detect(x, y, 3, seed=0, reference=(rx, ry), settings=QUICK)
+    assert found.reference_suspects.tolist()[:1] == [7]
+
+
+def test_review_adds_up():
+    x, y = blobs(400, 3)
+    labels, _ = flip(y, 3, 0.1)
+    found = detect(x, labels, 3, seed=0, settings=QUICK)
+    review, p = found.review, found.p_mislabelled
+    assert p is not None
+    assert review["k"].iloc[-1] == 400
+    assert review["expected_found"].iloc[-1] == pytest.approx(p.sum())
+    assert (review["found_low"] <= review["expected_found"]).all()
+    assert (review["expected_found"] <= review["found_high"]).all()
+    assert review["expected_found"].is_monotonic_increasing
+    assert (review["found_high"] <= review["k"]).all()
+    for frame in (found.by_class, found.by_pair):
+        assert frame["expected"].sum() == pytest.approx(p.sum())
+
+
+def test_too_few_images_are_said_to_be_too_few():
+    x, y = blobs(50, 2)
+    found = detect(x, y, 2, seed=0, settings=QUICK)
+    assert not found.decided and found.share is None and found.p_mislabelled is None
+    assert "50 images are too few" in found.reason
+    all_finite(found)
+
+
+def test_features_without_information_decide_nothing():
+    rng = np.random.default_rng(0)
+    found = detect(rng.normal(size=(400, 10)), rng.integers(0, 2, 400), 2, seed=0, settings=QUICK)
+    assert not found.decided
+    all_finite(found)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "classes"),
+    [
+        (np.ones((300, 4), np.float32), np.arange(300) % 3, 3),
+        (np.eye(3, dtype=np.float32)[np.arange(300) % 3], np.arange(300) % 3, 3),
+        (np.random.default_rng(0).normal(size=(30, 200)).astype(np.float32), np.arange(30) % 2, 2),
+        (np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32), np.repeat([0, 1], [295, 5]), 2),
+        (np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32), np.zeros(300, int), 2),
+        (np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32) * 1e20, np.arange(400) % 200, 200),
+    ],
+    ids=["equal features", "separable", "N<D", "five images of a class", "one class only", "200 classes, huge values"],
+)
+def test_hard_cases_give_numbers(x, y, classes):
+    for reference in (None, (x[:2], y[:2])):
+        all_finite(detect(x, y, classes, seed=0, reference=reference, settings=QUICK))
+
+
+def test_a_planted_labelling_is_scored_without_knowing_its_flips():
+    x, y = blobs(500, 3)
+    labels, wrong = flip(y, 3, 0.1)
+    found = score(x, labels, 3, seed=0, settings=QUICK)
+    assert average_precision(wrong, found.suspicion) > 0.95
+    assert average_precision(wrong, -found.average_influence) > 0.7
+    np.testing.assert_array_equal(found.suspicion, detect(x, labels, 3, seed=0, settings=QUICK).suspicion)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.ones((10, 2)), np.zeros(9, int), "shape"),
+        (np.full((10, 2), np.nan), np.zeros(10, int), "not finite"),
+        (np.ones((10, 2)), np.full(10, 2), "must lie in 0..1"),
+        (np.ones((3, 2)), np.array([0, 1, 0]), "too few"),
+    ],
+)
+def test_what_does_not_fit_is_refused(x, y, message):
+    with pytest.raises(AuditorError, match=message):
+        detect(x, y, 2, seed=0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=30))
+def test_average_precision_is_scikit_learns(pairs):
+    wrong, values = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs], float)
+    expected = average_precision_score(wrong, values) if wrong.any() else 0.0
+    assert average_precision(wrong, values) == pytest.approx(expected)

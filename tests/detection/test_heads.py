@@ -1,0 +1,78 @@
+"""Heads against naive oracles: leaving out one point really refits without it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from auditor.detection.heads import KernelHead, Scaling, SoftmaxHead, one_hot, temperature, unit_rows
+
+
+def points(n: int = 40, d: int = 6, seed: int = 0) -> np.ndarray:
+    return unit_rows(np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32))
+
+
+def ridge_without(basis: np.ndarray, spectrum: np.ndarray, y: np.ndarray, ridge: float, i: int) -> np.ndarray:
+    """Prediction for point i by ridge regression on phi = basis sqrt(spectrum), with intercept, fitted without i."""
+    phi = np.column_stack([basis * np.sqrt(spectrum), np.ones(len(y))]).astype(np.float64)
+    penalty = np.diag([ridge] * len(spectrum) + [0.0])
+    keep = np.arange(len(y)) != i
+    beta = np.linalg.solve(phi[keep].T @ phi[keep] + penalty, phi[keep].T @ y[keep])
+    return phi[i] @ beta
+
+
+@pytest.mark.parametrize("width", [None, 1.0])
+@pytest.mark.parametrize("ridge", [0.1, 3.0])
+def test_left_out_predictions_are_those_of_a_refit_without_the_point(width, ridge):
+    head = KernelHead(points(), landmarks=100, seed=0, width=width)
+    y = one_hot(np.random.default_rng(1).integers(0, 3, 40), 3)
+    fit = head.fit(y, ridges=(ridge,))
+    basis, spectrum = head.basis.numpy(), head.spectrum.numpy()
+    for i in (0, 17, 39):
+        np.testing.assert_allclose(fit.left_out[i], ridge_without(basis, spectrum, y, ridge, i), atol=2e-3)
+
+
+def test_leverage_tells_what_another_label_would_have_done_to_the_fit():
+    head = KernelHead(points(), landmarks=100, seed=0)
+    labels = np.random.default_rng(1).integers(0, 3, 40)
+    other = labels.copy()
+    other[5] = (labels[5] + 1) % 3
+    before, after = head.fit(one_hot(labels, 3), (1.0,)), head.fit(one_hot(other, 3), (1.0,))
+    np.testing.assert_allclose(before.left_out[5], after.left_out[5], atol=1e-4)
+
+
+def test_beyond_the_landmarks_the_kernel_is_approximated_closely():
+    x = points(300, 4)
+    y = one_hot((x[:, 0] > 0).astype(int), 2)
+    exact = KernelHead(x, landmarks=300, seed=0).fit(y, (1.0,)).left_out
+    rough = KernelHead(x, landmarks=150, seed=0).fit(y, (1.0,)).left_out
+    assert np.abs(exact - rough).mean() < 0.02
+
+
+def test_constant_features_carry_nothing_and_break_nothing():
+    x = np.full((20, 3), 7.0, np.float32)
+    scaled = Scaling.of(x)(x)
+    assert (scaled == 0).all()
+    fit = KernelHead(unit_rows(scaled), landmarks=50, seed=0).fit(one_hot(np.arange(20) % 2, 2))
+    assert np.isfinite(fit.left_out).all()
+
+
+def test_temperature_recovers_a_known_scale():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(20000, 3))
+    p = np.exp(4 * values)
+    labels = (rng.random((20000, 1)) > np.cumsum(p / p.sum(1, keepdims=True), axis=1)).sum(1)
+    found = temperature(values, labels)
+    assert found.scale == pytest.approx(4, rel=0.05)
+    assert np.exp(found.log_probabilities(values)).sum(1) == pytest.approx(1)
+
+
+def test_softmax_head_reaches_the_stationary_point():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 5)).astype(np.float32)
+    y = rng.integers(0, 3, 60)
+    head = SoftmaxHead.train(x, y, 3, 0.1)
+    p = np.exp(head.logits(x))
+    p /= p.sum(1, keepdims=True)
+    gradient = (p - one_hot(y, 3)).T @ x / 60 + 0.1 * head.weight
+    assert np.abs(gradient).max() < 1e-4

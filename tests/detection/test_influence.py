@@ -1,0 +1,64 @@
+"""Average influence of the detection head against pyDVL's exact engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from auditor.detection.detect import average_precision
+from auditor.detection.heads import Scaling, SoftmaxHead
+from auditor.detection.influence import InfluenceStudy, choose_damping
+
+DAMPING = 0.3
+
+
+def data(seed: int = 0, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    return (rng.normal(size=(n, 4)) + 2 * np.eye(3, 4)[y]).astype(np.float32), y
+
+
+def pydvl_average(x: np.ndarray, y: np.ndarray, ref: tuple[np.ndarray, np.ndarray], head: SoftmaxHead) -> np.ndarray:
+    from pydvl.influence.torch import DirectInfluence
+    from torch.utils.data import DataLoader, TensorDataset
+
+    model = torch.nn.Linear(x.shape[1], 3, dtype=torch.float64)
+    model.weight.data, model.bias.data = torch.as_tensor(head.weight).double(), torch.as_tensor(head.bias).double()
+    tensors = [torch.as_tensor(x).double(), torch.as_tensor(y)]
+    influence = DirectInfluence(model.eval(), torch.nn.functional.cross_entropy, regularization=DAMPING)
+    influence = influence.fit(DataLoader(TensorDataset(*tensors), batch_size=len(x)))
+    rows = influence.influences(torch.as_tensor(ref[0]).double(), torch.as_tensor(ref[1]), *tensors, mode="up")
+    return rows.numpy().mean(axis=0)
+
+
+def test_average_influence_is_pydvls_on_the_same_head():
+    (x, y), (rx, ry) = data(), data(1, 25)
+    study = InfluenceStudy(x, 3, reference=(rx, ry), folds=2, seed=0)
+    scaling = Scaling.of(x)
+    head = SoftmaxHead.train(scaling(x), y, 3, DAMPING)
+    expected = pydvl_average(scaling(x), y, (scaling(rx), ry), head)
+    found = study.measure(y, DAMPING)
+    np.testing.assert_allclose(found.average, expected, rtol=2e-3, atol=2e-4)
+
+
+def test_without_a_reference_each_image_is_measured_on_folds_it_does_not_train():
+    x, y = data()
+    study = InfluenceStudy(x, 3, reference=None, folds=2, seed=0)
+    scaling = Scaling.of(x)
+    found = study.measure(y, DAMPING).average
+    for train, held in study.splits:
+        head = SoftmaxHead.train(scaling(x)[train], y[train], 3, DAMPING)
+        expected = pydvl_average(scaling(x)[train], y[train], (scaling(x)[held], y[held]), head)
+        np.testing.assert_allclose(found[train], expected, rtol=2e-3, atol=2e-4)
+
+
+def test_the_damping_with_the_best_recovery_is_chosen():
+    x, y = data(n=150)
+    flipped = y.copy()
+    flipped[::10] = (y[::10] + 1) % 3
+    study = InfluenceStudy(x, 3, reference=data(2), folds=2, seed=0)
+    chosen = choose_damping(study, [(flipped, flipped != y)], (0.001, 1.0), average_precision)
+    by_damping = {trial.damping: trial.average_precision for trial in chosen.trace}
+    assert by_damping[chosen.value] == max(by_damping.values())
+    rows, influence = study.averages(flipped, [chosen.value])
+    assert average_precision((flipped != y)[rows], -influence[0]) == by_damping[chosen.value]
