@@ -1,0 +1,266 @@
+"""How often the gate cries wolf, and how often it sleeps: verdicts at the default levels on labels of known quality.
+
+    python benchmarks/gate.py --quick                 # 2 seeds, small samples: does it run?
+    python benchmarks/gate.py --rows rows.jsonl       # 20 seeds a condition; goes on where an earlier run stopped
+    python benchmarks/gate.py --rows rows.jsonl --table
+
+Each trial draws images anew, gives a known share of them a wrong label, detects, and judges by `auditor.gate` at its
+default levels. Wrong labels are human ones where people gave any (CIFAR-10N's worst answer) and planted uniformly
+elsewhere. Features are computed once, through the audit's own cache. Every trial is one line of the rows file, and its
+random state depends on its condition and seed alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SHARES = (0.005, 0.02, 0.05, 0.1, 0.2)
+"""True shares of wrong labels: under 1%, then what the issue asks for."""
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a trial draws: the data, whether a trusted reference is given, the true share, the number of images."""
+
+    data: str
+    reference: int
+    share: float
+    n: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.data}, {'no' if not self.reference else self.reference} trusted images, n = {self.n}"
+
+
+@dataclass(frozen=True)
+class Material:
+    """A data set with known truth: features float32 [N, D], true labels and a wrong label for some (-1 for none)."""
+
+    features: Any
+    truth: Any
+    wrong: Any
+    reference: tuple[Any, Any] | None
+
+
+def load(name: str, cache: Path | None) -> Material:
+    """Features and labels of one of the shared data sets."""
+    if name == "cifar10n":
+        table = pd.read_csv(DATA / "cifar10n" / "labels.csv")
+        index = {label: i for i, label in enumerate(CLASSES)}
+        truth, worst = (table[c].map(index).to_numpy(np.int64) for c in ("clean_label", "worst_label"))
+        trusted = pd.read_csv(DATA / "cifar10n" / "reference.csv")
+        root = DATA / "cifar10n"
+        reference = (features(root, trusted["path"], cache), trusted["label"].map(index).to_numpy(np.int64))
+        return Material(features(root, table["path"], cache), truth, np.where(worst != truth, worst, -1), reference)
+    root = DATA / "tiny10"
+    paths = sorted(p.relative_to(root).as_posix() for p in root.glob("train/*/*"))
+    names = sorted({p.split("/")[1] for p in paths})
+    truth = np.array([names.index(p.split("/")[1]) for p in paths])
+    rng = np.random.default_rng(0)
+    wrong = (truth + rng.integers(1, len(names), len(truth))) % len(names)
+    held = sorted(p.relative_to(root).as_posix() for p in root.glob("test/*/*"))
+    reference = (features(root, held, cache), np.array([names.index(p.split("/")[1]) for p in held]))
+    return Material(features(root, paths, cache), truth, wrong, reference)
+
+
+def features(root: Path, paths: Any, cache: Path | None) -> Any:
+    """Features float32 [N, 512] of the shared backbone, as an audit computes and caches them."""
+    from auditor import model
+    from auditor.features import FeatureCache, Transform, extract
+    from auditor.sources.base import ImageTable
+    from auditor.weights import default_cache, load_weights
+
+    weights = load_weights(str(DATA / "weights" / "resnet18-tiny170.pth"))
+    mean, std = model.normalisation("default", weights)
+    transform = Transform(64, mean, std)
+    network = model.feature_extractor(model.build_network(weights, 2, 64, 0))
+    frame = pd.DataFrame({"path": list(paths), "label": "", "split": ""})
+    table = ImageTable(root.name, str(root), frame, lambda path: (root / path).read_bytes())
+    store = FeatureCache(cache or default_cache(), {"weights": weights.sha256, "size": 64, "mean": mean, "std": std})
+    read = extract(table, transform, network, cache=store)
+    if len(read.rows) != len(frame):
+        raise SystemExit(f"{len(frame) - len(read.rows)} images of {root} cannot be read")
+    return read.values
+
+
+def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]:
+    """One draw, one detection, one verdict."""
+    from auditor.detection.contract import DetectionSettings
+    from auditor.detection.detect import detect
+
+    rng = np.random.default_rng([seed, condition.n, round(1000 * condition.share)])
+    rows = np.sort(rng.permutation(len(material.truth))[: condition.n])
+    labels = material.truth[rows].copy()
+    can = np.flatnonzero(material.wrong[rows] >= 0)
+    chosen = rng.permutation(can)[: round(condition.share * condition.n)]
+    labels[chosen] = material.wrong[rows][chosen]
+    reference = None
+    if condition.reference and material.reference is not None:
+        some = np.sort(rng.permutation(len(material.reference[1]))[: condition.reference])
+        reference = (material.reference[0][some], material.reference[1][some])
+    start = time.perf_counter()
+    # Damping only orders influence, which the share does not rest on: fixed, it spares most of the time.
+    settings = DetectionSettings(landmarks=700, plantings=1, damping=1.0, repeats=3, folds=2, bootstrap=100)
+    found = detect(
+        material.features[rows],
+        labels,
+        int(material.truth.max()) + 1,
+        seed=seed,
+        reference=reference,
+        settings=settings,
+    )
+    verdict = judge(found, labels)
+    return {
+        **asdict(condition), "seed": seed, "true_share": float(len(chosen) / len(rows)), **verdict,
+        "seconds": round(time.perf_counter() - start, 1),
+    }  # fmt: skip
+
+
+def judge(found: Any, labels: Any) -> dict[str, Any]:
+    """The gate's verdict on a detection: a result with just what the label rules read, everything else at ease."""
+    from auditor.gate import evaluate
+    from auditor.gate.rules import rules_from
+    from auditor.result import AuditResult
+
+    names = [f"{i:02d}" for i in range(int(labels.max()) + 1)]
+    p = np.full(len(labels), np.nan) if found.p_mislabelled is None else found.p_mislabelled
+    paths = [f"{i:06d}" for i in range(len(labels))]
+    rank = np.empty(len(labels))
+    rank[np.argsort(-found.suspicion, kind="stable")] = np.arange(1, len(labels) + 1)
+    ranking = pd.DataFrame(
+        {"rank": rank, "path": paths, "split": "train", "label": [names[i] for i in labels],
+         "suggested_label": [names[i] for i in found.suggested_label], "p_mislabelled": p}
+    )  # fmt: skip
+    summary = {
+        "audit_id": "study", "settings": {"classes": []}, "influence": {"solves": []},
+        "dataset": {
+            "name": "study", "n_images": len(labels), "classes": names,
+            "hashes": dict(zip(paths, paths, strict=True)), "duplicates": {"conflicting": [], "leaking": []},
+        },
+        "calibration": _calibration(found, names), "recovery": _recovery(found),
+    }  # fmt: skip
+    off = ("model_f1", "f1_drop", "unreadable", "class_balance", "conflicting_duplicates", "leakage")
+    verdict = evaluate(
+        AuditResult(summary, ranking, ranking.iloc[:0], {}), rules_from({name: {"enabled": False} for name in off})
+    )
+    share = found.share
+    return {
+        "verdict": str(verdict.verdict),
+        "by_rule": {outcome.rule: str(outcome.verdict) for outcome in verdict.rules},
+        "estimate": None if share is None else [share.value, share.low, share.high],
+    }
+
+
+def _calibration(found: Any, names: list[str]) -> dict[str, Any]:
+    share = found.share
+    return {
+        "decided": found.decided, "reason": found.reason,
+        "share": {"value": None, "interval": None} if share is None
+        else {"value": share.value, "interval": [share.low, share.high]},
+        "by_class": [
+            {"label": names[int(row.label)], "share": row.share, "share_interval": [row.low / row.n, row.high / row.n]}
+            for row in found.by_class.itertuples()
+        ],
+    }  # fmt: skip
+
+
+def _recovery(found: Any) -> dict[str, Any]:
+    """Detection's own recovery: average precision at finding fresh planted flips stands in for recall at k."""
+    value, low, high = found.planted_recovery.suspicion
+    rate = found.planted_recovery.rate
+    return {
+        "n_planted": 0, "by_class": [],
+        "rankings": {
+            "suspicion": {"recall_at_k": {"value": value, "interval": [low, high]}},
+            "random": {"recall_at_k": {"value": rate, "interval": [rate, rate]}},
+        },
+    }  # fmt: skip
+
+
+def summarise(rows: list[dict[str, Any]]) -> str:
+    """A Markdown table: a line a condition."""
+    head = "| data | true share | trials | FAIL | of these by wrong_labels | UNDECIDED | WARN | PASS "
+    head += "| median estimate | interval covers |"
+    lines = [head, "| --- |" + " ---: |" * (head.count("|") - 2)]
+    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for row in rows:
+        condition = Condition(row["data"], row["reference"], row["share"], row["n"])
+        groups.setdefault((condition.key, row["share"]), []).append(row)
+    for (key, share), group in sorted(groups.items()):
+        counts = Counter(row["verdict"] for row in group)
+        by_share = sum(row["by_rule"]["wrong_labels"] == "FAIL" for row in group)
+        known = [row for row in group if row["estimate"] is not None]
+        middle = f"{np.median([row['estimate'][0] for row in known]):.3f}" if known else "-"
+        covered = sum(row["estimate"][1] <= row["true_share"] <= row["estimate"][2] for row in known)
+        lines.append(
+            f"| {key} | {share:g} | {len(group)} | {counts['FAIL']} | {by_share} | {counts['UNDECIDED']} | "
+            f"{counts['WARN']} | {counts['PASS']} | {middle} | {covered}/{len(known)} |"
+        )
+    return "\n".join(lines)
+
+
+PLANS = (("cifar10n", 500, 1000), ("cifar10n", 2000, 4000), ("tiny10", 0, 1000), ("cifar10n", 0, 1000))
+"""Data, trusted images, images."""
+
+
+def conditions(quick: bool) -> Iterator[Condition]:
+    """What is tried: every plan at every share, or small versions of some."""
+    for data, reference, n in ((d, min(r, 200), 400) for d, r, _ in PLANS[::2]) if quick else PLANS:
+        for share in SHARES[:: 2 if quick else 1]:
+            yield Condition(data, reference, share, n)
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=Path, help="JSON lines: trials are appended, finished ones are not repeated")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--only", help="only conditions whose name contains this, such as tiny10 or 'n = 4000'")
+    parser.add_argument("--cache", type=Path, help="folder of the feature cache")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no trial after this long")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--table", action="store_true", help="only print the table of the rows there are")
+    arguments = parser.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit(f"no shared data at {DATA}: set AUDITOR_DATA")
+    rows = []
+    if arguments.rows and arguments.rows.is_file():
+        rows = [json.loads(line) for line in arguments.rows.read_text().splitlines()]
+    if not arguments.table:
+        rows += list(_missing(arguments, rows))
+    print(summarise(rows))
+
+
+def _missing(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    done = {(row["data"], row["reference"], row["share"], row["n"], row["seed"]) for row in rows}
+    end = time.monotonic() + 60 * arguments.minutes
+    material: dict[str, Material] = {}
+    wanted = [c for c in conditions(arguments.quick) if not arguments.only or arguments.only in c.key]
+    for seed in range(2 if arguments.quick else arguments.seeds):
+        for condition in wanted:
+            if (*asdict(condition).values(), seed) in done or time.monotonic() > end:
+                continue
+            if condition.data not in material:
+                material[condition.data] = load(condition.data, arguments.cache)
+            row = trial(condition, material[condition.data], seed)
+            if arguments.rows:
+                with arguments.rows.open("a", encoding="utf-8") as file:
+                    print(json.dumps(row), file=file)
+            yield row
+
+
+if __name__ == "__main__":
+    main()
