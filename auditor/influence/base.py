@@ -199,6 +199,18 @@ class InfluenceEngine(ABC):
     def with_damping(self, damping: float) -> InfluenceEngine:
         """The same engine at another damping, sharing whatever does not depend on it (with an empty `solves`)."""
 
+    def average_factor(self, x: Any, y: Any) -> tuple[HeadProblem | NetworkProblem, torch.Tensor]:
+        """The problem and the solution `z` [1, P] of an average, for products computed elsewhere (`cluster`).
+
+        Raises
+        ------
+        EngineError
+            When the engine never solves for a vector of parameters.
+        """
+        raise EngineError(
+            f"{self.name} does not solve for a vector of parameters", hint="choose --engine cg for a cluster"
+        )
+
     def average_many(self, x: Any, y: Any, dampings: Sequence[float]) -> Array:
         """[n_dampings, N] average influence at several dampings; their solves are logged here."""
         answers = []

@@ -17,7 +17,7 @@ import torch
 
 from auditor.errors import EngineError
 from auditor.influence.base import TOLERANCE, Array, HeadProblem, InfluenceEngine, Progress, Solve
-from auditor.influence.head import KroneckerBasis, LinearHead
+from auditor.influence.head import KroneckerBasis, LinearHead, to_flat
 from auditor.influence.memory import require
 from auditor.influence.solvers import Solution, conjugate_gradient, relative_residuals
 
@@ -154,6 +154,14 @@ class ClosedForm(InfluenceEngine):
         gradient = self.head.mean_gradient(np.asarray(x), np.asarray(y))
         rhs = gradient.expand(len(dampings), -1, -1)
         return self._answer(rhs, torch.tensor(dampings, dtype=self.head.dtype, device=self.head.device))
+
+    def average_factor(self, x: Any, y: Any) -> tuple[HeadProblem, torch.Tensor]:
+        """The head and the solution [1, P] of an average, in the order of `nn.Linear`'s parameters."""
+        rhs = self.head.mean_gradient(np.asarray(x), np.asarray(y))
+        dampings = torch.full((1,), self.damping, dtype=rhs.dtype, device=rhs.device)
+        solution = self.solve(rhs, dampings)
+        self._record(solution, dampings)
+        return self.problem, to_flat(solution.z.view_as(rhs))
 
     def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`."""

@@ -113,6 +113,7 @@ class NetworkDerivatives:
 
     def __init__(self, problem: NetworkProblem, device: str = "cpu") -> None:
         self.head: LinearHead | None = None
+        self.problem = problem
         self.network = Network(problem, device)
         self._products = GaussNewtonCg(self.network, 1.0)
         self.model = self.network.model
@@ -188,6 +189,11 @@ class PydvlEngine(InfluenceEngine):
         y = self._checked(x, y)
         average: Array = self._answer(x, y, np.full((1, len(y)), 1 / len(y)))[0]
         return average
+
+    def average_factor(self, x: Any, y: Any) -> tuple[HeadProblem | NetworkProblem, torch.Tensor]:
+        """The problem and the solution [1, P] of an average."""
+        y = self._checked(x, y)
+        return self.derivatives.problem, self._solve(self.derivatives.gradients(x, y, np.full((1, len(y)), 1 / len(y))))
 
     def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`."""

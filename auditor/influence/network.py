@@ -246,6 +246,12 @@ class GaussNewtonCg(InfluenceEngine):
         average: Array = self._answer(self.gradients(x, y, np.full((1, len(y)), 1 / len(y))))[0]
         return average
 
+    def average_factor(self, x: Any, y: Any) -> tuple[NetworkProblem, torch.Tensor]:
+        """The problem and the solution [1, P] of an average."""
+        y = _labels(y)
+        check_reference(x, y, self.network.n_classes)
+        return self.network.problem, self.solve(self.gradients(x, y, np.full((1, len(y)), 1 / len(y))))
+
     def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`. One solve a class."""
         y = _labels(y)
@@ -291,6 +297,10 @@ class GaussNewtonCg(InfluenceEngine):
         return out
 
     def _answer(self, rhs: torch.Tensor) -> Array:
+        return self.influences(self.solve(rhs))
+
+    def solve(self, rhs: torch.Tensor) -> torch.Tensor:
+        """[k, P] through `(G + damping I)^-1`; the solve is logged."""
         dampings = torch.full((len(rhs),), self.damping, dtype=rhs.dtype, device=rhs.device)
         solution = conjugate_gradient(
             self.network.product, rhs, dampings, tolerance=self.tolerance, max_iterations=MAX_ITERATIONS, restarts=1,
@@ -298,7 +308,7 @@ class GaussNewtonCg(InfluenceEngine):
         )  # fmt: skip
         worst = float(solution.residuals.max())
         self._log.entries.append(Solve(len(rhs), solution.iterations, worst, worst <= self.tolerance, self.damping))
-        return self.influences(solution.z)
+        return solution.z
 
 
 def _labels(y: Any) -> Array:

@@ -1,0 +1,107 @@
+"""Products on a Dask cluster equal those of one process, also when a worker is killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from auditor.errors import EngineError
+from auditor.influence import HeadProblem, NetworkProblem, engine
+from auditor.influence.cluster import _chunked, cluster, dask_average
+from auditor.influence.network import GaussNewtonCg
+
+
+@pytest.fixture(scope="module")
+def client():
+    with cluster("local:2") as found:
+        yield found
+
+
+def problem(n_points: int = 101, n_classes: int = 3, n_features: int = 5):
+    rng = np.random.default_rng(0)
+    head = HeadProblem(
+        rng.normal(size=(n_points, n_features)).astype(np.float32), rng.integers(0, n_classes, n_points),
+        rng.normal(size=(n_classes, n_features)), rng.normal(size=n_classes),
+    )  # fmt: skip
+    return head, rng.normal(size=(6, n_features)), rng.integers(0, n_classes, 6)
+
+
+@pytest.mark.parametrize("name", ["auto", "cg", "nystroem"])
+def test_the_same_as_on_one_process(client, name):
+    head, x, y = problem()
+    found = engine(head, name, 0.1)
+    expected = found.average(x, y)
+    for chunk_points in (10, 1000, 1):
+        np.testing.assert_allclose(
+            dask_average(found, x, y, client, chunk_points=chunk_points), expected, rtol=1e-9, atol=1e-12
+        )
+    assert all(s.converged for s in found.solves)
+
+
+def test_a_network(client):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3)).double().eval()
+    data = NetworkProblem(model, torch.randn(11, 1, 3, 3).double(), torch.arange(11) % 3)
+    x, y = torch.randn(4, 1, 3, 3).double(), torch.tensor([0, 1, 2, 1])
+    exact = engine(data, "auto", 0.2)
+    by_cg = GaussNewtonCg(exact.network, 0.2)
+    np.testing.assert_allclose(dask_average(by_cg, x, y, client, chunk_points=4), by_cg.average(x, y), rtol=1e-6)
+    with pytest.raises(EngineError, match="does not solve for a vector"):
+        dask_average(exact, x, y, client)
+
+
+@pytest.mark.parametrize("moment", ["at once", "in the middle"])
+def test_a_killed_worker_costs_time_and_not_the_result(client, moment):
+    head, x, y = problem(n_points=600)
+    found = engine(head, "auto", 0.1)
+    expected = found.average(x, y)
+    victim = min(client.run(os.getpid).values())
+    done_at_kill = []
+
+    def chunks_done() -> int:
+        tasks = list(client.cluster.scheduler.tasks.values())
+        return sum(task.state == "memory" and task.nbytes < 1000 for task in tasks)
+
+    def kill() -> None:
+        give_up = time.monotonic() + 60
+        while moment == "in the middle" and chunks_done() < 10 and time.monotonic() < give_up:
+            time.sleep(0.005)
+        done_at_kill.append(chunks_done())
+        os.kill(victim, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    answer = dask_average(found, x, y, client, chunk_points=4)
+    killer.join()
+    assert moment == "at once" or 10 <= done_at_kill[0] < 150
+    np.testing.assert_allclose(answer, expected, rtol=1e-9, atol=1e-12)
+    client.wait_for_workers(2, timeout=120)
+    assert victim not in client.run(os.getpid).values()
+
+
+@pytest.mark.parametrize(("n", "chunk_points"), [(2, 1), (3, 2), (101, 10), (101, 100), (5, 4)])
+def test_no_chunk_holds_a_single_point(n, chunk_points):
+    head, _, _ = problem(n_points=n)
+    x, y = _chunked(head, chunk_points)
+    assert x.chunks[0] == y.chunks[0] and sum(x.chunks[0]) == n and min(x.chunks[0]) >= 2
+    assert max(x.chunks[0]) <= max(3, chunk_points)
+    np.testing.assert_array_equal(x.compute(scheduler="sync"), head.features)
+
+
+@pytest.mark.parametrize("address", ["local:", "local:0", "local:two", "local:-1"])
+def test_addresses_that_make_no_sense(address):
+    with pytest.raises(EngineError, match="names no cluster"), cluster(address):
+        pass
+
+
+def test_nobody_answers(monkeypatch):
+    monkeypatch.setattr("auditor.influence.cluster._CONNECT_SECONDS", 1)
+    with pytest.raises(EngineError, match="no Dask scheduler answers"), cluster("tcp://127.0.0.1:1"):
+        pass

@@ -1,0 +1,52 @@
+"""The matrix on disk is the engine's rows, chunk by chunk, and is there whole or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+
+from auditor.errors import EngineError
+from auditor.influence import HeadProblem, engine
+from auditor.influence.matrix import save_matrix
+
+
+def problem(n_points: int = 50):
+    rng = np.random.default_rng(0)
+    head = HeadProblem(
+        rng.normal(size=(n_points, 4)), rng.integers(0, 3, n_points), rng.normal(size=(3, 4)), rng.normal(size=3)
+    )
+    return head, rng.normal(size=(11, 4)), rng.integers(0, 3, 11)
+
+
+def test_matrix_is_the_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("auditor.influence.matrix.ROW_CHUNK", 4)
+    monkeypatch.setattr("auditor.influence.matrix.COLUMN_CHUNK", 16)
+    head, x, y = problem()
+    found, told = engine(head, "auto", 0.1), []
+    path = tmp_path / "new" / "matrix.zarr"
+    shape = save_matrix(path, found, x, y, attributes={"rows": ["a"]}, progress=lambda *args: told.append(args[1:]))
+    array = zarr.open_array(str(path), mode="r")
+    assert shape == array.shape == (11, 50) and array.chunks == (4, 16) and array.dtype == np.float32
+    np.testing.assert_allclose(array[:], found.rows(x, y), rtol=1e-6)
+    assert array.attrs["rows"] == ["a"] and array.attrs["damping"] == 0.1
+    assert told == [(4, 11), (8, 11), (11, 11)]
+    assert [p.name for p in path.parent.iterdir()] == ["matrix.zarr"]
+
+
+def test_what_exists_is_not_written_over(tmp_path):
+    head, x, y = problem()
+    (tmp_path / "mine").write_text("kept")
+    with pytest.raises(EngineError, match="exists already"):
+        save_matrix(tmp_path / "mine", engine(head, "auto", 0.1), x, y)
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
+def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("auditor.influence.matrix.ROW_CHUNK", 4)
+    head, x, y = problem()
+    y = y.copy()
+    y[9] = 7
+    with pytest.raises(EngineError, match="labels run"):
+        save_matrix(tmp_path / "matrix.zarr", engine(head, "auto", 0.1), x, y)
+    assert not list(tmp_path.iterdir())
