@@ -11,7 +11,7 @@ from auditor.errors import ExitCode
 from auditor.gate.evaluate import evaluate
 from auditor.gate.initial import init_file
 from auditor.gate.rules import RULES, Levels, Rule, Rules, default_rules, load_rules
-from auditor.gate.run import GateRun, run, run_init
+from auditor.gate.run import GateRun, load_baseline, run, run_init
 from auditor.gate.text import plain, table
 from auditor.gate.verdict import Judgement, RuleOutcome, StaleEntry, Verdict, exit_code, roll_up
 
@@ -30,6 +30,7 @@ __all__ = [
     "evaluate",
     "exit_code",
     "init_file",
+    "load_baseline",
     "load_rules",
     "plain",
     "roll_up",

@@ -111,7 +111,7 @@ def _judge(rule: Rule, levels: Levels, found: Measurement, doubt: str, facts: Fa
         interval=found.interval,
         level=level,
         verdict=verdict,
-        message=_message(rule, found, verdict, level, reason),
+        message=_message(rule, found, verdict, level, fail, reason),
         evidence=found.evidence,
         fail=fail,
         warn=levels.warn,
@@ -140,7 +140,16 @@ def _compare(rule: Rule, fail: float | None, warn: float | None, found: Measurem
     return (Judgement.WARN, warn if warned else fail) if warned or failed else (Judgement.PASS, resting)
 
 
-def _message(rule: Rule, found: Measurement, verdict: Judgement, level: float | None, reason: str) -> str:
+def _not_ruled_out(found: Measurement, fail: float | None) -> list[str]:
+    """A loose interval is said aloud: what did not surely fail may still be failing."""
+    if fail is None or found.interval is None or found.interval[1] <= fail:
+        return []
+    return [f"the interval reaches above {figure(fail, 'share')}, so a failing share is not ruled out"]
+
+
+def _message(
+    rule: Rule, found: Measurement, verdict: Judgement, level: float | None, fail: float | None, reason: str
+) -> str:
     parts = [found.sentence] if found.sentence else []
     if found.interval is not None:
         low, high = (figure(end, rule.unit) for end in found.interval)
@@ -152,6 +161,8 @@ def _message(rule: Rule, found: Measurement, verdict: Judgement, level: float | 
         parts.append(f"{bound} {'is allowed' if rule.at_most else 'is asked for'}")
         if verdict is Judgement.UNDECIDED:
             parts.append("the audit is too weak to support a verdict")
+        elif rule.name == "wrong_labels" and verdict is not Judgement.FAIL:
+            parts += _not_ruled_out(found, fail)
     sentence = "; ".join(parts)
     return sentence[:1].upper() + sentence[1:] + "."
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.arrays import Floats
-from auditor.gate.text import figure, plain
+from auditor.gate.text import counted, figure, plain
 from auditor.result import AuditResult
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def new_suspects(facts: Facts, levels: Levels) -> Measurement:
         return Measurement(None, undecided=reason or "the audit gives no probabilities")
     rows = new_suspect_rows(facts, levels)
     count = len(rows)
-    kind = "new suspects" if facts.has_baseline else "suspects nobody has reviewed"
-    sentence = f"{count} {kind} with a probability of at least {levels.probability:g}"
+    words = ("new suspect", "new suspects") if facts.has_baseline else ("unreviewed suspect", "unreviewed suspects")
+    sentence = f"{counted(count, *words)} with a probability of at least {levels.probability:g}"
     return Measurement(
         float(count), wrong_among(rows["p_mislabelled"].to_numpy(float)), sentence, _suspects(rows, facts), reason
     )
@@ -269,7 +269,8 @@ def unreadable(facts: Facts, levels: Levels) -> Measurement:
     if not total:
         return Measurement(None, undecided="the data set is empty")
     evidence = tuple({"path": e["path"], "reason": e["reason"]} for e in dataset["skipped"][:EVIDENCE_ROWS])
-    return Measurement(left_out / total, None, f"{left_out} of {total} entries could not be used", evidence)
+    sentence = f"{left_out} of {counted(total, 'entry', 'entries')} could not be used"
+    return Measurement(left_out / total, None, sentence, evidence)
 
 
 def class_balance(facts: Facts, levels: Levels) -> Measurement:
@@ -293,7 +294,8 @@ def conflicting_duplicates(facts: Facts, levels: Levels) -> Measurement:
         for group in duplicates["conflicting"]
         if not all((group["hash"], entry["label"]) in accepted for entry in group["entries"])
     ]
-    sentence = f"{len(groups)} groups of identical images carry different labels"
+    words = ("group of identical images carries", "groups of identical images carry")
+    sentence = f"{counted(len(groups), *words)} different labels"
     return Measurement(float(len(groups)), None, sentence, _groups(groups))
 
 
@@ -305,7 +307,7 @@ def leakage(facts: Facts, levels: Levels) -> Measurement:
         for group in dataset["duplicates"]["leaking"]
         if "test" in (splits := {entry["split"] for entry in group["entries"]}) and len(splits) > 1
     ]
-    sentence = f"{len(groups)} identical images stand in training and test"
+    sentence = f"{counted(len(groups), 'image stands', 'images stand')} in both training and test"
     own_doing = dataset["split_origin"] == "seeded"
     if own_doing and groups:
         sentence += "; the audit drew the splits, so these are duplicates and not a fault of the data set's own splits"

@@ -18,7 +18,7 @@ from auditor.gate.evaluate import evaluate
 from auditor.gate.fresh import require_fresh
 from auditor.gate.initial import init_file
 from auditor.gate.rules import Rules, find_config, load_rules
-from auditor.gate.text import plain, table
+from auditor.gate.text import counted, plain, table
 from auditor.gate.verdict import Verdict, exit_code
 from auditor.outputs import Format, get
 from auditor.result import AuditResult
@@ -121,8 +121,7 @@ def run(
     shown = table(verdict)
     if update_baseline and known is not None:
         known.save(baseline_file)
-        entries = "1 entry was" if added == 1 else f"{added} entries were"
-        shown += f"{entries} added to {plain(str(baseline_file), 200)}.\n"
+        shown += f"{counted(added, 'entry was', 'entries were')} added to {plain(str(baseline_file), 200)}.\n"
     written = _write(texts, verdict, result)
     printed = "".join(text for output, text in texts if output.file is None)
     code = exit_code(verdict, exit_zero)
@@ -176,6 +175,11 @@ def _baseline(path: str | Path | None, may_be_new: bool) -> tuple[Baseline | Non
     from auditor.baseline import Baseline
 
     return Baseline.load(file), file
+
+
+def load_baseline(path: str | Path | None = None) -> Baseline | None:
+    """The baseline in `path`, or by default the one in the current folder, if there is one."""
+    return _baseline(path, may_be_new=False)[0]
 
 
 def _write(texts: list[tuple[Output, str]], verdict: Verdict, result: AuditResult) -> tuple[Path, ...]:

@@ -27,11 +27,16 @@ def figure(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
     if unit == "share":
-        # adding 0.0 turns -0.0 into 0.0; `g` keeps a level such as 0.125% as it was written
-        return f"{round(100 * value, 2) + 0.0:g}%"
+        # A share that is not nothing never reads as 0%; adding 0.0 turns -0.0 into 0.0.
+        return f"{100 * value:.1g}%" if 0 < value < 5e-5 else f"{round(100 * value, 2) + 0.0:g}%"
     if unit == "count":
         return f"{round(value, 1) + 0.0:g}"
     return f"{value:.3f}"
+
+
+def counted(n: int, singular: str, plural: str) -> str:
+    """A number with its words: 1 group carries, 2 groups carry."""
+    return f"{n} {singular if n == 1 else plural}"
 
 
 def interval(ends: tuple[float, float] | None, unit: str) -> str:
@@ -69,6 +74,6 @@ def _row(outcome: RuleOutcome) -> tuple[str, ...]:
 
 def _stale(verdict: Verdict, shown: int = 5) -> list[str]:
     count = len(verdict.stale)
-    lines = [f"{count} baseline {'entry covers' if count == 1 else 'entries cover'} nothing any more:"]
+    lines = [counted(count, "baseline entry covers", "baseline entries cover") + " nothing any more:"]
     lines += [f"  {plain(e.path)} ({plain(e.label)}): {e.reason}" for e in verdict.stale[:shown]]
     return lines + ([f"  and {count - shown} more"] if count > shown else [])

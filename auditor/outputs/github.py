@@ -12,7 +12,7 @@ from auditor.errors import ConfigError
 from auditor.gate.text import plain
 from auditor.gate.verdict import Judgement, Verdict, records
 from auditor.outputs import markdown
-from auditor.outputs.places import file_of
+from auditor.outputs.places import locator
 from auditor.result import AuditResult
 
 name = "github"
@@ -29,12 +29,12 @@ def render(verdict: Verdict, result: AuditResult) -> str:
         for outcome in verdict.rules
         if outcome.verdict in _COMMANDS
     ]
+    locate = locator(result)
     room = max(0, SHOWN - sum(line.startswith("::warning") for line in lines))
     for row in records(verdict.new_suspects.head(room)):
         suggestion = f", looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
         text = f"'{plain(row['label'])}' is wrong with a probability of {row['p_mislabelled']:.2f}{suggestion}"
-        file = file_of(result, row["path"])
-        lines.append(_command("warning", text, file=file, title="auditor: probably mislabelled"))
+        lines.append(_command("warning", text, file=locate(row["path"]), title="auditor: probably mislabelled"))
     lines.append(_command("notice", f"{verdict.dataset}: {verdict.verdict}", title="auditor gate"))
     return "\n".join(lines) + "\n"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from auditor.gate.text import plain
 from auditor.gate.verdict import Verdict, records
-from auditor.outputs.places import file_of, fingerprint
+from auditor.outputs.places import fingerprint, locator
 from auditor.result import AuditResult
 
 name = "gitlab"
@@ -21,11 +21,12 @@ _CERTAIN = 0.95
 
 def render(verdict: Verdict, result: AuditResult) -> str:
     """A JSON array, most suspicious first."""
-    entries = [_entry(row, result) for row in records(verdict.new_suspects)]
+    locate = locator(result)
+    entries = [_entry(row, locate(row["path"])) for row in records(verdict.new_suspects)]
     return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _entry(row: dict[str, Any], result: AuditResult) -> dict[str, Any]:
+def _entry(row: dict[str, Any], file: str) -> dict[str, Any]:
     suggestion = f"; it looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
     p = float(row["p_mislabelled"])
     return {
@@ -33,5 +34,5 @@ def _entry(row: dict[str, Any], result: AuditResult) -> dict[str, Any]:
         "check_name": "auditor/wrong-label",
         "fingerprint": fingerprint(row["hash"], f"{row['label']}\n{row['path']}"),
         "severity": "major" if p >= _CERTAIN else "minor",
-        "location": {"path": file_of(result, row["path"]), "lines": {"begin": 1}},
+        "location": {"path": file, "lines": {"begin": 1}},
     }

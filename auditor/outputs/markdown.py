@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from auditor.gate.text import figure, interval, plain
+from auditor.gate.text import counted, figure, interval, plain
 from auditor.gate.verdict import RuleOutcome, Verdict, records
 from auditor.result import AuditResult
 
@@ -29,8 +29,8 @@ def render(verdict: Verdict, result: AuditResult) -> str:
         lines += ["", "Switched off: " + ", ".join(_code(rule) for rule in verdict.switched_off)]
     lines += _suspects(verdict)
     if verdict.stale:
-        count = len(verdict.stale)
-        lines += ["", f"{count} baseline {'entry covers' if count == 1 else 'entries cover'} nothing any more."]
+        stale = counted(len(verdict.stale), "baseline entry covers", "baseline entries cover")
+        lines += ["", f"{stale} nothing any more."]
     return "\n".join(lines) + "\n"
 
 
@@ -45,8 +45,7 @@ def _suspects(verdict: Verdict) -> list[str]:
     if not count:
         return []
     first = f", the first {SHOWN}" if count > SHOWN else ""
-    noun = "suspect" if count == 1 else "suspects"
-    lines = ["", "<details>", f"<summary>{count} new {noun}{first}</summary>", ""]
+    lines = ["", "<details>", f"<summary>{counted(count, 'new suspect', 'new suspects')}{first}</summary>", ""]
     lines += ["| image | label | looks like | probability |", "| --- | --- | --- | ---: |"]
     for row in records(verdict.new_suspects.head(SHOWN)):
         suggested = _code(str(row["suggested_label"])) if row["suggested_label"] else "-"

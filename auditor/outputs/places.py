@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from auditor.result import AuditResult
 
 
-def file_of(result: AuditResult, path: str) -> str:
-    """`path` of the result as a path from the current folder where that can be known, with forward slashes.
+def locator(result: AuditResult) -> Callable[[str], str]:
+    """Gives for a path of the result the path from the current folder where that can be known, with forward slashes.
 
     A source that is a folder, or a manifest in one, is put before the path; one outside the current folder stays
     absolute; anything else (an archive, an address) leaves the path as it is.
     """
     base = _base(str(result.summary["dataset"]["source"]))
-    return path if base is None else str(PurePosixPath(base) / path)
+    return lambda path: path if base is None else str(PurePosixPath(base) / path)
 
 
 def _base(source: str) -> str | None:

@@ -15,7 +15,7 @@ from auditor._version import __version__
 from auditor.gate.rules import RULES
 from auditor.gate.text import plain
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, exit_code, records
-from auditor.outputs.places import file_of, fingerprint
+from auditor.outputs.places import fingerprint, locator
 from auditor.result import AuditResult
 
 name = "sarif"
@@ -26,6 +26,7 @@ _LEVELS = {Judgement.PASS: "none", Judgement.WARN: "warning", Judgement.FAIL: "e
 
 def render(verdict: Verdict, result: AuditResult) -> str:
     """The verdict as a SARIF log with one run."""
+    locate = locator(result)
     rules = [_suspect_rule(), *(_gate_rule(rule.name, rule.title, rule.about) for rule in RULES)]
     index = {rule["id"]: i for i, rule in enumerate(rules)}
     run = {
@@ -39,7 +40,7 @@ def render(verdict: Verdict, result: AuditResult) -> str:
                 "toolExecutionNotifications": [_notification(outcome, index) for outcome in verdict.rules],
             }
         ],
-        "results": [_result(row, result) for row in records(verdict.new_suspects)],
+        "results": [_result(row, locate(row["path"])) for row in records(verdict.new_suspects)],
         "properties": {"verdict": str(verdict.verdict), "audit_id": verdict.audit_id},
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -71,7 +72,7 @@ def _notification(outcome: RuleOutcome, index: dict[str, int]) -> dict[str, Any]
     }
 
 
-def _result(row: dict[str, Any], result: AuditResult) -> dict[str, Any]:
+def _result(row: dict[str, Any], file: str) -> dict[str, Any]:
     suggestion = f"; it looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
     probability = float(row["p_mislabelled"])
     return {
@@ -85,7 +86,7 @@ def _result(row: dict[str, Any], result: AuditResult) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": _location(file_of(result, row["path"])),
+                    "artifactLocation": _location(file),
                     # An image has no lines, but GitHub takes no result without one.
                     "region": {"startLine": 1},
                 }

@@ -90,6 +90,12 @@ def test_wrong_labels_fail_by_the_lower_end_and_warn_by_the_point(share: Any, ex
     assert outcome.level == (0.02 if expected is Judgement.WARN and share[0] < 0.3 else outcome.level)
 
 
+def test_a_loose_interval_is_said_aloud() -> None:
+    assert "not ruled out" in judged(with_share(0.01, 0.0, 0.2), "wrong_labels").message
+    assert "not ruled out" not in judged(with_share(0.01, 0.0, 0.04), "wrong_labels").message
+    assert "not ruled out" not in judged(with_share(0.1, 0.06, 0.2), "wrong_labels").message
+
+
 @pytest.mark.parametrize("how", ["null", "undecided", "no share"])
 def test_without_a_calibration_the_share_is_undecided_and_so_is_the_gate(how: str) -> None:
     result = with_share(0.001, 0.0, 0.002)
