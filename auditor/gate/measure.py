@@ -86,10 +86,10 @@ def unsolved(facts: Facts) -> str:
 def wrong_labels(facts: Facts, levels: Levels) -> Measurement:
     """The calibrated share, with what a person has reviewed put in the estimate's place."""
     reason = _uncalibrated(facts)
-    calibration = facts.summary["calibration"]
-    if calibration is None or calibration["share"]["value"] is None:
+    share = (facts.summary["calibration"] or {"share": None})["share"]
+    if share is None or share["value"] is None:
         return Measurement(None, undecided=reason or "the audit gives no share of wrong labels")
-    value, interval = _reviewed(calibration["share"]["value"], calibration["share"]["interval"], facts.rows)
+    value, interval = _reviewed(share["value"], share["interval"], facts.rows)
     sentence = f"an estimated {figure(value, 'share')} of the labels are wrong"
     return Measurement(value, interval, sentence, _suspects(facts.rows, facts), undecided=reason)
 
@@ -161,7 +161,9 @@ def _uncalibrated(facts: Facts) -> str:
     calibration = facts.summary["calibration"]
     if calibration is None:
         return "the audit could not estimate how many labels are wrong"
-    return "" if calibration["decided"] is True else str(calibration["reason"] or "the audit's estimate is undecided")
+    if calibration["decided"] is True:
+        return ""
+    return plain(str(calibration["reason"] or "the audit's estimate is undecided"), 300).rstrip(".")
 
 
 def _reviewed(

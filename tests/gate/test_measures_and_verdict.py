@@ -96,15 +96,19 @@ def test_a_loose_interval_is_said_aloud() -> None:
     assert "not ruled out" not in judged(with_share(0.1, 0.06, 0.2), "wrong_labels").message
 
 
-@pytest.mark.parametrize("how", ["null", "undecided", "no share"])
+@pytest.mark.parametrize("how", ["null", "undecided", "no share", "as the pipeline writes it"])
 def test_without_a_calibration_the_share_is_undecided_and_so_is_the_gate(how: str) -> None:
     result = with_share(0.001, 0.0, 0.002)
     if how == "null":
         result = clean_result(calibrated=False)
     elif how == "undecided":
         result.summary["calibration"].update(decided=False, reason="too few planted labels were found")
-    else:
+    elif how == "no share":
         result.summary["calibration"]["share"] = {"value": None, "interval": None}
+    else:
+        calibration = {"decided": False, "reason": "Too few images.", "share": None, "count": None, "by_class": []}
+        result.summary["calibration"].update(calibration)
+        result = dataclasses.replace(result, ranking=result.ranking.assign(p_mislabelled=np.nan))
     verdict = evaluate(result, default_rules())
     assert judged(result, "wrong_labels").verdict is Judgement.UNDECIDED
     assert verdict.verdict is Judgement.UNDECIDED
