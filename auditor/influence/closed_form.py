@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,15 @@ from auditor.influence.base import TOLERANCE, Array, HeadProblem, InfluenceEngin
 from auditor.influence.head import KroneckerBasis, LinearHead, to_flat
 from auditor.influence.memory import require
 from auditor.influence.solvers import Solution, conjugate_gradient, relative_residuals
+from auditor.machine import one_thread
 
 DENSE_LIMIT = 600
 """Largest (C - 1)(D + 1) at which `auto` builds the dense Hessian: beyond, conjugate gradient is faster."""
 EXACT_SELF_LIMIT = 1600
 """Largest (C - 1)(D + 1) at which self-influence is exact, from a dense Hessian built for the purpose."""
 MAX_ITERATIONS = 2000
+_SMALL = 2**23
+"""Features (N D) up to which one thread does the work: more lose to waiting for each other what they gain."""
 _BLOCK_NUMBERS = 2**24
 """Numbers in one block of right-hand sides; larger sets are solved block by block."""
 
@@ -183,10 +187,11 @@ class ClosedForm(InfluenceEngine):
 
         Which it was stands in `notes`.
         """
-        if self._dense or (self.head.n_classes - 1) * self.head.n_columns <= EXACT_SELF_LIMIT:
-            return self._hessian().self_influence(self.damping)
-        self.notes = ("Self-influence is approximated in the eigenbasis of a Kronecker-factored Hessian (EKFAC).",)
-        return self._kronecker_self_influence()
+        with self._threads():
+            if self._dense or (self.head.n_classes - 1) * self.head.n_columns <= EXACT_SELF_LIMIT:
+                return self._hessian().self_influence(self.damping)
+            self.notes = ("Self-influence is approximated in the eigenbasis of a Kronecker-factored Hessian (EKFAC).",)
+            return self._kronecker_self_influence()
 
     def solve(self, rhs: torch.Tensor, dampings: torch.Tensor) -> Solution:
         """[k, C, D+1] through `(H + dampings[i] I)^-1`, with true residuals."""
@@ -205,7 +210,15 @@ class ClosedForm(InfluenceEngine):
             progress=self._progress, description="solving for influence",
         )  # fmt: skip
 
+    def _threads(self) -> AbstractContextManager[None]:
+        small = self.head.n_points * self.head.n_columns <= _SMALL
+        return one_thread() if small else nullcontext()
+
     def _answer(self, rhs: torch.Tensor, dampings: torch.Tensor | None = None) -> Array:
+        with self._threads():
+            return self._answer_by_block(rhs, dampings)
+
+    def _answer_by_block(self, rhs: torch.Tensor, dampings: torch.Tensor | None) -> Array:
         if dampings is None:
             dampings = torch.full((len(rhs),), self.damping, dtype=rhs.dtype, device=rhs.device)
         step = max(1, _BLOCK_NUMBERS // self.head.n_parameters)

@@ -9,6 +9,7 @@ tile at a time. Nothing of size N x P exists at any time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -165,14 +166,18 @@ def join(parts: list[Captured]) -> Captured:
     )  # fmt: skip
 
 
-def gram(layers: list[Layer], left: Captured, right: Captured) -> torch.Tensor:
+def gram(
+    layers: list[Layer], left: Captured, right: Captured, told: Callable[[int], None] | None = None
+) -> torch.Tensor:
     """[n (C-1), m (C-1)] float64 inner products of the logit gradients of two sets of points.
 
-    With `left is right` only the upper half of the tiles is computed.
+    With `left is right` only the upper half of the tiles is computed. `told` is called with the layers done.
     """
     d = left.n_directions
     out = torch.zeros(left.n_points * d, right.n_points * d, dtype=torch.float64)
-    for layer in layers:
+    for index, layer in enumerate(layers):
+        if told:
+            told(index)
         for rows in _tiles(layer, left):
             side = _side(layer, left, rows)
             for columns in _tiles(layer, right):

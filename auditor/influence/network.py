@@ -92,7 +92,7 @@ class GramEngine(InfluenceEngine):
     damping
         Above 0.
     progress
-        Called by chunk of images.
+        Called by chunk of images and by layer.
     """
 
     def __init__(self, network: Network, damping: float, *, progress: Progress | None = None) -> None:
@@ -101,7 +101,7 @@ class GramEngine(InfluenceEngine):
         self._progress = progress
         self._layers: list[Layer] = trained_layers(network.model)
         self._train = self._capture_training()
-        kernel = gram(self._layers, self._train, self._train)
+        kernel = gram(self._layers, self._train, self._train, self._tell)
         self._check(kernel)
         self._factor(kernel)
 
@@ -143,9 +143,15 @@ class GramEngine(InfluenceEngine):
         parts = []
         for part in self.network.chunks():
             parts.append(capture(self.network, self._layers, self.network.images(part)))
-            if self._progress:
-                self._progress("influence through the network", part.stop, self.network.n_points)
+            self._tell(-len(range(part.stop, self.network.n_points, CHUNK_POINTS)))
         return join(parts)
+
+    def _tell(self, layers_done: int) -> None:
+        """Chunks of images first (counted down below zero), then layers."""
+        if self._progress:
+            chunks = len(range(0, self.network.n_points, CHUNK_POINTS))
+            total = chunks + len(self._layers)
+            self._progress("influence through the network", chunks + layers_done, total)
 
     def _factor(self, kernel: torch.Tensor) -> None:
         network, basis = self.network, class_basis(self.network.n_classes, torch.float64, torch.device("cpu"))
