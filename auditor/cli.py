@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        if not os.environ.get("AUDITOR_TRACEBACK"):
+            warnings.simplefilter("ignore")  # other libraries' advice to their own developers
         with contextlib.suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, _interrupt)
         try:

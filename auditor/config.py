@@ -87,6 +87,10 @@ class RunSettings:
 
     device: str = _setting("auto", "Where to compute.", choices=DEVICES)
     cache: str = _setting("", "Folder of the feature cache (default: the user's cache folder).", metavar="DIR")
+    dask: str = _setting("", "Run on a Dask cluster: local:N workers, or tcp://host:port.", metavar="ADDRESS")
+    save_matrix: str = _setting(
+        "", "Write the whole influence matrix (reference x training images) there as zarr.", metavar="DIR"
+    )
     quiet: bool = _setting(False, "No progress on standard error.")
     log_file: str = _setting(
         "", "Append stages and their progress to this file, one JSON object a line.", metavar="FILE"

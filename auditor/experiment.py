@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from auditor.features import Pixels
 from auditor.influence import InfluenceEngine, Solve
 
 Update = Callable[[int, int], None]
+EXACT = ("auto", "cg", "direct")
+"""Engines that solve with the exact Hessian; tests hold them against each other."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,14 @@ class Run:
     rows
         Rows of the influence matrix for positions in the test split, [n, N].
     rows_of
-        The same for any images (indices into the data set) under any labels (int64 [n]).
+        The same for any images (indices into the data set) under any labels (int64 [n]); for a head always in closed
+        form, whatever the engine.
     engine, damping, notes
         How it was computed.
     solves
         Every linear system solved so far, with its residual.
+    save_matrix
+        Writes the influence of every training point on every reference point to a folder, as zarr [n, N].
     """
 
     losses: model.Losses
@@ -58,6 +63,13 @@ class Run:
     damping: float
     notes: tuple[str, ...]
     solves: Callable[[], tuple[Solve, ...]]
+    save_matrix: Callable[[str, dict[str, Any]], None]
+
+
+def _save(path: str, engine: InfluenceEngine, x: Any, y: Any, attributes: dict[str, Any]) -> None:
+    from auditor.influence.matrix import save_matrix
+
+    save_matrix(path, engine, x, y, attributes=attributes)
 
 
 class Learner(Protocol):
@@ -74,12 +86,13 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """Which engine inverts the Hessian, how damped, and where."""
+    """Which engine inverts the Hessian, how damped, and where; `client` is a Dask cluster's, or None."""
 
     name: str
     damping: float
     device: str
     seed: int
+    client: Any = None
 
     def open(
         self, problem: influence.HeadProblem | influence.NetworkProblem, update: Update | None = None
@@ -89,6 +102,14 @@ class EngineChoice:
         return influence.engine(
             problem, self.name, self.damping, device=self.device, seed=self.seed, progress=told
         )  # fmt: skip
+
+    def average(self, engine: InfluenceEngine, x: Any, y: Any) -> Array:
+        """Average influence, by the cluster where there is one."""
+        if self.client is None:
+            return engine.average(x, y)
+        from auditor.influence.cluster import dask_average
+
+        return dask_average(engine, x, y, self.client)
 
 
 @dataclass(frozen=True)
@@ -131,19 +152,25 @@ class HeadLearner:
         )
         seen, problem = self._influence_problem(head, labels)
         engine = self.choice.open(problem)
+        exact = influence.engine(problem, "auto", engine.damping, device=self.choice.device)
+        # A row a solve is what makes the study slow; the exact engines agree, so the fast one answers for them.
+        rows = exact if self.choice.name in EXACT else engine
         test = head.logits(self.test.x)
         return Run(
             losses=head.losses,
             quality=model.quality(test, self.test.y, self.n_classes),
             probabilities=model.softmax(head.logits(self.train.x)),
             test_probabilities=model.softmax(test),
-            average_influence=engine.average(seen(self.reference.x), self.reference.y),
-            rows=lambda rows: engine.rows(seen(self.test.x[rows]), self.test.y[rows]),
-            rows_of=lambda rows, labels: engine.rows(seen(self.features[rows]), labels),
+            average_influence=self.choice.average(engine, seen(self.reference.x), self.reference.y),
+            rows=lambda chosen: rows.rows(seen(self.test.x[chosen]), self.test.y[chosen]),
+            rows_of=lambda chosen, labels: exact.rows(seen(self.features[chosen]), labels),
             engine=engine.name,
             damping=engine.damping,
             notes=engine.notes,
-            solves=lambda: engine.solves,
+            solves=lambda: (*engine.solves, *exact.solves),
+            save_matrix=lambda path, attributes: _save(
+                path, rows, seen(self.reference.x), self.reference.y, attributes
+            ),
         )
 
     def _influence_problem(
@@ -211,8 +238,8 @@ class NetworkLearner:
             quality=model.quality(test, self.test.y, self.n_classes),
             probabilities=model.softmax(train),
             test_probabilities=model.softmax(test),
-            average_influence=engine.average(
-                reference.images(np.arange(len(reference.y))), torch.as_tensor(reference.y)
+            average_influence=self.choice.average(
+                engine, reference.images(np.arange(len(reference.y))), torch.as_tensor(reference.y)
             ),
             rows=lambda rows: engine.rows(self.test.images(rows), torch.as_tensor(self.test.y[rows])),
             rows_of=lambda rows, labels: engine.rows(self.train.pixels.batch(rows), torch.as_tensor(labels)),
@@ -220,6 +247,9 @@ class NetworkLearner:
             damping=engine.damping,
             notes=engine.notes,
             solves=lambda: engine.solves,
+            save_matrix=lambda path, attributes: _save(
+                path, engine, reference.images(np.arange(len(reference.y))), torch.as_tensor(reference.y), attributes
+            ),
         )
 
     def _engine(self, network: nn.Module, labels: Array, update: Update) -> InfluenceEngine:
@@ -227,8 +257,3 @@ class NetworkLearner:
             return self.train.images(np.arange(len(labels))[part])
 
         return self.choice.open(influence.NetworkProblem(network, images, torch.as_tensor(labels)), update)
-
-
-def with_damping(choice: EngineChoice, damping: float) -> EngineChoice:
-    """The same engine at another damping."""
-    return replace(choice, damping=damping)

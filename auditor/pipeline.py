@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from auditor import dataset, evidence, features, machine, model, noise, split, summary
 from auditor import detection as detecting
+from auditor import evidence, machine, model, noise, reading, summary
 from auditor import ranking as rankings
 from auditor.arrays import Array
 from auditor.config import AuditSettings, RunSettings
 from auditor.dataset import Dataset
-from auditor.errors import SourceError
+from auditor.errors import ConfigError
 from auditor.experiment import EngineChoice, HeadLearner, ImagePoints, Learner, NetworkLearner, Points, Run
-from auditor.features import Features, Pixels, Transform
 from auditor.made import Backbone, Made, Reference, Trial
 from auditor.progress import Progress
 from auditor.result import AuditResult
-from auditor.sources import open_source
 from auditor.sources.base import ImageTable
-from auditor.weights import Weights, default_cache, load_weights
 
 STUDY_DAMPING = 1e-3
-NETWORK_DAMPING = 1e-2
+NETWORK_DAMPING = 1.0
 """For parameters beyond the head, where choosing by recovery would take a training for every candidate."""
 
 
@@ -54,22 +50,53 @@ def audit(
     """
     settings, run = settings or AuditSettings(), run or RunSettings()
     progress = progress or Progress(quiet=True)
-    device = machine.device(run.device)
     machine.set_threads()
-    with progress.stage("open", "Opening the data set"):
-        table = source if isinstance(source, ImageTable) else _open(str(source), settings)
-        table = _chosen(table, settings)
-        weights = load_weights(settings.weights, download=download)
-        backbone = _backbone(table, settings, weights, device)
-    data = _read(table, backbone, settings, run, progress)
-    trusted = _trusted(data, backbone, settings, run, progress)
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(_cluster(run.dask, settings)) if run.dask else None
+        with progress.stage("open", "Opening the data set"):
+            table = reading.open_table(source, settings)
+            reader = reading.open_reader(table, settings, run, download=download, client=client)
+        with progress.stage("features", "Reading images") as update:
+            data = reader.dataset(table, update)
+        trusted = None
+        if settings.reference:
+            with progress.stage("reference", "Reading the reference") as update:
+                trusted = reader.reference(data, update)
+        return _audited(data, trusted, reader.backbone, settings, run, client, progress)
+
+
+def _cluster(address: str, settings: AuditSettings) -> contextlib.AbstractContextManager[Any]:
+    if not settings.trains_head_only:
+        raise ConfigError(
+            "--dask serves --train head only: a network beyond its head is trained on one machine",
+            hint="leave out --dask, or use --train head",
+        )
+    from auditor.influence.cluster import cluster
+
+    opened: contextlib.AbstractContextManager[Any] = cluster(address)
+    return opened
+
+
+def _audited(
+    data: Dataset,
+    trusted: Reference | None,
+    backbone: Backbone,
+    settings: AuditSettings,
+    run: RunSettings,
+    client: Any,
+    progress: Progress,
+) -> AuditResult:
+    """Everything after the pixels: detection, the two kinds of run, and the result."""
     detection = _detection(data, trusted, settings, progress)
-    learner = _learner(data, trusted, backbone, settings, detection)
+    learner = _learner(data, trusted, backbone, settings, detection, client)
     train = data.rows("train")
     with progress.stage("train", "Training on the given labels") as update:
         clean = learner.learn(data.labels[train], update)
     with progress.stage("experiment", "Planting noise and finding it again") as update:
         trials = _experiment(data, trusted, learner, clean, settings, detection, update)
+    if run.save_matrix:
+        with progress.stage("matrix", "Writing the influence matrix"):
+            clean.save_matrix(run.save_matrix, _matrix_names(data, trusted))
     with progress.stage("result", "Putting the result together"):
         ranking = rankings.given(data, clean, detection, conditioned=learner.conditioned)
         planted = rankings.planted(data, trials[0])
@@ -78,101 +105,15 @@ def audit(
     return AuditResult(summary.document(made, settings, progress.seconds), ranking, planted, shown)
 
 
+def _matrix_names(data: Dataset, trusted: Reference | None) -> dict[str, Any]:
+    """What the rows and columns of the matrix are."""
+    rows = [data.paths[i] for i in data.rows("test")] if trusted is None else list(trusted.paths)
+    return {"rows": rows, "columns": [data.paths[i] for i in data.rows("train")]}
+
+
 def _part(update: Any, index: int, parts: int) -> Any:
     """Progress of one of several equal parts."""
     return lambda done, total: update(index * total + done, parts * total)
-
-
-# Reading
-
-
-def _open(source: str, settings: AuditSettings) -> ImageTable:
-    return open_source(source, allow_outside=settings.allow_outside, classes=settings.classes)
-
-
-def _chosen(table: ImageTable, settings: AuditSettings) -> ImageTable:
-    frame = split.check_classes(table.frame, settings.classes, table.name)
-    return ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
-
-
-def _backbone(table: ImageTable, settings: AuditSettings, weights: Weights, device: str) -> Backbone:
-    size = model.image_size_for(settings.image_size, features.peek_edges(table, settings.max_pixels), weights)
-    mean, std = model.normalisation(settings.preset, weights)
-    n_classes = table.frame["label"].nunique()
-    network = model.build_network(weights, n_classes, size, settings.seed)
-    return Backbone(weights, network, Transform(size, mean, std, settings.max_pixels), device)
-
-
-def _read(
-    table: ImageTable, backbone: Backbone, settings: AuditSettings, run: RunSettings, progress: Progress
-) -> Dataset:
-    study = settings.preset == "study"
-    with progress.stage("features", "Reading images") as update:
-        read, values = _features(table, backbone, settings, run, study, update)
-    return dataset.build(
-        table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=study
-    )  # fmt: skip
-
-
-def _features(
-    table: ImageTable, backbone: Backbone, settings: AuditSettings, run: RunSettings, study: bool, update: Any
-) -> tuple[Features, Array]:
-    """Features of the backbone as it starts: no label has touched it, so none can leak through it."""
-    keep = not settings.trains_head_only
-    transform, device = backbone.transform, backbone.device
-    if backbone.weights.pretrained:
-        folder = Path(run.cache).expanduser() if run.cache else default_cache()
-        cache = features.FeatureCache(folder, {
-            "weights": backbone.weights.sha256, "size": transform.size, "mean": transform.mean, "std": transform.std,
-        })  # fmt: skip
-        extractor = model.feature_extractor(backbone.network).to(device)
-        read = features.extract(
-            table, transform, extractor, cache=cache, keep_pixels=keep, drop_grey=study, device=device, progress=update
-        )
-        return read, _values(read)
-    read = features.extract(table, transform, None, keep_pixels=True, drop_grey=study, progress=update)
-    if read.pixels is None:
-        return read, np.empty((0, model.N_FEATURES), np.float32)
-    model.settle_batchnorm(backbone.network, _batches(read.pixels))
-    extractor = model.feature_extractor(backbone.network).to(device)
-    return read, features.forward(extractor, transform, read.pixels.values, device)
-
-
-def _values(read: Features) -> Array:
-    return read.values if read.values is not None else np.empty((0, model.N_FEATURES), np.float32)
-
-
-def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:
-    for start in range(0, len(pixels.values), features.BATCH):
-        yield pixels.batch(np.arange(start, min(start + features.BATCH, len(pixels.values))))
-
-
-def _trusted(
-    data: Dataset, backbone: Backbone, settings: AuditSettings, run: RunSettings, progress: Progress
-) -> Reference | None:
-    if not settings.reference:
-        return None
-    with progress.stage("reference", "Reading the reference") as update:
-        table = open_source(settings.reference, allow_outside=settings.allow_outside)
-        frame, others = dataset.reference_rows(table, data.classes)
-        table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
-        read, values = _features(table, backbone, settings, run, settings.preset == "study", update)
-    if not len(read.rows):
-        raise SourceError(f"no image of the reference {table.name} can be read")
-    frame = frame.iloc[read.rows]
-    index = {name: i for i, name in enumerate(data.classes)}
-    notes = []
-    if others:
-        notes.append(f"{others} reference images belong to classes outside the audit and were left out.")
-    if read.skipped:
-        notes.append(f"{len(read.skipped)} reference images could not be read and were left out.")
-    overlap = len(set(read.hashes) & set(data.hashes))
-    if overlap:
-        notes.append(f"{overlap} reference images are also in the data set; trust in them is the user's.")
-    return Reference(
-        settings.reference, tuple(frame["path"]), values, frame["label"].map(index).to_numpy(np.int64), read.pixels,
-        tuple(notes),
-    )  # fmt: skip
 
 
 # Detection, training and the controlled experiment
@@ -201,6 +142,7 @@ def _learner(
     backbone: Backbone,
     settings: AuditSettings,
     detection: detecting.Detection | None,
+    client: Any = None,
 ) -> Learner:
     schedule = model.Schedule(settings.epochs, settings.learning_rate, settings.batch_size, settings.seed)
     conditioned = settings.damping == "auto" and detection is not None and settings.trains_head_only
@@ -209,7 +151,7 @@ def _learner(
         damping = detection.damping.value
     elif settings.damping == "auto" and not settings.trains_head_only:
         damping = NETWORK_DAMPING
-    choice = EngineChoice(settings.engine, damping, backbone.device, settings.seed)
+    choice = EngineChoice(settings.engine, damping, backbone.device, settings.seed, client)
     if settings.trains_head_only:
 
         def points(name: str) -> Points:

@@ -1,0 +1,148 @@
+"""From a source to arrays: the table, the backbone that reads it, its features, and the trusted reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from auditor import dataset, features, machine, model, split
+from auditor.arrays import Array
+from auditor.config import AuditSettings, RunSettings
+from auditor.dataset import Dataset
+from auditor.errors import SourceError
+from auditor.features import Features, Pixels, Transform
+from auditor.made import Backbone, Reference
+from auditor.sources import open_source
+from auditor.sources.base import ImageTable
+from auditor.weights import default_cache, load_weights
+
+Update = Callable[[int, int], None]
+
+
+def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:
+    """The data set's table, reduced to the wanted classes."""
+    table = source
+    if not isinstance(table, ImageTable):
+        table = open_source(str(source), allow_outside=settings.allow_outside, classes=settings.classes)
+    frame = split.check_classes(table.frame, settings.classes, table.name)
+    return ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
+
+
+def open_reader(
+    table: ImageTable, settings: AuditSettings, run: RunSettings, *, download: bool, client: Any = None
+) -> Reader:
+    """The backbone for a table's images, on the chosen device."""
+    device = machine.device(run.device)
+    weights = load_weights(settings.weights, download=download)
+    size = model.image_size_for(settings.image_size, features.peek_edges(table, settings.max_pixels), weights)
+    mean, std = model.normalisation(settings.preset, weights)
+    network = model.build_network(weights, table.frame["label"].nunique(), size, settings.seed)
+    transform = Transform(size, mean, std, settings.max_pixels)
+    return Reader(settings, run, Backbone(weights, network, transform, device), client)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads tables through one backbone.
+
+    Attributes
+    ----------
+    client
+        Of a Dask cluster that shares the work, or None.
+    """
+
+    settings: AuditSettings
+    run: RunSettings
+    backbone: Backbone
+    client: Any = None
+
+    @property
+    def study(self) -> bool:
+        """The reference study drops grey-scale images and splits anew."""
+        return self.settings.preset == "study"
+
+    def dataset(self, table: ImageTable, update: Update) -> Dataset:
+        """The data set's images, with features and splits."""
+        read, values = self._features(table, update)
+        settings = self.settings
+        return dataset.build(
+            table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=self.study
+        )
+
+    def reference(self, data: Dataset, update: Update) -> Reference:
+        """The trusted images that the settings name.
+
+        Raises
+        ------
+        SourceError
+            When it shares no class with the data set, or cannot be read.
+        """
+        table = open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
+        frame, others = dataset.reference_rows(table, data.classes)
+        table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
+        read, values = self._features(table, update)
+        if not len(read.rows):
+            raise SourceError(f"no image of the reference {table.name} can be read")
+        frame = frame.iloc[read.rows]
+        index = {name: i for i, name in enumerate(data.classes)}
+        return Reference(
+            self.settings.reference, tuple(frame["path"]), values, frame["label"].map(index).to_numpy(np.int64),
+            read.pixels, tuple(_reference_notes(data, read, others)),
+        )  # fmt: skip
+
+    def _features(self, table: ImageTable, update: Update) -> tuple[Features, Array]:
+        """Features of the backbone as it starts: no label has touched it, so none can leak through it."""
+        if self.backbone.weights.pretrained:
+            read = self._cached_features(table, update)
+            return read, _values(read)
+        transform, device, network = self.backbone.transform, self.backbone.device, self.backbone.network
+        read = features.extract(table, transform, None, keep_pixels=True, drop_grey=self.study, progress=update)
+        if read.pixels is None:
+            return read, _values(read)
+        model.settle_batchnorm(network, _batches(read.pixels))
+        extractor = model.feature_extractor(network).to(device)
+        return read, features.forward(extractor, transform, read.pixels.values, device)
+
+    def _cached_features(self, table: ImageTable, update: Update) -> Features:
+        backbone, transform = self.backbone, self.backbone.transform
+        folder = Path(self.run.cache).expanduser() if self.run.cache else default_cache()
+        key: dict[str, object] = {
+            "weights": backbone.weights.sha256, "size": transform.size, "mean": transform.mean, "std": transform.std,
+        }  # fmt: skip
+        extractor = model.feature_extractor(backbone.network).to(backbone.device)
+        if self.client is not None:
+            from auditor.distribute import CacheAt, extract_on
+
+            return extract_on(
+                self.client, table, transform, extractor, cache=CacheAt(folder.absolute(), key),
+                drop_grey=self.study, progress=update,
+            )  # fmt: skip
+        return features.extract(
+            table, transform, extractor, cache=features.FeatureCache(folder, key),
+            keep_pixels=not self.settings.trains_head_only, drop_grey=self.study, device=backbone.device,
+            progress=update,
+        )  # fmt: skip
+
+
+def _values(read: Features) -> Array:
+    return read.values if read.values is not None else np.empty((0, model.N_FEATURES), np.float32)
+
+
+def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:
+    for start in range(0, len(pixels.values), features.BATCH):
+        yield pixels.batch(np.arange(start, min(start + features.BATCH, len(pixels.values))))
+
+
+def _reference_notes(data: Dataset, read: Features, others: int) -> Iterator[str]:
+    if others:
+        yield f"{others} reference images belong to classes outside the audit and were left out."
+    if read.skipped:
+        yield f"{len(read.skipped)} reference images could not be read and were left out."
+    overlap = len(set(read.hashes) & set(data.hashes))
+    if overlap:
+        yield f"{overlap} reference images are also in the data set; trust in them is the user's."
