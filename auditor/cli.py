@@ -140,6 +140,7 @@ def main() -> None:
 @click.option("--gate", "with_gate", is_flag=True, help="Judge the result too; its verdict is the exit code.")
 @click.option("--exit-zero", is_flag=True, help="With --gate: exit 0 where the gate fails.")
 @click.option("--compare", metavar="OUT1", help="Show in the report what changed against an earlier audit.")
+@click.option("--fresh", is_flag=True, help="Audit again even where OUT holds the same audit of the same bytes.")
 @_setting_options(AuditSettings, RunSettings)
 def audit(
     source: str,
@@ -149,6 +150,7 @@ def audit(
     with_gate: bool,
     exit_zero: bool,
     compare: str | None,
+    fresh: bool,
     **flags: Any,
 ) -> int:
     """Audit the data set SOURCE and write report.html and the result's files into OUT.
@@ -157,7 +159,9 @@ def audit(
     a manifest (CSV, JSON lines, Parquet) with the columns path and label, or "digits".
     """
     values = {**_config(config_file), **{k: v for k, v in flags.items() if v is not None}}
-    return _audit(source, out, values, download=download, with_gate=with_gate, exit_zero=exit_zero, compare=compare)
+    return _audit(
+        source, out, values, download=download, with_gate=with_gate, exit_zero=exit_zero, compare=compare, fresh=fresh
+    )
 
 
 @main.command()
@@ -184,31 +188,40 @@ def _audit(
     with_gate: bool = False,
     exit_zero: bool = False,
     compare: str | None = None,
+    fresh: bool = True,
 ) -> int:
     from auditor.lock import output_folder
 
     settings, run = settings_from(values)
     folder = Path(out)
     with output_folder(folder):
-        from auditor import pipeline, report
-        from auditor.gate import evaluate, exit_code, load_rules, table
+        from auditor import gate as gates
+        from auditor import report, unchanged
         from auditor.progress import Progress
         from auditor.result import AuditResult
 
         earlier = AuditResult.load(compare) if compare else None
-        rules = load_rules(None) if with_gate else None
+        rules = gates.load_rules(None) if with_gate else None
+        baseline = gates.load_baseline(None) if with_gate else None
         progress = Progress(run.quiet, run.log_file)
-        result = pipeline.audit(source, settings, run, download=download, progress=progress)
-        verdict = None if rules is None else evaluate(result, rules)
-        result.save(folder)
+        known = None if fresh or run.save_matrix else unchanged.previous(folder, source, settings)
+        if known is None:
+            from auditor import pipeline
+
+            result = pipeline.audit(source, settings, run, download=download, progress=progress)
+            result.save(folder)
+        else:
+            result = known
+            progress.say(f"nothing has changed since the audit in {_plain(str(folder))}: its result stands")
+        verdict = None if rules is None else gates.evaluate(result, rules, baseline)
         gate_json = None if verdict is None else json.loads(verdict.to_json())
         report.write_report(result, folder, gate_json, _comparison(result, earlier))
     _say(_plain(report.headline(result)))
     _say(f"report: {folder / 'report.html'}")
     if verdict is None:
         return ExitCode.OK
-    _say(table(verdict), nl=False)
-    return exit_code(verdict, exit_zero)
+    _say(gates.table(verdict), nl=False)
+    return gates.exit_code(verdict, exit_zero)
 
 
 def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, Any] | None:

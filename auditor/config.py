@@ -75,6 +75,10 @@ class AuditSettings:
         _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         _check(0 <= self.max_unreadable <= 1, "max_unreadable", self.max_unreadable, "between 0 and 1")
 
+    def as_json(self) -> dict[str, Any]:
+        """Every setting as JSON keeps it."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+
     @property
     def trains_head_only(self) -> bool:
         """True when the backbone is frozen, so that features are computed once."""

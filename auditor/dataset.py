@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from auditor import split
 from auditor.arrays import Array
 from auditor.errors import SourceError
 from auditor.features import Features, Pixels
-from auditor.sources.base import ImageTable, Skipped
+from auditor.sources.base import ImageTable, Skipped, content_hash
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,7 @@ class Dataset:
     @property
     def content_hash(self) -> str:
         """sha256 over path, image hash and label of every image."""
-        digest = hashlib.sha256()
-        for path, image, label in zip(self.paths, self.hashes, self.labels, strict=True):
-            digest.update(f"{path}\0{image}\0{self.classes[label]}\n".encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()
+        return content_hash(self.paths, self.hashes, [self.classes[label] for label in self.labels])
 
     def summary(self) -> dict[str, Any]:
         """The `dataset` part of `audit.json`."""

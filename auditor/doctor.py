@@ -6,7 +6,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from auditor import machine, vision
+from auditor import machine, versions, vision
 from auditor.weights import default_cache, imagenet_path
 
 OPTIONAL = {"pyarrow": "Parquet manifests (extra parquet)", "cleanlab": "the detection benchmark (extra bench)"}
@@ -15,7 +15,7 @@ OPTIONAL = {"pyarrow": "Parquet manifests (extra parquet)", "cleanlab": "the det
 def examine() -> tuple[list[str], bool]:
     """Lines to print, and whether everything an audit needs is there."""
     lines, healthy = [], True
-    for package, version in machine.versions().items():
+    for package, version in versions.installed().items():
         lines.append(f"{package:<14}{version}")
         healthy &= version != "missing"
     lines.append(f"{'device':<14}{machine.device('auto')}, {machine.cores()} cores")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
 import platform
 from collections.abc import Iterator
 
 import torch
 
-from auditor._version import __version__
 from auditor.errors import ConfigError
-
-PACKAGES = ("torch", "torchvision", "pydvl", "numpy", "pandas", "scikit-learn")
 
 
 def device(wanted: str) -> str:
@@ -52,17 +48,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides a result."""
-    found = {"python": platform.python_version(), "auditor": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "missing"
-    return found
 
 
 def describe() -> dict[str, str | int]:

@@ -31,6 +31,7 @@ class Reference:
 
     source: str
     paths: tuple[str, ...]
+    content_hash: str
     features: Array
     labels: Array
     pixels: Pixels | None

@@ -18,7 +18,7 @@ from auditor.errors import SourceError
 from auditor.features import Features, Pixels, Transform
 from auditor.made import Backbone, Reference
 from auditor.sources import open_source
-from auditor.sources.base import ImageTable
+from auditor.sources.base import ImageTable, content_hash
 from auditor.weights import default_cache, load_weights
 
 Update = Callable[[int, int], None]
@@ -91,9 +91,14 @@ class Reader:
         frame = frame.iloc[read.rows]
         index = {name: i for i, name in enumerate(data.classes)}
         return Reference(
-            self.settings.reference, tuple(frame["path"]), values, frame["label"].map(index).to_numpy(np.int64),
-            read.pixels, tuple(_reference_notes(data, read, others)),
-        )  # fmt: skip
+            source=self.settings.reference,
+            paths=tuple(frame["path"]),
+            content_hash=content_hash(frame["path"], read.hashes, frame["label"]),
+            features=values,
+            labels=frame["label"].map(index).to_numpy(np.int64),
+            pixels=read.pixels,
+            notes=tuple(_reference_notes(data, read, others)),
+        )
 
     def _features(self, table: ImageTable, update: Update) -> tuple[Features, Array]:
         """Features of the backbone as it starts: no label has touched it, so none can leak through it."""

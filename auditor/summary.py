@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from auditor import machine, recovery
+from auditor import machine, recovery, versions
 from auditor._version import __version__
 from auditor.config import AuditSettings
 from auditor.detection import Detection
@@ -39,7 +39,7 @@ SOLVES_KEPT = 200
 def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> dict[str, Any]:
     """The whole of `audit.json`."""
     data, trusted, detection = made.data, made.trusted, made.detection
-    chosen = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
+    chosen = settings.as_json()
     content = data.summary()
     identity = json.dumps([content["content_hash"], chosen], sort_keys=True)
     return {
@@ -55,6 +55,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
             "kind": "test split" if trusted is None else "trusted",
             "source": None if trusted is None else trusted.source,
             "n": len(data.rows("test")) if trusted is None else len(trusted.labels),
+            "content_hash": None if trusted is None else trusted.content_hash,
             "suspects": _reference_suspects(made),
         },
         "influence": _influence(made),
@@ -68,7 +69,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
             {"damping": trial.damping, "score": trial.average_precision} for trial in detection.damping.trace
         ],
         "stages": seconds,
-        "versions": machine.versions(),
+        "versions": versions.installed(),
         "machine": machine.describe(),
         "notes": _notes(made),
     }  # fmt: skip

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from helpers import names
 
-from auditor import doctor, machine
+from auditor import doctor, versions
 
 
 def test_a_healthy_installation(run_cli: Callable[..., Any]) -> None:
     done = run_cli("doctor")
     assert done.exit_code == 0
-    for word in (*machine.PACKAGES, "resnet18      builds", "not cached", "--download", "cores"):
+    for word in (*versions.PACKAGES, "resnet18      builds", "not cached", "--download", "cores"):
         assert word in done.stdout
 
 

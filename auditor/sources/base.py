@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,6 +51,14 @@ class ImageTable:
     skipped: tuple[Skipped, ...] = ()
     locate: Callable[[str], str | None] = field(default=lambda path: None)
     empty: tuple[str, ...] = ()
+
+
+def content_hash(paths: Iterable[str], hashes: Iterable[str], labels: Iterable[str]) -> str:
+    """sha256 over path, image hash and label of every image, in the order given."""
+    digest = hashlib.sha256()
+    for path, image, label in zip(paths, hashes, labels, strict=True):
+        digest.update(f"{path}\0{image}\0{label}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 class Source(Protocol):

@@ -1,0 +1,68 @@
+"""A change of nothing is answered from the finished audit; a change of anything is audited."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import auditor
+from auditor import unchanged
+from auditor.config import AuditSettings, settings_from
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+SETTINGS = {"weights": "none", "train": "head", "repeats": 1, "epochs": 2, "examples": 1, "thumbnails": 4}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, AuditSettings]:
+    """A data set, the finished audit of it, and its settings."""
+    base = tmp_path_factory.mktemp("unchanged")
+    data, out = base / "data", base / "out"
+    shutil.copytree(FIXTURES / "digits", data)
+    auditor.audit(str(data), out=out, **SETTINGS)
+    return data, out, settings_from(SETTINGS)[0]
+
+
+def test_the_same_audit_of_the_same_bytes_is_known(finished: tuple[Path, Path, AuditSettings]) -> None:
+    data, out, settings = finished
+    known = unchanged.previous(out, str(data), settings)
+    assert known is not None
+    assert known.summary["dataset"]["source"] == str(data)
+
+
+def test_another_setting_is_another_audit(finished: tuple[Path, Path, AuditSettings]) -> None:
+    data, out, _ = finished
+    assert unchanged.previous(out, str(data), settings_from({**SETTINGS, "seed": 1})[0]) is None
+
+
+@pytest.mark.parametrize("change", ["byte", "label", "gone", "new", "unreadable"])
+def test_any_change_of_the_data_is_seen(
+    finished: tuple[Path, Path, AuditSettings], tmp_path: Path, change: str
+) -> None:
+    data, out, settings = finished
+    first, *_ = sorted((data).rglob("*.png"))
+    saved = first.read_bytes()
+    moved = first.with_name("moved.png")
+    try:
+        if change == "byte":
+            first.write_bytes(saved + b"x")
+        elif change == "label":
+            other = next(p for p in sorted(data.rglob("*.png")) if p.parent.name != first.parent.name)
+            first.rename(other.with_name("was_other_label.png"))
+            moved = other.with_name("was_other_label.png")
+        elif change == "gone":
+            first.unlink()
+        elif change == "new":
+            moved.write_bytes(saved)
+        else:
+            first.write_bytes(b"")
+        assert unchanged.previous(out, str(data), settings) is None
+    finally:
+        moved.unlink(missing_ok=True)
+        first.write_bytes(saved)
+
+
+def test_a_folder_without_an_audit_knows_nothing(tmp_path: Path) -> None:
+    assert unchanged.previous(tmp_path, "digits", AuditSettings()) is None
