@@ -201,7 +201,9 @@ def few(value: float | None) -> str:
     """An expected count as a person says it: whole where it is large, one decimal where it is not."""
     if value is None:
         return "–"
-    return "<0.1" if 0 < value < 0.05 else f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
+    if 0 < value < 0.05:
+        return "<0.1"
+    return f"{value:,.0f}" if value >= 9.95 or value == 0 else f"{value:.1f}"
 
 
 def signed(value: float | None) -> str:
@@ -264,7 +266,7 @@ def _best(rankings: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The sentence a reader takes away, the one after it, and the state (`clean`, `suspects` or `undecided`)."""
+    """The sentences a reader takes away, and the state: `suspects`, `unclear`, `clean` or `undecided`."""
     data, recovery, calibration = summary["dataset"], summary["recovery"], summary["calibration"]
     n = f"{data['n_images']:,}"
     name, best = _best(recovery["rankings"])
@@ -301,10 +303,10 @@ def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
     low, high = count["interval"]
     about = Markup("About <strong>{} of {}</strong> labels in {} are probably wrong, somewhere between {} and {}.")
     none = Markup("<strong>No more than {} of {}</strong> labels in {} are probably wrong, and perhaps none.")
+    state = "suspects" if low >= 1 else "clean" if high < 0.01 * data["n_images"] else "unclear"
     if round(count["value"]) == 0:
-        state, sentence = "clean", none.format(whole(high), n, _name(data["name"]))
+        sentence = none.format(whole(high), n, _name(data["name"]))
     else:
-        state = "suspects" if low >= 1 else "clean"
         sentence = about.format(whole(count["value"]), n, _name(data["name"]), whole(low), whole(high))
     return {"state": state, "sentence": sentence, "test": test, "open": "", "ranking": name}
 

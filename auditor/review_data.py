@@ -37,7 +37,8 @@ def payload(result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[s
         Columns in the ranking's order: `dir` (into `dirs`) and `file`, `label` and `suggested` (into `classes`, -1 for
         none), `split`, `p` (1/10,000, None where unknown), `suspicion`, `influence`, `hashes` (`HASH_WIDTH` characters
         a row); the first `ranked` rows are suspects. `pictures` maps rows to data URIs or numbers of inlined
-        pictures, `why` rows to [[row, influence]] and [[row, similarity]], `groups` lists near-duplicates by row.
+        pictures, `why` rows to [[row, influence]] and [[row, similarity]], `likely` rows to the probability of
+        the suggested label, `groups` lists near-duplicates by row.
     """
     ranking, classes = result.ranking, result.classes
     paths = [str(path) for path in ranking["path"]]
@@ -66,6 +67,7 @@ def payload(result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[s
         "hashes": "".join(_packed(hashes.get(path)) for path in paths),
         "pictures": _pictures(paths, why, row_of, pictures, inlined),
         "why": why,
+        "likely": _likely(result.evidence.get("suggested_probability") or {}, row_of),
         "groups": [
             rows for group in result.evidence.get("near_duplicates") or [] if len(rows := _rows(group, row_of)) > 1
         ],
@@ -81,7 +83,7 @@ def pairs(result: AuditResult) -> dict[str, Any]:
     calibration = result.summary["calibration"]
     if calibration and calibration["by_pair"]:
         kind = "expected"
-        rows = [{**row} for row in calibration["by_pair"] if row["count"]]
+        rows = [{**row} for row in calibration["by_pair"] if row["count"] or (row["interval"] or [0, 0])[1] >= 0.5]
     else:
         kind = "negative influence"
         bad = result.ranking[result.ranking["average_influence"] < 0]
@@ -143,6 +145,11 @@ def _why(why: Mapping[str, Any], row_of: Mapping[str, int]) -> dict[str, Any]:
         ]
         for row, reason in rows
     }
+
+
+def _likely(probabilities: Mapping[str, Any], row_of: Mapping[str, int]) -> dict[str, float]:
+    found = sorted((row_of[path], p) for path, p in probabilities.items() if path in row_of and p is not None)
+    return {str(row): round(float(p), 4) for row, p in found}
 
 
 def _pictures(

@@ -45,9 +45,9 @@ const Decisions = (() => {
     function save() {
       const kept = [...byRow].map(([row, d]) => [table.path(row), d.decision, d.new_label, d.time]);
       const steps = history.slice(-UNDO_STEPS).filter((step) => step.length <= 50);
-      const undo = steps.map((step) => step.map(([row, before]) => [table.path(row), before]));
+      const back = steps.map((step) => step.map(([row, before]) => [table.path(row), before]));
       try {
-        storage.setItem(key, JSON.stringify({ kept, undo }));
+        storage.setItem(key, JSON.stringify({ kept, undo: back }));
       } catch {
         onTrouble();
       }
@@ -82,10 +82,10 @@ const Decisions = (() => {
       save();
     }
 
-    // One decision for several rows, undone together.
-    function decide(rowList, decision, label = null) {
+    // Decisions about several rows, undone together: [[row, decision, new label or null]].
+    function decide(list) {
       const time = new Date().toISOString();
-      put(rowList.map((row) => [row, { decision, new_label: decision === "relabel" ? label : null, time }]));
+      put(list.map(([row, decision, label]) => [row, { decision, new_label: decision === "relabel" ? label : null, time }]));
     }
 
     function undo() {
@@ -193,24 +193,52 @@ const Decisions = (() => {
   // decisions inform. The shift's prior is as wide as the audit's interval for the number of wrong labels.
   function forecast(data, decisions) {
     if (!data.p) return null;
-    const odds = new Float64Array(data.ranked);
-    let expected = 0;
-    let spread = 0;
-    for (let row = 0; row < data.ranked; row++) {
-      const p = Math.min((data.p[row] ?? 0) / 1e4, 0.9999);
-      odds[row] = p > 0 ? Math.log(p / (1 - p)) : -Infinity;
-      expected += p;
-      spread += p * (1 - p);
-    }
-    const interval = data.count?.interval;
-    const half = interval ? (interval[1] - interval[0]) / 3.92 : expected / 2;
-    const prior = Math.min(3, Math.max(0.25, half / Math.max(spread, 1e-9)));
+    const odds = logOdds(data);
+    const prior = priorWidth(odds, data.count?.interval?.[1] ?? 2 * expected(odds, 0));
     const seen = [];
     for (const [row, d] of decisions.entries()) {
-      if (d.decision !== "unsure" && odds[row] > -Infinity) seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
+      if (d.decision !== "unsure") seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
     }
     const { shift, variance } = fitShift(seen, prior);
-    return ahead(odds, decisions, shift, variance);
+    return { ...ahead(odds, decisions, shift, Math.sqrt(variance)), prior };
+  }
+
+  // Log-odds of every suspect. Where the audit expects next to nothing, probabilities are all rounded to zero; then
+  // suspicion gives the order and the total fixes the level, so that errors found after all are learnt from.
+  function logOdds(data) {
+    const odds = new Float64Array(data.ranked);
+    const floor = Math.min(1e-5, 0.02 / Math.max(1, data.ranked));
+    let total = 0;
+    for (let row = 0; row < data.ranked; row++) {
+      const p = Math.min(Math.max((data.p[row] ?? 0) / 1e4, floor), 0.9999);
+      odds[row] = Math.log(p / (1 - p));
+      total += p;
+    }
+    if (total >= 0.5) return odds;
+    for (let row = 0; row < data.ranked; row++) odds[row] = Math.max(-30, Math.min(30, data.suspicion[row] ?? -30));
+    const level = bisect((shift) => expected(odds, shift), Math.max(total, 0.05), -80, 80);
+    return odds.map((value) => value + level);
+  }
+
+  // The prior's standard deviation that puts the audit's upper bound 1.96 deviations up.
+  function priorWidth(odds, most) {
+    return bisect((width) => expected(odds, 1.96 * width), Math.min(most, 0.95 * odds.length), 0.25, 6);
+  }
+
+  // Where an increasing function takes a value, or the nearer end.
+  function bisect(f, value, low, high) {
+    for (let step = 0; step < 60; step++) {
+      const middle = (low + high) / 2;
+      if (f(middle) < value) low = middle;
+      else high = middle;
+    }
+    return (low + high) / 2;
+  }
+
+  function expected(odds, shift) {
+    let total = 0;
+    for (const value of odds) total += sigmoid(value + shift);
+    return total;
   }
 
   const sigmoid = (x) => 1 / (1 + Math.exp(-x));
@@ -235,23 +263,26 @@ const Decisions = (() => {
     return { shift, variance: 1 / curvature };
   }
 
-  function ahead(odds, decisions, shift, variance) {
+  function ahead(odds, decisions, shift, deviation) {
+    const open = [];
+    for (let row = 0; row < odds.length; row++) if (!decisions.get(row)) open.push(odds[row] + shift);
     const cumulative = [];
     let total = 0;
     let spread = 0;
-    for (let row = 0; row < odds.length; row++) {
-      if (decisions.get(row)) continue;
-      const p = sigmoid(odds[row] + shift);
+    for (const value of open) {
+      const p = sigmoid(value);
       total += p;
       spread += p * (1 - p);
       cumulative.push(total);
     }
-    const deviation = Math.sqrt(spread + spread * spread * variance);
-    const interval = [Math.max(0, total - 1.96 * deviation), Math.min(cumulative.length, total + 1.96 * deviation)];
+    const chance = 1.96 * Math.sqrt(spread);
+    const low = total - Math.hypot(total - expected(open, -1.96 * deviation), chance);
+    const high = total + Math.hypot(expected(open, 1.96 * deviation) - total, chance);
+    const interval = [Math.max(0, low), Math.min(open.length, high)];
     let depth = cumulative.findIndex((value) => value >= 0.8 * total) + 1;
     const step = depth > 200 ? 100 : depth > 50 ? 20 : depth > 10 ? 10 : 5;
-    depth = Math.min(cumulative.length, Math.ceil(depth / step) * step);
-    return { total, interval, left: cumulative.length, depth, within: depth ? cumulative[depth - 1] : 0, shift };
+    depth = Math.min(open.length, Math.ceil(depth / step) * step);
+    return { total, interval, left: open.length, depth, within: depth ? cumulative[depth - 1] : 0, shift };
   }
 
   return { KINDS, rows, store, forecast, fitShift };

@@ -185,7 +185,7 @@
     const row = keep ?? currentRow();
     view.items = arrange(shownRows());
     const at = view.items.indexOf(row);
-    view.current = at >= 0 ? at : Math.min(view.current, view.items.length - 1);
+    view.current = at >= 0 ? at : Math.max(0, Math.min(view.current, view.items.length - 1));
     if (typeof view.items[view.current] === "object") view.current += 1;
     ui.sheet.style.height = `${view.items.length * ROW}px`;
     const n = view.items.filter((item) => typeof item === "number").length;
@@ -306,31 +306,20 @@
   function decide(decision, label = null) {
     const rowList = targets();
     if (!rowList.length) return;
-    if (decision === "relabel" && label === null) {
-      if (rowList.some((row) => table.suggestion(row) === null)) {
-        openChooser();
-        return;
-      }
-      const bySuggestion = Map.groupBy ? Map.groupBy(rowList, table.suggestion) : grouped(rowList);
-      for (const [suggestion, members] of bySuggestion) decisions.decide(members, "relabel", suggestion);
-    } else if (decision === "relabel") {
-      const same = rowList.filter((row) => table.label(row) === label);
-      const other = rowList.filter((row) => table.label(row) !== label);
-      if (same.length) decisions.decide(same, "keep");
-      if (other.length) decisions.decide(other, "relabel", label);
-    } else decisions.decide(rowList, decision);
+    if (decision === "relabel" && label === null && rowList.some((row) => table.suggestion(row) === null)) {
+      openChooser();
+      return;
+    }
+    decisions.decide(rowList.map((row) => {
+      const to = decision === "relabel" ? (label ?? table.suggestion(row)) : null;
+      return to === table.label(row) ? [row, "keep", null] : [row, decision, to];
+    }));
     const what = rowList.length > 1 ? plural(rowList.length, "image") : shown(table.path(rowList[0]));
     const to = decision === "relabel" ? ` to ${shown(label ?? (rowList.length > 1 ? "the suggestions" : table.suggestion(rowList[0])))}` : "";
     say(`${decision === "unsure" ? "Left as unsure" : WORDS[decision][0].toUpperCase() + WORDS[decision].slice(1)}: ${what}${to}.`);
     selected.clear();
     drawSelection();
     afterDecision();
-  }
-
-  function grouped(rowList) {
-    const groups = new Map();
-    for (const row of rowList) groups.set(table.suggestion(row), [...(groups.get(table.suggestion(row)) ?? []), row]);
-    return groups;
   }
 
   function afterDecision() {
@@ -372,7 +361,7 @@
           decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null),
         h("dl", { class: "rv-labels" },
           h("div", {}, h("dt", {}, "Given label"), h("dd", {}, named(table.label(row)))),
-          h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion)))),
+          h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(row)))),
         p === null ? h("p", { class: "quiet" }, "No probability was estimated.")
           : h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong"),
         h("div", { class: "rv-actions" },
@@ -383,6 +372,12 @@
           h("button", { type: "button", onclick: () => step(1), "aria-keyshortcuts": "n" }, h("span", {}, "Next"), h("kbd", {}, "N"))),
         h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, shown(table.path(row))))),
       why(row));
+  }
+
+  // How probable the model holds the suggested label.
+  function likely(row) {
+    const p = data.likely[row];
+    return p === undefined ? null : h("span", { class: "rv-likely" }, ` ${percent(p)}`);
   }
 
   function action(decision, key, ...text) {
@@ -448,7 +443,8 @@
 
   function filter(name, value) {
     view.filters[name] = value;
-    refilter();
+    if (name === "order") view.current = 0;
+    refilter(name === "order" ? -1 : undefined);
     draw();
   }
 
@@ -522,7 +518,8 @@
     const f = Decisions.forecast(data, decisions);
     if (!f) ui.forecast.textContent = "How many errors are still ahead was not estimated by this audit.";
     else if (f.left === 0) ui.forecast.textContent = "Everything is reviewed.";
-    else if (f.total < 0.5) ui.forecast.textContent = "Probably nothing left to find.";
+    else if (f.total < 0.5 && f.interval[1] < 1) ui.forecast.textContent = "Probably nothing left to find.";
+    else if (f.total < 0.5) ui.forecast.textContent = `Perhaps nothing left to find; up to ${about(f.interval[1])} cannot be ruled out yet.`;
     else {
       ui.forecast.replaceChildren("Review ", h("b", {}, `${f.depth.toLocaleString("en")} more`), " to find about ", h("b", {}, about(f.within)),
         `; in all that is left about ${about(f.total)} (${about(f.interval[0])} to ${about(f.interval[1])}).`);

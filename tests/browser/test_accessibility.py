@@ -1,0 +1,88 @@
+"""WCAG 2.2 AA as axe-core sees it, layouts from phone to wide screen, and linted scripts."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from builders import make_result
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+GATE = {
+    "verdict": "FAIL",
+    "rules": [
+        {"rule": "mislabelled_share", "verdict": "FAIL", "message": "10% are wrong; at most 5% is allowed."},
+        {"rule": "recovery", "verdict": "PASS", "message": "62% of planted labels are found."},
+        {"rule": "f1_drop", "verdict": "UNDECIDED", "message": "Too few test images."},
+    ],
+}
+
+
+def _violations(report, node_tools):
+    """Violations as (rule, impact, elements) of a page, with any dialog that is open."""
+    report.run((node_tools / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    report.driver.set_script_timeout(60)
+    found = report.driver.execute_async_script(
+        "const done=arguments[1];const of=v=>[v.id,v.impact,v.nodes.slice(0,3).map(n=>n.html.slice(0,160))];"
+        "axe.run(document,{runOnly:{type:'tag',values:arguments[0]},resultTypes:['violations']})"
+        ".then(r=>done(r.violations.map(of)),e=>done([[String(e),'critical',[]]]))",
+        TAGS,
+    )
+    return [v for v in found if v[1] in ("serious", "critical", "moderate")]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_serious_violation(page, node_tools, width, dark):
+    report = page(make_result(n=120, classes=("ant", "bee", "cat")), gate=GATE).open(width, dark)
+    report.keys("krdu")
+    assert _violations(report, node_tools) == []
+
+
+def test_no_serious_violation_while_choosing_and_selecting(page, node_tools):
+    report = page(make_result(n=60)).open()
+    report.choose("Arrange", "confused pairs together")
+    report.click(".rv-head button")
+    assert _violations(report, node_tools) == []
+    report.keys("c")
+    assert _violations(report, node_tools) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1440])
+@pytest.mark.parametrize("arguments", [{}, {"hostile": True}, {"classes": 14, "n": 400}, {"calibrated": False}])
+def test_no_page_is_wider_than_its_screen(page, width, arguments):
+    report = page(make_result(**arguments)).open(width)
+    assert report.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_the_whole_review_is_reachable_by_tab(page):
+    from selenium.webdriver.common.keys import Keys
+
+    report = page(make_result(n=40)).open()
+    reached = set()
+    report.run("document.querySelector('#rv-export').focus()")
+    for _ in range(40):
+        report.keys(Keys.TAB)
+        reached.add(report.run("const e=document.activeElement;return e.innerText?.split('\\n')[0]||e.type||e.tagName"))
+    assert {"Clear", "Drop", "Unsure", "Next", "Another class", "search", "checkbox"} <= reached
+
+
+def test_paper_shows_the_suspects_without_the_tool(page):
+    report = page(make_result(n=60)).open()
+    report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert report.run("return getComputedStyle(document.querySelector('#review-app')).display") == "none"
+        assert report.run("return getComputedStyle(document.querySelector('.static-suspects')).display") == "block"
+    finally:
+        report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_scripts_are_linted(node_tools):
+    done = subprocess.run(
+        ["node", str(node_tools / "eslint" / "bin" / "eslint.js"), "--no-config-lookup", "--config",
+         str(Path(__file__).with_name("eslint.config.mjs")), *map(str, sorted(TEMPLATES.glob("*.js")))],
+        capture_output=True, text=True, timeout=120, check=False, cwd=TEMPLATES.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,357 @@
+"""The review in a real browser: by keyboard from the first suspect to a cleaned data set; nothing lost, nothing run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+
+import pytest
+from builders import make_result, true_labels
+
+from auditor import review
+from auditor.sources import open_source
+
+SHOWN = "return [...document.querySelectorAll('.rv-row .rv-words > span:first-child')].map(e=>e.textContent)"
+
+
+def _result_with_files(folder, **arguments):
+    """A result with real files behind it, for `review.apply`."""
+    result = make_result(**arguments)
+    hashes = {}
+    for path in result.ranking["path"]:
+        content = b"image " + path.encode()
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+        hashes[path] = hashlib.sha256(content).hexdigest()
+    data = {**result.summary["dataset"], "source": str(folder), "hashes": hashes}
+    return dataclasses.replace(result, summary={**result.summary, "dataset": data})
+
+
+def _truthful_keys(result, truth):
+    return "".join(
+        "k" if truth[path] == label else "r"
+        for path, label in zip(result.ranking["path"], result.ranking["label"], strict=True)
+    )
+
+
+def test_a_whole_list_by_keyboard_reloaded_exported_and_applied(page, tmp_path):
+    arguments = {"n": 50, "share_wrong": 0.2}
+    result, truth = _result_with_files(tmp_path / "data", **arguments), true_labels(**arguments)
+    (tmp_path / "out").mkdir()
+    result.save(tmp_path / "out")
+    report = page(result).open()
+    keys = _truthful_keys(result, truth)
+    assert len(keys) == 50  # one key a suspect: each decision moves on to the next
+    report.keys(keys[:30])
+    assert report.text(".rv-tally").startswith("30 of 50 reviewed")
+    report.open(fresh=False)
+    assert report.text(".rv-tally").startswith("30 of 50 reviewed")
+    assert "Suspect 31 of 50" in report.text(".rv-card")
+    report.keys(keys[30:])
+    assert "Everything is reviewed." in report.text(".rv-forecast")
+    applied = review.apply(tmp_path / "out", report.export())
+    table = open_source(str(applied.data))
+    assert dict(zip(table.frame["path"], table.frame["label"], strict=True)) == truth
+    assert applied.counts["relabelled"] == keys.count("r") > 0 and applied.counts["not_reviewed"] == 0
+    assert report.errors() == []
+
+
+def test_every_kind_of_decision_and_undo(page):
+    result = make_result(n=40, classes=("ant", "bee", "cat", "dog"))
+    report = page(result).open()
+    report.keys("kdurr")
+    assert [d["decision"] for d in report.decisions()] == ["keep", "drop", "unsure", "relabel", "relabel"]
+    assert [d["new_label"] for d in report.decisions()][3:] == list(result.ranking["suggested_label"][3:5])
+    report.keys("zz")
+    assert [d["decision"] for d in report.decisions()] == ["keep", "drop", "unsure"]
+    assert "Suspect 4 of 40" in report.text(".rv-card")
+    report.open(fresh=False)
+    report.keys("z")
+    assert [d["decision"] for d in report.decisions()] == ["keep", "drop"]  # undo outlives a reload
+    report.keys("zzz")
+    assert report.text(".rv-tally").startswith("0 of 40") and "Nothing to undo" in report.text(".rv-said")
+
+
+def test_any_class_is_found_by_typing(page):
+    from selenium.webdriver.common.keys import Keys
+
+    result = make_result(n=120, classes=30)
+    report = page(result).open()
+    given = result.ranking["label"].iloc[0]
+    wanted = "class 17" if given != "class 17" else "class 18"
+    report.keys("c")
+    report.keys(wanted[-2:])
+    assert report.count("#rv-options li") == 1
+    report.keys(Keys.ENTER)
+    assert [(d["decision"], d["new_label"]) for d in report.decisions()] == [("relabel", wanted)]
+    report.keys("c")
+    report.keys(Keys.ESCAPE)
+    report.keys("c")
+    report.keys("class" + Keys.ARROW_DOWN + Keys.ARROW_DOWN + Keys.ARROW_UP + Keys.ENTER)
+    assert report.text(".rv-tally").startswith("2 of 120")
+    report.keys("p" * 40)
+    report.keys("c")
+    report.keys(given + Keys.ENTER)
+    assert report.decisions()[0]["decision"] == "keep"  # the given label again is no relabelling
+
+
+def test_moving_does_not_decide(page):
+    report = page(make_result(n=40)).open()
+    report.keys("nnjp")
+    assert "Suspect 3 of 40" in report.text(".rv-card")
+    assert report.text(".rv-tally").startswith("0 of 40")
+
+
+def test_filters_by_class_pair_state_and_text(page):
+    result = make_result(n=300, classes=("ant", "bee", "cat"))
+    report = page(result).open()
+    ranking = result.ranking
+    report.choose("Given label", "bee")
+    assert report.text(".rv-count").startswith(f"{(ranking['label'] == 'bee').sum()} of 300")
+    report.choose("Suggested label", "cat")
+    pair = ((ranking["label"] == "bee") & (ranking["suggested_label"] == "cat")).sum()
+    assert report.text(".rv-count").startswith(f"{pair} of 300")
+    assert set(report.run(SHOWN)) == {f"Suspect {i + 1}: bee → cat" for i in _first(ranking, "bee", "cat", report)}
+    report.keys("kd")
+    report.choose("State", "dropped")
+    assert report.text(".rv-count").startswith("1 of 300")
+    report.click(".rv-filters button")
+    name = ranking["path"].iloc[7]
+    report.choose("Find", name.upper())
+    assert report.text(".rv-count").startswith("1 of 300") and name in report.text(".rv-card")
+    report.choose("Find", "no such image")
+    assert "No suspect matches" in report.text(".rv-card")
+    report.keys("kdurx")  # nothing to decide about, nothing happens
+    assert report.text(".rv-tally").startswith("2 of 300")
+
+
+def _first(ranking, label, suggested, report):
+    rows = ranking.index[(ranking["label"] == label) & (ranking["suggested_label"] == suggested)]
+    return rows[: len(report.run(SHOWN))]
+
+
+def test_a_cell_of_the_matrix_filters_the_suspects(page):
+    result = make_result(n=300, classes=("ant", "bee", "cat"))
+    report = page(result).open()
+    report.click('[data-cell="1:2"]')
+    pair = ((result.ranking["label"] == "bee") & (result.ranking["suggested_label"] == "cat")).sum()
+    assert report.text(".rv-count").startswith(f"{pair} of 300")
+
+
+def test_one_decision_for_a_confused_pair_undone_at_once(page):
+    result = make_result(n=120, classes=("ant", "bee", "cat"))
+    report = page(result).open()
+    report.choose("Arrange", "confused pairs together")
+    expected = result.ranking.groupby(["label", "suggested_label"])["p_mislabelled"].sum().sort_values()
+    label, suggested = expected.index[-1]
+    assert report.text(".rv-head").startswith(f"{label} → {suggested}")
+    report.click(".rv-head button")
+    report.keys("r")
+    chosen = result.ranking[(result.ranking["label"] == label) & (result.ranking["suggested_label"] == suggested)]
+    decisions = report.decisions()
+    assert {d["path"] for d in decisions} == set(chosen["path"])
+    assert {(d["decision"], d["new_label"]) for d in decisions} == {("relabel", suggested)}
+    report.keys("z")
+    assert report.text(".rv-tally").startswith("0 of 120")
+
+
+def test_look_alikes_stand_together(page):
+    result = make_result(n=60)
+    report = page(result).open()
+    report.choose("Arrange", "look-alikes together")
+    assert report.text(".rv-head").startswith("2 images that look alike")
+    report.click(".rv-head button")
+    report.keys("d")
+    assert [d["path"] for d in report.decisions()] == result.evidence["near_duplicates"][0]
+
+
+def test_relabelling_a_mixed_selection_is_one_step(page):
+    report = page(make_result(n=60)).open()
+    report.keys("xnxnx")
+    assert report.text(".rv-selection").startswith("3 selected.")
+    report.keys("r")
+    decisions = report.decisions()
+    assert len(decisions) == 3 and all(d["new_label"] != d["label"] for d in decisions)
+    report.keys("z")
+    assert report.text(".rv-tally").startswith("0 of 60")
+
+
+def _import(report, path):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    before = report.text(".rv-said")
+    report.run("document.querySelector('.rv-said').textContent=''")
+    report.driver.find_element("id", "rv-file").send_keys(str(path))
+    WebDriverWait(report.driver, 10).until(lambda _: report.text(".rv-said") not in ("", before))
+    return report.text(".rv-said")
+
+
+def test_export_and_import_are_inverse(page, tmp_path):
+    report = page(make_result(n=40)).open()
+    report.keys("krdu")
+    saved = tmp_path / "saved.json"
+    saved.write_bytes(report.export().read_bytes())
+    report.open()
+    assert report.text(".rv-tally").startswith("0 of 40")
+    assert "4 taken over" in _import(report, saved)
+    assert report.decisions() == json.loads(saved.read_text())["decisions"]
+
+
+def test_an_older_import_does_not_undo_newer_decisions(page, tmp_path):
+    report = page(make_result(n=40)).open()
+    report.keys("kk")
+    old = json.loads(report.export().read_text())
+    for decision in old["decisions"]:
+        decision.update(decision="drop", time="2001-01-01T00:00:00.000Z")
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(old))
+    assert "2 older than yours" in _import(report, path)
+    assert [d["decision"] for d in report.decisions()] == ["keep", "keep"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(audit_id="0" * 16), "belongs to audit"),
+        (lambda d: d.update(kind="x"), "does not hold decisions"),
+        (lambda d: d["decisions"][0].update(path="x.png"), "not in this audit"),
+        (lambda d: d["decisions"][0].update(hash="0" * 64), "stale"),
+        (lambda d: d["decisions"][0].update(decision="maybe"), "none of"),
+        (lambda d: d["decisions"][0].update(decision="relabel", new_label="x"), "does not have"),
+        (lambda d: d["decisions"].append({**d["decisions"][0], "decision": "drop"}), "twice"),
+    ],
+)
+def test_bad_imports_change_nothing(page, tmp_path, change, message):
+    report = page(make_result(n=40)).open()
+    report.keys("kr")
+    document = json.loads(report.export().read_text())
+    before = report.decisions()
+    change(document)
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(document))
+    said = _import(report, path)
+    assert said.startswith("Nothing was imported.") and message in said
+    assert report.decisions() == before
+
+
+def test_single_keys_can_be_switched_off_and_never_act_unseen(page):
+    report = page(make_result(n=40)).open()
+    report.run("document.getElementById('method').scrollIntoView()")
+    report.keys("kkk")
+    assert report.text(".rv-tally").startswith("0 of 40")
+    report.run("document.getElementById('review').scrollIntoView()")
+    report.run("document.querySelector('.rv-filters input').focus()")
+    report.keys("kd")
+    assert report.text(".rv-tally").startswith("0 of 40")
+    report.click(".rv-filters button")
+    report.click(".rv-keys input")
+    report.run("document.activeElement.blur()")
+    report.keys("kkk")
+    assert report.text(".rv-tally").startswith("0 of 40")
+    report.click(".act-keep")
+    assert report.text(".rv-tally").startswith("1 of 40")
+
+
+def test_a_browser_that_keeps_nothing_is_said_to(page):
+    report = page(make_result(n=40))
+    broken = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('no'); } });"
+    added = report.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": broken})
+    try:
+        report.open(fresh=False)
+        report.keys("k")
+        assert "does not keep decisions" in report.text("#rv-volatile")
+        assert report.text(".rv-tally").startswith("1 of 40")
+        report.keys("z")  # so that leaving asks nobody
+    finally:
+        report.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_the_forecast_is_the_posterior_of_its_model(page):
+    result = make_result(n=80)
+    report = page(result).open()
+    report.keys("kkkkkk")
+    found = report.run(
+        "const d=JSON.parse(document.getElementById('audit-data').textContent);"
+        "const s=Decisions.store(d,localStorage,()=>{});return Decisions.forecast(d,s)"
+    )
+    p = [min(max(round(1e4 * x) / 1e4, 1e-5), 0.9999) for x in result.ranking["p_mislabelled"]]
+    odds = [math.log(x / (1 - x)) for x in p]
+
+    def expected(shift, first=0):
+        return sum(1 / (1 + math.exp(-(o + shift))) for o in odds[first:])
+
+    high = result.summary["calibration"]["count"]["interval"][1]
+    prior = min((w / 1000 for w in range(250, 6000)), key=lambda w: abs(expected(1.96 * w) - high))
+    assert found["prior"] == pytest.approx(prior, abs=2e-3)
+
+    def posterior(shift):
+        return -0.5 * (shift / prior) ** 2 + sum(math.log(1 - 1 / (1 + math.exp(-(o + shift)))) for o in odds[:6])
+
+    best = max((i / 1000 for i in range(-9000, 3000)), key=posterior)
+    assert found["shift"] == pytest.approx(best, abs=5e-3)
+    assert found["total"] == pytest.approx(expected(best, 6), rel=0.02)
+    assert found["interval"][0] < found["total"] < found["interval"][1]
+    assert found["total"] < expected(0, 6)  # six likely errors that were none: fewer are to be expected
+
+
+def test_an_audit_that_expects_nothing_learns_from_errors_found(page):
+    result = make_result(n=80)
+    ranking = result.ranking.assign(p_mislabelled=0.0)
+    count = {"value": 0.0, "interval": [0.0, 12.0]}
+    calibration = {**result.summary["calibration"], "count": count}
+    summary = {**result.summary, "calibration": calibration}
+    report = page(dataclasses.replace(result, ranking=ranking, summary=summary)).open()
+    assert "up to 1" in report.text(".rv-forecast") and "cannot be ruled out" in report.text(".rv-forecast")
+    report.keys("rrrrr")
+    assert report.text(".rv-forecast").startswith("Review ")
+
+
+def test_without_calibration_there_is_an_order_but_no_forecast(page):
+    report = page(make_result(n=60, calibrated=False)).open()
+    assert "not estimated" in report.text(".rv-forecast") and "No probability" in report.text(".rv-card")
+    report.keys("kr")
+    assert len(report.decisions()) == 2
+
+
+def test_hostile_labels_are_text(page):
+    result = make_result(n=80, hostile=True)
+    report = page(result).open()
+    report.keys("krdun")
+    report.keys("c")
+    assert report.count("#rv-options li") == len(result.classes)
+    from selenium.webdriver.common.keys import Keys
+
+    report.keys(Keys.ESCAPE)
+    for arrange in ("confused pairs together", "by rank"):
+        report.choose("Arrange", arrange)
+    assert report.run("return window.hacked") is None
+    assert report.count("script") == 2 and report.count("#review-app img[src='x']") == 0
+    assert report.errors() == []
+    assert [d["label"] for d in report.decisions()] == list(result.ranking["label"][:4])
+
+
+def test_nothing_is_asked_of_the_network(page):
+    report = page(make_result(n=40)).open()
+    names = report.run("return performance.getEntriesByType('resource').map(e=>e.name)")
+    assert [name for name in names if not name.startswith("data:")] == []
+    refused = report.run("return fetch('https://example.org/').then(()=>'reached',()=>'refused')")
+    assert refused == "refused"
+    assert any("Content Security Policy" in message for message in report.errors())
+
+
+def test_fifty_thousand_images(page, tmp_path):
+    result = make_result(n=50_000, classes=10, thumbnails=500)
+    report = page(result)
+    assert report.path.stat().st_size < 15_000_000
+    report.open()
+    assert report.text(".rv-count") == "50,000 suspects"
+    assert report.count(".rv-row") < 40
+    report.keys("kkrr")
+    report.run("document.querySelector('.rv-list').scrollTop=1e9")
+    report.run("document.querySelector('.rv-list').dispatchEvent(new Event('scroll'))")
+    assert "Suspect 50000:" in report.run(SHOWN)[-1]
+    report.choose("Find", result.ranking["path"].iloc[49_999])
+    report.keys("d")
+    assert [d["decision"] for d in report.decisions()] == ["keep", "keep", "relabel", "relabel", "drop"]
