@@ -166,23 +166,22 @@ def probabilities(bins: Array, ratio: Floats, share: float) -> Floats:
     return np.asarray(expit(ratio + offset)[bins])
 
 
-def blind_ratio(given: Array, planted: Floats, share: float, n_bins: int) -> Floats:
-    """[B] log ratio without a trusted reference: the right labels are the given ones less the wrong share.
+def right_density(given: Floats, planted: Floats, share: float, n: int) -> Floats:
+    """[B] density of right labels without a trusted reference: the given ones less the wrong share.
 
     Parameters
     ----------
-    given
-        Bins [N] of the given labels.
-    planted
-        [B] density of planted labels.
+    given, planted
+        [B] densities of given and of planted labels.
+    share, n
+        Share of wrong labels and number of images.
     """
-    f = density(given, n_bins)
-    right = f
+    right = given
     for _ in range(20):
         p = expit(log_ratio(right, planted) + logit(np.clip(share, 1e-6, 1 - 1e-6)))
-        right = f * (1 - p) + 0.25 / max(len(given), 1)
+        right = given * (1 - p) + 0.25 / max(n, 1)
         right = right / right.sum()
-    return log_ratio(right, planted)
+    return np.asarray(right)
 
 
 def freed_of_mixture(suspicion: Floats, share: float, prior: float) -> Floats:

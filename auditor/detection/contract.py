@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from auditor.arrays import Array, Floats, Ints
+from auditor.detection.signals import SIGNALS
 from auditor.detection.suspicion import Combination
 
 
@@ -22,6 +23,8 @@ class DetectionSettings:
         Labels planted on every image, of each kind, to fit the combination.
     kinds
         Kinds of planting: `uniform`, `confusion`.
+    signals
+        Those that the suspicion may combine.
     rate
         Share of labels flipped in the plantings that are trained on (damping, recovery).
     damping
@@ -33,7 +36,8 @@ class DetectionSettings:
     repeats
         Fresh plantings that measure recovery.
     folds
-        Cross-fitting of influence without a trusted reference: each image's influence on the folds it is not in.
+        Of the cross-fitted softmax head and, without a trusted reference, of influence: each image's is measured on
+        the folds it is not in.
     bootstrap
         Resamples behind the intervals.
     """
@@ -41,9 +45,10 @@ class DetectionSettings:
     landmarks: int = 1500
     plantings: int = 3
     kinds: tuple[str, ...] = ("uniform", "confusion")
+    signals: tuple[str, ...] = SIGNALS
     rate: float = 0.1
     damping: float | None = None
-    dampings: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+    dampings: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
     tuning: int = 2
     repeats: int = 3
     folds: int = 3
@@ -52,7 +57,7 @@ class DetectionSettings:
     @classmethod
     def fast(cls) -> DetectionSettings:
         """A few seconds at 10,000 images: smaller basis, fewer plantings, fewer dampings."""
-        return cls(landmarks=700, plantings=1, dampings=(0.1, 1.0, 10.0), tuning=1, repeats=2, folds=2, bootstrap=100)
+        return cls(landmarks=700, plantings=1, dampings=(1.0, 10.0), tuning=1, repeats=1, folds=2, bootstrap=100)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from scipy.stats import t as student
 from auditor.arrays import Array, Floats
 from auditor.detection import calibration as cal
 from auditor.detection.contract import Damping, Detection, DetectionSettings, Recovery, Scores, Share
+from auditor.detection.heads import Scaling
 from auditor.detection.influence import InfluenceStudy, choose_damping
 from auditor.detection.signals import SIGNALS, Signals, Views
 from auditor.detection.suspicion import Combination, confusion_targets, draw, fit_combination, uniform_targets
@@ -75,7 +76,7 @@ def detect(
     bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, tell)
     scores, signals = bench.score(labels, tell)
     tell("measuring recovery", 0.6)
-    recovery = bench.recovery(scores.combination, scores.damping.value)
+    recovery = bench.recovery(signals, scores.combination, scores.damping.value)
     tell("calibrating", 0.9)
     table = scores.combination.table(signals)
     estimate = _calibrate(bench, table, signals, scores)
@@ -154,9 +155,13 @@ class _Bench:
         settings: DetectionSettings, seed: int, tell: Progress,
     ) -> _Bench:  # fmt: skip
         tell("preparing heads", 0.0)
-        stacked = features if reference is None else np.concatenate([features, reference[0]])
-        views = Views(stacked, n_classes, landmarks=settings.landmarks, seed=seed)
-        study = InfluenceStudy(features, n_classes, reference=reference, folds=settings.folds, seed=seed)
+        scaling = Scaling.of(features)
+        scaled = scaling(features)
+        if reference is not None:
+            reference = scaling(reference[0]), reference[1]
+        stacked = scaled if reference is None else np.concatenate([scaled, reference[0]])
+        views = Views(stacked, n_classes, landmarks=settings.landmarks, seed=seed, folds=settings.folds)
+        study = InfluenceStudy(scaled, n_classes, reference=reference, folds=settings.folds, seed=seed)
         trusted = np.empty(0, np.int64) if reference is None else reference[1]
         return cls(views, study, labels, trusted, n_classes, settings, seed)
 
@@ -198,8 +203,9 @@ class _Bench:
         signals = self.signals(labels)
         audited = signals.select(np.arange(self.n))
         combination = fit_combination(
-            audited, plantings=self.settings.plantings, seed=self.seed, kinds=self.settings.kinds
-        )
+            audited, plantings=self.settings.plantings, seed=self.seed, kinds=self.settings.kinds,
+            use=self.settings.signals,
+        )  # fmt: skip
         tell("choosing the damping", 0.3)
         damping = damping or self.damping(signals, labels)
         tell("measuring influence", 0.5)
@@ -214,11 +220,10 @@ class _Bench:
         scores = Scores(suspicion, influence.average, frame, suggested, probability, combination, damping)
         return scores, signals
 
-    def recovery(self, combination: Combination, damping: float) -> Recovery | None:
+    def recovery(self, given: Signals, combination: Combination, damping: float) -> Recovery | None:
         """Average precision at finding fresh flips: not those that any weight or damping was fitted on."""
         if self.settings.repeats < 1:
             return None
-        given = self.signals(self.labels)
         found = []
         for repeat in range(self.settings.repeats):
             labels, planted = self.plant(given, self.labels, "uniform", 1000 + repeat)
@@ -297,25 +302,27 @@ def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -
         value, low, high = cal.share_from_anchors(
             p.argmax(axis=1), p.max(axis=1), bench.labels, bootstrap=bench.settings.bootstrap, rng=rng
         )
-        ratio = cal.blind_ratio(bins, densities.mean(axis=0), value, n_bins)
+        planted = densities.mean(axis=0)
+        ratio = cal.log_ratio(cal.right_density(cal.density(bins, n_bins), planted, value, n), planted)
     fitted = [cal.probabilities(bins, ratio, share) for share in (value, low, high)]
     own_suspicion = table[np.arange(n, len(table)), bench.trusted]
     elsewhere = cal.freed_of_mixture(own_suspicion, value, REFERENCE_PRIOR)
-    reason = _undecided(n, densities.mean(axis=0), cal.density(bins, n_bins), low, high)
+    reason = _undecided(n, densities.mean(axis=0), cal.density(bins, n_bins), value, low, high)
     basis = "trusted reference" if use else "cleanest part of each class"
     return _Estimate(
         None if reason else cal.as_share(value, low, high, n), fitted[0], fitted[1], fitted[2], elsewhere, basis, reason
     )
 
 
-def _undecided(n: int, planted: Floats, given: Floats, low: float, high: float) -> str:
+def _undecided(n: int, planted: Floats, given: Floats, value: float, low: float, high: float) -> str:
     """Why no share can be stated; empty where it can."""
     if n < cal.SMALLEST:
         return f"{n} images are too few to estimate a share of wrong labels; at least {cal.SMALLEST} are needed."
-    area = float((np.cumsum(given) - given / 2) @ planted)
+    right = cal.right_density(given, planted, value, n)
+    area = float((np.cumsum(right) - right / 2) @ planted)
     if area < cal.WEAKEST:
         return (
-            f"Planted labels are hardly told from given ones on these features (area under the curve {area:.2f}, "
+            f"Planted labels are hardly told from right ones on these features (area under the curve {area:.2f}, "
             f"needed {cal.WEAKEST:.2f})."
         )
     if high - low > 0.5:

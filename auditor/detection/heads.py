@@ -111,12 +111,13 @@ class KernelHead:
         mean = y.mean(0)
         coefficients = self.basis.T @ (y - mean)
         best: tuple[float, float, torch.Tensor] | None = None
-        for ridge in ridges:
+        for ridge in sorted(ridges, reverse=True):
             fitted = (self.basis * (self.spectrum / (self.spectrum + ridge))) @ coefficients + mean
             left = (fitted - y * self.leverage(ridge)[:, None]) / (1 - self.leverage(ridge))[:, None]
             error = float((left - y).square().mean(dtype=torch.float64))
-            if best is None or error < best[0]:
-                best = (error, ridge, left)
+            if best is not None and error > best[0]:
+                break  # the error falls and then rises: what is weaker yet overfits
+            best = (error, ridge, left)
         assert best is not None
         return Fit(best[2].numpy(), self.leverage(best[1]).numpy(), best[1], best[0])
 

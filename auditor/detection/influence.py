@@ -14,7 +14,7 @@ import torch
 
 from auditor.arrays import Array, Floats
 from auditor.detection.contract import Damping, DampingTrial
-from auditor.detection.heads import Scaling, SoftmaxHead
+from auditor.detection.heads import SoftmaxHead
 from auditor.influence import HeadProblem
 from auditor.influence.closed_form import ClosedForm
 
@@ -38,19 +38,19 @@ class InfluenceStudy:
     Parameters
     ----------
     features
-        float32 [N, D].
+        float32 [N, D], standardised.
     reference
-        Trusted features and labels, or None: then the images are split into folds, and the influence of an image is
-        the average over the heads of the folds that it trains, measured on the fold left out.
+        Trusted features, standardised alike, and labels, or None: then the images are split into folds, and the
+        influence of an image is the average over the heads of the folds that it trains, measured on the fold left
+        out.
     """
 
     def __init__(
         self, features: Array, n_classes: int, *, reference: tuple[Array, Array] | None, folds: int, seed: int
     ) -> None:
-        scaling = Scaling.of(features)
-        self.features = scaling(features)
+        self.features = features
         self.n_classes = n_classes
-        self.reference = None if reference is None else (scaling(reference[0]), np.asarray(reference[1]))
+        self.reference = reference
         n = len(features)
         folds = max(2, min(folds, n))
         fold = np.random.default_rng([seed, 73]).permutation(n) % folds

@@ -13,17 +13,29 @@ import numpy as np
 import torch
 
 from auditor.arrays import Array, Floats
-from auditor.detection.heads import Fit, KernelHead, Scaling, Temperature, one_hot, temperature, unit_rows
+from auditor.detection.heads import (
+    Fit,
+    KernelHead,
+    SoftmaxHead,
+    Temperature,
+    one_hot,
+    temperature,
+    unit_rows,
+)
 
 SIGNALS = (
     "out_of_fold_loss",
     "margin",
     "in_fold_loss",
     "linear_out_of_fold_loss",
+    "softmax_out_of_fold_loss",
     "neighbour_disagreement",
     "self_influence",
 )
 """Signals the suspicion combines, in this order."""
+WEIGHT_DECAYS = (3.0, 1.0, 0.3, 0.1)
+"""Weight decays tried for the cross-fitted softmax head, strongest first."""
+SOFTMAX_ITERATIONS = 30
 NEIGHBOURS = 20
 NEIGHBOUR_DIMENSIONS = 64
 
@@ -47,7 +59,7 @@ class Signals:
     labels: Array
 
     def of(self, labels: Array) -> Floats:
-        """float64 [N, S]: each image's signals under `labels` [N]."""
+        """float64 [N, S]: each image's signals under `labels` [N], columns in the order of `SIGNALS`."""
         rows = np.arange(len(labels))
         return np.asarray(np.stack([self.values[name][rows, labels] for name in SIGNALS], axis=1), dtype=np.float64)
 
@@ -61,15 +73,19 @@ class Views:
 
     Parameters
     ----------
-    features
-        float32 [N, D], trusted images last where there are any.
+    scaled
+        float32 [N, D], standardised features, trusted images last where there are any.
     landmarks
         Rank of the kernel's basis.
+    folds
+        Of the cross-fitted softmax head.
     """
 
-    def __init__(self, features: Array, n_classes: int, *, landmarks: int, seed: int) -> None:
-        scaled = Scaling.of(features)(features)
+    def __init__(self, scaled: Array, n_classes: int, *, landmarks: int, seed: int, folds: int = 3) -> None:
         unit = unit_rows(scaled)
+        self.scaled = scaled
+        folds = max(2, min(folds, len(scaled)))
+        self.fold = np.random.default_rng([seed, 76]).permutation(len(scaled)) % folds
         self.n_classes = n_classes
         self.kernel = KernelHead(unit, landmarks=landmarks, seed=seed)
         self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None)
@@ -86,10 +102,38 @@ class Views:
             "margin": _margin(log_p),
             "in_fold_loss": _in_fold_loss(fit, curve),
             "linear_out_of_fold_loss": -straight.log_probabilities(linear.left_out),
+            "softmax_out_of_fold_loss": self._softmax_loss(labels),
             "neighbour_disagreement": self._disagreement(labels),
             "self_influence": _self_influence(fit),
         }
         return Signals(values, log_p, labels)
+
+    def _softmax_loss(self, labels: Array) -> Array:
+        """Loss of label c by a softmax head trained on the other folds; its weight decay is the first fold's best."""
+        out = np.zeros((len(labels), self.n_classes), dtype=np.float32)
+        decays: tuple[float, ...] = WEIGHT_DECAYS
+        for fold in range(int(self.fold.max()) + 1):
+            held = np.flatnonzero(self.fold == fold)
+            losses, decay = self._fold_loss(labels, held, decays)
+            out[held], decays = losses, (decay,)
+        return out
+
+    def _fold_loss(self, labels: Array, held: Array, decays: tuple[float, ...]) -> tuple[Array, float]:
+        """[held, C] losses of a head that saw none of `held`, and the weight decay under which they are least."""
+        train = np.setdiff1d(np.arange(len(labels)), held)
+        best: tuple[float, Array, float] | None = None
+        head: SoftmaxHead | None = None
+        for decay in decays:
+            head = SoftmaxHead.train(
+                self.scaled[train], labels[train], self.n_classes, decay, start=head, iterations=SOFTMAX_ITERATIONS
+            )
+            losses = -torch.log_softmax(torch.as_tensor(head.logits(self.scaled[held])), dim=1).numpy()
+            mean = float(losses[np.arange(len(held)), labels[held]].mean())
+            if best is not None and mean > best[0]:
+                break
+            best = mean, losses, decay
+        assert best is not None
+        return best[1], best[2]
 
     def _disagreement(self, labels: Array) -> Array:
         """Weighted share of the nearest neighbours that carry another label than c."""

@@ -79,7 +79,9 @@ def draw(targets: Floats, rng: np.random.Generator) -> Array:
     return np.asarray(np.minimum(drawn, targets.shape[1] - 1), dtype=np.int64)
 
 
-def fit_combination(signals: Signals, *, plantings: int, seed: int, kinds: tuple[str, ...]) -> Combination:
+def fit_combination(
+    signals: Signals, *, plantings: int, seed: int, kinds: tuple[str, ...], use: tuple[str, ...] = SIGNALS
+) -> Combination:
     """Fit the combination on labels planted one at a time.
 
     Parameters
@@ -90,6 +92,8 @@ def fit_combination(signals: Signals, *, plantings: int, seed: int, kinds: tuple
         How many labels of each kind are planted on every image.
     kinds
         `uniform` and `confusion`, or one of them.
+    use
+        The signals that may weigh something.
     """
     rng = np.random.default_rng([seed, 72])
     n_classes = signals.log_probabilities.shape[1]
@@ -101,14 +105,14 @@ def fit_combination(signals: Signals, *, plantings: int, seed: int, kinds: tuple
     planted = np.concatenate(
         [signals.of(draw(targets, rng)) for targets in (makers[k]() for k in kinds) for _ in range(plantings)]
     )
-    return fit_weights(given, planted)
+    return fit_weights(given, planted, np.array([name in use for name in SIGNALS]))
 
 
-def fit_weights(given: Floats, planted: Floats) -> Combination:
-    """Logistic regression of planted [m, S] against given [N, S], weights kept from being negative."""
+def fit_weights(given: Floats, planted: Floats, use: Array) -> Combination:
+    """Logistic regression of planted [m, S] against given [N, S] on the signals in `use` [S]; no weight is negative."""
     both = np.concatenate([given, planted])
     centre, scale = both.mean(axis=0), both.std(axis=0)
-    constant = scale <= 1e-9 * (1 + np.abs(centre))
+    constant = ~use | (scale <= 1e-9 * (1 + np.abs(centre)))
     scale = np.where(constant, 1, scale)
     x = (both - centre) / scale
     x[:, constant] = 0
