@@ -7,6 +7,7 @@ imports pyDVL.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Iterator
@@ -247,8 +248,7 @@ class LowRank:
             self._factor = _eigenpairs(operator, self.rank, seed)
             return
         # pyDVL draws from torch's global generator: seeded here, and put back.
-        with torch.random.fork_rng(devices=[]), _quiet("pydvl"):
-            torch.manual_seed(seed)
+        with _seeded(derivatives.device, seed), _quiet("pydvl"):
             self._factor = operator_nystroem_approximation(operator, self.rank)
 
     def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
@@ -310,8 +310,7 @@ class Lissa:
             self._operation, self._loader, damping, maxiter=steps, scale=scale, rtol=0.0, warn_on_max_iteration=False
         )
         solutions = torch.zeros_like(rhs)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with _seeded(self.derivatives.device, self.seed):
             for row, vector in enumerate(rhs):
                 if not bool(vector.any()):
                     continue
@@ -421,6 +420,14 @@ class Ekfac:
         """All right-hand sides at once."""
         solved: torch.Tensor = EkfacInfluence._solve_hvp_by_layer(rhs, self._factors, damping)["head"]
         return solved, None
+
+
+@contextlib.contextmanager
+def _seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """torch's global generators seeded inside the block, and as they were after it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 @dataclass
