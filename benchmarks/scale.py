@@ -61,12 +61,12 @@ def stored(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def row(kind: str, path: Path, *arguments: str) -> dict[str, Any]:
-    """One measurement by a child process, or the stored one."""
+def row(kind: str, path: Path, *arguments: str, where: tuple[str, ...] = ()) -> dict[str, Any]:
+    """One measurement by a child process, or the stored one; `where` are folders, which differ from run to run."""
     for old in stored(path):
         if old["kind"] == kind and old["arguments"] == list(arguments):
             return old
-    command = [sys.executable, __file__, "child", kind, *arguments]
+    command = [sys.executable, __file__, "child", kind, *arguments, *where]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found = {"kind": kind, "arguments": list(arguments), **json.loads(done.stdout.splitlines()[-1])}
     with path.open("a") as file:
@@ -136,9 +136,10 @@ def audit_rows(n: int, path: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_images(folder / "images", n)
-        forward = row("forward", path, str(n), str(folder / "images"))
-        first = row("audit", path, str(n), str(folder / "images"), str(folder / "cache"), "first")
-        second = row("audit", path, str(n), str(folder / "images"), str(folder / "cache"), "second")
+        images, cache = str(folder / "images"), str(folder / "cache")
+        forward = row("forward", path, str(n), where=(images,))
+        first = row("audit", path, str(n), "first", where=(images, cache))
+        second = row("audit", path, str(n), "second", where=(images, cache))
     return {"n": n, "forward": forward, "first": first, "second": second}
 
 
@@ -186,7 +187,7 @@ def measure_forward(n_text: str, folder: str) -> dict[str, Any]:
     return {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu, "n": len(files)}
 
 
-def measure_audit(n_text: str, folder: str, cache: str, which: str) -> dict[str, Any]:
+def measure_audit(n_text: str, which: str, folder: str, cache: str) -> dict[str, Any]:
     """A whole audit by the command line's own path: images to files, report included."""
     import auditor
 

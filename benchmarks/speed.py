@@ -86,7 +86,7 @@ def main() -> int:
         return 2
     torch.set_num_threads(1)
     setting = prepare()
-    ours, average, matrix_cost, residual = time_ours(setting)
+    ours, average, matrix_cost, residual = time_ours(setting, options.points)
     upstream = time_upstream_on_features(setting, options.points)
     product = time_products(setting, options.products)
     print(section(setting, ours, average, matrix_cost, residual, upstream, product, options.points))
@@ -118,12 +118,12 @@ def prepare() -> Setting:
     return Setting(network, pixels, read.values, codes, train, test, head, feature_pass)
 
 
-def time_ours(s: Setting) -> tuple[Cost, np.ndarray, Cost, float]:
-    """Median cost of an average, the average, median cost of the full matrix, and the solve's residual."""
+def time_ours(s: Setting, n_points: int) -> tuple[Cost, np.ndarray, Cost, float]:
+    """Median cost of an average, the average over `n_points`, median cost of the full matrix, the residual."""
     problem = HeadProblem(s.values[s.train], s.labels[s.train], s.head.weight, s.head.bias)
     x, y = s.values[s.test], s.labels[s.test]
     found = engine(problem, "auto", DAMPING)
-    average = found.average(x, y)
+    average = found.average(x[:n_points], y[:n_points])
     seconds = median_cost(lambda: engine(problem, "auto", DAMPING).average(x, y))
     matrix_cost = median_cost(lambda: engine(problem, "auto", DAMPING).rows(x, y))
     return seconds, average, matrix_cost, found.solves[0].relative_residual
@@ -224,14 +224,14 @@ def section(
         f"- The full matrix after features: {matrix.cpu:.2f} processor seconds, {matrix.wall:.2f} s on the clock "
         "(target 1 s).",
     ]
-    if n_points == N_TEST:
-        theirs = upstream.rows.mean(0)
-        error = np.abs(average - theirs).max() / np.abs(theirs).max()
-        correlation = float(spearmanr(average, theirs).statistic)
-        lines.append(
-            f"- Same values: largest difference {error:.1e} of the largest value (target 1e-4), Spearman "
-            f"{correlation:.6f} (target 0.9999). Our residual is {residual:.0e}; pyDVL reports none."
-        )
+    theirs = upstream.rows.mean(0)
+    error = np.abs(average - theirs).max() / np.abs(theirs).max()
+    correlation = float(spearmanr(average, theirs).statistic)
+    lines.append(
+        f"- Same values, average over the {n_points} test points pyDVL ran on: largest difference {error:.1e} of the "
+        f"largest value (target 1e-4), Spearman {correlation:.6f} (target 0.9999). Our residual is {residual:.0e}; "
+        "pyDVL, in single precision, reports none."
+    )
     return "\n".join(lines)
 
 

@@ -100,6 +100,23 @@ def test_several_dampings_at_once(dense):
     assert [s.damping for s in many.solves] == dampings
 
 
+def test_one_damping_after_another_passes_from_cholesky_to_eigenvectors():
+    problem, x, y = make(40, 3, 5, 8)
+    first = ClosedForm(problem, 0.1, dense=True)
+    for damping in (0.1, 0.2, 0.3, 0.4, 0.1, 5.0):
+        other = first.with_damping(damping)
+        matrix, self_influence = brute_force(problem, x, y, damping)
+        np.testing.assert_allclose(other.rows(x, y), matrix, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(other.self_influence(), self_influence, rtol=1e-7)
+
+
+def test_a_damping_too_small_for_cholesky_still_answers():
+    problem, x, y = make(3, 3, 6, 8)
+    found = ClosedForm(problem, 1e-18, dense=True)
+    assert np.isfinite(found.average(x, y)).all() and np.isfinite(found.self_influence()).all()
+    assert len(found.solves) == 1
+
+
 def test_chunked_features_and_memory_map_give_the_same(tmp_path, monkeypatch):
     problem, x, y = make(500, 3, 8, 1, dtype=np.float32)
     expected = engine(problem, "auto", 0.1).average(x, y)
