@@ -212,6 +212,11 @@ def _notes(made: Made) -> list[str]:
             "Influence is measured on images whose labels are as uncertain as the rest; "
             "a trusted reference (--reference) makes it sharper."
         )
+        notes.append(
+            "The controlled experiment plants noise in the training split only. Its influence ranking is measured on "
+            "the test split as given, a cleaner reference than the given labels have among themselves; suspicion does "
+            "not use the test split there."
+        )
     if not len(made.data.rows("val")):
         notes.append("There is no validation split, so no validation loss.")
     if made.detection is not None and made.data.pixels is not None:
