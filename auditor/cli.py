@@ -58,11 +58,16 @@ class _Group(click.Group):
 
 
 def _say(text: str, *, nl: bool = True, err: bool = False) -> None:
-    """Print; a reader that has gone away (`auditor gate OUT | head`) changes nothing, least of all the exit code."""
+    """Print; a reader that has gone away (`auditor gate OUT | head`) changes nothing, least of all the exit code.
+
+    Nor does a full disk that standard error goes to; on standard output it is an error, for a result is lost.
+    """
     stream = sys.stderr if err else sys.stdout
     try:
         click.echo(text, nl=nl, err=err)
-    except BrokenPipeError:
+    except OSError as error:
+        if not err and not isinstance(error, BrokenPipeError):
+            raise
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

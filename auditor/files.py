@@ -64,8 +64,10 @@ def _staged(path: Path, data: bytes) -> Path:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-    except BaseException:
+    except BaseException as error:
         _discard(temporary)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # the user knows this one, and never the temporary one
         raise
     return temporary
 

@@ -304,6 +304,15 @@ def test_a_reader_that_goes_away_does_not_change_the_code(
     assert done.returncode == code and done.stdout == done.stderr == ""
 
 
+def test_a_full_disk_below_standard_output_is_an_error_and_below_standard_error_none(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "auditor.cli"]
+    with Path("/dev/full").open("w") as full:
+        out = subprocess.run([*words, "gate", str(tmp_path)], stdout=full, stderr=full, check=False)
+        told = subprocess.run([*words, "doctor"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert out.returncode == 2
+    assert told.returncode == 2 and "No space left on device" in told.stderr and "Traceback" not in told.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_with_130_and_a_word(number: signal.Signals, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "auditor.cli", *small_audit("digits", tmp_path / "out")]

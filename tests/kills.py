@@ -1,0 +1,310 @@
+"""A driver for `test_resume.py`: audits in forked children that are killed, run side by side, or starved of disk.
+
+Run as a program of its own, with nothing but imports done before it forks, so that torch is imported once and no thread
+is lost in a fork. Prints one JSON document; asserts nothing itself.
+
+    python tests/kills.py random KILLS SEED
+    python tests/kills.py files
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import FIXTURES, names, small_audit, snapshot, use_tiny_network
+
+from auditor import cli, files, lock, pipeline, report  # noqa: F401 (imported before the forks)
+from auditor.errors import AuditorError
+from auditor.result import AuditResult
+
+PROMISED = ("audit.json", "evidence.json", "planted.csv", "ranking.csv", "report.html")
+SAME = ("planted.csv", "ranking.csv")
+NOBODY = 65534
+SIGNALS = {signal.SIGINT, signal.SIGTERM}
+TRAIN, TRAIN_END, TEST = 12, 60, 4
+"""Images a class, and where the test images of fixtures/digits begin."""
+
+
+class Ground:
+    """A folder with a data set, a cache and weights, and what an undisturbed audit of it gives."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data, self.out, self.cache = root / "data", root / "out", root / "cache"
+        for path in sorted((FIXTURES / "digits").rglob("*.png")):
+            if int(path.stem) < TRAIN or TRAIN_END <= int(path.stem) < TRAIN_END + TEST:
+                target = self.data / path.relative_to(FIXTURES / "digits")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
+        torch.save({"conv1.weight": torch.zeros(1)}, root / "w.pth")
+        self.before = snapshot(self.data)
+        self.results: list[AuditResult] = []
+        self.first = (self._here(), "")
+        self.expected = {name: (self.out / name).read_bytes() for name in SAME}
+        start = time.monotonic()
+        self.second = self.run()
+        self.seconds = time.monotonic() - start
+
+    def _here(self) -> int:
+        """One audit in this process, so that its children find every module loaded; its result is kept."""
+        real = pipeline.audit
+
+        def kept(*arguments: Any, **options: Any) -> AuditResult:
+            self.results.append(real(*arguments, **options))
+            return self.results[-1]
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(sys.stderr):
+            patch.setattr(pipeline, "audit", kept)
+            try:
+                cli.main(self.words())
+            except SystemExit as done:
+                return int(done.code or 0)
+            finally:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return 70
+
+    def ready(self) -> None:
+        """In a child: the stages are done already, only the files are to be written."""
+        pipeline.audit = lambda *_, **__: self.results[0]  # type: ignore[assignment]
+
+    def words(self, out: Path | None = None) -> list[str]:
+        fixed = ["--weights", str(self.root / "w.pth"), "--cache", str(self.cache), "--image-size", "8"]
+        few = ["--examples", "0", "--thumbnails", "3", "--epochs", "3"]
+        return small_audit(self.data, out or self.out, *fixed, *few)
+
+    def start(self, *, out: Path | None = None, prepare: Callable[[], None] = lambda: None) -> int:
+        """Begin an audit in a child process, which tells into a file below `self.root`."""
+        sys.stdout.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the child is ready to be interrupted
+        child = os.fork()
+        if child:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            return child
+        code = 70
+        try:
+            said = os.open(self.root / f"said-{os.getpid()}", os.O_WRONLY | os.O_CREAT, 0o666)
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            signal.signal(signal.SIGTERM, cli._interrupt)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            prepare()
+            cli.main(self.words(out))
+        except SystemExit as done:
+            code = int(done.code or 0)
+        except KeyboardInterrupt:  # before the command took over, or after it had ended
+            code = 130
+        except BaseException as error:
+            os.write(2, f"Traceback: {type(error).__name__}: {error}".encode())
+        finally:
+            with contextlib.suppress(BaseException):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def end(self, child: int) -> tuple[int, str]:
+        """Exit code (negative for a signal) and what it said."""
+        _, status = os.waitpid(child, 0)
+        said = self.root / f"said-{child}"
+        text = said.read_text(errors="replace") if said.exists() else ""
+        said.unlink(missing_ok=True)
+        return os.waitstatus_to_exitcode(status), text
+
+    def run(self, *, out: Path | None = None, prepare: Callable[[], None] = lambda: None) -> tuple[int, str]:
+        return self.end(self.start(out=out, prepare=prepare))
+
+    def faults(self, *, cleaned: bool) -> list[str]:
+        """What is wrong with the files that lie there now."""
+        found = []
+        if snapshot(self.data) != self.before:
+            found.append("a file of the user's was changed")
+        there = names(self.out) if self.out.exists() else []
+        strangers = [n for n in there if n not in PROMISED]
+        if cleaned and strangers:
+            found.append(f"left behind: {strangers}")
+        if not cleaned and any(not n.startswith(".auditor") for n in strangers):
+            found.append(f"strangers: {strangers}")
+        for name in SAME:
+            if name in there and (self.out / name).read_bytes() != self.expected[name]:
+                found.append(f"{name} differs")
+        if "audit.json" in there:
+            try:
+                AuditResult.load(self.out)
+            except AuditorError as error:
+                found.append(str(error))
+        if "report.html" in there and not (self.out / "report.html").read_text().rstrip().endswith("</html>"):
+            found.append("half a report")
+        return found
+
+    def clear(self) -> None:
+        for folder in (self.out, self.cache):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def random_kills(ground: Ground, kills: int, seed: int) -> list[dict[str, Any]]:
+    """Kill at random moments by each signal in turn; after every nine the same command runs to its end."""
+    rng = random.Random(seed)
+    rounds = []
+    ground.clear()
+    for number in range(kills):
+        which = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[number % 3]
+        child = ground.start()
+        time.sleep(rng.uniform(0, ground.seconds))
+        os.kill(child, which)
+        code, said = ground.end(child)
+        one: dict[str, Any] = {"signal": which.name, "code": code, "said": said, "faults": ground.faults(cleaned=False)}
+        if number % 9 == 8 or number == kills - 1:
+            again, said = ground.run()
+            one["again"] = {"code": again, "said": said, "faults": ground.faults(cleaned=True)}
+            if number % 2:
+                shutil.rmtree(ground.cache)
+            shutil.rmtree(ground.out)
+        rounds.append(one)
+    return rounds
+
+
+def _die_at(count: int) -> Callable[[], None]:
+    """The child kills itself before its n-th change of a file's name or n-th flush to the disk."""
+
+    def prepare() -> None:
+        left = [count]
+
+        def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **options: Any) -> Any:
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*arguments, **options)
+
+            return call
+
+        os.fsync = counted(os.fsync)
+        Path.replace = counted(Path.replace)  # type: ignore[method-assign]
+        Path.unlink = counted(Path.unlink)  # type: ignore[method-assign]
+
+    return prepare
+
+
+def _earlier(ground: Ground) -> dict[str, bytes]:
+    """Lay the whole files of an earlier audit, of other content, into the output folder."""
+    ground.clear()
+    ground.out.mkdir()
+    result = ground.results[0]
+    other = result.ranking.assign(suspicion=result.ranking["suspicion"] + 1)
+    AuditResult(result.summary, other, result.planted, result.evidence).save(ground.out)
+    (ground.out / "report.html").write_text("<html></html>")
+    return snapshot(ground.out)
+
+
+def exact_kills(ground: Ground) -> list[dict[str, Any]]:
+    """Kill at every single change of a file in turn, over the files of an earlier audit."""
+    rounds: list[dict[str, Any]] = []
+    for count in range(1, 100):
+        old = _earlier(ground)
+
+        def prepare(count: int = count) -> None:
+            ground.ready()
+            _die_at(count)()
+
+        code, said = ground.run(prepare=prepare)
+        now = {name: data for name, data in snapshot(ground.out).items() if name in SAME}
+        whole = all(data in (old[name], ground.expected[name]) for name, data in now.items())
+        marked = (ground.out / "audit.json").exists()
+        mixed = marked and now not in ({name: old[name] for name in SAME}, ground.expected)
+        again = ground.run(prepare=ground.ready)
+        rounds.append({
+            "code": code, "said": said, "whole": whole, "mixed": mixed, "again": again[0],
+            "faults": ground.faults(cleaned=True),
+        })  # fmt: skip
+        if code == 0:
+            break
+    return rounds
+
+
+def full_disk(ground: Ground) -> list[dict[str, Any]]:
+    """No file may grow beyond a limit: the earlier audit's files stay, and with room the audit ends as ever."""
+    rounds = []
+    sizes = sorted(len(data) for name, data in snapshot(ground.out).items() if name != "report.html")
+    for limit in (0, sizes[0] - 1, sizes[-1] - 1):
+        old = _earlier(ground)
+
+        def prepare(limit: int = limit) -> None:
+            ground.ready()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        code, said = ground.run(prepare=prepare)
+        kept = snapshot(ground.out) == old
+        again = ground.run(prepare=ground.ready)
+        rounds.append({
+            "limit": limit, "code": code, "said": said, "kept": kept, "again": again[0],
+            "faults": ground.faults(cleaned=True),
+        })  # fmt: skip
+    return rounds
+
+
+def read_only(ground: Ground) -> dict[str, Any]:
+    """An output folder that this user may not write to."""
+    ground.clear()
+    ground.out.mkdir()
+    (ground.out / "audit.json").write_text("of an earlier audit")
+
+    def drop() -> None:
+        if os.getuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+
+    ground.out.chmod(0o555)
+    code, said = ground.run(prepare=drop)
+    kept = snapshot(ground.out) == {"audit.json": b"of an earlier audit"}
+    ground.out.chmod(0o755)
+    return {"code": code, "said": said, "kept": kept}
+
+
+def side_by_side(ground: Ground) -> dict[str, Any]:
+    """Two audits at once into one folder, and two with one cache."""
+    ground.clear()
+    ends = [ground.end(child) for child in [ground.start(), ground.start()]]
+    one_folder = {"ends": ends, "faults": ground.faults(cleaned=True)}
+    ground.clear()
+    other = ground.root / "other"
+    ends = [ground.end(child) for child in [ground.start(), ground.start(out=other)]]
+    same = all((other / name).read_bytes() == ground.expected[name] for name in SAME)
+    return {"one_folder": one_folder, "one_cache": {"ends": ends, "faults": ground.faults(cleaned=True), "same": same}}
+
+
+def main(words: list[str]) -> None:
+    torch.set_num_threads(1)
+    use_tiny_network(pytest.MonkeyPatch())
+    root = Path(tempfile.mkdtemp(prefix="auditor-kills-"))
+    root.chmod(0o755)
+    try:
+        ground = Ground(root)
+        document: dict[str, Any] = {"first": ground.first, "second": ground.second, "seconds": ground.seconds}
+        if words[0] == "random":
+            document |= {"random": random_kills(ground, int(words[1]), int(words[2]))}
+        else:
+            document |= {
+                "exact": exact_kills(ground), "disk": full_disk(ground), "read_only": read_only(ground),
+                "side_by_side": side_by_side(ground),
+            }  # fmt: skip
+        print(json.dumps(document))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,98 @@
+"""Pictures and examples for the report: they name images of the data set, and their counts leave nobody out."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from helpers import FIXTURES
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from auditor import evidence
+from auditor.result import AuditResult
+
+VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
+
+
+@given(VALUES, st.integers(0, 99))
+def test_a_histogram_counts_every_value_once(values: list[float], seed: int) -> None:
+    numbers = np.array(values)
+    mask = np.random.default_rng(seed).random(len(numbers)) < 0.5
+    found = evidence.histogram(numbers, {"one": mask, "other": ~mask})
+    assert len(found["edges"]) == evidence.BINS + 1 and (np.diff(found["edges"]) > 0).all()
+    assert sum(found["counts"]["one"]) == mask.sum() and sum(found["counts"]["other"]) == (~mask).sum()
+
+
+def test_values_lie_in_the_bin_that_counts_them() -> None:
+    values = np.linspace(0, 1, 1001)
+    found = evidence.histogram(values, {"all": np.ones(1001, bool)})
+    for i in range(1, evidence.BINS - 1):
+        low, high = found["edges"][i : i + 2]
+        assert found["counts"]["all"][i] == ((values >= low) & (values < high)).sum()
+
+
+def test_mentioned_finds_paths_wherever_they_are() -> None:
+    nested = {"a": [{"path": "x"}, {"b": {"path": "y", "c": [{"path": "z"}]}}], "path": 3}
+    assert list(evidence.mentioned(nested)) == ["x", "y", "z"]
+
+
+def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
+    good = (FIXTURES / "digits" / "train" / "3" / "000.png").read_bytes()
+
+    def read(path: str) -> bytes:
+        if path == "gone":
+            raise FileNotFoundError(2, "No such file", path)
+        return good if path == "good" else b"text"
+
+    found = evidence.thumbnails(read, ["good", "gone", "text", "good"], 10**6)
+    assert list(found) == ["good"]
+    kind, _, data = found["good"].partition(",")
+    assert kind == "data:image/png;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert 64 <= max(picture.size) <= 2 * evidence.THUMBNAIL_EDGE
+
+
+def test_evidence_names_images_of_the_data_set(finished: AuditResult) -> None:
+    shown = {name: part for name, part in finished.evidence.items() if name != "thumbnails"}
+    named = set(evidence.mentioned(list(shown.values())))
+    assert named and named <= set(finished.ranking["path"])
+    assert named <= set(finished.evidence["thumbnails"])
+    assert all(uri.startswith("data:image/") for uri in finished.evidence["thumbnails"].values())
+
+
+def test_extremes_are_training_images_of_their_class_in_order(finished: AuditResult) -> None:
+    images = finished.ranking.set_index("path")
+    assert [entry["label"] for entry in finished.evidence["extremes"]] == finished.classes
+    for entry in finished.evidence["extremes"]:
+        for end in ("highest", "lowest"):
+            assert all(images.loc[image["path"], "split"] == "train" for image in entry[end])
+            assert all(images.loc[image["path"], "label"] == entry["label"] for image in entry[end])
+        highest, lowest = ([image["average_influence"] for image in entry[end]] for end in ("highest", "lowest"))
+        assert highest == sorted(highest, reverse=True) and lowest == sorted(lowest) and lowest[0] <= highest[0]
+
+
+def test_the_lowest_of_the_planted_run(finished: AuditResult) -> None:
+    shown = finished.evidence["lowest_planted_run"]
+    ordered = finished.planted.sort_values("influence_rank")
+    assert [image["path"] for image in shown] == ordered["path"].tolist()[: len(shown)]
+    truth = finished.planted.set_index("path")["planted"]
+    assert all(image["planted"] == truth[image["path"]] for image in shown)
+
+
+def test_examples_are_test_images_of_both_kinds(finished: AuditResult) -> None:
+    splits = finished.ranking.set_index("path")["split"]
+    wrong = sum(map(sum, finished.summary["model"]["clean"]["test"]["confusion"]))
+    wrong -= sum(row[i] for i, row in enumerate(finished.summary["model"]["clean"]["test"]["confusion"]))
+    kinds = [example["kind"] for example in finished.evidence["examples"]]
+    assert "correct" in kinds and ("wrong" in kinds) == (wrong > 0)
+    for example in finished.evidence["examples"]:
+        assert splits[example["path"]] == "test"
+        assert (example["kind"] == "correct") == (example["predicted"] == example["label"])
+        for image in (*example["most"], *example["least"]):
+            assert image["label"] == example["label"] and splits[image["path"]] == "train"
+        most, least = ([image["influence"] for image in example[end]] for end in ("most", "least"))
+        assert most == sorted(most, reverse=True) and least == sorted(least) and most[0] >= least[0]
