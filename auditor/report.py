@@ -161,7 +161,7 @@ def percent(share: float | None) -> str:
     """A share as a percentage with two significant digits at least; never 100% for less than all, nor 0% for some."""
     if share is None:
         return "not known"
-    value = float(f"{100 * share:.3g}")
+    value = float(f"{100 * share:.{2 if share < 0.0995 else 3}g}")
     if value == 0 or value >= 99.95:
         return f"{value:.0f}%"
     if value < 0.1:
@@ -253,6 +253,7 @@ def _context(
         "quality": _quality(summary["model"], result.classes),
         "losses": _losses(summary["model"]),
         "damping": _damping(summary),
+        "review_rows": _review_rows(summary["calibration"]),
         "max_panels": MAX_PANELS,
         "max_matrix": MAX_MATRIX,
         "decided": bool(summary["calibration"] and summary["calibration"]["decided"]),
@@ -432,6 +433,12 @@ def _by_class(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     calibration = summary["calibration"]
     estimated = {row["label"]: row for row in calibration["by_class"]} if calibration else {}
     return [{**row, "estimate": estimated.get(row["label"])} for row in summary["recovery"]["by_class"]]
+
+
+def _review_rows(calibration: Mapping[str, Any] | None) -> list[Any]:
+    """Depths 1, 2, 5, 10 and so on, and the last: a table one can take in at a glance."""
+    rows = calibration["review"] if calibration else []
+    return [row for row in rows if str(row["k"]).rstrip("0") in ("1", "2", "5") or row is rows[-1]]
 
 
 def _extremes(result: AuditResult) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from auditor.result import AuditResult
 
-MAX_PICTURE_BYTES = 8_000_000
+MAX_PICTURE_BYTES = 6_000_000
 """Pictures the scripts' data may carry in all; the first suspects come first, then what explains them."""
 HASH_WIDTH = 43
 """Characters of one SHA-256 in base64 without padding."""

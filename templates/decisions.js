@@ -191,16 +191,19 @@ const Decisions = (() => {
 
   // Errors still ahead: the audit's probabilities, moved on the log-odds scale by one shift that the reviewer's own
   // decisions inform. The shift's prior is as wide as the audit's interval for the number of wrong labels.
-  function forecast(data, decisions) {
-    if (!data.p) return null;
+  // Gives a function of the decisions, since the rest does not change while a person reviews.
+  function forecaster(data) {
+    if (!data.p) return () => null;
     const odds = logOdds(data);
     const prior = priorWidth(odds, data.count?.interval?.[1] ?? 2 * expected(odds, 0));
-    const seen = [];
-    for (const [row, d] of decisions.entries()) {
-      if (d.decision !== "unsure") seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
-    }
-    const { shift, variance } = fitShift(seen, prior);
-    return { ...ahead(odds, decisions, shift, Math.sqrt(variance)), prior };
+    return (decisions) => {
+      const seen = [];
+      for (const [row, d] of decisions.entries()) {
+        if (d.decision !== "unsure") seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
+      }
+      const { shift, variance } = fitShift(seen, prior);
+      return { ...ahead(odds, decisions, shift, Math.sqrt(variance)), prior };
+    };
   }
 
   // Log-odds of every suspect. Where the audit expects next to nothing, probabilities are all rounded to zero; then
@@ -285,5 +288,5 @@ const Decisions = (() => {
     return { total, interval, left: open.length, depth, within: depth ? cumulative[depth - 1] : 0, shift };
   }
 
-  return { KINDS, rows, store, forecast, fitShift };
+  return { KINDS, rows, store, forecaster };
 })();

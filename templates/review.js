@@ -5,7 +5,9 @@
   const table = Decisions.rows(data);
   const WORDS = { keep: "kept", relabel: "relabelled", drop: "dropped", unsure: "unsure" };
   const ROW = 60;
+  const telling = data.p !== null && data.p.some((p) => p >= 50); // whether any probability reaches half a percent
   let volatile = false;
+  const forecast = Decisions.forecaster(data);
   const decisions = Decisions.store(data, browserStorage(), warnVolatile);
 
   const view = { items: [], current: 0, filters: { text: "", label: "", suggested: "", state: "", order: "rank" } };
@@ -227,7 +229,7 @@
       h("span", { class: "rv-thumb" }, picture(row, "")),
       h("span", { class: "rv-words" },
         h("span", {}, h("span", { class: "visually-hidden" }, `Suspect ${row + 1}: `), named(table.label(row)), table.suggestion(row) === null ? null : [" → ", named(table.suggestion(row))]),
-        h("span", { class: "quiet" }, `${row + 1} · `, p === null ? `influence ${signed(data.influence[row])}` : `${percent(p)} wrong`)),
+        h("span", { class: "quiet" }, `${row + 1} · `, p === null || !telling ? `suspicion ${signed(data.suspicion[row])}` : `${percent(p)} wrong`)),
       decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision]) : null);
     return h("li", { class: "rv-row" + (at === view.current ? " is-current" : "") + (decision ? " is-done" : ""), "data-item": at }, box, button);
   }
@@ -363,7 +365,7 @@
           h("div", {}, h("dt", {}, "Given label"), h("dd", {}, named(table.label(row)))),
           h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(row)))),
         p === null ? h("p", { class: "quiet" }, "No probability was estimated.")
-          : h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong"),
+          : h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", telling ? null : expectsNone()),
         h("div", { class: "rv-actions" },
           action("keep", "K", "Keep ", named(table.label(row))),
           suggestion === null ? null : action("relabel", "R", "Relabel to ", named(suggestion)),
@@ -374,10 +376,16 @@
       why(row));
   }
 
+  // An estimate near zero says little about one image while its interval is wide.
+  function expectsNone() {
+    const most = data.count?.interval?.[1];
+    return h("span", { class: "quiet" }, ": the audit expects next to none in all" + (most ? `, but cannot rule out ${about(most)}` : ""));
+  }
+
   // How probable the model holds the suggested label.
   function likely(row) {
     const p = data.likely[row];
-    return p === undefined ? null : h("span", { class: "rv-likely" }, ` ${percent(p)}`);
+    return p === undefined ? null : h("span", { class: "rv-likely" }, ` model: ${percent(p)}`);
   }
 
   function action(decision, key, ...text) {
@@ -466,12 +474,16 @@
     ui.list.focus({ preventScroll: true });
   }
 
-  // Single keys act only while the card is in view and nobody is typing, so that none decides about an unseen image.
+  function inView(element) {
+    const box = element.getBoundingClientRect();
+    return box.bottom > 80 && box.top < window.innerHeight - 80;
+  }
+
+  // Single keys act only while the card is in view and nobody is typing, so that none decides about an unseen image;
+  // where only the rest of the tool is in view, the first key brings the card.
   function onKey(event) {
     if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.open) return;
     if (event.target.closest("input:not([type=checkbox]), select, textarea")) return;
-    const box = ui.card.getBoundingClientRect();
-    if (box.bottom < 80 || box.top > window.innerHeight - 80) return;
     const keys = {
       k: () => decide("keep"), r: () => decide("relabel"), c: openChooser, d: () => decide("drop"), u: () => decide("unsure"), z: undo,
       n: () => step(1), p: () => step(-1), j: () => step(1), x: () => currentRow() !== null && tick(currentRow(), {}), Escape: unpick,
@@ -479,9 +491,10 @@
     const inList = event.target.closest(".rv-list");
     if (inList) Object.assign(keys, { ArrowDown: () => step(1), ArrowUp: () => step(-1) });
     const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!act) return;
+    if (!act || !inView(app)) return;
     event.preventDefault();
-    act();
+    if (inView(ui.card)) act();
+    else ui.card.scrollIntoView({ block: "center" });
   }
 
   function exportFile() {
@@ -515,7 +528,7 @@
     ui.tally.replaceChildren(h("b", {}, `${decisions.size.toLocaleString("en")} of ${table.count.toLocaleString("en")}`), ` reviewed${parts.length ? ": " + parts.join(", ") : ""}`);
     ui.progress.value = decisions.size;
     ui.undo.disabled = !decisions.canUndo;
-    const f = Decisions.forecast(data, decisions);
+    const f = forecast(decisions);
     if (!f) ui.forecast.textContent = "How many errors are still ahead was not estimated by this audit.";
     else if (f.left === 0) ui.forecast.textContent = "Everything is reviewed.";
     else if (f.total < 0.5 && f.interval[1] < 1) ui.forecast.textContent = "Probably nothing left to find.";
