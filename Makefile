@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench fuzz clean
+.PHONY: demo test lint bench fuzz audit-deps kills clean
 
 demo: $(READY)
 	$(BIN)/auditor demo -o demo-audit
@@ -37,6 +37,15 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -e '.[test]'
 	touch $(READY)
+
+# Known vulnerabilities of the installed versions, from PyPI's advisory database.
+audit-deps: $(READY)
+	$(BIN)/pip install -q 'pip-audit>=2.7,<3'
+	$(BIN)/pip-audit --skip-editable
+
+# Kills audits at random points for as long as one likes; CI's own share is 54 of them.
+kills: $(READY)
+	AUDITOR_KILLS=500 AUDITOR_KILLS_SEED=$$(date +%s) $(BIN)/python -m pytest tests/test_resume.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-audit

@@ -6,7 +6,6 @@ import base64
 import io
 
 import numpy as np
-import pytest
 from helpers import FIXTURES
 from hypothesis import given
 from hypothesis import strategies as st

@@ -16,7 +16,7 @@ from auditor.detection.heads import Scaling
 from auditor.detection.influence import InfluenceStudy, choose_damping
 from auditor.detection.signals import SIGNALS, Signals, Views
 from auditor.detection.suspicion import Combination, confusion_targets, draw, fit_combination, uniform_targets
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, UndecidedError
 
 Progress = Callable[[str, float], None]
 SMALLEST = 8
@@ -117,7 +117,7 @@ def _checked(
 ) -> tuple[Array, Array, tuple[Array, Array] | None]:
     features, labels = _pair(features, labels, n_classes, "the images")
     if len(labels) < SMALLEST:
-        raise AuditorError(f"{len(labels)} labelled images are too few to audit", hint=f"give at least {SMALLEST}")
+        raise UndecidedError(f"{len(labels)} labelled images are too few to audit", hint=f"give at least {SMALLEST}")
     if reference is not None and len(reference[1]):
         reference = _pair(*reference, n_classes, "the reference")
         if reference[0].shape[1] != features.shape[1]:
