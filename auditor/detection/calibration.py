@@ -28,8 +28,9 @@ _Z = 1.959964
 SMALLEST = 100
 """Fewer images than this say nothing of a share."""
 SMALLEST_REFERENCE = 100
-WEAKEST = 0.65
-"""Area under the curve of planted against given suspicion below which nothing is decided."""
+WEAKEST = 0.03
+"""Nothing is decided unless the area under the curve of planted against given suspicion exceeds a half by this and by
+more than chance would."""
 
 
 def edges_of(*samples: Floats) -> Floats:

@@ -36,7 +36,7 @@ class DetectionSettings:
     repeats
         Fresh plantings that measure recovery.
     folds
-        Of the cross-fitted softmax head and, without a trusted reference, of influence: each image's is measured on
+        Of the stacked head and, without a trusted reference, of influence: each image's is measured on
         the folds it is not in.
     bootstrap
         Resamples behind the intervals.
@@ -57,7 +57,7 @@ class DetectionSettings:
     @classmethod
     def fast(cls) -> DetectionSettings:
         """A few seconds at 10,000 images: smaller basis, fewer plantings, fewer dampings."""
-        return cls(landmarks=700, plantings=1, dampings=(1.0, 10.0), tuning=1, repeats=1, folds=2, bootstrap=100)
+        return cls(landmarks=700, plantings=1, dampings=(1.0, 10.0), tuning=1, repeats=2, folds=2, bootstrap=100)
 
 
 @dataclass(frozen=True)

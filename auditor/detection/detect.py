@@ -307,24 +307,26 @@ def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -
     fitted = [cal.probabilities(bins, ratio, share) for share in (value, low, high)]
     own_suspicion = table[np.arange(n, len(table)), bench.trusted]
     elsewhere = cal.freed_of_mixture(own_suspicion, value, REFERENCE_PRIOR)
-    reason = _undecided(n, densities.mean(axis=0), cal.density(bins, n_bins), value, low, high)
+    reason = _undecided(n, densities.mean(axis=0), cal.density(bins, n_bins), value, low, high, bench.n_classes)
     basis = "trusted reference" if use else "cleanest part of each class"
     return _Estimate(
         None if reason else cal.as_share(value, low, high, n), fitted[0], fitted[1], fitted[2], elsewhere, basis, reason
     )
 
 
-def _undecided(n: int, planted: Floats, given: Floats, value: float, low: float, high: float) -> str:
+def _undecided(n: int, planted: Floats, given: Floats, value: float, low: float, high: float, n_classes: int) -> str:
     """Why no share can be stated; empty where it can."""
     if n < cal.SMALLEST:
         return f"{n} images are too few to estimate a share of wrong labels; at least {cal.SMALLEST} are needed."
-    right = cal.right_density(given, planted, value, n)
-    area = float((np.cumsum(right) - right / 2) @ planted)
-    if area < cal.WEAKEST:
+    area = float((np.cumsum(given) - given / 2) @ planted)
+    needed = 0.5 + max(cal.WEAKEST, 1.2 / np.sqrt(n))
+    if area < needed:
         return (
-            f"Planted labels are hardly told from right ones on these features (area under the curve {area:.2f}, "
-            f"needed {cal.WEAKEST:.2f})."
+            f"Planted labels are hardly told from given ones on these features (area under the curve {area:.2f}, "
+            f"needed {needed:.2f})."
         )
+    if value >= 0.9 * (1 - 1 / n_classes):
+        return f"Given labels agree with these images hardly better than labels drawn at random (share {value:.0%})."
     if high - low > 0.5:
         return f"The share of wrong labels could be anything from {low:.0%} to {high:.0%}."
     return ""

@@ -104,8 +104,7 @@ class KernelHead:
     def fit(self, targets: Array, ridges: tuple[float, ...] = RIDGES) -> Fit:
         """Regress float [N, C] `targets`; of `ridges` the one with the smallest leave-one-out error.
 
-        No label of a point enters its own `left_out`, nor would the choice of the ridge differ by more than one term
-        in N.
+        Of a point's own label only its share in the overall mean enters its `left_out`, the same for all points.
         """
         y = torch.as_tensor(np.asarray(targets), dtype=torch.float32)
         mean = y.mean(0)
@@ -113,7 +112,8 @@ class KernelHead:
         best: tuple[float, float, torch.Tensor] | None = None
         for ridge in sorted(ridges, reverse=True):
             fitted = (self.basis * (self.spectrum / (self.spectrum + ridge))) @ coefficients + mean
-            left = (fitted - y * self.leverage(ridge)[:, None]) / (1 - self.leverage(ridge))[:, None]
+            leverage = self.leverage(ridge)[:, None]
+            left = (fitted - mean - (y - mean) * leverage) / (1 - leverage) + mean
             error = float((left - y).square().mean(dtype=torch.float64))
             if best is not None and error > best[0]:
                 break  # the error falls and then rises: what is weaker yet overfits
@@ -122,9 +122,13 @@ class KernelHead:
         return Fit(best[2].numpy(), self.leverage(best[1]).numpy(), best[1], best[0])
 
     def leverage(self, ridge: float) -> torch.Tensor:
-        """[N] diagonal of the smoother, the mean's share included; kept below 1 so that leaving out is defined."""
+        """[N] diagonal of the smoother; kept below 1 so that leaving out is defined.
+
+        The mean of the targets is not left out: without a point's own label it would differ by 1/N against that label,
+        and where features say little a stacked head reads the label off that.
+        """
         if ridge not in self._leverages:
-            diagonal = self._squares @ (self.spectrum / (self.spectrum + ridge)) + 1 / self.n_points
+            diagonal = self._squares @ (self.spectrum / (self.spectrum + ridge))
             self._leverages[ridge] = diagonal.clamp(max=1 - 1e-4)
         return self._leverages[ridge]
 

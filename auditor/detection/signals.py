@@ -16,6 +16,7 @@ from auditor.arrays import Array, Floats
 from auditor.detection.heads import (
     Fit,
     KernelHead,
+    Scaling,
     SoftmaxHead,
     Temperature,
     one_hot,
@@ -27,16 +28,14 @@ SIGNALS = (
     "out_of_fold_loss",
     "margin",
     "in_fold_loss",
-    "linear_out_of_fold_loss",
-    "softmax_out_of_fold_loss",
+    "stacked_loss",
     "neighbour_disagreement",
-    "self_influence",
 )
 """Signals the suspicion combines, in this order."""
-WEIGHT_DECAYS = (3.0, 1.0, 0.3, 0.1)
-"""Weight decays tried for the cross-fitted softmax head, strongest first."""
-SOFTMAX_ITERATIONS = 30
-NEIGHBOURS = 20
+WEIGHT_DECAYS = (0.03, 0.01, 0.003, 0.001)
+"""Weight decays tried for the stacked head, strongest first."""
+STACK_ITERATIONS = 30
+NEIGHBOURS = 60
 NEIGHBOUR_DIMENSIONS = 64
 
 
@@ -78,7 +77,7 @@ class Views:
     landmarks
         Rank of the kernel's basis.
     folds
-        Of the cross-fitted softmax head.
+        Of the stacked head.
     """
 
     def __init__(self, scaled: Array, n_classes: int, *, landmarks: int, seed: int, folds: int = 3) -> None:
@@ -100,40 +99,26 @@ class Views:
         values = {
             "out_of_fold_loss": -log_p,
             "margin": _margin(log_p),
-            "in_fold_loss": _in_fold_loss(fit, curve),
-            "linear_out_of_fold_loss": -straight.log_probabilities(linear.left_out),
-            "softmax_out_of_fold_loss": self._softmax_loss(labels),
+            "in_fold_loss": _in_fold_loss(linear, straight),
+            "stacked_loss": self._stacked_loss(labels, np.hstack([fit.left_out, linear.left_out])),
             "neighbour_disagreement": self._disagreement(labels),
-            "self_influence": _self_influence(fit),
         }
         return Signals(values, log_p, labels)
 
-    def _softmax_loss(self, labels: Array) -> Array:
-        """Loss of label c by a softmax head trained on the other folds; its weight decay is the first fold's best."""
+    def _stacked_loss(self, labels: Array, predictions: Array) -> Array:
+        """Loss of label c by a softmax head on both heads' left-out predictions (stacking; Wolpert, 1992).
+
+        Cross-fitted; the weight decay is the first fold's best. Where ridge regression is calibrated by one scale for
+        all classes, this learns what each class's predictions are worth, which sharpens many-class probabilities.
+        """
+        x = Scaling.of(predictions)(predictions)
         out = np.zeros((len(labels), self.n_classes), dtype=np.float32)
         decays: tuple[float, ...] = WEIGHT_DECAYS
         for fold in range(int(self.fold.max()) + 1):
             held = np.flatnonzero(self.fold == fold)
-            losses, decay = self._fold_loss(labels, held, decays)
+            losses, decay = _fold_loss(x, labels, held, self.n_classes, decays)
             out[held], decays = losses, (decay,)
         return out
-
-    def _fold_loss(self, labels: Array, held: Array, decays: tuple[float, ...]) -> tuple[Array, float]:
-        """[held, C] losses of a head that saw none of `held`, and the weight decay under which they are least."""
-        train = np.setdiff1d(np.arange(len(labels)), held)
-        best: tuple[float, Array, float] | None = None
-        head: SoftmaxHead | None = None
-        for decay in decays:
-            head = SoftmaxHead.train(
-                self.scaled[train], labels[train], self.n_classes, decay, start=head, iterations=SOFTMAX_ITERATIONS
-            )
-            losses = -torch.log_softmax(torch.as_tensor(head.logits(self.scaled[held])), dim=1).numpy()
-            mean = float(losses[np.arange(len(held)), labels[held]].mean())
-            if best is not None and mean > best[0]:
-                break
-            best = mean, losses, decay
-        assert best is not None
-        return best[1], best[2]
 
     def _disagreement(self, labels: Array) -> Array:
         """Weighted share of the nearest neighbours that carry another label than c."""
@@ -143,6 +128,22 @@ class Views:
             np.add.at(votes, (rows, labels[self.neighbours[:, column]]), self.similarity[:, column])
         total = votes.sum(axis=1, keepdims=True)
         return np.asarray(1 - votes / np.where(total > 0, total, 1), dtype=np.float32)
+
+
+def _fold_loss(x: Array, labels: Array, held: Array, n_classes: int, decays: tuple[float, ...]) -> tuple[Array, float]:
+    """[held, C] losses of a head that saw none of `held`, and the weight decay under which they are least."""
+    train = np.setdiff1d(np.arange(len(labels)), held)
+    best: tuple[float, Array, float] | None = None
+    head: SoftmaxHead | None = None
+    for decay in decays:
+        head = SoftmaxHead.train(x[train], labels[train], n_classes, decay, start=head, iterations=STACK_ITERATIONS)
+        losses = -torch.log_softmax(torch.as_tensor(head.logits(x[held])), dim=1).numpy()
+        mean = float(losses[np.arange(len(held)), labels[held]].mean())
+        if best is not None and mean > best[0]:
+            break
+        best = mean, losses, decay
+    assert best is not None
+    return best[1], best[2]
 
 
 def _margin(log_p: Array) -> Array:
@@ -160,13 +161,6 @@ def _in_fold_loss(fit: Fit, curve: Temperature) -> Array:
         fitted[:, c] += fit.leverage
         out[:, c] = -curve.log_probabilities(fitted)[:, c]
     return out
-
-
-def _self_influence(fit: Fit) -> Array:
-    """`log` of the influence of label c on its own squared error: leverage times squared residual of the fit."""
-    square = (fit.left_out**2).sum(axis=1, keepdims=True) - 2 * fit.left_out + 1
-    own = fit.leverage * (1 - fit.leverage) ** 2
-    return np.asarray(np.log(np.maximum(square, 0) * own[:, None] + 1e-9), dtype=np.float32)
 
 
 def _neighbours(head: KernelHead) -> tuple[Array, Array]:
