@@ -408,7 +408,7 @@
   // --- choosing any class --------------------------------------------------------------------------------------
 
   function buildChooser() {
-    ui.find = h("input", { type: "text", role: "combobox", autocomplete: "off", "aria-expanded": "true", "aria-controls": "rv-options", "aria-label": "Class", placeholder: "type to find", oninput: () => drawOptions(0), onkeydown: chooserKey });
+    ui.find = h("input", { type: "text", role: "combobox", autocomplete: "off", "aria-expanded": "true", "aria-controls": "rv-options", "aria-label": "Class", placeholder: "type to find", oninput: () => drawOptions(null), onkeydown: chooserKey });
     ui.options = h("ul", { id: "rv-options", role: "listbox", "aria-label": "Classes" });
     ui.chooser = h("dialog", { class: "rv-chooser", "aria-label": "Relabel to another class" }, h("p", {}, h("b", {}, "Relabel to")), ui.find, ui.options);
     app.append(ui.chooser);
@@ -417,17 +417,21 @@
   function openChooser() {
     if (!targets().length) return;
     ui.find.value = "";
-    drawOptions(0);
+    drawOptions(null);
     ui.chooser.showModal();
     ui.find.focus();
   }
 
   function drawOptions(active) {
     const wanted = ui.find.value.toLowerCase();
+    const given = new Set(targets().map(table.label));
+    const open = data.classes.filter((name) => given.size !== 1 || !given.has(name));
     const begins = (name) => (name.toLowerCase().startsWith(wanted) ? 0 : 1);
-    const found = data.classes.filter((name) => shown(name).toLowerCase().includes(wanted) || name.toLowerCase().includes(wanted)).sort((a, b) => begins(a) - begins(b));
-    ui.found = found.slice(0, 50);
-    ui.active = Math.min(active, ui.found.length - 1);
+    const found = open.filter((name) => shown(name).toLowerCase().includes(wanted) || name.toLowerCase().includes(wanted));
+    ui.found = found.sort((a, b) => begins(a) - begins(b)).slice(0, 50);
+    // Enter chooses nothing that was neither typed nor pointed at
+    const free = wanted === "" && active === null && ui.found.length > 1;
+    ui.active = free ? -1 : Math.min(active ?? 0, ui.found.length - 1);
     ui.options.replaceChildren(...ui.found.map((name, index) => h("li", { role: "option", id: `rv-option-${index}`, "aria-selected": String(index === ui.active), onclick: () => choose(name) }, named(name))));
     if (ui.active >= 0) ui.find.setAttribute("aria-activedescendant", `rv-option-${ui.active}`);
     else ui.find.removeAttribute("aria-activedescendant");
