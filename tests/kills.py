@@ -199,12 +199,13 @@ def _die_at(count: int) -> Callable[[], None]:
 
 
 def _earlier(ground: Ground) -> dict[str, bytes]:
-    """Lay the whole files of an earlier audit, of other content, into the output folder."""
+    """Lay the whole files of an earlier audit, with another seed and other content, into the output folder."""
     ground.clear()
     ground.out.mkdir()
     result = ground.results[0]
     other = result.ranking.assign(suspicion=result.ranking["suspicion"] + 1)
-    AuditResult(result.summary, other, result.planted, result.evidence).save(ground.out)
+    summary = {**result.summary, "audit_id": "0" * 16, "settings": {**result.summary["settings"], "seed": 99}}
+    AuditResult(summary, other, result.planted, result.evidence).save(ground.out)
     (ground.out / "report.html").write_text("<html></html>")
     return snapshot(ground.out)
 
