@@ -129,19 +129,29 @@ def share_from_reference(
     wrong
         Bins [n, C] of every label on every reference image.
     weights
-        [W, n, C]: how likely each is planted, by kind.
+        [W, n, C]: how likely each is planted, by kind; the first kind is towards the model's confusions, which human
+        errors resemble most.
     """
 
     def estimate(rows: Array, images: Array) -> Floats:
+        """[2, W]: every kind in the mixture that fits best, and the first kind alone."""
         g = density(right[images], n_bins)
         h = np.stack([density(wrong[images].ravel(), n_bins, w[images].ravel()) for w in weights])
-        return proportions(np.bincount(given[rows], minlength=n_bins).astype(np.float64), g, h)
+        observed = np.bincount(given[rows], minlength=n_bins).astype(np.float64)
+        first = np.zeros(len(h))
+        first[0] = proportions(observed, g, h[:1])[0]
+        return np.stack([proportions(observed, g, h), first])
 
     n, m = len(given), len(right)
-    best = estimate(np.arange(n), np.arange(m))
-    draws = np.array([estimate(rng.integers(0, n, n), rng.integers(0, m, m)).sum() for _ in range(bootstrap)])
+    both = estimate(np.arange(n), np.arange(m))
+    draws = np.array([
+        estimate(rng.integers(0, n, n), rng.integers(0, m, m)).mean(axis=0).sum() for _ in range(bootstrap)
+    ])  # fmt: skip
+    best = both.mean(axis=0)
     value = float(best.sum())
-    spread = _Z * float(draws.std()) + 1.5 / m
+    # Which kind of noise it is, the scores tell only vaguely: half the difference it makes belongs to the uncertainty.
+    reach = float(abs(both.sum(axis=1) @ [0.5, -0.5]))
+    spread = float(np.hypot(_Z * draws.std(), reach)) + 1.5 / m
     mix = best / value if value > 0 else np.full(len(best), 1 / len(best))
     return value, max(0.0, value - spread), min(1.0, value + spread), mix
 

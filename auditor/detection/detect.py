@@ -28,7 +28,8 @@ REFERENCE_SUSPECT = 0.5
 ASSUMPTIONS = {
     "trusted reference": (
         "Right labels score as the trusted reference's own labels do, and wrong ones as labels planted on the "
-        "reference images, uniformly or towards the model's confusions, in whatever mixture fits best."
+        "reference images do: half-way between those planted towards the model's confusions and the mixture of these "
+        "and uniform ones that fits best."
     ),
     "cleanest part of each class": (
         "Without trusted labels the share of wrong labels is identified only by an assumption: where the model is "
