@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORES := $(shell nproc 2>/dev/null || echo 2)
 READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench fuzz audit-deps kills clean
@@ -10,7 +11,7 @@ demo: $(READY)
 	$(BIN)/auditor demo -o demo-audit
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

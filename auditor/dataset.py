@@ -31,7 +31,7 @@ class Dataset:
     splits
         [N] strings, `train`, `val` or `test`.
     features
-        float32 [N, D] of the backbone as it was before any training on these labels.
+        float32 [N, D] of the backbone as it was before any training on these labels; the head's own come last.
     pixels
         Decoded images where the network trains more than a head.
     """

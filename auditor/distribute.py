@@ -30,6 +30,7 @@ class CacheAt:
 
     folder: Path
     key: dict[str, object]
+    n_features: int
 
 
 class _Torchvision(WorkerPlugin):  # type: ignore[misc]
@@ -89,7 +90,7 @@ def _extract_part(
     part: ImageTable, transform: Transform, backbone: nn.Module, cache: CacheAt | None, drop_grey: bool
 ) -> Features:
     """Runs on a worker; rows are told by the table's own index."""
-    known = None if cache is None else _Cache(cache.folder, cache.key)
+    known = None if cache is None else _Cache(cache.folder, cache.key, cache.n_features)
     rows = part.frame.index.to_numpy(np.int64)
     read = extract(part, transform, backbone, cache=known, drop_grey=drop_grey, workers=1)
     return Features(rows[read.rows], read.values, read.hashes, read.grey, None, read.skipped, read.n_cached)

@@ -120,6 +120,11 @@ class Points:
     y: Array
 
 
+def _last(x: Array) -> Array:
+    """The last layer's columns of float32 [n, D] features."""
+    return np.ascontiguousarray(x[:, -model.N_FEATURES :])
+
+
 @dataclass(frozen=True)
 class HeadLearner:
     """A new linear head on frozen features, trained as the reference study trains it.
@@ -127,6 +132,8 @@ class HeadLearner:
     The head that classifies best is not the one that detects best. With `conditioned` the influences are those of a
     second head, on features standardised over the training split (a frozen layer of the network, as it were) and
     fitted with a weight decay equal to the damping, so that the damped Hessian is the Hessian of what was minimised.
+    It sees the features of several layers, as detection does; the head that classifies sees the last layer's, which
+    are the last columns.
     """
 
     features: Array
@@ -142,24 +149,25 @@ class HeadLearner:
     @property
     def n_parameters(self) -> int:
         """P = C (D + 1)."""
-        return self.n_classes * (self.train.x.shape[1] + 1)
+        return self.n_classes * (_last(self.train.x).shape[1] + 1)
 
     def learn(self, labels: Array, update: Update) -> Run:
         """Train on `labels` int64 [N] of the training split."""
-        val = None if self.val is None else (self.val.x, self.val.y)
+        val = None if self.val is None else (_last(self.val.x), self.val.y)
+        train = _last(self.train.x)
         head = model.train_head(
-            self.train.x, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
+            train, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
         )
         seen, problem = self._influence_problem(head, labels)
         engine = self.choice.open(problem)
         exact = influence.engine(problem, "auto", engine.damping, device=self.choice.device)
         # A row a solve is what makes the study slow; the exact engines agree, so the fast one answers for them.
         rows = exact if self.choice.name in EXACT else engine
-        test = head.logits(self.test.x)
+        test = head.logits(_last(self.test.x))
         return Run(
             losses=head.losses,
             quality=model.quality(test, self.test.y, self.n_classes),
-            probabilities=model.softmax(head.logits(self.train.x)),
+            probabilities=model.softmax(head.logits(train)),
             test_probabilities=model.softmax(test),
             average_influence=self.choice.average(engine, seen(self.reference.x), self.reference.y),
             rows=lambda chosen: rows.rows(seen(self.test.x[chosen]), self.test.y[chosen]),
@@ -178,7 +186,7 @@ class HeadLearner:
     ) -> tuple[Callable[[Array], Array], influence.HeadProblem]:
         """The head whose influences count, and what features pass through before they reach it."""
         if not self.conditioned:
-            return (lambda x: x), influence.HeadProblem(self.train.x, labels, head.weight, head.bias)
+            return _last, influence.HeadProblem(_last(self.train.x), labels, head.weight, head.bias)
         scaling = Scaling.of(self.train.x)
         scaled = scaling(self.train.x)
         probe = SoftmaxHead.train(scaled, labels, self.n_classes, self.choice.damping)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from auditor.errors import ConfigError, WeightsError
 from auditor.weights import IMAGENET_MEAN, IMAGENET_STD, Weights
 
 N_FEATURES = 512
+"""D of the last layer, which the head sees."""
+N_LAYERED = 128 + 256 + N_FEATURES
+"""D of the last three layers together, which detection sees; the head's features come last."""
 SMALLEST_PRETRAINED = 64
 LARGEST_AUTO = 224
 Progress = Callable[[int, int], None]
@@ -158,6 +162,30 @@ def feature_extractor(network: nn.Module) -> nn.Module:
         if isinstance(block.downsample, nn.Sequential):
             _fold(block.downsample, "0", "1")
     return _channels_last(network).requires_grad_(False)
+
+
+class _Layered(nn.Module):
+    """A ResNet18's pooled activations after layer2, layer3 and layer4, side by side."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """[n, 3, S, S] to [n, `N_LAYERED`]."""
+        net: Any = self.network
+        x = net.layer1(net.maxpool(net.relu(net.bn1(net.conv1(images)))))
+        second = net.layer2(x)
+        third = net.layer3(second)
+        return torch.cat([layer.mean(dim=(2, 3)) for layer in (second, third, net.layer4(third))], dim=1)
+
+
+def layered_extractor(network: nn.Module) -> nn.Module:
+    """Like `feature_extractor`, but [n, `N_LAYERED`]: what earlier layers saw finds wrong labels that the last misses.
+
+    The last `N_FEATURES` columns are those of `feature_extractor`; the pass costs the same.
+    """
+    return _Layered(feature_extractor(network)).requires_grad_(False).eval()
 
 
 def _fold(module: nn.Module, convolution: str, norm: str) -> None:

@@ -67,17 +67,24 @@ class Progress:
         try:
             yield update
         except BaseException as error:
+            took = self._took(name, start)
             if self._log is not None:
                 self._log.write("error", stage=name, message=f"{type(error).__name__}: {error}")
-            raise
-        else:
-            if self._log is not None:
-                self._log.write("end", stage=name, seconds=round(time.monotonic() - start, 3))
-        finally:
-            took = time.monotonic() - start
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
             for listener in listeners:
                 listener.end(took)
+            raise
+        else:
+            took = self._took(name, start)
+            if self._log is not None:
+                self._log.write("end", stage=name, seconds=took)
+            for listener in listeners:
+                listener.end(took)
+
+    def _took(self, name: str, start: float) -> float:
+        """Seconds since `start`, added to the stage's."""
+        took = round(time.monotonic() - start, 3)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
+        return took
 
     def say(self, message: str) -> None:
         """One line for the person who watches."""

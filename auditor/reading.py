@@ -110,32 +110,33 @@ class Reader:
         if read.pixels is None:
             return read, _values(read)
         model.settle_batchnorm(network, _batches(read.pixels))
-        extractor = model.feature_extractor(network).to(device)
+        extractor = model.layered_extractor(network).to(device)
         return read, features.forward(extractor, transform, read.pixels.values, device)
 
     def _cached_features(self, table: ImageTable, update: Update) -> Features:
         backbone, transform = self.backbone, self.backbone.transform
         folder = Path(self.run.cache).expanduser() if self.run.cache else default_cache()
         key: dict[str, object] = {
-            "weights": backbone.weights.sha256, "size": transform.size, "mean": transform.mean, "std": transform.std,
+            "layers": "2,3,4", "weights": backbone.weights.sha256, "size": transform.size,
+            "mean": transform.mean, "std": transform.std,
         }  # fmt: skip
-        extractor = model.feature_extractor(backbone.network).to(backbone.device)
+        extractor = model.layered_extractor(backbone.network).to(backbone.device)
         if self.client is not None:
             from auditor.distribute import CacheAt, extract_on
 
             return extract_on(
-                self.client, table, transform, extractor, cache=CacheAt(folder.absolute(), key),
+                self.client, table, transform, extractor, cache=CacheAt(folder.absolute(), key, model.N_LAYERED),
                 drop_grey=self.study, progress=update,
             )  # fmt: skip
         return features.extract(
-            table, transform, extractor, cache=features.FeatureCache(folder, key),
+            table, transform, extractor, cache=features.FeatureCache(folder, key, model.N_LAYERED),
             keep_pixels=not self.settings.trains_head_only, drop_grey=self.study, device=backbone.device,
             progress=update,
         )  # fmt: skip
 
 
 def _values(read: Features) -> Array:
-    return read.values if read.values is not None else np.empty((0, model.N_FEATURES), np.float32)
+    return read.values if read.values is not None else np.empty((0, model.N_LAYERED), np.float32)
 
 
 def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from auditor import machine, recovery, versions
+from auditor import machine, model, recovery, versions
 from auditor._version import __version__
 from auditor.config import AuditSettings
 from auditor.detection import Detection
@@ -89,7 +89,7 @@ def _model(made: Made, settings: AuditSettings) -> dict[str, Any]:
         "image_size": backbone.transform.size,
         "normalisation": {"mean": list(backbone.transform.mean), "std": list(backbone.transform.std)},
         "trained": settings.train,
-        "n_features": int(made.data.features.shape[1]),
+        "n_features": model.N_FEATURES,
         "n_parameters": made.learner.n_parameters,
         "epochs": settings.epochs,
         "clean": fit(made.clean),

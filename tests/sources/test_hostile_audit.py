@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import small_audit
+from helpers import small_audit
 from hostile import HostileFolder, encode, hostile_folder, picture, readable_images, unreadable_images
 
 if TYPE_CHECKING:
