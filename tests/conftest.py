@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from helpers import FIXTURES, small_audit
+from helpers import FIXTURES, small_audit, use_tiny_network
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -60,11 +60,19 @@ def run_cli() -> Callable[..., Result]:
     return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
 
 
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audits take a backbone of a thousandth of the work: what is tested comes before or after it."""
+    use_tiny_network(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def finished_folder(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Result]) -> Path:
-    """The files of one finished small audit; read only."""
+    """The files of one finished small audit (with `tiny` beneath it); read only."""
     out = tmp_path_factory.mktemp("finished") / "out"
-    done = run_cli(*small_audit(FIXTURES / "digits", out))
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny_network(patch)
+        done = run_cli(*small_audit(FIXTURES / "digits", out))
     assert done.exit_code == 0, done.stderr
     return out
 

@@ -10,6 +10,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 FIXTURES = PROJECT / "fixtures"
 TINY_FEATURES = 64
+TINY_LAYERED = 16 + 16 + TINY_FEATURES
 
 
 def small_audit(source: str | Path, out: str | Path, *more: str) -> list[str]:
@@ -30,20 +31,25 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def tiny_network(n_classes: int, seed: int) -> Any:
-    """A network of 64 features with the parts of a ResNet that an audit touches, a thousandth of its work."""
+    """A network with the parts of a ResNet18 that an audit touches, a thousandth of its work."""
     import torch
     from torch import nn
+
+    def layer(inputs: int, outputs: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), nn.ReLU())
 
     class Tiny(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.conv1 = nn.Conv2d(3, 16, kernel_size=3, padding=1, bias=False)
-            self.bn1 = nn.BatchNorm2d(16)
-            self.avgpool = nn.AdaptiveAvgPool2d(2)
+            self.bn1, self.relu, self.maxpool, self.layer1 = nn.BatchNorm2d(16), nn.ReLU(), nn.Identity(), nn.Identity()
+            self.layer2, self.layer3, self.layer4 = layer(16, 16), layer(16, 16), layer(16, TINY_FEATURES)
+            self.avgpool = nn.AdaptiveAvgPool2d(1)
             self.fc = nn.Linear(TINY_FEATURES, n_classes)
 
         def forward(self, x: torch.Tensor) -> Any:
-            return self.fc(self.avgpool(torch.relu(self.bn1(self.conv1(x)))).flatten(1))
+            x = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
+            return self.fc(self.avgpool(self.layer4(self.layer3(self.layer2(x)))).flatten(1))
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -55,4 +61,7 @@ def use_tiny_network(patch: pytest.MonkeyPatch) -> None:
     from auditor import features, model
 
     patch.setattr(model, "build_network", lambda weights, n_classes, size, seed: tiny_network(n_classes, seed))
-    patch.setattr(features.FeatureCache.__init__, "__defaults__", (TINY_FEATURES,))
+    patch.setattr(model, "N_FEATURES", TINY_FEATURES)
+    patch.setattr(model, "N_LAYERED", TINY_LAYERED, raising=False)
+    n_features = TINY_LAYERED if hasattr(model, "layered_extractor") else TINY_FEATURES
+    patch.setattr(features.FeatureCache.__init__, "__defaults__", (n_features,))

@@ -23,6 +23,8 @@ from helpers import FIXTURES, PROJECT, names, small_audit, snapshot
 from auditor import pipeline
 from auditor.config import AuditSettings, RunSettings
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 Run = Callable[..., Any]
 
 
@@ -136,9 +138,15 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
 }
 
 
+REAL = ("weights of another network",)
+"""What only the real network can refuse."""
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input(case: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     build, words = BAD[case]
+    if case in REAL:
+        monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     command = build(tmp_path)
@@ -277,7 +285,7 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path, run_cli: Run) -> None:
 def test_too_little_data_for_a_single_flip_is_undecided(tmp_path: Path, run_cli: Run) -> None:
     data = _digits(tmp_path / "data", {"3": 3, "8": 3})
     done = run_cli(*small_audit(data, tmp_path / "out"))
-    assert done.exit_code == 3 and "too few to plant" in done.stderr and not (tmp_path / "out").exists()
+    assert done.exit_code == 3 and "too few" in done.stderr and not (tmp_path / "out").exists()
 
 
 def test_unreadable_images_are_named_in_result_and_report(tmp_path: Path, run_cli: Run) -> None:

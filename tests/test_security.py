@@ -87,6 +87,7 @@ def test_malicious_weights_execute_nothing(tmp_path: Path, run_cli: Callable[...
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.usefixtures("tiny")
 def test_malicious_cache_files_execute_nothing(
     tmp_path: Path, run_cli: Callable[..., Any], random_weights: Path
 ) -> None:

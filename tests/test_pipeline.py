@@ -1,0 +1,282 @@
+"""A whole audit: its files agree with each other and with literal recomputation; numbers that break end in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import FIXTURES
+from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import auditor
+from auditor import pipeline
+from auditor.config import AuditSettings, RunSettings
+from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError
+from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
+from auditor.sources.base import ImageTable
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+QUICK = AuditSettings(weights="none", repeats=1, epochs=10, examples=1, thumbnails=5)
+
+# What the files of an audit say
+
+
+def test_every_labelled_image_stands_in_the_ranking_once(finished: AuditResult) -> None:
+    ranking = finished.ranking
+    assert tuple(ranking.columns) == RANKING_COLUMNS
+    expected = sorted(str(p.relative_to(FIXTURES / "digits")) for p in (FIXTURES / "digits").rglob("*.png"))
+    assert sorted(ranking["path"]) == expected
+    for row in ranking.itertuples():
+        split, label, _ = row.path.split("/")
+        assert (row.split, row.label) == (split, label)
+
+
+def test_ranks_order_by_suspicion_and_ties_by_path(finished: AuditResult) -> None:
+    for frame in (finished.ranking, finished.planted):
+        ranked = frame[frame["rank"].notna()]
+        assert ranked["rank"].tolist() == list(range(1, len(ranked) + 1)), "the file is in the order of its ranks"
+        keys = list(zip(-ranked["suspicion"], ranked["path"], strict=True))
+        assert keys == sorted(keys)
+        assert frame["rank"].isna().sum() == 0 or frame["rank"].isna().to_numpy()[len(ranked) :].all()
+
+
+def test_influence_rank_orders_by_negative_average_influence(finished: AuditResult) -> None:
+    for frame in (finished.ranking, finished.planted):
+        ranked = frame[frame["influence_rank"].notna()].sort_values("influence_rank")
+        assert ranked["influence_rank"].tolist() == list(range(1, len(ranked) + 1))
+        keys = list(zip(ranked["average_influence"], ranked["path"], strict=True))
+        assert keys == sorted(keys)
+
+
+def test_every_number_is_finite_or_absent_by_promise(finished: AuditResult) -> None:
+    train = finished.ranking["split"] == "train"
+    assert np.isfinite(finished.ranking.loc[train, ["average_influence", "suspicion"]].astype(float)).all(axis=None)
+    assert np.isfinite(finished.planted[["average_influence", "suspicion"]].astype(float)).all(axis=None)
+    probability = finished.ranking["p_mislabelled"].dropna()
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
+def test_suggestions_are_other_classes(finished: AuditResult) -> None:
+    suggested = finished.ranking[finished.ranking["suggested_label"] != ""]
+    assert set(suggested["suggested_label"]) <= set(finished.classes)
+    assert (suggested["suggested_label"] != suggested["label"]).all()
+
+
+def test_planted_is_the_training_split_with_the_asked_share_flipped(finished: AuditResult) -> None:
+    planted, ranking = finished.planted, finished.ranking
+    assert tuple(planted.columns) == PLANTED_COLUMNS
+    train = ranking[ranking["split"] == "train"]
+    assert sorted(planted["path"]) == sorted(train["path"])
+    given = planted.merge(train[["path", "label"]], on="path", suffixes=("", "_given"))
+    assert (given["label"] == given["label_given"]).all()
+    assert ((planted["label"] != planted["trained_label"]) == planted["planted"]).all()
+    assert planted["planted"].sum() == round(0.1 * len(planted))
+
+
+def test_recovery_is_what_the_rows_of_planted_give(finished: AuditResult) -> None:
+    document = finished.summary["recovery"]
+    planted = finished.planted
+    assert document["n"] == len(planted) and document["n_planted"] == planted["planted"].sum()
+    flags, scores = planted["planted"].to_numpy(bool), -planted["average_influence"].to_numpy()
+    figures = document["rankings"]["influence"]
+    assert figures["average_precision"]["value"] == pytest.approx(average_precision_score(flags, scores))
+    assert figures["auroc"]["value"] == pytest.approx(roc_auc_score(flags, scores))
+    order = np.argsort(-scores, kind="stable")
+    k = int(flags.sum())
+    assert figures["precision_at_k"]["value"] == pytest.approx(flags[order][:k].mean())
+    for entry in figures["found"]:
+        first = math.floor(entry["inspected"] * len(flags) + 1e-9)
+        assert entry["share"] == pytest.approx(flags[order][:first].sum() / k)
+
+
+def test_the_table_by_class_is_the_mean_of_the_rows(finished: AuditResult) -> None:
+    planted = finished.planted
+    for row in finished.summary["recovery"]["by_class"]:
+        own = planted[planted["trained_label"] == row["label"]]
+        noisy, clean = own[own["planted"]], own[~own["planted"]]
+        assert (row["n_planted"], row["n_clean"]) == (len(noisy), len(clean))
+        assert row["mean_planted"] == pytest.approx(noisy["average_influence"].mean(), rel=1e-6)
+        assert row["mean_clean"] == pytest.approx(clean["average_influence"].mean(), rel=1e-6)
+        assert row["mean_planted"] < row["mean_clean"], "planted points lie below clean ones"
+
+
+def test_planted_noise_is_found_far_better_than_by_chance(finished: AuditResult) -> None:
+    rankings = finished.summary["recovery"]["rankings"]
+    chance = rankings["random"]["auroc"]
+    assert rankings["influence"]["auroc"]["value"] > chance["interval"][1]
+
+
+def test_the_summary_says_what_was_done(finished: AuditResult) -> None:
+    summary = finished.summary
+    data = summary["dataset"]
+    assert data["n_images"] == len(finished.ranking) == sum(data["counts"].values()) == sum(data["splits"].values())
+    assert data["split_origin"] == "source" and set(data["hashes"]) == set(finished.ranking["path"])
+    assert summary["settings"]["seed"] == 0 and summary["settings"]["repeats"] == 1
+    assert summary["model"]["architecture"] == "resnet18" and summary["influence"]["solves"]
+    assert all(math.isfinite(solve["relative_residual"]) for solve in summary["influence"]["solves"])
+    for part in ("clean", "corrupted"):
+        fit = summary["model"][part]
+        assert len(fit["loss"]["train"]) == 20
+        assert sum(map(sum, fit["test"]["confusion"])) == fit["test"]["n"] == data["splits"]["test"]
+    assert {"torch", "pydvl", "python", "auditor"} <= set(summary["versions"])
+    assert all(seconds >= 0 for seconds in summary["stages"].values())
+
+
+# From Python
+
+
+def test_the_python_door_gives_what_the_command_gives(finished: AuditResult, tmp_path: Path) -> None:
+    result = auditor.audit(
+        FIXTURES / "digits", weights="none", train="head", repeats=1, epochs=20, examples=1, thumbnails=20,
+        out=tmp_path / "out",
+    )  # fmt: skip
+    again = AuditResult.load(tmp_path / "out")
+    pd.testing.assert_frame_equal(again.ranking, finished.ranking)
+    pd.testing.assert_frame_equal(again.planted, finished.planted)
+    assert result.audit_id == again.audit_id and (tmp_path / "out" / "report.html").is_file()
+
+
+def test_the_python_door_checks_its_settings_first(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown setting 'nose'"):
+        auditor.audit("digits", nose=1)
+    with pytest.raises(SourceError):
+        auditor.audit(tmp_path / "none", out=tmp_path / "out", weights="none")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_manifest_of_the_same_images_gives_the_same_ranking(finished: AuditResult) -> None:
+    result = pipeline.audit(
+        str(FIXTURES / "digits" / "labels.csv"),
+        dataclasses.replace(QUICK, epochs=20, thumbnails=20),
+        RunSettings(quiet=True),
+    )
+    columns = ["path", "split", "label", "average_influence"]
+    pd.testing.assert_frame_equal(
+        result.ranking[columns].sort_values("path", ignore_index=True),
+        finished.ranking[columns].sort_values("path", ignore_index=True),
+        rtol=1e-6, check_dtype=False,
+    )  # fmt: skip
+
+
+# Numbers that break
+
+
+def _square(level: int, noise: int = 0, seed: int = 0) -> bytes:
+    rng = np.random.default_rng(seed)
+    pixels = np.clip(level + rng.integers(-noise, noise + 1, (8, 8)), 0, 255).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def _table(images: list[tuple[str, bytes]], splits: list[str] | None = None) -> ImageTable:
+    data = {f"{i:05d}.png": content for i, (_, content) in enumerate(images)}
+    frame = pd.DataFrame({"path": list(data), "label": [label for label, _ in images], "split": splits or ""})
+    return ImageTable("synthetic", "synthetic", frame, data.__getitem__)
+
+
+def _equal() -> ImageTable:
+    return _table([("a" if i % 2 else "b", _square(100)) for i in range(40)])
+
+
+def _separable() -> ImageTable:
+    return _table([("dark", _square(20, 10, i)) if i % 2 else ("light", _square(230, 10, i)) for i in range(60)])
+
+
+def _all_wrong() -> ImageTable:
+    """The training labels say the opposite of the test labels."""
+    rows, splits = [], []
+    for i in range(60):
+        dark, test = i % 2 == 0, i >= 48
+        rows.append(("dark" if dark == test else "light", _square(20 if dark else 230, 10, i)))
+        splits.append("test" if test else "train")
+    return _table(rows, splits)
+
+
+def _lopsided() -> ImageTable:
+    return _table([("rare", _square(230, 10, i)) if i < 3 else ("usual", _square(60, 40, i)) for i in range(400)])
+
+
+def _four() -> ImageTable:
+    return _table([("a", _square(20)), ("b", _square(230)), ("a", _square(30)), ("b", _square(220))])
+
+
+def _four_split() -> ImageTable:
+    rows = [("a", _square(20)), ("b", _square(230)), ("a", _square(30)), ("b", _square(220))]
+    return _table(rows, ["train", "train", "test", "test"])
+
+
+def _pairs() -> ImageTable:
+    """C = N / 2: two training images a class, one of each class to test."""
+    rows, splits = [], []
+    for c in range(5):
+        for k, split in enumerate(("train", "train", "test")):
+            rows.append((f"class {c}", _square(10 + 50 * c, 5, 10 * c + k)))
+            splits.append(split)
+    return _table(rows, splits)
+
+
+BREAKING: dict[str, tuple[Callable[[], ImageTable], type[AuditorError] | None]] = {
+    "all features equal": (_equal, None),
+    "perfectly separable": (_separable, None),
+    "labels all wrong": (_all_wrong, None),
+    "one class 99.3%": (_lopsided, None),
+    "N = 4 without a split": (_four, SourceError),
+    "N = 4 with a split": (_four_split, UndecidedError),
+    "C = N / 2": (_pairs, None),
+}
+
+
+def _strict_json(document: Any) -> str:
+    return json.dumps(document, allow_nan=False)
+
+
+@pytest.mark.parametrize("case", BREAKING)
+def test_numbers_that_break(case: str, tmp_path: Path) -> None:
+    """A right answer, or an error in words with a code of its own; never a traceback or a NaN in the files."""
+    make, error = BREAKING[case]
+    if error is not None:
+        with pytest.raises(error) as caught:
+            pipeline.audit(make(), QUICK)
+        assert caught.value.hint
+        return
+    result = pipeline.audit(make(), QUICK)
+    _strict_json([result.summary, result.evidence])
+    result.save(tmp_path)
+    again = AuditResult.load(tmp_path)
+    train = again.ranking["split"] == "train"
+    assert np.isfinite(again.ranking.loc[train, ["average_influence", "suspicion"]].astype(float)).all(axis=None)
+    assert np.isfinite(again.planted[["average_influence", "suspicion"]].astype(float)).all(axis=None)
+    from auditor import report
+
+    page = Path(report.write_report(again, tmp_path)).read_text(encoding="utf-8")
+    assert "</html>" in page and ">nan<" not in page.lower()
+
+
+def test_separable_classes_give_up_what_was_planted() -> None:
+    result = pipeline.audit(_separable(), QUICK)
+    assert result.summary["recovery"]["rankings"]["influence"]["auroc"]["value"] > 0.95
+
+
+def test_labels_that_are_all_wrong_speak_against_the_reference() -> None:
+    """The model learns the opposite of the test labels: it gets them all wrong, and no training point is helpful."""
+    result = pipeline.audit(_all_wrong(), dataclasses.replace(QUICK, epochs=200, learning_rate=0.02))
+    assert result.summary["model"]["clean"]["test"]["accuracy"] < 0.1
+    for entry in result.evidence["extremes"]:
+        assert all(image["average_influence"] < 0 for image in (*entry["highest"], *entry["lowest"]))
+
+
+def test_features_all_equal_say_nothing_about_single_points() -> None:
+    """Nothing distinguishes points of a class but chance: the audit must not claim that it found much."""
+    figures = pipeline.audit(_equal(), QUICK).summary["recovery"]["rankings"]
+    assert figures["influence"]["auroc"]["interval"][0] <= 0.75
