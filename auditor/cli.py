@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from auditor.result import AuditResult
 
 Command = Callable[..., Any]
-DEMO = {"classes": ("3", "8"), "weights": "none", "train": "full", "epochs": 5, "repeats": 1}
+DEMO = {"classes": ("3", "8"), "weights": "none", "train": "full", "epochs": 4, "repeats": 1}
 """What the demo sets; everything else is the default."""
 
 
@@ -36,6 +36,8 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        # Torch is not loaded yet. On a busy machine threads that spin for each other cost ten times what sleeping does.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if not os.environ.get("AUDITOR_TRACEBACK"):
             warnings.simplefilter("ignore")  # other libraries' advice to their own developers
         with contextlib.suppress(ValueError):  # not in the main thread

@@ -56,6 +56,7 @@ def audit(
         with progress.stage("open", "Opening the data set"):
             table = reading.open_table(source, settings)
             reader = reading.open_reader(table, settings, run, download=download, client=client)
+            reader.check()
         with progress.stage("features", "Reading images") as update:
             data = reader.dataset(table, update)
         trusted = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,12 @@ class Reader:
     def study(self) -> bool:
         """The reference study drops grey-scale images and splits anew."""
         return self.settings.preset == "study"
+
+    def check(self) -> None:
+        """Raise now what would otherwise come up after an hour of reading: unknown layers, a missing reference."""
+        model.trainable(copy.deepcopy(self.backbone.network), self.settings.train)
+        if self.settings.reference:
+            open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
 
     def dataset(self, table: ImageTable, update: Update) -> Dataset:
         """The data set's images, with features and splits."""

@@ -217,6 +217,11 @@ def _notes(made: Made) -> list[str]:
             "the test split as given, a cleaner reference than the given labels have among themselves; suspicion does "
             "not use the test split there."
         )
+    if made.detection is not None and made.learner.conditioned:
+        notes.append(
+            "Average influence in ranking.csv is cross-fitted over all images; the report's histograms and examples "
+            "show that of the training split over the reference."
+        )
     if not len(made.data.rows("val")):
         notes.append("There is no validation split, so no validation loss.")
     if made.detection is not None and made.data.pixels is not None:
