@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from auditor.result import AuditResult
 
+# Small problems on several threads, beside other work on the same cores, spend most of their time waiting for threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Deadlines measure the machine's other work, not ours.
 hypothesis_settings.register_profile(
     "auditor", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
