@@ -1,0 +1,47 @@
+"""`auditor demo`: the whole network trained from scratch on scikit-learn's digits, offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import names
+
+from auditor.result import AuditResult
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Any]) -> tuple[Path, Any]:
+    """The demo with a shorter training and fewer pictures."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    done = run_cli("demo", "-o", out, "--epochs", "2", "--examples", "0", "--thumbnails", "10")
+    return out, done
+
+
+def test_it_ends_well_and_says_where_the_report_is(demo: tuple[Path, Any]) -> None:
+    out, done = demo
+    assert done.exit_code == 0, done.stderr
+    assert str(out / "report.html") in done.stdout and "Traceback" not in done.stderr
+    assert names(out) == ["audit.json", "evidence.json", "planted.csv", "ranking.csv", "report.html"]
+
+
+def test_it_trained_the_whole_network_on_threes_and_eights(demo: tuple[Path, Any]) -> None:
+    summary = json.loads((demo[0] / "audit.json").read_text(encoding="utf-8"))
+    assert summary["dataset"]["classes"] == ["3", "8"] and summary["model"]["trained"] == "full"
+    assert summary["model"]["weights"] == "none" and summary["model"]["n_parameters"] > 10_000_000
+    losses = summary["model"]["clean"]["loss"]["train"]
+    assert len(losses) == 2 and losses[1] < losses[0]
+
+
+def test_a_tenth_was_planted_and_found_above_chance(demo: tuple[Path, Any]) -> None:
+    result = AuditResult.load(demo[0])
+    planted = result.planted
+    assert planted["planted"].sum() == round(0.1 * len(planted)) == result.summary["recovery"]["n_planted"]
+    assert np.isfinite(planted["average_influence"].astype(float)).all()
+    rankings = result.summary["recovery"]["rankings"]
+    best = rankings["suspicion"] or rankings["influence"]
+    assert best["auroc"]["value"] > rankings["random"]["auroc"]["interval"][1]
