@@ -6,14 +6,16 @@ Results go to standard output, talk to standard error. Imports of torch wait ins
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import dataclasses
 import json
 import os
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +45,8 @@ class _Group(click.Group):
         with contextlib.suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, _interrupt)
         try:
-            code = super().main(*args, **kwargs)
+            with _no_interrupt_lost():
+                code = super().main(*args, **kwargs)
         except click.exceptions.Abort:
             code = _interrupted()
         except click.ClickException as error:
@@ -76,6 +79,29 @@ def _say(text: str, *, nl: bool = True, err: bool = False) -> None:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Interrupt again where the first one hit a destructor or a weak reference's callback.
+
+    Python prints and drops whatever is raised there, a user's Ctrl-C included, and the audit would go on.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            before(unraisable)
+            return
+        again = threading.Timer(0.01, _thread.interrupt_main, (signal.SIGTERM,))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _interrupted() -> ExitCode:

@@ -340,3 +340,26 @@ def test_versions(run_cli: Run) -> None:
 
     assert run_cli("--version").stdout == f"auditor, version {__version__}\n"
     assert re.fullmatch(r"\d+\.\d+(\.\d+)?\S*", __version__)
+
+
+def test_an_interrupt_that_hits_a_destructor_is_not_lost() -> None:
+    code = """
+import time
+import click
+from auditor import cli
+
+class Fragile:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+@cli.main.command()
+def wait():
+    Fragile()
+    time.sleep(30)
+    click.echo("went on")
+
+cli.main(["wait"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "interrupted" in done.stderr and "Traceback" not in done.stderr and "went on" not in done.stdout
