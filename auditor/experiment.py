@@ -160,7 +160,9 @@ class HeadLearner:
         )
         seen, problem = self._influence_problem(head, labels)
         engine = self.choice.open(problem)
-        exact = influence.engine(problem, "auto", engine.damping, device=self.choice.device)
+        exact = engine
+        if self.choice.name != "auto":
+            exact = influence.engine(problem, "auto", engine.damping, device=self.choice.device)
         # A row a solve is what makes the study slow; the exact engines agree, so the fast one answers for them.
         rows = exact if self.choice.name in EXACT else engine
         test = head.logits(_last(self.test.x))
@@ -175,7 +177,7 @@ class HeadLearner:
             engine=engine.name,
             damping=engine.damping,
             notes=engine.notes,
-            solves=lambda: (*engine.solves, *exact.solves),
+            solves=lambda: engine.solves if exact is engine else (*engine.solves, *exact.solves),
             save_matrix=lambda path, attributes: _save(
                 path, rows, seen(self.reference.x), self.reference.y, attributes
             ),

@@ -75,7 +75,7 @@ class Reader:
 
     def dataset(self, table: ImageTable, update: Update) -> Dataset:
         """The data set's images, with features and splits."""
-        read, values = self._features(table, update)
+        read, values = self._features(table, update, settle=True)
         settings = self.settings
         return dataset.build(
             table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=self.study
@@ -92,7 +92,7 @@ class Reader:
         table = open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
         frame, others = dataset.reference_rows(table, data.classes)
         table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
-        read, values = self._features(table, update)
+        read, values = self._features(table, update, settle=False)
         if not len(read.rows):
             raise SourceError(f"no image of the reference {table.name} can be read")
         frame = frame.iloc[read.rows]
@@ -107,8 +107,11 @@ class Reader:
             notes=tuple(_reference_notes(data, read, others)),
         )
 
-    def _features(self, table: ImageTable, update: Update) -> tuple[Features, Array]:
-        """Features of the backbone as it starts: no label has touched it, so none can leak through it."""
+    def _features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
+        """Features of the backbone as it starts: no label has touched it, so none can leak through it.
+
+        A fresh backbone is settled on the data set alone, so that a reference passes through the very same one.
+        """
         if self.backbone.weights.pretrained:
             read = self._cached_features(table, update)
             return read, _values(read)
@@ -116,7 +119,8 @@ class Reader:
         read = features.extract(table, transform, None, keep_pixels=True, drop_grey=self.study, progress=update)
         if read.pixels is None:
             return read, _values(read)
-        model.settle_batchnorm(network, _batches(read.pixels))
+        if settle:
+            model.settle_batchnorm(network, _batches(read.pixels))
         extractor = model.layered_extractor(network).to(device)
         return read, features.forward(extractor, transform, read.pixels.values, device)
 

@@ -280,3 +280,17 @@ def test_features_all_equal_say_nothing_about_single_points() -> None:
     """Nothing distinguishes points of a class but chance: the audit must not claim that it found much."""
     figures = pipeline.audit(_equal(), QUICK).summary["recovery"]["rankings"]
     assert figures["influence"]["auroc"]["interval"][0] <= 0.75
+
+
+def test_a_reference_passes_through_the_very_backbone_of_the_data_set() -> None:
+    from auditor import reading
+    from auditor.config import settings_from
+
+    settings, run = settings_from({"weights": "none", "classes": "3,8", "reference": str(FIXTURES / "digits")})
+    table = reading.open_table("digits", settings)
+    reader = reading.open_reader(table, settings, run, download=False)
+    data = reader.dataset(table, lambda done, total: None)
+    before = {name: value.clone() for name, value in reader.backbone.network.state_dict().items()}
+    reader.reference(data, lambda done, total: None)
+    after = reader.backbone.network.state_dict()
+    assert all(bool((after[name] == value).all()) for name, value in before.items())
