@@ -9,7 +9,6 @@ from __future__ import annotations
 import _thread
 import contextlib
 import dataclasses
-import json
 import os
 import signal
 import sys
@@ -247,8 +246,9 @@ def _audit(
             result = known
             progress.say(f"nothing has changed since the audit in {_plain(str(folder))}: its result stands")
         verdict = None if rules is None else gates.evaluate(result, rules, baseline)
-        gate_json = None if verdict is None else json.loads(verdict.to_json())
-        report.write_report(result, folder, gate_json, _comparison(result, earlier))
+        if verdict is not None:
+            gates.keep(verdict, folder)
+        report.write_report(result, folder, gates.kept(folder, result), _comparison(result, earlier))
     _say(_plain(report.headline(result)))
     _say(f"report: {folder / 'report.html'}")
     if verdict is None:
@@ -294,6 +294,8 @@ def gate(
             out, config=config_file, baseline=baseline, outputs=outputs, strict_fresh=strict_fresh,
             exit_zero=exit_zero, update_baseline=update_baseline,
         )  # fmt: skip
+        if done.verdict is not None:
+            gates.keep(done.verdict, out)
     _say(done.stdout, nl=False)
     _say(done.stderr, nl=False, err=True)
     return done.exit_code
@@ -303,13 +305,14 @@ def gate(
 @click.argument("out")
 @click.option("--compare", metavar="OUT1", help="Show what changed against an earlier audit.")
 def report(out: str, compare: str | None) -> int:
-    """Render the report of the finished audit in OUT again."""
+    """Render the report of the finished audit in OUT again, with the gate's last verdict about it."""
+    from auditor import gate as gates
     from auditor import report as reports
     from auditor.result import AuditResult
 
     result = AuditResult.load(out)
     comparison = _comparison(result, AuditResult.load(compare) if compare else None)
-    _say(f"report: {reports.write_report(result, out, None, comparison)}")
+    _say(f"report: {reports.write_report(result, out, gates.kept(out, result), comparison)}")
     return ExitCode.OK
 
 
