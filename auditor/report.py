@@ -28,6 +28,8 @@ MAX_PANELS = 12
 """Classes with a histogram and a strip of extreme images of their own; more make a page nobody reads."""
 MAX_MATRIX = 15
 """Classes up to which a confusion matrix is shown whole; with more, its largest off-diagonal cells are listed."""
+MAX_EXAMPLES = 6
+"""Explained test images that stand open; the rest wait behind a summary."""
 _STATIC_SUSPECTS = 24
 _PICTURE = re.compile(r"data:image/(?:jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+={0,2}\Z")
 _STYLES = ("report.css", "review.css")
@@ -249,13 +251,17 @@ def _context(
         "by_class": _by_class(summary),
         "lowest": result.evidence.get("lowest_planted_run") or [],
         "extremes": _extremes(result),
-        "examples": [_example(e) for e in result.evidence.get("examples") or []],
+        **_examples(result),
         "quality": _quality(summary["model"], result.classes),
         "losses": _losses(summary["model"]),
+        "validated": any(losses.get("val") for losses in _run_losses(summary["model"]).values()),
+        "damping_chosen": _damping_chosen(summary),
         "damping": _damping(summary),
         "review_rows": _review_rows(summary["calibration"]),
+        "next_row": _next_row(summary["calibration"]),
         "max_panels": MAX_PANELS,
         "max_matrix": MAX_MATRIX,
+        "max_examples": MAX_EXAMPLES,
         "decided": bool(summary["calibration"] and summary["calibration"]["decided"]),
     }
 
@@ -269,47 +275,69 @@ def _best(rankings: Mapping[str, Any]) -> tuple[str, Any]:
 def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The sentences a reader takes away, and the state: `suspects`, `unclear`, `clean` or `undecided`."""
     data, recovery, calibration = summary["dataset"], summary["recovery"], summary["calibration"]
-    n = f"{data['n_images']:,}"
     name, best = _best(recovery["rankings"])
-    tenth = _found_at(best, 0.1)
-    chance = _found_at(recovery["rankings"]["random"], 0.1)
-    planted = recovery["n_planted"]
-    labels = "label" if planted == 1 else "labels"
-    test = (
-        f"To test itself, the audit flipped {planted:,} {labels} on purpose. Inspecting the most suspicious tenth of "
-        f"the images found {percent(tenth['share'])} of them ({percents(tenth['interval'])}); a tenth drawn at random "
-        f"finds {percent(chance['share'])}."
-    )
-    if calibration is None:
-        sentence = Markup("Inspecting a tenth of {} finds <strong>{}</strong> of the labels flipped on purpose.")
-        return {
-            "state": "undecided",
-            "sentence": sentence.format(_name(data["name"]), percent(tenth["share"])),
-            "test": f"To test itself, the audit flipped {planted:,} {labels} in memory and looked for them: a tenth "
-            f"drawn at random finds {percent(chance['share'])}, its ranking {percents(tenth['interval'])}.",
-            "open": "How many of the given labels are wrong was not estimated: the list below is in order of "
-            "suspicion, but carries no probabilities.",
-            "ranking": name,
-        }
-    if not calibration["decided"] or not calibration["count"] or calibration["count"]["value"] is None:
-        sentence = Markup("How many of the {} labels in {} are wrong <strong>could not be decided</strong>.")
-        return {
-            "state": "undecided",
-            "sentence": sentence.format(n, _name(data["name"])),
-            "test": test,
-            "open": calibration["reason"],
-            "ranking": name,
-        }
-    count = calibration["count"]
+    count = calibration["count"] if calibration and calibration["decided"] else None
+    if count and count["value"] is None:
+        count = None
+    open_question = ""
+    if not calibration:
+        open_question = "This audit does not estimate a number: the list below has an order, but no probabilities."
+    elif not count:
+        open_question = calibration["reason"]
+    estimate = _estimate(data, count, tried=bool(calibration))
+    return {
+        "state": _state(data, count) if count else "undecided",
+        "sentence": Markup("{}; {}.").format(estimate, _caught(recovery, best)),
+        "estimate": estimate,
+        "caught": _caught(recovery, best),
+        "test": _against_chance(recovery, best),
+        "trusted": _beats_chance(recovery, best),
+        "open": open_question,
+        "ranking": name,
+    }
+
+
+def _state(data: Mapping[str, Any], count: Mapping[str, Any]) -> str:
     low, high = count["interval"]
-    about = Markup("About <strong>{} of {}</strong> labels in {} are probably wrong, somewhere between {} and {}.")
-    none = Markup("<strong>No more than {} of {}</strong> labels in {} are probably wrong, and perhaps none.")
-    state = "suspects" if low >= 1 else "clean" if high < 0.01 * data["n_images"] else "unclear"
+    return "suspects" if low >= 1 else "clean" if high < 0.01 * data["n_images"] else "unclear"
+
+
+def _estimate(data: Mapping[str, Any], count: Mapping[str, Any] | None, *, tried: bool) -> Markup:
+    """How many labels are probably wrong, with the interval, or that this could not be decided."""
+    n, name = f"{data['n_images']:,}", _name(data["name"])
+    if count is None:
+        outcome = "could not be decided" if tried else "was not estimated"
+        return Markup("How many of the {} labels in {} are wrong <strong>{}</strong>").format(n, name, outcome)
+    low, high = count["interval"]
     if round(count["value"]) == 0:
-        sentence = none.format(whole(high), n, _name(data["name"]))
-    else:
-        sentence = about.format(whole(count["value"]), n, _name(data["name"]), whole(low), whole(high))
-    return {"state": state, "sentence": sentence, "test": test, "open": "", "ranking": name}
+        none = Markup("<strong>At most {} of {}</strong> labels in {} are probably wrong, perhaps none")
+        return none.format(whole(high), n, name)
+    some = Markup("About <strong>{} of {}</strong> labels in {} are probably wrong (between {} and {})")
+    return some.format(whole(count["value"]), n, name, whole(low), whole(high))
+
+
+def _caught(recovery: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    """How much of the planted noise was found."""
+    planted, tenth = recovery["n_planted"], _found_at(best, 0.1)
+    what = f"{planted:,} labels" if planted != 1 else "1 label"
+    return f"of {what} flipped to test the audit, the first tenth of its list holds {percent(tenth['share'])}"
+
+
+def _against_chance(recovery: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    """What that find is worth: its interval, and what a list without knowledge would hold."""
+    tenth, chance = _found_at(best, 0.1), _found_at(recovery["rankings"]["random"], 0.1)
+    said = (
+        f"The 95% interval of that find is {percents(tenth['interval'])}; a tenth drawn at random holds "
+        f"{percent(chance['share'])}."
+    )
+    if _beats_chance(recovery, best):
+        return said
+    return f"{said} The list is no better than chance as far as this test can tell: do not rely on its order."
+
+
+def _beats_chance(recovery: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
+    tenth, chance = _found_at(best, 0.1), _found_at(recovery["rankings"]["random"], 0.1)
+    return bool(tenth["interval"] and tenth["interval"][0] > chance["share"])
 
 
 def _found_at(ranking: Mapping[str, Any], inspected: float) -> Any:
@@ -441,9 +469,29 @@ def _review_rows(calibration: Mapping[str, Any] | None) -> list[Any]:
     return [row for row in rows if str(row["k"]).rstrip("0") in ("1", "2", "5") or row is rows[-1]]
 
 
+def _next_row(calibration: Mapping[str, Any] | None) -> Any:
+    """What a first sitting of fifty brings, where that is known."""
+    if not calibration or not calibration["decided"] or not calibration["review"]:
+        return None
+    row = next((row for row in calibration["review"] if row["k"] >= 50), calibration["review"][-1])
+    return row if row["expected_found"] is not None else None
+
+
 def _extremes(result: AuditResult) -> list[dict[str, Any]]:
     wanted = set(_first_classes(result))
     return [row for row in result.evidence.get("extremes") or [] if row["label"] in wanted]
+
+
+def _examples(result: AuditResult) -> dict[str, Any]:
+    """The explained test images, and how many of the wrongly classified ones are among them."""
+    examples = [_example(e) for e in result.evidence.get("examples") or []]
+    test = (result.summary["model"].get("clean") or {}).get("test") or {}
+    known = test.get("n") and test.get("accuracy") is not None
+    return {
+        "examples": examples,
+        "wrong_shown": sum(e["kind"] != "correct" for e in examples),
+        "n_wrong": round(test["n"] * (1 - test["accuracy"])) if known else None,
+    }
 
 
 def _example(example: Mapping[str, Any]) -> dict[str, Any]:
@@ -497,8 +545,12 @@ def _confusion(matrix: Sequence[Sequence[int]] | None, classes: Sequence[str]) -
     return {"matrix": None, "confused": sorted(cells, key=lambda c: (-c[0], c[1], c[2]))[:20]}
 
 
+def _run_losses(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: (model.get(key) or {}).get("loss") or {} for key in ("clean", "corrupted")}
+
+
 def _losses(model: Mapping[str, Any]) -> Markup | None:
-    runs = {key: (model.get(key) or {}).get("loss") or {} for key in ("clean", "corrupted")}
+    runs = _run_losses(model)
     if not any(losses.get("train") for losses in runs.values()):
         return None
     return plots.loss_curves(
@@ -506,9 +558,15 @@ def _losses(model: Mapping[str, Any]) -> Markup | None:
     )
 
 
+def _damping_chosen(summary: Mapping[str, Any]) -> bool:
+    """Whether recovery chose the damping of the influence shown here: it does for the last layer alone."""
+    automatic = summary["settings"].get("damping", "auto") == "auto"
+    return bool(summary["damping_choice"]) and automatic and summary["model"]["trained"] == "head"
+
+
 def _damping(summary: Mapping[str, Any]) -> Markup | None:
     choice = [c for c in summary["damping_choice"] or [] if c["score"] is not None]
-    if len(choice) < 2:
+    if len(choice) < 2 or not _damping_chosen(summary):
         return None
     damping = summary["influence"]["damping"]
     return plots.damping_choice(choice, damping, f"Recovery of planted labels by damping; {number(damping)} was chosen")

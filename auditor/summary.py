@@ -23,13 +23,14 @@ from auditor.result import SCHEMA_VERSION
 
 SIGNAL_MEANINGS = {
     "average_influence": "How much the image's label helps the reference images; negative harms them.",
-    "classwise_average_influence": "The same over reference images of the given label only.",
+    "classwise_average_influence": "Average influence on reference images of the given label only.",
     "head_self_influence": "How much the label supports itself: high where nothing else does.",
     "self_influence": "How much of the fit at this image is its own label's doing.",
     "out_of_fold_loss": "How improbable the label is to a head that never saw it.",
-    "linear_out_of_fold_loss": "The same for a linear head.",
+    "linear_out_of_fold_loss": "How improbable the label is to a linear head that never saw it.",
+    "stacked_loss": "How improbable the label is to several heads together that never saw it.",
     "in_fold_loss": "How improbable the label stays after training on it.",
-    "head_in_fold_loss": "The same for the influence head.",
+    "head_in_fold_loss": "How improbable the label stays to the head that influence is taken from.",
     "margin": "By how much another label is more probable.",
     "neighbour_disagreement": "The share of the most similar images that carry another label.",
 }

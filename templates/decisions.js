@@ -190,19 +190,20 @@ const Decisions = (() => {
   }
 
   // Errors still ahead: the audit's probabilities, moved on the log-odds scale by one shift that the reviewer's own
-  // decisions inform. The shift's prior is as wide as the audit's interval for the number of wrong labels.
+  // decisions inform. The shift's prior is a normal of two halves, each as wide as it takes for the forecast before
+  // the first decision to have the audit's own interval for the number of wrong labels.
   // Gives a function of the decisions, since the rest does not change while a person reviews.
   function forecaster(data) {
     if (!data.p) return () => null;
     const odds = logOdds(data);
-    const prior = priorWidth(odds, data.count?.interval?.[1] ?? 2 * expected(odds, 0));
+    const prior = priorWidths(odds, data.count?.interval ?? [0, 2 * expected(odds, 0)]);
     return (decisions) => {
       const seen = [];
       for (const [row, d] of decisions.entries()) {
         if (d.decision !== "unsure") seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
       }
-      const { shift, variance } = fitShift(seen, prior);
-      return { ...ahead(odds, decisions, shift, Math.sqrt(variance)), prior };
+      const { shift, deviation } = fitShift(seen, prior);
+      return { ...ahead(odds, decisions, shift, deviation), prior };
     };
   }
 
@@ -223,9 +224,15 @@ const Decisions = (() => {
     return odds.map((value) => value + level);
   }
 
-  // The prior's standard deviation that puts the audit's upper bound 1.96 deviations up.
-  function priorWidth(odds, most) {
-    return bisect((width) => expected(odds, 1.96 * width), Math.min(most, 0.95 * odds.length), 0.25, 6);
+  // Standard deviations [below, above]; chance alone already makes a part of the interval.
+  function priorWidths(odds, [low, high]) {
+    const total = expected(odds, 0);
+    const chance = 1.96 * Math.sqrt(spread(odds, 0));
+    const reach = (end) => Math.sqrt(Math.max(0, (end - total) ** 2 - chance ** 2));
+    const most = Math.min(total + reach(high), 0.95 * odds.length);
+    const above = bisect((width) => expected(odds, 1.96 * width), most, 0.25, 6);
+    if (reach(low) === 0) return [above, above]; // chance alone reaches down to the bound, which then says nothing
+    return [bisect((width) => -expected(odds, -1.96 * width), reach(low) - total, 0.25, 6), above];
   }
 
   // Where an increasing function takes a value, or the nearer end.
@@ -244,43 +251,44 @@ const Decisions = (() => {
     return total;
   }
 
-  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-
-  // Posterior mode and variance of the shift by Newton's method; the log posterior is concave, steps are bounded.
-  function fitShift(seen, prior) {
-    const precision = 1 / (prior * prior);
-    let shift = 0;
-    let curvature = precision;
-    for (let step = 0; step < 50; step++) {
-      let slope = -shift * precision;
-      curvature = precision;
-      for (const [odds, wrong] of seen) {
-        const p = sigmoid(odds + shift);
-        slope += wrong - p;
-        curvature += p * (1 - p);
-      }
-      const move = Math.max(-1, Math.min(1, slope / curvature));
-      shift += move;
-      if (Math.abs(move) < 1e-9) break;
+  // Variance of the number of errors, each image on its own.
+  function spread(odds, shift) {
+    let total = 0;
+    for (const value of odds) {
+      const p = sigmoid(value + shift);
+      total += p * (1 - p);
     }
-    return { shift, variance: 1 / curvature };
+    return total;
   }
 
-  function ahead(odds, decisions, shift, deviation) {
+  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+  // Posterior mode of the shift and its deviations [below, above]. The log posterior is concave and its slope
+  // decreasing, also where the prior's halves meet, so that halving finds the mode.
+  function fitShift(seen, prior) {
+    const precision = prior.map((width) => 1 / (width * width));
+    const descent = (shift) => {
+      let slope = shift * precision[shift < 0 ? 0 : 1];
+      for (const [odds, wrong] of seen) slope += sigmoid(odds + shift) - wrong;
+      return slope;
+    };
+    const shift = bisect(descent, 0, -40, 40);
+    const known = spread(seen.map(([odds]) => odds), shift);
+    return { shift, deviation: precision.map((value) => 1 / Math.sqrt(value + known)) };
+  }
+
+  function ahead(odds, decisions, shift, [below, above]) {
     const open = [];
     for (let row = 0; row < odds.length; row++) if (!decisions.get(row)) open.push(odds[row] + shift);
     const cumulative = [];
     let total = 0;
-    let spread = 0;
     for (const value of open) {
-      const p = sigmoid(value);
-      total += p;
-      spread += p * (1 - p);
+      total += sigmoid(value);
       cumulative.push(total);
     }
-    const chance = 1.96 * Math.sqrt(spread);
-    const low = total - Math.hypot(total - expected(open, -1.96 * deviation), chance);
-    const high = total + Math.hypot(expected(open, 1.96 * deviation) - total, chance);
+    const chance = 1.96 * Math.sqrt(spread(open, 0));
+    const low = total - Math.hypot(total - expected(open, -1.96 * below), chance);
+    const high = total + Math.hypot(expected(open, 1.96 * above) - total, chance);
     const interval = [Math.max(0, low), Math.min(open.length, high)];
     let depth = cumulative.findIndex((value) => value >= 0.8 * total) + 1;
     const step = depth > 200 ? 100 : depth > 50 ? 20 : depth > 10 ? 10 : 5;

@@ -41,7 +41,7 @@
 
   const named = (text) => h("bdi", {}, shown(text));
   const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
-  const about = (x) => (x < 9.95 ? (Math.round(x * 10) / 10).toString() : Math.round(x).toLocaleString("en"));
+  const about = (x) => (x < 0.95 ? (Math.round(x * 10) / 10).toString() : Math.round(x).toLocaleString("en"));
   const percent = (p) => (p > 0.995 ? "over 99%" : p < 0.005 ? "under 1%" : `${Math.round(100 * p)}%`);
   const signed = (x) => (x === null ? "–" : (x > 0 ? "+" : "") + Number(x.toPrecision(3)).toString().replace("-", "−"));
 
@@ -154,6 +154,7 @@
     ui.selection = h("div", { class: "rv-selection", hidden: true });
     ui.card = h("article", { class: "rv-card", "aria-label": "Current suspect" });
     app.append(
+      h("p", { class: "rv-how" }, ...howTo()),
       h("div", { class: "rv-top" },
         h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast),
         h("div", { class: "rv-tools" }, ui.undo,
@@ -174,11 +175,16 @@
     buildChooser();
   }
 
+  const keyed = (keys) => keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), " " + what));
+
+  function howTo() {
+    return [h("b", {}, "One key an image; the next one comes by itself."), h("span", { class: "rv-touch" }, "Or the buttons below."),
+      ...keyed([["K", "the label is right"], ["R", "take the suggestion"], ["C", "another class"], ["D", "drop the image"], ["U", "cannot tell"], ["Z", "undo"]])];
+  }
+
   function keyHelp() {
     const toggle = h("input", { type: "checkbox", checked: true, onchange: () => { keysOn = toggle.checked; } });
-    const keys = [["K", "keep"], ["R", "relabel as suggested"], ["C", "choose a class"], ["D", "drop"], ["U", "unsure"],
-      ["Z", "undo"], ["N", "next"], ["P", "previous"], ["X", "select"]];
-    return [h("label", {}, toggle, " Single keys:"), ...keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), " " + what))];
+    return [h("label", {}, toggle, " Single keys act"), ...keyed([["N", "next"], ["P", "previous"], ["X", "select, to decide about several at once"]])];
   }
 
   // --- the list ------------------------------------------------------------------------------------------------
@@ -229,7 +235,7 @@
       h("span", { class: "rv-thumb" }, picture(row, "")),
       h("span", { class: "rv-words" },
         h("span", {}, h("span", { class: "visually-hidden" }, `Suspect ${row + 1}: `), named(table.label(row)), table.suggestion(row) === null ? null : [" → ", named(table.suggestion(row))]),
-        h("span", { class: "quiet" }, `${row + 1} · `, p === null || !telling ? `suspicion ${signed(data.suspicion[row])}` : `${percent(p)} wrong`)),
+        h("span", { class: "quiet" }, `${row + 1} · `, p === null || !telling ? `suspicion ${signed(data.suspicion[row])}` : `${percent(p)} likely wrong`)),
       decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision]) : null);
     return h("li", { class: "rv-row" + (at === view.current ? " is-current" : "") + (decision ? " is-done" : ""), "data-item": at }, box, button);
   }
@@ -356,6 +362,7 @@
     const decision = decisions.get(row);
     const p = table.probability(row);
     const suggestion = table.suggestion(row);
+    const pressed = ui.card.contains(document.activeElement) ? document.activeElement.dataset.act : null;
     ui.card.replaceChildren(
       h("div", { class: "rv-picture" }, picture(row, `Suspect ${row + 1}, labelled ${shown(table.label(row))}`)),
       h("div", { class: "rv-detail" },
@@ -369,17 +376,18 @@
         h("div", { class: "rv-actions" },
           action("keep", "K", "Keep ", named(table.label(row))),
           suggestion === null ? null : action("relabel", "R", "Relabel to ", named(suggestion)),
-          h("button", { type: "button", onclick: openChooser, "aria-keyshortcuts": "c" }, h("span", {}, "Another class"), h("kbd", {}, "C")),
+          h("button", { type: "button", onclick: openChooser, "aria-keyshortcuts": "c", "data-act": "choose" }, h("span", {}, "Another class"), h("kbd", {}, "C")),
           action("drop", "D", "Drop"), action("unsure", "U", "Unsure"),
-          h("button", { type: "button", onclick: () => step(1), "aria-keyshortcuts": "n" }, h("span", {}, "Next"), h("kbd", {}, "N"))),
+          h("button", { type: "button", onclick: () => step(1), "aria-keyshortcuts": "n", "data-act": "next" }, h("span", {}, "Next"), h("kbd", {}, "N"))),
         h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, shown(table.path(row))))),
       why(row));
+    if (pressed) ui.card.querySelector(`[data-act="${pressed}"]`)?.focus({ preventScroll: true });
   }
 
   // An estimate near zero says little about one image while its interval is wide.
   function expectsNone() {
     const most = data.count?.interval?.[1];
-    return h("span", { class: "quiet" }, ": the audit expects next to none in all" + (most ? `, but cannot rule out ${about(most)}` : ""));
+    return h("span", { class: "quiet" }, ": the audit expects next to none in all" + (most ? `, but cannot rule out ${about(most)}.` : "."));
   }
 
   // How probable the model holds the suggested label.
@@ -390,7 +398,7 @@
 
   function action(decision, key, ...text) {
     const pressed = decisions.get(currentRow())?.decision === decision;
-    return h("button", { type: "button", class: `act-${decision}`, "aria-pressed": String(pressed), "aria-keyshortcuts": key.toLowerCase(), onclick: () => decide(decision) }, h("span", {}, ...text), h("kbd", {}, key));
+    return h("button", { type: "button", class: `act-${decision}`, "aria-pressed": String(pressed), "aria-keyshortcuts": key.toLowerCase(), "data-act": decision, onclick: () => decide(decision) }, h("span", {}, ...text), h("kbd", {}, key));
   }
 
   function why(row) {
@@ -439,7 +447,8 @@
   }
 
   function chooserKey(event) {
-    if (event.key === "ArrowDown") drawOptions(Math.min(ui.active + 1, ui.found.length - 1));
+    if (event.repeat && event.key.length === 1 && ui.find.value === "") event.preventDefault(); // C, still held down
+    else if (event.key === "ArrowDown") drawOptions(Math.min(ui.active + 1, ui.found.length - 1));
     else if (event.key === "ArrowUp") drawOptions(Math.max(ui.active - 1, 0));
     else if (event.key === "Enter" && ui.active >= 0) choose(ui.found[ui.active]);
     else return;
@@ -488,15 +497,18 @@
   function onKey(event) {
     if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.open) return;
     if (event.target.closest("input:not([type=checkbox]), select, textarea")) return;
-    const keys = {
+    const moves = { n: () => step(1), p: () => step(-1), j: () => step(1) };
+    const acts = {
       k: () => decide("keep"), r: () => decide("relabel"), c: openChooser, d: () => decide("drop"), u: () => decide("unsure"), z: undo,
-      n: () => step(1), p: () => step(-1), j: () => step(1), x: () => currentRow() !== null && tick(currentRow(), {}), Escape: unpick,
+      x: () => currentRow() !== null && tick(currentRow(), {}), Escape: unpick,
     };
     const inList = event.target.closest(".rv-list");
-    if (inList) Object.assign(keys, { ArrowDown: () => step(1), ArrowUp: () => step(-1) });
-    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (inList) Object.assign(moves, { ArrowDown: () => step(1), ArrowUp: () => step(-1) });
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const act = moves[key] ?? acts[key];
     if (!act || !inView(app)) return;
     event.preventDefault();
+    if (event.repeat && !moves[key]) return; // a key held down decides once, not about images nobody has seen
     if (inView(ui.card)) act();
     else ui.card.scrollIntoView({ block: "center" });
   }
@@ -534,7 +546,7 @@
     ui.undo.disabled = !decisions.canUndo;
     const f = forecast(decisions);
     if (!f) ui.forecast.textContent = "How many errors are still ahead was not estimated by this audit.";
-    else if (f.left === 0) ui.forecast.textContent = "Everything is reviewed.";
+    else if (f.left === 0) ui.forecast.textContent = "Everything is reviewed. Export your decisions to apply them.";
     else if (f.total < 0.5 && f.interval[1] < 1) ui.forecast.textContent = "Probably nothing left to find.";
     else if (f.total < 0.5) ui.forecast.textContent = `Perhaps nothing left to find; up to ${about(f.interval[1])} cannot be ruled out yet.`;
     else {

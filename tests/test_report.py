@@ -101,22 +101,33 @@ def test_write_report_replaces_the_file_whole(tmp_path):
 # --- what it says ------------------------------------------------------------------------------------------------
 
 
-def test_headline_gives_the_estimate_with_its_interval():
+def test_headline_gives_the_estimate_with_its_interval_and_what_was_found_of_the_planted():
     result = make_result()
-    count = result.summary["calibration"]["count"]
+    count, recovery = result.summary["calibration"]["count"], result.summary["recovery"]
     text = _Page(report.render(result)).text
     low, high = (round(x) for x in count["interval"])
+    tenth = next(row for row in recovery["rankings"]["suspicion"]["found"] if row["inspected"] == 0.1)
     assert (
-        f"About {round(count['value'])} of 200 labels in photos are probably wrong, somewhere between {low} and {high}."
-        in text
+        f"About {round(count['value'])} of 200 labels in photos are probably wrong (between {low} and {high}); "
+        f"of {recovery['n_planted']} labels flipped to test the audit, the first tenth of its list holds "
+        f"{report.percent(tenth['share'])}." in text
     )
-    assert "a tenth drawn at random finds 10%" in text
+    assert "a tenth drawn at random holds 10%" in text and "no better than chance" not in text
+
+
+def test_a_list_no_better_than_chance_is_not_recommended():
+    summary = copy.deepcopy(make_result().summary)
+    rankings = summary["recovery"]["rankings"]
+    rankings["suspicion"] = rankings["random"]
+    text = _Page(report.render(dataclasses.replace(make_result(), summary=summary))).text
+    assert "no better than chance as far as this test can tell" in text
+    assert "Before reviewing, audit with a backbone" in text and "Review the suspects" not in text
 
 
 def test_without_calibration_nothing_is_claimed_about_given_labels():
     text = _page(calibrated=False).text
-    assert "How many of the given labels are wrong was not estimated" in text
-    assert "probably wrong" not in text.lower().replace("labels are probably wrong", "")
+    assert "How many of the 200 labels in photos are wrong was not estimated" in text
+    assert "an order, but no probabilities" in text and "probably wrong" not in text
     assert "likely wrong" not in text
 
 
@@ -131,14 +142,14 @@ def test_undecided_calibration_says_why():
     }
     text = _Page(report.render(_without(result, calibration=calibration))).text
     assert "could not be decided" in text and "Too few images." in text
-    assert "About" not in text.split("Review")[0].split("could not be decided")[0][-80:]
+    assert "probably wrong" not in text.split("Evidence")[0] and "--reference DIR" in text
 
 
 def test_an_estimate_of_zero_is_not_sold_as_a_find():
     result = make_result()
     calibration = {**result.summary["calibration"], "count": {"value": 0.2, "interval": [0.0, 3.0]}}
     text = _Page(report.render(_without(result, calibration=calibration))).text
-    assert "No more than 3 of 200 labels in photos are probably wrong, and perhaps none." in text
+    assert "At most 3 of 200 labels in photos are probably wrong, perhaps none; of" in text
 
 
 def test_every_section_the_study_asks_for_is_there():

@@ -282,18 +282,59 @@ def test_the_forecast_is_the_posterior_of_its_model(page):
     def expected(shift, first=0):
         return sum(1 / (1 + math.exp(-(o + shift))) for o in odds[first:])
 
-    high = result.summary["calibration"]["count"]["interval"][1]
-    prior = min((w / 1000 for w in range(250, 6000)), key=lambda w: abs(expected(1.96 * w) - high))
+    # the prior's halves give, together with chance, the audit's own interval
+    total, chance = expected(0), 1.96 * math.sqrt(sum(x * (1 - x) for x in p))
+    widths = [w / 1000 for w in range(250, 6000)]
+    prior = []
+    for side, end in zip((-1, 1), result.summary["calibration"]["count"]["interval"], strict=True):
+        wanted = total + side * math.sqrt((end - total) ** 2 - chance**2)
+        prior.append(min(widths, key=lambda w: abs(expected(side * 1.96 * w) - wanted)))
     assert found["prior"] == pytest.approx(prior, abs=2e-3)
 
     def posterior(shift):
-        return -0.5 * (shift / prior) ** 2 + sum(math.log(1 - 1 / (1 + math.exp(-(o + shift)))) for o in odds[:6])
+        width = prior[0 if shift < 0 else 1]
+        return -0.5 * (shift / width) ** 2 + sum(math.log(1 - 1 / (1 + math.exp(-(o + shift)))) for o in odds[:6])
 
     best = max((i / 1000 for i in range(-9000, 3000)), key=posterior)
     assert found["shift"] == pytest.approx(best, abs=5e-3)
     assert found["total"] == pytest.approx(expected(best, 6), rel=0.02)
     assert found["interval"][0] < found["total"] < found["interval"][1]
     assert found["total"] < expected(0, 6)  # six likely errors that were none: fewer are to be expected
+
+
+def test_before_the_first_decision_the_forecast_is_the_headline(page):
+    result = make_result(n=200)
+    report = page(result).open()
+    count = result.summary["calibration"]["count"]
+    low, high = (round(end) for end in count["interval"])
+    assert f"about {round(count['value'])} ({low} to {high})" in report.text(".rv-forecast")
+
+
+def test_a_key_held_down_decides_once(page):
+    report = page(make_result(n=40, classes=("ant", "bee", "cat"))).open()
+
+    def hold(key, times):
+        for _ in range(times):
+            report.driver.execute_cdp_cmd(
+                "Input.dispatchKeyEvent",
+                {"type": "keyDown", "key": key, "text": key, "code": f"Key{key.upper()}", "autoRepeat": _ > 0},
+            )
+
+    hold("k", 20)
+    assert report.text(".rv-tally").startswith("1 of 40") and "Suspect 2 of 40" in report.text(".rv-card")
+    hold("n", 5)
+    assert "Suspect 7 of 40" in report.text(".rv-card")
+    hold("c", 8)
+    assert report.run("return document.querySelector('.rv-chooser input').value") == ""
+
+
+def test_a_pressed_button_keeps_the_focus_when_the_next_suspect_comes(page):
+    from selenium.webdriver.common.keys import Keys
+
+    report = page(make_result(n=40)).open()
+    report.run("document.querySelector('.act-drop').focus()")
+    report.keys(Keys.ENTER + Keys.ENTER + Keys.SPACE)
+    assert [d["decision"] for d in report.decisions()] == ["drop", "drop", "drop"]
 
 
 def test_an_audit_that_expects_nothing_learns_from_errors_found(page):
