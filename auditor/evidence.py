@@ -16,6 +16,8 @@ from auditor.dataset import Dataset
 from auditor.experiment import Run
 
 THUMBNAIL_EDGE = 96
+SUSPECT_EDGE = 160
+"""Longer side of the pictures a person judges by."""
 SHOWN = 5
 """Images at either end of a list of examples."""
 EXPLAINED = 100
@@ -223,12 +225,15 @@ def mentioned(evidence: Any) -> Iterable[str]:
             yield from mentioned(value)
 
 
-def thumbnails(read: Callable[[str], bytes], paths: Iterable[str], max_pixels: int) -> dict[str, str]:
-    """Small pictures as data URIs; an image that has become unreadable meanwhile is left out."""
+def thumbnails(
+    read: Callable[[str], bytes], paths: Iterable[str], max_pixels: int, *, suspects: int = 0
+) -> dict[str, str]:
+    """Small pictures as data URIs, the first `suspects` of them larger; what has become unreadable is left out."""
     found = {}
-    for path in dict.fromkeys(paths):
+    for place, path in enumerate(dict.fromkeys(paths)):
         try:
-            picture = images.thumbnail(read(path), THUMBNAIL_EDGE, max_pixels)
+            edge = SUSPECT_EDGE if place < suspects else THUMBNAIL_EDGE
+            picture = images.thumbnail(read(path), edge, max_pixels)
         except (OSError, images.UnreadableImage):
             continue
         text = base64.b64encode(picture).decode("ascii")

@@ -246,4 +246,5 @@ def _evidence(
     shown["suggested_probability"] = {
         data.paths[row]: round(float(detection.suggested_probability[row]), 4) for row in rows
     } if detection is not None else {}  # fmt: skip
-    return {"thumbnails": evidence.thumbnails(data.table.read, wanted, settings.max_pixels), **shown}
+    pictures = evidence.thumbnails(data.table.read, wanted, settings.max_pixels, suspects=len(suspects))
+    return {"thumbnails": pictures, **shown}

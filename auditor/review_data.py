@@ -7,6 +7,7 @@ hashes stand in one string, and pictures are left out where the page itself show
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,9 @@ from typing import Any
 
 from auditor.result import AuditResult
 
-MAX_PICTURE_BYTES = 6_000_000
+MAX_BYTES = 14_000_000
+"""What the report may weigh: pictures get what the rows of a large data set leave."""
+MAX_PICTURE_BYTES = 8_000_000
 """Pictures the scripts' data may carry in all; the first suspects come first, then what explains them."""
 HASH_WIDTH = 43
 """Characters of one SHA-256 in base64 without padding."""
@@ -49,7 +52,7 @@ def payload(result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[s
     why = _why(result.evidence.get("why") or {}, row_of)
     calibration = result.summary["calibration"]
     known = calibration is not None and bool(ranking["p_mislabelled"].notna().any())
-    return {
+    document = {
         "audit": result.audit_id,
         "classes": classes,
         "n": len(paths),
@@ -65,13 +68,15 @@ def payload(result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[s
         "suspicion": [_short(value) for value in _numbers(ranking["suspicion"])],
         "influence": [_short(value) for value in _numbers(ranking["average_influence"])],
         "hashes": "".join(_packed(hashes.get(path)) for path in paths),
-        "pictures": _pictures(paths, why, row_of, pictures, inlined),
         "why": why,
         "likely": _likely(result.evidence.get("suggested_probability") or {}, row_of),
         "groups": [
             rows for group in result.evidence.get("near_duplicates") or [] if len(rows := _rows(group, row_of)) > 1
         ],
     }
+    rest = len(json.dumps(document)) + sum(len(pictures[path]) for path in inlined)
+    budget = max(0, min(MAX_PICTURE_BYTES, MAX_BYTES - rest))
+    return {**document, "pictures": _pictures(paths, why, row_of, pictures, inlined, budget)}
 
 
 def pairs(result: AuditResult) -> dict[str, Any]:
@@ -158,11 +163,11 @@ def _pictures(
     row_of: Mapping[str, int],
     pictures: Mapping[str, str],
     inlined: Mapping[str, int],
+    left: int,
 ) -> dict[str, str | int]:
     """Pictures by row: suspects in their order, then those that explain them, as far as the budget reaches."""
     explaining = (int(entry[0]) for reason in why.values() for part in reason for entry in part)
     chosen: dict[str, str | int] = {}
-    left = MAX_PICTURE_BYTES
     for row in (*(row_of[path] for path in paths if path in pictures and str(row_of[path]) in why), *explaining,
                 *(row for row, path in enumerate(paths) if path in pictures)):  # fmt: skip
         key, path = str(row), paths[row]

@@ -55,6 +55,14 @@ def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
     assert 64 <= max(picture.size) <= 2 * evidence.THUMBNAIL_EDGE
 
 
+def test_suspects_get_pictures_large_enough_to_judge() -> None:
+    photo = io.BytesIO()
+    Image.linear_gradient("L").resize((400, 300)).save(photo, "PNG")
+    found = evidence.thumbnails(lambda path: photo.getvalue(), ["suspect", "other"], 10**6, suspects=1)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size for url in found.values()]
+    assert sizes == [(evidence.SUSPECT_EDGE, 120), (evidence.THUMBNAIL_EDGE, 72)]
+
+
 def test_evidence_names_images_of_the_data_set(finished: AuditResult) -> None:
     shown = {name: part for name, part in finished.evidence.items() if name != "thumbnails"}
     named = set(evidence.mentioned(list(shown.values())))

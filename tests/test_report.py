@@ -337,6 +337,17 @@ def test_large_results_stay_small():
     assert len(html.encode()) < 6_000_000
 
 
+def test_fifty_thousand_images_with_heavy_pictures_stay_under_fifteen_megabytes():
+    result = make_result(n=50_000, classes=10, thumbnails=500)
+    heavy = "data:image/jpeg;base64," + "A" * 27_000  # noise of 160x160 pixels, which no compression makes smaller
+    thumbnails = dict.fromkeys(result.evidence["thumbnails"], heavy)
+    result = dataclasses.replace(result, evidence={**result.evidence, "thumbnails": thumbnails})
+    html = report.render(result)
+    assert len(html.encode()) < 15_000_000
+    pictures = _data(_Page(html))["pictures"]
+    assert all(str(row) in pictures for row in range(150))  # the first suspects have theirs
+
+
 def test_numbers_read_well():
     assert [report.percent(x) for x in (0, 0.0004, 0.0123, 0.5, 0.994, 0.9999, 1, None)] == [
         "0%", "under 0.1%", "1.2%", "50%", "99.4%", "100%", "100%", "not known",
