@@ -529,7 +529,9 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
         sentences.append("The number of wrong labels was not estimated in both audits, so it cannot be compared.")
     changes = [f"{images[key]:,} {key}" for key in ("relabelled", "removed", "added") if images[key]]
     sentences.append(f"Images: {', '.join(changes)}." if changes else "No image or label has changed.")
-    if suspects:
+    if suspects and not suspects["earlier"] and not suspects["now"]:
+        sentences.append("In neither audit is any single image more likely wrong than right.")
+    elif suspects:
         sentences.append(
             f"Of {suspects['earlier']:,} earlier suspects (more likely wrong than right), {suspects['relabelled']:,} "
             f"were relabelled, {suspects['removed']:,} removed, {suspects['cleared']:,} are suspects no longer and "

@@ -235,7 +235,7 @@
       h("span", { class: "rv-thumb" }, picture(row, "")),
       h("span", { class: "rv-words" },
         h("span", {}, h("span", { class: "visually-hidden" }, `Suspect ${row + 1}: `), named(table.label(row)), table.suggestion(row) === null ? null : [" → ", named(table.suggestion(row))]),
-        h("span", { class: "quiet" }, `${row + 1} · `, p === null || !telling ? `suspicion ${signed(data.suspicion[row])}` : `${percent(p)} likely wrong`)),
+        h("span", { class: "quiet" }, `${row + 1} · `, p === null || !telling ? `suspicion ${signed(data.suspicion[row])}` : `${percent(p)} wrong`)),
       decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision]) : null);
     return h("li", { class: "rv-row" + (at === view.current ? " is-current" : "") + (decision ? " is-done" : ""), "data-item": at }, box, button);
   }
