@@ -45,15 +45,18 @@ def audit(source: str | Path, *, out: str | Path | None = None, download: bool =
         Whose message says what was wrong, where, and what to do next.
     """
     # Torch and pyDVL take seconds to import; those who only read a result never need them.
-    from auditor import config, pipeline, report
+    from auditor import config, pipeline, reading, report
+    from auditor.checkpoint import Checkpoints
     from auditor.lock import output_folder
     from auditor.progress import Progress
 
     audit_settings, run_settings = config.settings_from({"quiet": True, **settings})
     with contextlib.nullcontext() if out is None else output_folder(Path(out)):
         progress = Progress(run_settings.quiet, run_settings.log_file)
-        result = pipeline.audit(source, audit_settings, run_settings, download=download, progress=progress)
+        kept = Checkpoints(reading.cache_folder(run_settings), progress.resumed)
+        result = pipeline.audit(source, audit_settings, run_settings, download=download, progress=progress, kept=kept)
         if out is not None:
             result.save(out)
             report.write_report(result, Path(out))
+        kept.clear()
     return result

@@ -238,17 +238,21 @@ def _audit(
         progress = Progress(run.quiet, run.log_file)
         known = None if fresh or run.save_matrix else unchanged.previous(folder, source, settings)
         if known is None:
-            from auditor import pipeline
+            from auditor import pipeline, reading
+            from auditor.checkpoint import Checkpoints
 
-            result = pipeline.audit(source, settings, run, download=download, progress=progress)
+            stages = Checkpoints(reading.cache_folder(run), progress.resumed)
+            result = pipeline.audit(source, settings, run, download=download, progress=progress, kept=stages)
             result.save(folder)
         else:
-            result = known
+            stages, result = None, known
             progress.say(f"nothing has changed since the audit in {_plain(str(folder))}: its result stands")
         verdict = None if rules is None else gates.evaluate(result, rules, baseline)
         if verdict is not None:
             gates.keep(verdict, folder)
         report.write_report(result, folder, gates.kept(folder, result), _comparison(result, earlier))
+        if stages is not None:
+            stages.clear()
     _say(_plain(report.headline(result)))
     _say(f"report: {folder / 'report.html'}")
     if verdict is None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from auditor import influence, model
+from auditor import influence, model, training
 from auditor.arrays import Array
 from auditor.detection.heads import Scaling, SoftmaxHead
 from auditor.features import Pixels
@@ -222,6 +222,7 @@ class NetworkLearner:
     schedule: model.Schedule
     choice: EngineChoice
     conditioned: bool = False
+    keeper: Callable[[Array], training.Keeper] | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -237,8 +238,9 @@ class NetworkLearner:
         model.trainable(network, self.layers)
         val = None if self.val is None else (self.val.images, self.val.y)
         losses = model.train_network(
-            network, self.train.images, labels, self.schedule, val=val, device=device, progress=update
-        )
+            network, self.train.images, labels, self.schedule, val=val, device=device, progress=update,
+            keeper=None if self.keeper is None else self.keeper(labels),
+        )  # fmt: skip
         train = model.network_logits(network, self.train.images, len(labels), device)
         test = model.network_logits(network, self.test.images, len(self.test.y), device)
         engine = self._engine(network, labels, update)

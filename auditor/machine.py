@@ -50,6 +50,15 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def arithmetic(device: str) -> dict[str, str | int]:
+    """What decides in which order numbers are summed, and so their last bits."""
+    return {"device": device, "threads": torch.get_num_threads(), "cores": cores(), "processor": _capability(device)}
+
+
+def _capability(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+
+
 def describe() -> dict[str, str | int]:
     """What a reader of timings must know."""
     return {"system": platform.system(), "processor": platform.machine(), "cores": cores()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from auditor import machine, vision
+from auditor import machine, training, vision
 from auditor.arrays import Array
 from auditor.errors import ConfigError, WeightsError
 from auditor.weights import IMAGENET_MEAN, IMAGENET_STD, Weights
@@ -319,6 +320,7 @@ def train_network(
     val: tuple[Callable[[torch.Tensor], torch.Tensor], Array] | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    keeper: training.Keeper | None = None,
 ) -> Losses:
     """Train the parameters that require a gradient, in place; leaves the network in eval mode.
 
@@ -329,6 +331,8 @@ def train_network(
     ----------
     images
         Gives normalised images float32 [n, 3, S, S] for a tensor of indices.
+    keeper
+        Keeps the state after an epoch, and has the one from which an interrupted training goes on.
     """
     generator = torch.Generator().manual_seed(schedule.seed)
     _channels_last(network).to(device)
@@ -337,8 +341,8 @@ def train_network(
     y = torch.as_tensor(labels)
     # A batch of one image cannot pass BatchNorm in train mode, and one huge batch makes too few steps.
     size = max(2, min(schedule.batch_size, 32 if len(y) <= 2048 else 128))
-    train, held = [], []
-    for epoch in range(schedule.epochs):
+    done, train, held = training.resumed(keeper, network, optimiser, generator)
+    for epoch in range(done, schedule.epochs):
         _train_mode(network)
         total, seen = 0.0, 0
         for index in torch.randperm(len(y), generator=generator).split(size):
@@ -356,8 +360,11 @@ def train_network(
         if val is not None:
             logits = network_logits(network, val[0], len(val[1]), device)
             held.append(float(criterion(torch.as_tensor(logits), torch.as_tensor(val[1]))))
+        if keeper is not None:
+            keeper.save(partial(training.state, network, optimiser, generator, train, held))
         if progress is not None:
             progress(epoch + 1, schedule.epochs)
+    network.eval()
     return Losses(tuple(train), tuple(held))
 
 

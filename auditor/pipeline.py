@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from auditor import detection as detecting
-from auditor import evidence, machine, model, noise, reading, summary
+from auditor import evidence, machine, model, noise, reading, summary, versions
 from auditor import ranking as rankings
 from auditor.arrays import Array
+from auditor.checkpoint import Checkpoints
 from auditor.config import AuditSettings, RunSettings
 from auditor.dataset import Dataset
 from auditor.errors import ConfigError
@@ -20,6 +22,7 @@ from auditor.experiment import EngineChoice, HeadLearner, ImagePoints, Learner, 
 from auditor.made import Backbone, Made, Reference, Trial
 from auditor.progress import Progress
 from auditor.result import AuditResult
+from auditor.resuming import Remembering, TrainingStates
 from auditor.sources.base import ImageTable
 
 STUDY_DAMPING = 1e-3
@@ -34,6 +37,7 @@ def audit(
     *,
     download: bool = False,
     progress: Progress | None = None,
+    kept: Checkpoints | None = None,
 ) -> AuditResult:
     """Audit a data set: everything from its images to a result, which `AuditResult.save` writes.
 
@@ -43,6 +47,9 @@ def audit(
         What `auditor audit SOURCE` takes, or an opened table.
     download
         Allow fetching ImageNet's weights when they are not in torch's cache.
+    kept
+        Where finished stages are kept and those of an interrupted audit are found; the caller clears it once the
+        result is safe.
 
     Raises
     ------
@@ -50,6 +57,7 @@ def audit(
     """
     settings, run = settings or AuditSettings(), run or RunSettings()
     progress = progress or Progress(quiet=True)
+    kept = kept or Checkpoints(None)
     machine.set_threads()
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(_cluster(run.dask, settings)) if run.dask else None
@@ -63,7 +71,8 @@ def audit(
         if settings.reference:
             with progress.stage("reference", "Reading the reference") as update:
                 trusted = reader.reference(data, update)
-        return _audited(data, trusted, reader.backbone, settings, run, client, progress)
+        kept.open(*_deciding(data, trusted, reader.backbone, settings, client))
+        return _audited(data, trusted, reader.backbone, settings, run, client, progress, kept)
 
 
 def _cluster(address: str, settings: AuditSettings) -> contextlib.AbstractContextManager[Any]:
@@ -86,15 +95,16 @@ def _audited(
     run: RunSettings,
     client: Any,
     progress: Progress,
+    kept: Checkpoints,
 ) -> AuditResult:
     """Everything after the pixels: detection, the two kinds of run, and the result."""
-    detection = _detection(data, trusted, settings, progress)
-    learner = _learner(data, trusted, backbone, settings, detection, client)
+    detection = _detection(data, trusted, settings, progress, kept)
+    learner = Remembering(_learner(data, trusted, backbone, settings, detection, client, kept), kept)
     train = data.rows("train")
     with progress.stage("train", "Training on the given labels") as update:
         clean = learner.learn(data.labels[train], update)
     with progress.stage("experiment", "Planting noise and finding it again") as update:
-        trials = _experiment(data, trusted, learner, clean, settings, detection, update)
+        trials = _experiment(data, trusted, learner, clean, settings, detection, update, kept)
     if run.save_matrix:
         with progress.stage("matrix", "Writing the influence matrix"):
             clean.save_matrix(run.save_matrix, _matrix_names(data, trusted))
@@ -104,6 +114,18 @@ def _audited(
         shown = _evidence(data, clean, ranking, planted, detection, settings)
     made = Made(data, trusted, backbone, learner, clean, trials, detection)
     return AuditResult(summary.document(made, settings, progress.seconds), ranking, planted, shown)
+
+
+def _deciding(
+    data: Dataset, trusted: Reference | None, backbone: Backbone, settings: AuditSettings, client: Any
+) -> list[Any]:
+    """Everything that a stage after the pixels depends on."""
+    reference = [] if trusted is None else [trusted.source, trusted.content_hash, trusted.features, trusted.labels]
+    return [
+        settings.as_json(), versions.installed(), machine.arithmetic(backbone.device), client is not None,
+        data.content_hash, list(data.classes), data.splits, data.features, *reference,
+        *(value.cpu().numpy() for value in backbone.network.state_dict().values()),
+    ]  # fmt: skip
 
 
 def _matrix_names(data: Dataset, trusted: Reference | None) -> dict[str, Any]:
@@ -121,16 +143,16 @@ def _part(update: Any, index: int, parts: int) -> Any:
 
 
 def _detection(
-    data: Dataset, trusted: Reference | None, settings: AuditSettings, progress: Progress
+    data: Dataset, trusted: Reference | None, settings: AuditSettings, progress: Progress, kept: Checkpoints
 ) -> detecting.Detection | None:
     """Suspicion, calibration and the damping; None for the study, which ranks by its own influence alone."""
     if settings.preset == "study":
         return None
     with progress.stage("detection", "Looking for wrong labels") as update:
-        return detecting.detect(
+        return kept.once("detection", lambda: detecting.detect(
             data.features, data.labels, data.n_classes, seed=settings.seed, names=data.paths,
             reference=_pair(trusted), progress=lambda text, part: update(round(100 * part), 100),
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 def _pair(trusted: Reference | None) -> tuple[Array, Array] | None:
@@ -143,7 +165,8 @@ def _learner(
     backbone: Backbone,
     settings: AuditSettings,
     detection: detecting.Detection | None,
-    client: Any = None,
+    client: Any,
+    kept: Checkpoints,
 ) -> Learner:
     schedule = model.Schedule(settings.epochs, settings.learning_rate, settings.batch_size, settings.seed)
     conditioned = settings.damping == "auto" and detection is not None and settings.trains_head_only
@@ -186,6 +209,7 @@ def _learner(
     return NetworkLearner(
         backbone.network, settings.train, images("train"), images("val") if len(data.rows("val")) else None,
         images("test"), reference_images, data.n_classes, schedule, choice,
+        keeper=lambda labels: TrainingStates(kept, labels),
     )  # fmt: skip
 
 
@@ -197,6 +221,7 @@ def _experiment(
     settings: AuditSettings,
     detection: detecting.Detection | None,
     update: Any,
+    kept: Checkpoints,
 ) -> list[Trial]:
     """Plant, train and rank, as often as asked; the first trial is the one a report shows."""
     trials: list[Trial] = []
@@ -211,13 +236,18 @@ def _experiment(
         run = learner.learn(planting.labels, _part(update, repeat, settings.repeats))
         suspicion = -run.average_influence
         if detection is not None:
-            # The combination is fitted on plantings of its own, seeded apart from the one it is judged on.
-            suspicion = detecting.score(
-                data.features[train], planting.labels, data.n_classes, seed=settings.seed + 1 + repeat,
-                reference=_pair(trusted), damping=detection.damping,
-            ).suspicion  # fmt: skip
+            suspicion = kept.once(f"suspicion-{repeat}", partial(
+                _suspicion, data, trusted, planting.labels, settings.seed + 1 + repeat, detection.damping
+            ))  # fmt: skip
         trials.append(Trial(planting, run, suspicion))
     return trials
+
+
+def _suspicion(data: Dataset, trusted: Reference | None, labels: Array, seed: int, damping: detecting.Damping) -> Array:
+    """Of planted labels; the combination is fitted on plantings of its own, seeded apart from the one it judges."""
+    return detecting.score(
+        data.features[data.rows("train")], labels, data.n_classes, seed=seed, reference=_pair(trusted), damping=damping
+    ).suspicion
 
 
 def _evidence(

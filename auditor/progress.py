@@ -33,7 +33,8 @@ class Progress:
     quiet
         Say nothing.
     log_file
-        Append one JSON object a line here: `time`, `event` (`begin`, `progress`, `end`, `error`, `message`),
+        Append one JSON object a line here: `time`, `event` (`begin`, `progress`, `resumed`, `end`, `error`,
+        `message`),
         `memory_mb` (resident, of this process), and by event `stage`, `done`, `total`, `seconds_left`, `seconds`,
         `message`.
     seconds
@@ -92,6 +93,13 @@ class Progress:
             self._log.write("message", message=message)
         if not self.quiet:
             print(message, file=sys.stderr, flush=True)
+
+    def resumed(self, stage: str) -> None:
+        """A part of the work that an interrupted audit had finished is taken from there."""
+        if self._log is not None:
+            self._log.write("resumed", stage=stage)
+        if not self.quiet and not sys.stderr.isatty():
+            print(f"  {stage}: done before the interruption", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Close the log file."""

@@ -47,6 +47,11 @@ def open_reader(
     return Reader(settings, run, Backbone(weights, network, transform, device), client)
 
 
+def cache_folder(run: RunSettings) -> Path:
+    """Where features and finished stages are kept."""
+    return Path(run.cache).expanduser() if run.cache else default_cache()
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads tables through one backbone.
@@ -126,7 +131,7 @@ class Reader:
 
     def _cached_features(self, table: ImageTable, update: Update) -> Features:
         backbone, transform = self.backbone, self.backbone.transform
-        folder = Path(self.run.cache).expanduser() if self.run.cache else default_cache()
+        folder = cache_folder(self.run)
         key: dict[str, object] = {
             "layers": "2,3,4", "weights": backbone.weights.sha256, "size": transform.size,
             "mean": transform.mean, "std": transform.std,

@@ -5,6 +5,7 @@ is lost in a fork. Prints one JSON document; asserts nothing itself.
 
     python tests/kills.py random KILLS SEED
     python tests/kills.py files
+    python tests/kills.py stages
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ import torch
 from helpers import FIXTURES, names, small_audit, snapshot, use_tiny_network
 
 from auditor import cli, files, lock, pipeline, report  # noqa: F401 (imported before the forks)
+from auditor.checkpoint import Checkpoints
 from auditor.errors import AuditorError
 from auditor.result import AuditResult
 
-PROMISED = ("audit.json", "evidence.json", "planted.csv", "ranking.csv", "report.html")
+PROMISED = ("audit.json", "evidence.json", "planted.csv", "ranking.csv", "report.html", "verdict.json")
 SAME = ("planted.csv", "ranking.csv")
 NOBODY = 65534
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -53,6 +55,7 @@ class Ground:
         torch.save({"conv1.weight": torch.zeros(1)}, root / "w.pth")
         self.before = snapshot(self.data)
         self.results: list[AuditResult] = []
+        self.more: list[str] = []
         self.first = (self._here(), "")
         self.expected = {name: (self.out / name).read_bytes() for name in SAME}
         start = time.monotonic()
@@ -84,7 +87,7 @@ class Ground:
     def words(self, out: Path | None = None) -> list[str]:
         fixed = ["--weights", str(self.root / "w.pth"), "--cache", str(self.cache), "--image-size", "8"]
         few = ["--examples", "0", "--thumbnails", "3", "--epochs", "3"]
-        return small_audit(self.data, out or self.out, *fixed, *few)
+        return small_audit(self.data, out or self.out, *fixed, *few, *self.more)
 
     def start(self, *, out: Path | None = None, prepare: Callable[[], None] = lambda: None) -> int:
         """Begin an audit in a child process, which tells into a file below `self.root`."""
@@ -135,6 +138,8 @@ class Ground:
         strangers = [n for n in there if n not in PROMISED]
         if cleaned and strangers:
             found.append(f"left behind: {strangers}")
+        if cleaned and (self.cache / "checkpoints").exists():
+            found.append("finished stages were left in the cache")
         if not cleaned and any(not n.startswith(".auditor") for n in strangers):
             found.append(f"strangers: {strangers}")
         for name in SAME:
@@ -235,6 +240,41 @@ def exact_kills(ground: Ground) -> list[dict[str, Any]]:
     return rounds
 
 
+def stage_kills(ground: Ground) -> list[dict[str, Any]]:
+    """Kill as soon as the n-th stage is finished; the same command then tells in its log what it took over."""
+    rounds: list[dict[str, Any]] = []
+    log = ground.root / "log"
+    for count in range(1, 100):
+        ground.clear()
+        log.unlink(missing_ok=True)
+
+        def prepare(count: int = count) -> None:
+            real, left = Checkpoints.keep, [count]
+
+            def keep(self: Checkpoints, stage: str, result: Any) -> None:
+                real(self, stage, result)
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            Checkpoints.keep = keep  # type: ignore[method-assign]
+
+        code, _ = ground.run(prepare=prepare)
+        if code == 0:
+            break
+        kept = sorted(path.stem for path in (ground.cache / "checkpoints").glob("*/*.npz"))
+        modes = sorted({oct(path.stat().st_mode & 0o777) for path in (ground.cache / "checkpoints").rglob("*/")})
+        ground.more = ["--log-file", str(log)]
+        again = ground.run()
+        ground.more = []
+        events = [json.loads(line) for line in log.read_text().splitlines()]
+        rounds.append({
+            "code": code, "kept": kept, "modes": modes, "again": again, "faults": ground.faults(cleaned=True),
+            "resumed": sorted(event["stage"] for event in events if event["event"] == "resumed"),
+        })  # fmt: skip
+    return rounds
+
+
 def full_disk(ground: Ground) -> list[dict[str, Any]]:
     """No file may grow beyond a limit: the earlier audit's files stay, and with room the audit ends as ever."""
     rounds = []
@@ -297,6 +337,8 @@ def main(words: list[str]) -> None:
         document: dict[str, Any] = {"first": ground.first, "second": ground.second, "seconds": ground.seconds}
         if words[0] == "random":
             document |= {"random": random_kills(ground, int(words[1]), int(words[2]))}
+        elif words[0] == "stages":
+            document |= {"stages": stage_kills(ground)}
         else:
             document |= {
                 "exact": exact_kills(ground), "disk": full_disk(ground), "read_only": read_only(ground),

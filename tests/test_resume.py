@@ -27,8 +27,8 @@ def _driver(*words: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
-    """What both drivers, side by side on two cores, have to tell."""
-    drivers = [_driver("random", str(KILLS), str(SEED)), _driver("files")]
+    """What the drivers, side by side, have to tell."""
+    drivers = [_driver("random", str(KILLS), str(SEED)), _driver("files"), _driver("stages")]
     found: dict[str, Any] = {}
     for driver in drivers:
         out, err = driver.communicate()
@@ -70,6 +70,18 @@ def test_a_kill_at_every_change_of_a_file_leaves_old_or_new_never_a_mixture(told
     for one in rounds:
         assert one["whole"] and not one["mixed"], one
         assert one["again"] == 0 and one["faults"] == [], one
+
+
+def test_a_kill_after_a_finished_stage_computes_none_of_it_again(told: dict[str, Any]) -> None:
+    rounds = told["stages"]
+    assert [len(one["kept"]) for one in rounds] == list(range(1, len(rounds) + 1)) and len(rounds) == 4
+    assert rounds[0]["kept"] == ["detection"]
+    assert [name.split("-")[0] for name in rounds[-1]["kept"]] == ["detection", "run", "run", "suspicion"]
+    for one in rounds:
+        assert one["code"] == -9
+        assert one["resumed"] == one["kept"], one
+        assert one["modes"] == ["0o700"], one
+        assert one["again"][0] == 0 and one["faults"] == [], one
 
 
 def test_a_full_disk_is_said_and_the_earlier_files_stay(told: dict[str, Any]) -> None:
