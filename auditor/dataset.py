@@ -34,6 +34,8 @@ class Dataset:
         float32 [N, D] of the backbone as it was before any training on these labels; the head's own come last.
     pixels
         Decoded images where the network trains more than a head.
+    n_cached
+        Images whose features were known, so that no pixel of them was read.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Dataset:
     features: Array
     pixels: Pixels | None
     skipped: tuple[Skipped, ...]
+    n_cached: int = 0
 
     def rows(self, name: str) -> Array:
         """int64, the images of a split."""
@@ -132,7 +135,7 @@ def build(
     return Dataset(
         name=table.name, source=table.root, table=table, paths=tuple(frame["path"]), hashes=read.hashes,
         classes=tuple(classes), labels=labels, splits=splits, split_origin=origin, features=values,
-        pixels=read.pixels, skipped=(*table.skipped, *read.skipped),
+        pixels=read.pixels, skipped=(*table.skipped, *read.skipped), n_cached=read.n_cached,
     )  # fmt: skip
 
 

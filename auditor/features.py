@@ -253,11 +253,11 @@ class _Pass:
         except images.UnreadableImage as error:
             return _Item(row, digest, reason=error.message)
         except OSError as error:
-            return _Item(row, digest, reason=f"cannot be read: {error.strerror or type(error).__name__}")
+            return _Item(row, digest, reason=images.why_unread(error))
 
     def take(self, item: _Item) -> None:
         """Keep one image, in the table's order, and send it through the backbone when a batch is full."""
-        reason = item.reason or ("grey-scale, dropped as in the reference study" if self._dropped(item) else "")
+        reason = item.reason or (images.GREY_DROPPED if self._dropped(item) else "")
         if reason:
             self.skipped.append(Skipped(self.paths[item.row], reason))
             return

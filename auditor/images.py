@@ -30,6 +30,7 @@ MAX_JPEG_SCANS = 100
 JUDGEABLE_EDGE = 96
 """Thumbnails of smaller images are enlarged to about this many pixels, so that a person can judge them."""
 
+GREY_DROPPED = "grey-scale, dropped as in the reference study"
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -96,6 +97,11 @@ def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.
 def is_greyscale(image: Image.Image) -> bool:
     """Whether the file that a decoded image came from holds grey levels only, by its mode and not by its pixels."""
     return image.info.get(_MODE, image.mode) in _GREY_MODES
+
+
+def why_unread(error: OSError) -> str:
+    """The reason in the result of an image file that could not be read at all."""
+    return f"cannot be read: {error.strerror or type(error).__name__}"
 
 
 def content_hash(data: bytes) -> str:

@@ -67,6 +67,9 @@ def audit(
             reader.check()
         with progress.stage("features", "Reading images") as update:
             data = reader.dataset(table, update)
+        if data.n_cached:
+            fresh = len(data.paths) - data.n_cached
+            progress.say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")
         trusted = None
         if settings.reference:
             with progress.stage("reference", "Reading the reference") as update:

@@ -1,7 +1,7 @@
 """Does a finished audit already answer the question? Then nothing is computed again.
 
-Every byte of the data set is read and compared; whatever is not certain (an image that was skipped, a split that reads
-differently, another version of a library) means that the audit is run.
+Every byte of the data set is read and compared, and what was skipped is tried again; whatever is not certain (a split
+that reads differently, another version of a library) means that the audit is run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult 
         if (
             summary["settings"] != settings.as_json()
             or summary["versions"] != versions.installed()
-            or summary["dataset"]["skipped"]
             or not (folder / "report.html").is_file()
             or not _same_weights(summary, settings)
         ):
@@ -53,7 +52,7 @@ def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> b
         table = open_source(source, allow_outside=settings.allow_outside, classes=settings.classes)
     except AuditorError:
         return False  # the audit itself says what is wrong
-    if table.skipped or changes(result, table):
+    if changes(result, table):
         return False
     split = dict(zip(result.ranking["path"], result.ranking["split"], strict=True))
     given = zip(table.frame["path"], table.frame["split"], strict=True)

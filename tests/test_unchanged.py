@@ -21,6 +21,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Audi
     base = tmp_path_factory.mktemp("unchanged")
     data, out = base / "data", base / "out"
     shutil.copytree(FIXTURES / "digits", data)
+    broken = sorted(data.rglob("*.png"))[-1]
+    broken.write_bytes(broken.read_bytes()[:40])
+    (data / "train" / "3" / "strange.ending").write_text("skipped by its name")
     auditor.audit(str(data), out=out, **SETTINGS)
     return data, out, settings_from(SETTINGS)[0]
 
@@ -30,6 +33,7 @@ def test_the_same_audit_of_the_same_bytes_is_known(finished: tuple[Path, Path, A
     known = unchanged.previous(out, str(data), settings)
     assert known is not None
     assert known.summary["dataset"]["source"] == str(data)
+    assert known.summary["dataset"]["n_skipped"] == 2
 
 
 def test_another_setting_is_another_audit(finished: tuple[Path, Path, AuditSettings]) -> None:
@@ -37,14 +41,18 @@ def test_another_setting_is_another_audit(finished: tuple[Path, Path, AuditSetti
     assert unchanged.previous(out, str(data), settings_from({**SETTINGS, "seed": 1})[0]) is None
 
 
-@pytest.mark.parametrize("change", ["byte", "label", "gone", "new", "unreadable"])
+@pytest.mark.parametrize(
+    "change", ["byte", "label", "gone", "new", "unreadable", "repaired", "broken otherwise", "skipped one gone", "odd"]
+)
 def test_any_change_of_the_data_is_seen(
     finished: tuple[Path, Path, AuditSettings], tmp_path: Path, change: str
 ) -> None:
     data, out, settings = finished
     first, *_ = sorted((data).rglob("*.png"))
-    saved = first.read_bytes()
     moved = first.with_name("moved.png")
+    broken, strange = sorted(data.rglob("*.png"))[-1], data / "train" / "3" / "strange.ending"
+    before = {path: path.read_bytes() for path in (first, broken, strange)}
+    saved = before[first]
     try:
         if change == "byte":
             first.write_bytes(saved + b"x")
@@ -56,12 +64,23 @@ def test_any_change_of_the_data_is_seen(
             first.unlink()
         elif change == "new":
             moved.write_bytes(saved)
-        else:
+        elif change == "unreadable":
             first.write_bytes(b"")
+        elif change == "repaired":
+            broken.write_bytes(saved)
+        elif change == "broken otherwise":
+            broken.write_bytes(b"")
+        elif change == "skipped one gone":
+            strange.unlink()
+        else:
+            moved = first.with_name("odd.ending")
+            moved.write_bytes(saved)
         assert unchanged.previous(out, str(data), settings) is None
     finally:
         moved.unlink(missing_ok=True)
-        first.write_bytes(saved)
+        for path, content in before.items():
+            path.write_bytes(content)
+    assert unchanged.previous(out, str(data), settings) is not None
 
 
 def test_a_folder_without_an_audit_knows_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +17,16 @@ from auditor.result import AuditResult
 
 @dataclass(frozen=True)
 class Changes:
-    """Paths by what happened to them since the audit, each sorted."""
+    """Paths by what happened to them since the audit, each sorted; `skipped` are left out otherwise than then."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
     relabelled: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed or self.relabelled)
+        return bool(self.added or self.removed or self.changed or self.relabelled or self.skipped)
 
 
 def changes(result: AuditResult, table: Any) -> Changes:
@@ -35,8 +37,8 @@ def changes(result: AuditResult, table: Any) -> Changes:
     result
         The audit.
     table
-        The source opened again, an `auditor.sources.base.ImageTable`. Only bytes are read, no image is decoded.
-        Entries that the audit skipped are not looked at again.
+        The source opened again, an `auditor.sources.base.ImageTable`. Of images that were audited only the bytes are
+        read; those that were skipped are tried again, for only their reason is known.
     """
     audited: dict[str, str] = result.summary["dataset"]["hashes"]
     labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
@@ -53,7 +55,34 @@ def changes(result: AuditResult, table: Any) -> Changes:
         removed=tuple(sorted(audited.keys() - now.keys())),
         changed=tuple(path for path in both if _hash(table, path) != audited[path]),
         relabelled=tuple(path for path in both if path in labels and labels[path] != now[path]),
+        skipped=_skipped_otherwise(result, table, skipped),
     )
+
+
+def _skipped_otherwise(result: AuditResult, table: Any, skipped: set[str]) -> tuple[str, ...]:
+    """Entries that are left out now for another reason than in the audit, or only now, or no more."""
+    then = Counter((entry["path"], entry["reason"]) for entry in result.summary["dataset"]["skipped"])
+    now = Counter((entry.path, entry.reason) for entry in table.skipped)
+    if then == now:  # nothing was unreadable
+        return ()
+    settings, size = result.summary["settings"], int(result.summary["model"]["image_size"])
+    for path in table.frame["path"]:
+        if path in skipped:
+            now[path, _reason(table, path, int(settings["max_pixels"]), size, settings["preset"] == "study")] += 1
+    return tuple(sorted({path for path, _ in (then - now) + (now - then)}))
+
+
+def _reason(table: Any, path: str, max_pixels: int, size: int, study: bool) -> str:
+    """Why an image would be skipped today; empty where it would not."""
+    from auditor import images
+
+    try:
+        image = images.decode(table.read(path), max_pixels=max_pixels, target=size)
+    except images.UnreadableImage as error:
+        return error.message
+    except OSError as error:
+        return images.why_unread(error)
+    return images.GREY_DROPPED if study and images.is_greyscale(image) else ""
 
 
 def require_fresh(result: AuditResult, open_source: Callable[[str], Any] | None = None) -> None:
@@ -76,7 +105,7 @@ def require_fresh(result: AuditResult, open_source: Callable[[str], Any] | None 
     if found:
         kinds = (
             ("new", found.added), ("gone", found.removed), ("changed", found.changed),
-            ("under another label", found.relabelled),
+            ("under another label", found.relabelled), ("left out otherwise than then", found.skipped),
         )  # fmt: skip
         listed = "; ".join(f"{len(p)} {kind}, such as {plain(p[0])}" for kind, p in kinds if p)
         raise ResultError(f"the audit is older than its data set {plain(source)}: {listed}", hint="run the audit again")

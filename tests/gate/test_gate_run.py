@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import datetime
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from baselines import baseline_of
 from builders import make_result
+from PIL import Image
 
 from auditor import files
 from auditor.errors import AuditorError, ExitCode, ResultError
@@ -21,7 +23,7 @@ from auditor.gate import Judgement, default_rules, evaluate, run, run_init
 from auditor.gate.fresh import changes
 from auditor.gate.rules import rules_from
 from auditor.result import AuditResult
-from auditor.sources.base import ImageTable
+from auditor.sources.base import ImageTable, Skipped
 
 TODAY = datetime.date(2025, 5, 1)
 
@@ -237,6 +239,7 @@ def images(tmp_path: Path, wrong: AuditResult) -> tuple[AuditResult, dict[str, b
     data = {path: f"image {path}".encode() for path in wrong.ranking["path"]}
     summary = copy.deepcopy(wrong.summary)
     summary["dataset"]["hashes"] = {path: hashlib.sha256(b).hexdigest() for path, b in data.items()}
+    summary["dataset"].update(skipped=[], n_skipped=0)
     return dataclasses.replace(wrong, summary=summary), data
 
 
@@ -256,8 +259,6 @@ def _table(result: AuditResult, data: dict[str, bytes], labels: dict[str, str] |
 def test_strict_fresh_takes_what_is_unchanged(images: Any) -> None:
     result, data = images
     assert not changes(result, _table(result, data))
-    # an image that the audit skipped, and is still there, is no news
-    assert not changes(result, _table(result, {**data, "train/broken.png": b"x"}))
     done = run(result, strict_fresh=True, open_source=lambda spec: _table(result, data))
     assert done.exit_code is ExitCode.GATE_FAILED
 
@@ -276,6 +277,28 @@ def test_strict_fresh_names_what_is_new_gone_changed_or_relabelled(images: Any, 
     assert not (tmp_path / "v").exists()
 
 
+def test_what_was_skipped_is_tried_again(images: Any) -> None:
+    """The same reason is no news; another one, a repaired image and a vanished one are."""
+    result, data = images
+    path, reason = "train/broken.png", "not an image of a supported format, or its header is damaged"
+    result.summary["dataset"].update(skipped=[{"path": path, "reason": reason}], n_skipped=1)
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(picture, "PNG")
+
+    def skipped(now: dict[str, bytes], listed: tuple[Skipped, ...] = ()) -> tuple[str, ...]:
+        found = changes(result, dataclasses.replace(_table(result, {**data, **now}), skipped=listed))
+        assert not (found.added or found.removed or found.changed or found.relabelled)
+        return found.skipped
+
+    assert skipped({path: b"neither then nor now"}) == ()
+    assert skipped({}, (Skipped(path, reason),)) == ()
+    assert skipped({path: picture.getvalue()}) == (path,)
+    assert skipped({path: b""}) == (path,)
+    assert skipped({path: b"gone"}) == (path,)
+    assert skipped({}) == (path,)
+    assert skipped({path: b"text"}, (Skipped("note.xyz", "not an image's file name ending: '.xyz'"),)) == ("note.xyz",)
+
+
 def test_strict_fresh_under_chosen_classes_ignores_the_others(images: Any) -> None:
     result, data = images
     result.summary["settings"]["classes"] = list(result.classes)
@@ -284,9 +307,6 @@ def test_strict_fresh_under_chosen_classes_ignores_the_others(images: Any) -> No
 
 def test_strict_fresh_opens_the_source_as_the_user_wrote_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real folder source: a byte that changes on disk is seen."""
-    pytest.importorskip("auditor.sources.folder")
-    from PIL import Image
-
     monkeypatch.chdir(tmp_path)
     hashes, rows = {}, []
     for label in ("boats", "tables"):
