@@ -28,8 +28,12 @@ DENSE_CLASSES = 3
 WRONG_EXAMPLES = 24
 LOWEST = 24
 BINS = 40
-ALIKE = 0.995
-"""Cosine similarity of centred features from which two images count as near-duplicates."""
+ALIKE = 0.9
+"""Cosine similarity of centred features from which two images count as near-duplicates.
+
+Copies that were saved anew or brightened lie above 0.96, cropped and mirrored ones around it (0.71 to 0.96); among the
+15 million pairs of 5,500 different photographs (Tiny ImageNet, ten classes) none lies above 0.88.
+"""
 
 
 def histogram(values: Array, groups: dict[str, Array], edges: Array | None = None) -> dict[str, Any]:

@@ -102,7 +102,8 @@
       const inside = members.filter((row) => wanted.has(row)).sort((a, b) => a - b);
       if (inside.length < 2) continue;
       inside.forEach((row) => grouped.add(row));
-      groups.push({ title: `${inside.length} images that look alike`, rows: inside });
+      const one = new Set(inside.map(table.label)).size === 1;
+      groups.push({ title: `${inside.length} images that look alike${one ? "" : ", labelled differently"}`, rows: inside, counted: true });
     }
     groups.sort((a, b) => a.rows[0] - b.rows[0]);
     const rest = found.filter((row) => !grouped.has(row));
@@ -222,7 +223,7 @@
 
   function headNode(group, at) {
     return h("li", { class: "rv-head", "data-item": at },
-      h("span", {}, h("b", {}, group.title), h("span", { class: "quiet" }, ` ${group.rows.length.toLocaleString("en")}`)),
+      h("span", { title: group.title }, h("b", {}, group.title), group.counted ? null : h("span", { class: "quiet" }, ` ${group.rows.length.toLocaleString("en")}`)),
       h("button", { type: "button", class: "quiet-button", onclick: () => pick(group.rows) }, "Select all"));
   }
 
@@ -299,7 +300,7 @@
     const act = (title, decision) => h("button", { type: "button", class: "quiet-button", onclick: () => decide(decision) }, title);
     ui.selection.replaceChildren(
       h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and these buttons decide for all of them."),
-      h("div", {}, act("Keep", "keep"), act("Relabel as suggested", "relabel"), h("button", { type: "button", class: "quiet-button", onclick: openChooser }, "Choose a class"),
+      h("div", {}, act("Keep", "keep"), act("Relabel each as suggested", "relabel"), h("button", { type: "button", class: "quiet-button", onclick: openChooser }, "Choose a class"),
         act("Drop", "drop"), act("Unsure", "unsure"), h("button", { type: "button", class: "quiet-button", onclick: unpick }, "Cancel")));
   }
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from helpers import FIXTURES
@@ -61,6 +64,27 @@ def test_suspects_get_pictures_large_enough_to_judge() -> None:
     found = evidence.thumbnails(lambda path: photo.getvalue(), ["suspect", "other"], 10**6, suspects=1)
     sizes = [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size for url in found.values()]
     assert sizes == [(evidence.SUSPECT_EDGE, 120), (evidence.THUMBNAIL_EDGE, 72)]
+
+
+def test_photographs_saved_anew_stand_together_and_others_do_not(
+    shared_data: Path, tmp_path: Path, run_cli: Callable[..., Any]
+) -> None:
+    copies = set()
+    for label in ("boats", "tables"):
+        photos = sorted((shared_data / "tables-boats" / "train" / label).iterdir())[:60]
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number, photo in enumerate(photos):
+            target = tmp_path / "data" / label / photo.name
+            target.write_bytes(photo.read_bytes())
+            if number % 12 == 0:
+                with Image.open(photo) as image:
+                    image.convert("RGB").save(target.with_name(f"copy-{photo.name}"), "JPEG", quality=70)
+                copies.add(frozenset((f"{label}/{photo.name}", f"{label}/copy-{photo.name}")))
+    weights = shared_data / "weights" / "resnet18-tiny170.pth"
+    words = ("--weights", weights, "--repeats", "1", "--examples", "0", "--quiet")
+    assert run_cli("audit", tmp_path / "data", "-o", tmp_path / "out", *words).exit_code == 0
+    groups = AuditResult.load(tmp_path / "out").evidence["near_duplicates"]
+    assert {frozenset(group) for group in groups} == copies
 
 
 def test_evidence_names_images_of_the_data_set(finished: AuditResult) -> None:

@@ -1,0 +1,88 @@
+"""The README's round on the digits, its commands run as written; `AUDITOR_SCREENSHOTS=docs` takes its pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from helpers import PROJECT
+
+from auditor.result import AuditResult
+
+SEEN = 40
+"""How far down the list our reviewer goes."""
+
+
+def _commands() -> list[list[str]]:
+    """The commands of the README's round, without those that make the environment."""
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    walk = re.search(r"\n## The whole round.*?(?=\n## )", readme, re.DOTALL)
+    assert walk
+    lines = "".join(re.findall(r"```sh\n(.*?)```", walk.group(), re.DOTALL)).splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [w for w in words if w[0] not in ("make", ".")]
+
+
+def _run(words: list[str], folder: Path) -> str:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_the_round_of_the_readme(page: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "fixtures").symlink_to(PROJECT / "fixtures")
+    make, audit, apply, again, gate = _commands()
+    _run(make, tmp_path)
+    with (tmp_path / "digits38.csv").open(encoding="utf-8") as file:
+        truth = {row["path"]: row["true_label"] for row in csv.DictReader(file)}
+    _run(audit, tmp_path)
+    first = AuditResult.load(tmp_path / "round1")
+    given = list(zip(first.ranking["path"], first.ranking["label"], strict=True))
+    wrong = sum(label != truth[path] for path, label in given)
+    assert wrong == 18
+
+    report = page(first).open(width=1200)
+    _picture(report, "round-1-verdict", "#verdict", 720)
+    report.open(width=1200)
+    keys = ["k" if truth[path] == label else "r" for path, label in given[:SEEN]]
+    assert keys.count("r") == wrong  # all of them stand that high
+    report.keys("".join(keys[:10]))
+    _picture(report, "round-2-review", "#review", 860)
+    report.keys("".join(keys[10:]))
+    assert report.text(".rv-tally").startswith(f"{SEEN} of 357 reviewed: {SEEN - wrong} kept, {wrong} relabelled")
+    report.export().rename(tmp_path / "decisions.json")
+
+    assert f"{wrong} relabelled" in _run(apply, tmp_path)
+    _run(again, tmp_path)
+    second = AuditResult.load(tmp_path / "round2")
+    assert dict(zip(second.ranking["path"], second.ranking["label"], strict=True)) == truth
+    assert second.summary["calibration"]["count"]["interval"][0] == 0
+    _run(gate, tmp_path)
+    report.path.write_bytes((tmp_path / "round2" / "report.html").read_bytes())
+    report.open(width=1200)
+    assert f"Images: {wrong} relabelled." in report.text("#verdict")
+    _picture(report, "round-3-again", "#verdict", 860)
+    assert report.errors() == []
+
+
+def _picture(report: Any, name: str, selector: str, height: int) -> None:
+    """A picture of the window for the README, where pictures are wanted."""
+    folder = os.environ.get("AUDITOR_SCREENSHOTS")
+    if not folder:
+        return
+    from PIL import Image
+
+    window = {"width": 1200, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", window)
+    report.run("document.querySelector(arguments[0]).scrollIntoView()", selector)
+    picture = Image.open(io.BytesIO(report.driver.get_screenshot_as_png())).convert("RGB")
+    picture.save(PROJECT / folder / f"{name}.png", optimize=True)
