@@ -136,6 +136,8 @@ class FeatureCache:
 
     def add(self, hashes: list[str], values: Array, grey: Array) -> None:
         """Keep a chunk of features: one file, whole or not at all. A cache that cannot be written is no error."""
+        good = np.flatnonzero(np.isfinite(values).all(axis=1))  # others would make the whole file look damaged
+        hashes, values, grey = [hashes[i] for i in good], values[good], grey[good]
         if not hashes:
             return
         for digest, row, flag in zip(hashes, values, grey, strict=True):

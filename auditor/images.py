@@ -30,6 +30,7 @@ MAX_JPEG_SCANS = 100
 JUDGEABLE_EDGE = 96
 """Thumbnails of smaller images are enlarged to about this many pixels, so that a person can judge them."""
 
+NOT_FINITE = "the backbone gives NaN or infinite features for it"
 GREY_DROPPED = "grey-scale, dropped as in the reference study"
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _TRANSPOSE = {

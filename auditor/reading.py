@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from auditor import dataset, features, machine, model, split
+from auditor import dataset, features, images, machine, model, split
 from auditor.arrays import Array
 from auditor.config import AuditSettings, RunSettings
 from auditor.dataset import Dataset
-from auditor.errors import SourceError
+from auditor.errors import SourceError, WeightsError
 from auditor.features import Features, Pixels, Transform
 from auditor.made import Backbone, Reference
 from auditor.sources import open_source
-from auditor.sources.base import ImageTable, content_hash
+from auditor.sources.base import ImageTable, Skipped, content_hash
 from auditor.weights import default_cache, load_weights
 
 Update = Callable[[int, int], None]
@@ -81,6 +81,7 @@ class Reader:
     def dataset(self, table: ImageTable, update: Update) -> Dataset:
         """The data set's images, with features and splits."""
         read, values = self._features(table, update, settle=True)
+        read, values = self._finite(table, read, values)
         settings = self.settings
         return dataset.build(
             table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=self.study
@@ -98,6 +99,7 @@ class Reader:
         frame, others = dataset.reference_rows(table, data.classes)
         table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
         read, values = self._features(table, update, settle=False)
+        read, values = self._finite(table, read, values)
         if not len(read.rows):
             raise SourceError(f"no image of the reference {table.name} can be read")
         frame = frame.iloc[read.rows]
@@ -128,6 +130,36 @@ class Reader:
             model.settle_batchnorm(network, _batches(read.pixels))
         extractor = model.layered_extractor(network).to(device)
         return read, features.forward(extractor, transform, read.pixels.values, device)
+
+    def _finite(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array]:
+        """Without the images that the backbone answers with NaN or infinity; they are skipped with that reason.
+
+        Raises
+        ------
+        WeightsError
+            When they are more than may be left out: then the weights are at fault, not the images.
+        """
+        good = np.isfinite(values).all(axis=1)
+        if good.all():
+            return read, values
+        bad = [table.frame["path"].iloc[row] for row in read.rows[~good]]
+        if len(bad) > self.settings.max_unreadable * len(good):
+            raise WeightsError(
+                f"the backbone ({self.backbone.weights.name}) gives NaN or infinite features for {len(bad)} of "
+                f"{len(good)} images of {table.name}; the first is {bad[0]}",
+                hint="give weights that were trained on images normalised like these, or --weights none",
+            )
+        keep = np.flatnonzero(good)
+        read = replace(
+            read,
+            rows=read.rows[keep],
+            values=None if read.values is None else read.values[keep],
+            hashes=tuple(read.hashes[i] for i in keep),
+            grey=read.grey[keep],
+            pixels=None if read.pixels is None else Pixels(read.pixels.values[keep], read.pixels.transform),
+            skipped=(*read.skipped, *(Skipped(path, images.NOT_FINITE) for path in bad)),
+        )
+        return read, values[keep]
 
     def _cached_features(self, table: ImageTable, update: Update) -> Features:
         backbone, transform = self.backbone, self.backbone.transform

@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from auditor import versions
+from auditor import images, versions
 from auditor.config import AuditSettings
 from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditResult
@@ -24,6 +24,7 @@ def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult 
         if (
             summary["settings"] != settings.as_json()
             or summary["versions"] != versions.installed()
+            or any(entry["reason"] == images.NOT_FINITE for entry in summary["dataset"]["skipped"])
             or not (folder / "report.html").is_file()
             or not _same_weights(summary, settings)
         ):

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import FIXTURES
+import torch
+from helpers import FIXTURES, tiny_network, use_tiny_network
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import auditor
-from auditor import pipeline
+from auditor import features, model, pipeline, weights
 from auditor.config import AuditSettings, RunSettings
-from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError
+from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError, WeightsError
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
 from auditor.sources.base import ImageTable
 
@@ -280,6 +281,54 @@ def test_features_all_equal_say_nothing_about_single_points() -> None:
     """Nothing distinguishes points of a class but chance: the audit must not claim that it found much."""
     figures = pipeline.audit(_equal(), QUICK).summary["recovery"]["rankings"]
     assert figures["influence"]["auroc"]["interval"][0] <= 0.75
+
+
+class _Overflowing(torch.nn.Module):
+    """Infinite where an image's activations reach a limit, as a sum does that leaves the range of its numbers."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x.mean(dim=(1, 2, 3), keepdim=True) >= self.limit, torch.inf, x)
+
+
+def _grey_with_two_white() -> ImageTable:
+    grey = [("a" if i % 2 else "b", _square(118, 12, i)) for i in range(60)]
+    return _table([*grey, ("a", _square(255)), ("b", _square(255, 0))])
+
+
+@pytest.mark.parametrize("n_bad", [2, 62])
+def test_features_that_are_not_finite_are_left_out_or_the_weights_are_refused(
+    random_weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, n_bad: int
+) -> None:
+    use_tiny_network(monkeypatch)
+    table, settings = _grey_with_two_white(), dataclasses.replace(QUICK, weights=str(random_weights), image_size="8")
+    pixels = np.stack([np.array(Image.open(io.BytesIO(table.read(p))).convert("RGB")) for p in table.frame["path"]])
+    transform = features.Transform(8, *model.normalisation("default", weights.load_weights(str(random_weights))))
+    seen = features.forward(model.layered_extractor(tiny_network(2, 0)), transform, pixels)[:, -model.N_FEATURES :]
+    limit = float(seen.mean(axis=1)[60:].min()) * 0.9 if n_bad == 2 else -1.0
+    assert (seen.mean(axis=1) >= limit).sum() == n_bad
+
+    def build(weights: object, n_classes: int, size: int, seed: int) -> Any:
+        network = tiny_network(n_classes, seed)
+        network.layer4.append(_Overflowing(limit))
+        return network
+
+    monkeypatch.setattr(model, "build_network", build)
+    run = RunSettings(cache=str(tmp_path))
+    if n_bad == 62:
+        with pytest.raises(WeightsError, match=r"NaN or infinite features for 62 of 62 images of synthetic; the first"):
+            pipeline.audit(table, settings, run)
+        return
+    for _ in range(2):  # the second time from the cache
+        result = pipeline.audit(table, settings, run)
+        assert result.summary["dataset"]["skipped"] == [
+            {"path": path, "reason": "the backbone gives NaN or infinite features for it"}
+            for path in ("00060.png", "00061.png")
+        ]
+        assert len(result.ranking) == 60
 
 
 def test_a_reference_passes_through_the_very_backbone_of_the_data_set() -> None:

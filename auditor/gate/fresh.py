@@ -65,10 +65,15 @@ def _skipped_otherwise(result: AuditResult, table: Any, skipped: set[str]) -> tu
     now = Counter((entry.path, entry.reason) for entry in table.skipped)
     if then == now:  # nothing was unreadable
         return ()
+    from auditor.images import NOT_FINITE
+
     settings, size = result.summary["settings"], int(result.summary["model"]["image_size"])
     for path in table.frame["path"]:
         if path in skipped:
-            now[path, _reason(table, path, int(settings["max_pixels"]), size, settings["preset"] == "study")] += 1
+            reason = _reason(table, path, int(settings["max_pixels"]), size, settings["preset"] == "study")
+            if not reason and (path, NOT_FINITE) in then:  # only the backbone could tell
+                reason = NOT_FINITE
+            now[path, reason] += 1
     return tuple(sorted({path for path, _ in (then - now) + (now - then)}))
 
 
