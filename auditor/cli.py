@@ -248,9 +248,11 @@ def _audit(
             stages, result = None, known
             progress.say(f"nothing has changed since the audit in {_plain(str(folder))}: its result stands")
         verdict = None if rules is None else gates.evaluate(result, rules, baseline)
-        if verdict is not None:
-            gates.keep(verdict, folder)
-        report.write_report(result, folder, gates.kept(folder, result), _comparison(result, earlier))
+        stands = known is not None and earlier is None
+        if not (stands and gates.is_shown(verdict, folder, result, folder / "report.html")):
+            if verdict is not None:
+                gates.keep(verdict, folder)
+            report.write_report(result, folder, gates.kept(folder, result), _comparison(result, earlier))
         if stages is not None:
             stages.clear()
     _say(_plain(report.headline(result)))

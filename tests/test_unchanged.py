@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,3 +88,30 @@ def test_any_change_of_the_data_is_seen(
 
 def test_a_folder_without_an_audit_knows_nothing(tmp_path: Path) -> None:
     assert unchanged.previous(tmp_path, "digits", AuditSettings()) is None
+
+
+def test_a_report_is_drawn_again_only_when_it_would_say_something_else(
+    finished: tuple[Path, Path, AuditSettings], tmp_path: Path, run_cli: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    data, first, _ = finished
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out"
+    shutil.copytree(first, out)
+    flags = [word for name, value in SETTINGS.items() for word in (f"--{name}", str(value))]
+
+    def stamp(*more: str) -> int:
+        done = run_cli("audit", data, "-o", out, *flags, *more)
+        assert "its result stands" in done.stderr
+        return (out / "report.html").stat().st_mtime_ns
+
+    before = (out / "report.html").stat().st_mtime_ns
+    assert stamp() == before
+    judged = stamp("--gate")
+    assert judged > before, "the verdict is new"
+    assert stamp("--gate") == stamp() == judged
+    (tmp_path / "auditor.toml").write_text("[rules.unreadable]\nfail = 0.0\n")
+    failed = stamp("--gate")
+    assert failed > judged, "the levels are new"
+    os.utime(out / "report.html", ns=(before, before))
+    assert stamp() > failed, "the report was older than the audit"

@@ -10,7 +10,7 @@ Neither torch nor pyDVL is imported here, so that a gate in CI starts at once.
 from auditor.errors import ExitCode
 from auditor.gate.evaluate import evaluate
 from auditor.gate.initial import init_file
-from auditor.gate.kept import keep, kept
+from auditor.gate.kept import is_shown, keep, kept
 from auditor.gate.rules import RULES, Levels, Rule, Rules, default_rules, load_rules
 from auditor.gate.run import GateRun, load_baseline, run, run_init
 from auditor.gate.text import plain, table
@@ -31,6 +31,7 @@ __all__ = [
     "evaluate",
     "exit_code",
     "init_file",
+    "is_shown",
     "keep",
     "kept",
     "load_baseline",

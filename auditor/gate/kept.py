@@ -24,6 +24,17 @@ def keep(verdict: Verdict, folder: str | Path) -> None:
         files.write_text(Path(folder) / NAME, verdict.to_json())
 
 
+def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report: Path) -> bool:
+    """Whether a report is younger than its audit and shows this verdict (the last one, where there is no new one)."""
+    if verdict is not None and kept(folder, result) != json.loads(verdict.to_json()):
+        return False
+    try:
+        shown = [folder / "audit.json", *(path for path in (folder / NAME,) if path.exists())]
+        return all(report.stat().st_mtime_ns >= path.stat().st_mtime_ns for path in shown)
+    except OSError:
+        return False
+
+
 def kept(folder: str | Path, result: AuditResult) -> dict[str, Any] | None:
     """The verdict's JSON document that lies in the folder of `result`, or None where none fits that audit."""
     try:
