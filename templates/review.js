@@ -458,6 +458,7 @@
 
   function choose(name) {
     ui.chooser.close();
+    ui.find.blur();
     decide("relabel", name);
   }
 
@@ -497,7 +498,9 @@
   // where only the rest of the tool is in view, the first key brings the card.
   function onKey(event) {
     if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.open) return;
-    if (event.target.closest("input:not([type=checkbox]), select, textarea")) return;
+    // the chooser's input keeps the focus until the next frame after it closed, and a quick key must not be lost to it
+    const typing = event.target.closest("input:not([type=checkbox]), select, textarea");
+    if (typing && typing !== ui.find) return;
     const moves = { n: () => step(1), p: () => step(-1), j: () => step(1) };
     const acts = {
       k: () => decide("keep"), r: () => decide("relabel"), c: openChooser, d: () => decide("drop"), u: () => decide("unsure"), z: undo,

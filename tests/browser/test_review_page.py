@@ -97,6 +97,19 @@ def test_any_class_is_found_by_typing(page):
     assert report.count("#rv-options li") == 0  # the given label is no other class
 
 
+def test_no_key_is_lost_to_the_class_chooser_however_quickly_they_come(page):
+    from selenium.webdriver.common.keys import Keys
+
+    result = make_result(n=100, classes=30)
+    report = page(result).open()
+    wanted = ["class 17" if given != "class 17" else "class 18" for given in result.ranking["label"]]
+    for first in range(0, 100, 25):
+        report.keys("".join("c" + name[-2:] + Keys.ENTER for name in wanted[first : first + 25]))
+    assert [d["new_label"] for d in report.decisions()] == wanted
+    report.keys("z" + "c" + Keys.ESCAPE + "k")
+    assert report.decisions()[-1]["decision"] == "keep"
+
+
 def test_moving_does_not_decide(page):
     report = page(make_result(n=40)).open()
     report.keys("nnjp")
