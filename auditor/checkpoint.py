@@ -84,7 +84,7 @@ class Checkpoints:
             self._folder.parent.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self._folder.parent, self._folder):
                 folder.mkdir(mode=0o700, exist_ok=True)
-            files.write_bytes(self._folder / f"{stage}.npz", data)
+            files.write_bytes(self._folder / f"{stage}.npz", data, private=True)
 
     def clear(self) -> None:
         """The audit is finished and its files are written: forget its stages."""

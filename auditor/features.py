@@ -147,7 +147,7 @@ class FeatureCache:
         name = hashlib.sha256("".join(hashes).encode()).hexdigest()[:32]
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            files.write_bytes(self.folder / f"{name}.npz", buffer.getvalue())
+            files.write_bytes(self.folder / f"{name}.npz", buffer.getvalue(), private=True)
         except OSError:
             return  # a full or read-only disk costs the next audit time
 

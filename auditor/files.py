@@ -18,9 +18,12 @@ _PREFIX, _SUFFIX = ".auditor-", ".tmp"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never a part of either."""
-    temporary = _staged(Path(path), data)
+def write_bytes(path: str | Path, data: bytes, *, private: bool = False) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part of either.
+
+    A private file is for its owner alone, whatever the umask.
+    """
+    temporary = _staged(Path(path), data, private)
     try:
         temporary.replace(path)
     except BaseException:
@@ -54,7 +57,7 @@ def sweep(folder: Path, older_than: float = 0.0) -> None:
                 path.unlink()
 
 
-def _staged(path: Path, data: bytes) -> Path:
+def _staged(path: Path, data: bytes, private: bool = False) -> Path:
     """A temporary file beside `path` that holds `data`, safe on the disk and with the permissions of a new file."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
     temporary = Path(name)
@@ -63,7 +66,7 @@ def _staged(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o600 if private else 0o666 & ~_umask())
     except BaseException as error:
         _discard(temporary)
         if isinstance(error, OSError):

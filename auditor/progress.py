@@ -98,8 +98,8 @@ class Progress:
         """A part of the work that an interrupted audit had finished is taken from there."""
         if self._log is not None:
             self._log.write("resumed", stage=stage)
-        if not self.quiet and not sys.stderr.isatty():
-            print(f"  {stage}: done before the interruption", file=sys.stderr, flush=True)
+        if not self.quiet:
+            print("  done before the interruption, and taken from there", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Close the log file."""

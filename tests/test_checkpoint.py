@@ -84,7 +84,7 @@ def test_stages_are_private_and_old_ones_are_forgotten(tmp_path: Path) -> None:
     _opened(tmp_path).keep("a", 1)
     assert not old.exists()
     (file,) = _files(tmp_path)
-    assert file.parent.stat().st_mode & 0o077 == 0 and file.parent.parent.stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (file, file.parent, file.parent.parent))
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
