@@ -28,22 +28,6 @@ from auditor.sources.base import ImageTable, Skipped
 TODAY = datetime.date(2025, 5, 1)
 
 
-@pytest.fixture(scope="module")
-def wrong() -> AuditResult:
-    """An audit of data with 30% wrong labels."""
-    return make_result(n=300, share_wrong=0.3, thumbnails=0, examples=0)
-
-
-@pytest.fixture
-def out(wrong: AuditResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Its folder, below an empty current folder."""
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    wrong.save(folder)
-    return folder
-
-
 def state(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 

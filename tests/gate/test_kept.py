@@ -9,26 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import make_result
 
 from auditor.gate import default_rules, evaluate, keep, kept
 from auditor.result import AuditResult
 
 PANEL = re.compile(r'<h2>Gate <span class="badge \w+">(\w+)</span></h2>')
-
-
-@pytest.fixture
-def wrong() -> AuditResult:
-    return make_result(n=300, share_wrong=0.3, thumbnails=0, examples=0)
-
-
-@pytest.fixture
-def out(wrong: AuditResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    wrong.save(folder)
-    return folder
 
 
 def _panel(out: Path) -> list[str]:
