@@ -34,9 +34,8 @@ class Progress:
         Say nothing.
     log_file
         Append one JSON object a line here: `time`, `event` (`begin`, `progress`, `resumed`, `end`, `error`,
-        `message`),
-        `memory_mb` (resident, of this process), and by event `stage`, `done`, `total`, `seconds_left`, `seconds`,
-        `message`.
+        `message`), `memory_mb` (resident, of this process), and by event `stage`, `done`, `total`, `seconds_left`,
+        `seconds`, `message`.
     seconds
         Wall-clock seconds by stage, filled as stages end.
 

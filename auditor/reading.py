@@ -81,7 +81,6 @@ class Reader:
     def dataset(self, table: ImageTable, update: Update) -> Dataset:
         """The data set's images, with features and splits."""
         read, values = self._features(table, update, settle=True)
-        read, values = self._finite(table, read, values)
         settings = self.settings
         return dataset.build(
             table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=self.study
@@ -99,7 +98,6 @@ class Reader:
         frame, others = dataset.reference_rows(table, data.classes)
         table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
         read, values = self._features(table, update, settle=False)
-        read, values = self._finite(table, read, values)
         if not len(read.rows):
             raise SourceError(f"no image of the reference {table.name} can be read")
         frame = frame.iloc[read.rows]
@@ -115,6 +113,10 @@ class Reader:
         )
 
     def _features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
+        """What the backbone gives for every image that it gives anything for."""
+        return self._finite(table, *self._passed(table, update, settle=settle))
+
+    def _passed(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
         """Features of the backbone as it starts: no label has touched it, so none can leak through it.
 
         A fresh backbone is settled on the data set alone, so that a reference passes through the very same one.

@@ -284,12 +284,12 @@ def _verdict(summary: Mapping[str, Any]) -> dict[str, Any]:
         open_question = "This audit does not estimate a number: the list below has an order, but no probabilities."
     elif not count:
         open_question = calibration["reason"]
-    estimate = _estimate(data, count, tried=bool(calibration))
+    estimate, caught = _estimate(data, count, tried=bool(calibration)), _caught(recovery, best)
     return {
         "state": _state(data, count) if count else "undecided",
-        "sentence": Markup("{}; {}.").format(estimate, _caught(recovery, best)),
+        "sentence": Markup("{}; {}.").format(estimate, caught),
         "estimate": estimate,
-        "caught": _caught(recovery, best),
+        "caught": caught,
         "test": _against_chance(recovery, best),
         "trusted": _beats_chance(recovery, best),
         "open": open_question,
