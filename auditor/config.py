@@ -84,6 +84,11 @@ class AuditSettings:
         """True when the backbone is frozen, so that features are computed once."""
         return self.train == "head"
 
+    @property
+    def conditions_head(self) -> bool:
+        """True when influences are those of a second head, fitted with the damping that detection chose."""
+        return self.trains_head_only and self.damping == "auto" and self.preset != "study"
+
 
 @dataclass(frozen=True)
 class RunSettings:

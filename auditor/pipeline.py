@@ -64,7 +64,7 @@ def audit(
         with progress.stage("open", "Opening the data set"):
             table = reading.open_table(source, settings)
             reader = reading.open_reader(table, settings, run, download=download, client=client)
-            reader.check()
+            reader.check(table)
         with progress.stage("features", "Reading images") as update:
             data = reader.dataset(table, update)
         if data.n_cached:
@@ -172,7 +172,7 @@ def _learner(
     kept: Checkpoints,
 ) -> Learner:
     schedule = model.Schedule(settings.epochs, settings.learning_rate, settings.batch_size, settings.seed)
-    conditioned = settings.damping == "auto" and detection is not None and settings.trains_head_only
+    conditioned = settings.conditions_head
     damping = STUDY_DAMPING if settings.damping == "auto" else float(settings.damping)
     if conditioned and detection is not None:
         damping = detection.damping.value

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from auditor import dataset, features, images, machine, model, split
+from auditor import dataset, features, images, influence, machine, model, split
 from auditor.arrays import Array
 from auditor.config import AuditSettings, RunSettings
 from auditor.dataset import Dataset
@@ -72,11 +72,35 @@ class Reader:
         """The reference study drops grey-scale images and splits anew."""
         return self.settings.preset == "study"
 
-    def check(self) -> None:
-        """Raise now what would otherwise come up after an hour of reading: unknown layers, a missing reference."""
-        model.trainable(copy.deepcopy(self.backbone.network), self.settings.train)
+    def check(self, table: ImageTable) -> None:
+        """Raise now what would otherwise come up after an hour of reading: unknown layers, a missing reference, memory
+        that is too small for the pixels or the chosen engine.
+        """
+        network = copy.deepcopy(self.backbone.network)
+        model.trainable(network, self.settings.train)
         if self.settings.reference:
             open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
+        self._check_pixels(len(table.frame))
+        self._check_engine(network, len(table.frame), table.frame["label"].nunique())
+
+    def _check_pixels(self, n_images: int) -> None:
+        edge = self.backbone.transform.size
+        if self.backbone.weights.pretrained and self.settings.trains_head_only:
+            return
+        influence.require(  # twice: they are collected one by one and then laid side by side
+            2 * 3 * edge**2 * n_images, f"keeping the pixels of {n_images} images of {edge} x {edge}", "cpu",
+            "choose a smaller --image-size or fewer --classes; pretrained weights with --train head keep no pixels",
+        )  # fmt: skip
+
+    def _check_engine(self, network: torch.nn.Module, n_images: int, n_classes: int) -> None:
+        settings = self.settings
+        if settings.trains_head_only:
+            columns = (model.N_LAYERED if settings.conditions_head else model.N_FEATURES) + 1
+            size, rank, width = n_classes * columns, (n_classes - 1) * columns, 8
+        else:
+            size = sum(p.numel() for p in network.parameters() if p.requires_grad)
+            rank, width = min(size, n_images * (n_classes - 1)), 4
+        influence.require_engine(settings.engine, size, rank, self.backbone.device, width=width)
 
     def dataset(self, table: ImageTable, update: Update) -> Dataset:
         """The data set's images, with features and splits."""

@@ -20,7 +20,7 @@ import torch
 from builders import HOSTILE_CLASSES
 from helpers import FIXTURES, PROJECT, names, small_audit, snapshot
 
-from auditor import pipeline
+from auditor import pipeline, reading
 from auditor.config import AuditSettings, RunSettings
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -165,6 +165,40 @@ def test_bad_input(case: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.
     shutil.rmtree(out)
     assert run_cli(*fixed, *command[1:]).exit_code == 2
     assert not out.exists(), "no folder is left behind"
+
+
+@pytest.mark.parametrize(("train", "engine"), [
+    ("head", "direct"), ("head", "nystroem"), ("head", "arnoldi"), ("head", "ihm"), ("layers:layer4,fc", "direct"),
+])  # fmt: skip
+def test_memory_too_small_for_an_engine_is_said_before_an_image_is_read(
+    train: str, engine: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"head": 10_000, "layers:layer4,fc": 10_000_000}[train]
+    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: few)
+    monkeypatch.setattr(reading.Reader, "_check_pixels", lambda *_: None)
+    words = ["audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none", "--train", train]
+    done = run_cli(*words, "--engine", engine)
+    assert done.exit_code == 2 and "--engine auto" in done.stderr and "Traceback" not in done.output, done.output
+    assert "Reading images" not in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_the_engine_named_instead_fits_the_same_memory(
+    tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: 1_000_000)
+    words = small_audit(FIXTURES / "digits", tmp_path / "out")
+    refused, done = run_cli(*words, "--engine", "direct"), run_cli(*words, "--engine", "auto")
+    assert refused.exit_code == 2 and "1.0 MiB are free" in refused.stderr, refused.stderr
+    assert done.exit_code == 0, done.stderr
+
+
+def test_memory_too_small_for_the_pixels_is_said_before_an_image_is_read(
+    tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: 10_000)
+    done = run_cli("audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none")
+    assert done.exit_code == 2 and "keeping the pixels of 160 images" in done.stderr
+    assert "--image-size" in done.stderr and "Reading images" not in done.stderr
 
 
 def test_an_output_folder_that_is_a_file(tmp_path: Path, run_cli: Run) -> None:

@@ -13,5 +13,15 @@ from auditor.influence.base import (
     Solve,
 )
 from auditor.influence.engines import engine
+from auditor.influence.memory import require, require_engine
 
-__all__ = ["HeadProblem", "InfluenceEngine", "NetworkProblem", "Progress", "Solve", "engine"]
+__all__ = [
+    "HeadProblem",
+    "InfluenceEngine",
+    "NetworkProblem",
+    "Progress",
+    "Solve",
+    "engine",
+    "require",
+    "require_engine",
+]

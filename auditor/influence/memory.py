@@ -9,6 +9,10 @@ import torch
 
 from auditor.errors import EngineError
 
+RANK = 512
+FACTOR_NUMBERS = 2**25
+"""Largest P x rank of a low-rank factor: 256 MiB in float64."""
+
 
 def available_bytes(device: torch.device | str = "cpu") -> int:
     """Memory that can be taken now: free GPU memory on a CUDA device, else what the system and its cgroup leave."""
@@ -25,7 +29,49 @@ def require(needed: float, what: str, device: torch.device | str, hint: str) -> 
     """Raise `EngineError` when `what` would take more than four fifths of the available memory."""
     available = available_bytes(device)
     if needed > 0.8 * available:
-        raise EngineError(f"{what} needs {needed / 2**30:.1f} GiB, but {available / 2**30:.1f} GiB are free", hint=hint)
+        raise EngineError(f"{what} needs {_amount(needed)}, but {_amount(available)} are free", hint=hint)
+
+
+def require_engine(name: str, n_parameters: int, full_rank: int, device: torch.device | str, *, width: int = 8) -> None:
+    """Raise `EngineError` when one of pyDVL's engines cannot hold what it keeps of a problem of so many parameters.
+
+    Parameters
+    ----------
+    full_rank
+        Of the curvature; may be an upper bound.
+    width
+        Bytes of one number.
+    """
+    if name == "direct":
+        require(
+            6 * width * n_parameters**2, f"the dense Hessian of {n_parameters} parameters", device,
+            "choose --engine auto, cg or nystroem, which need no dense Hessian",
+        )  # fmt: skip
+    elif name in ("nystroem", "arnoldi"):
+        rank = low_rank(n_parameters, full_rank)
+        require(
+            6 * 8 * n_parameters * rank, f"a factor of rank {rank} of {n_parameters} parameters", device,
+            "choose --engine auto",
+        )  # fmt: skip
+    elif name == "ihm" and ihm_points(n_parameters, device) < 1:
+        raise EngineError(
+            f"ihm keeps gradients of {n_parameters} parameters a point, which do not fit the memory",
+            hint="choose --engine auto",
+        )
+
+
+def low_rank(n_parameters: int, full_rank: int) -> int:
+    """The rank that `nystroem` and `arnoldi` take."""
+    return min(full_rank, max(1, min(RANK + 1, FACTOR_NUMBERS // n_parameters, n_parameters - 1)))
+
+
+def ihm_points(n_parameters: int, device: torch.device | str) -> int:
+    """How many points' gradients `ihm` may hold at once."""
+    return int(0.2 * available_bytes(device)) // (4 * 8 * n_parameters)
+
+
+def _amount(size: float) -> str:
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 def _system() -> int:

@@ -34,14 +34,11 @@ from torch import nn
 
 from auditor.errors import EngineError
 from auditor.influence.head import KroneckerBasis, LinearHead
-from auditor.influence.memory import available_bytes, require
+from auditor.influence.memory import FACTOR_NUMBERS, available_bytes, ihm_points, low_rank, require_engine
 
 LISSA_BATCH = 2048
 LISSA_STEPS = 3000
 CG_ITERATIONS = 2000
-RANK = 512
-_FACTOR_NUMBERS = 2**25
-"""Largest P x rank of a low-rank factor: 256 MiB in float64."""
 
 
 class Derivatives(Protocol):
@@ -158,7 +155,7 @@ class Products(TensorOperator):  # type: ignore[misc]
 
     def _apply_to_mat(self, mat: torch.Tensor) -> torch.Tensor:
         self.products += 1
-        width = max(1, _FACTOR_NUMBERS // (4 * self.input_size))
+        width = max(1, FACTOR_NUMBERS // (4 * self.input_size))
         parts = [self.derivatives.product(mat[s : s + width].contiguous()) for s in range(0, len(mat), width)]
         return torch.cat(parts)
 
@@ -206,10 +203,7 @@ class Direct:
     def __init__(self, derivatives: Derivatives) -> None:
         self.tolerance = 1e-8 if derivatives.dtype == torch.float64 else 1e-4
         size, width = derivatives.n_parameters, 8 if derivatives.dtype == torch.float64 else 4
-        require(
-            6 * width * size**2, f"the dense Hessian of {size} parameters", derivatives.device,
-            "choose --engine auto, cg or nystroem, which need no dense Hessian",
-        )  # fmt: skip
+        require_engine("direct", size, derivatives.full_rank, derivatives.device, width=width)
         if derivatives.is_linear:
             batches = Batches(derivatives, max(16, int(0.1 * available_bytes("cpu")) // (8 * 8 * size)))
             found = DirectInfluence(derivatives.model, nn.functional.cross_entropy, regularization=1.0).fit(batches)
@@ -237,12 +231,8 @@ class LowRank:
 
     def __init__(self, derivatives: Derivatives, kind: str, seed: int) -> None:
         size = derivatives.n_parameters
-        limit = max(1, min(RANK + 1, _FACTOR_NUMBERS // size, size - 1))
-        self.rank = min(derivatives.full_rank, limit)
-        require(
-            6 * 8 * size * self.rank, f"a factor of rank {self.rank} of {size} parameters", derivatives.device,
-            "choose --engine auto",
-        )  # fmt: skip
+        self.rank = low_rank(size, derivatives.full_rank)
+        require_engine(kind, size, derivatives.full_rank, derivatives.device)
         operator = Products(derivatives)
         if kind == "arnoldi":
             self._factor = _eigenpairs(operator, self.rank, seed)
@@ -375,15 +365,9 @@ class Ihm:
     tolerance = math.inf
 
     def __init__(self, derivatives: Derivatives) -> None:
-        per_point = 4 * 8 * derivatives.n_parameters
-        size = int(0.2 * available_bytes(derivatives.device)) // per_point
-        if size < 1:
-            raise EngineError(
-                f"ihm keeps gradients of {derivatives.n_parameters} parameters a point, which do not fit the memory",
-                hint="choose --engine auto",
-            )
+        require_engine("ihm", derivatives.n_parameters, derivatives.full_rank, derivatives.device)
         self.derivatives = derivatives
-        self._batches = Batches(derivatives, min(size, 512))
+        self._batches = Batches(derivatives, min(ihm_points(derivatives.n_parameters, derivatives.device), 512))
 
     def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
         """All right-hand sides at once."""

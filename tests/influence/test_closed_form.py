@@ -213,7 +213,7 @@ def test_classes_absent_from_the_reference_have_zero_rows():
 def test_dense_hessian_that_does_not_fit_is_refused(monkeypatch):
     problem, x, y = make(20, 3, 4, 1)
     monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: 100)
-    with pytest.raises(EngineError, match="GiB are free") as caught:
+    with pytest.raises(EngineError, match="MiB are free") as caught:
         ClosedForm(problem, 0.1, dense=True).average(x, y)
     assert "cg" in caught.value.hint
 

@@ -133,7 +133,7 @@ def test_seeds_decide_what_is_random():
 
 
 def test_low_rank_short_of_the_full_rank_shows_in_the_residual(monkeypatch):
-    monkeypatch.setattr("auditor.influence.upstream.RANK", 2)
+    monkeypatch.setattr("auditor.influence.memory.RANK", 2)
     head, x, y = problem(n_points=100, n_features=20)
     for name in ("nystroem", "arnoldi"):
         found = engine(head, name, 1e-3)
