@@ -1,209 +1,82 @@
 """How many labels are wrong, and how far down the list it pays to look.
 
-The scores of the given labels are a mixture: `f = (1 - share) g + share h`, with g the scores of right and h those of
-wrong labels (mixture proportion estimation; Scott, 2015). Planted labels show h. g is seen on a trusted reference.
-Without one the share is not identified by the scores; it is then read off the cleanest part of each class: where the
-leave-one-out head is surest, it is assumed right, and labels that disagree are counted (the anchor points of class-
-conditional noise; Patrini et al., 2017).
+The share of wrong labels and each image's probability come from the label model (`auditor.detection.label_model`); this
+module puts an interval around the share, makes the probabilities follow the order of suspicion, and adds them up.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import roc_auc_score
 
 from auditor.arrays import Array, Floats
 from auditor.detection.contract import Share
 
-BINS = 25
-ANCHORS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-"""Shares of each predicted class, surest first, at which disagreement is counted."""
-CLEANEST = 0.3
-"""The interval covers the estimates from every part up to this one."""
 _Z = 1.959964
 SMALLEST = 100
 """Fewer images than this say nothing of a share."""
 SMALLEST_REFERENCE = 100
+"""Fewer trusted images than this do not pin down what right labels look like."""
 WEAKEST = 0.03
 """Nothing is decided unless the area under the curve of planted against given suspicion exceeds a half by this and by
 more than chance would."""
+DOUBT_WITH_REFERENCE, DOUBT = (0.15, 0.2), (0.2, 0.35)
+"""How far down and up the share may be off, as a part of it, for what the label model may have wrong: the kinds of
+error always and, without trusted labels, the shape of the posterior as well. Further up than down: errors that prefer
+hard images more than the model allows for stay hidden, and nothing hides the other way."""
+UNSEEN = 3.0
+"""No draw of n labels without a single wrong one excludes a share of 3 / n (the rule of three)."""
+_TINY = 1e-9
 
 
-def edges_of(*samples: Floats) -> Floats:
-    """Inner edges of bins that hold about the same number of the samples' values; equal values share a bin."""
-    pooled = np.concatenate([np.asarray(s).ravel() for s in samples])
-    return np.asarray(np.unique(np.quantile(pooled, np.linspace(0, 1, BINS + 1)[1:-1])))
-
-
-def density(bins: Array, n_bins: int, weights: Floats | None = None) -> Floats:
-    """Smoothed share of the (weighted) values in each bin; sums to 1."""
-    counts = np.bincount(bins, weights, n_bins).astype(np.float64)
-    effective = counts.sum() if weights is None else counts.sum() ** 2 / max(float((weights**2).sum()), 1e-12)
-    counts = counts / max(counts.sum(), 1e-12) * effective + 0.5
-    return np.asarray(counts / counts.sum())
-
-
-def proportions(observed: Floats, right: Floats, wrong: Floats, iterations: int = 500) -> Floats:
-    """[W] shares of the `wrong` components in `observed` [B] counts, by maximum likelihood (EM)."""
-    parts = np.vstack([right, wrong])
-    weights = np.full(len(parts), 0.1 / len(wrong))
-    weights[0] = 0.9
-    total = max(float(observed.sum()), 1e-12)
-    for _ in range(iterations):
-        joint = weights[:, None] * parts
-        new = (joint / joint.sum(axis=0)) @ observed / total
-        done = float(np.abs(new - weights).max()) < 1e-7
-        weights = new
-        if done:
-            break
-    return np.asarray(weights[1:])
-
-
-def monotone(values: Floats, weights: Floats) -> Floats:
-    """The closest non-decreasing sequence (isotonic regression by pooling)."""
-    from sklearn.isotonic import isotonic_regression
-
-    return np.asarray(isotonic_regression(values, sample_weight=weights, increasing=True))
-
-
-def anchor_curve(predicted: Array, confidence: Floats, labels: Array, parts: Sequence[float]) -> Floats:
-    """Share of labels that disagree with the prediction among the surest `parts` of each predicted class.
-
-    Averaged over predicted classes with the number of images in each. Ties in confidence are taken in order.
-    """
-    out = np.zeros(len(parts))
-    for c in np.unique(predicted):
-        rows = np.flatnonzero(predicted == c)
-        wrong = (labels[rows[np.argsort(-confidence[rows], kind="stable")]] != c).astype(np.float64)
-        running = np.cumsum(wrong)
-        for j, part in enumerate(parts):
-            k = max(min(5, len(rows)), round(part * len(rows)))
-            out[j] += len(rows) / len(predicted) * running[k - 1] / k
-    return out
-
-
-def extrapolate(curve: Floats, parts: Sequence[float]) -> float:
-    """The curve carried on in a straight line to a part of size zero; not below 0."""
-    line = np.polyfit(np.asarray(parts), curve, 1, w=np.sqrt(np.asarray(parts)))
-    return float(np.clip(line[1], 0, 1))
-
-
-def share_from_anchors(
-    predicted: Array, confidence: Floats, labels: Array, *, bootstrap: int, rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """Share of wrong labels and its interval without a trusted reference.
-
-    The interval adds to the bootstrap's spread how far the answer depends on the size of the part taken as clean.
-    """
-
-    def both(rows: Array) -> tuple[float, float]:
-        curve = anchor_curve(predicted[rows], confidence[rows], labels[rows], ANCHORS)
-        return extrapolate(curve, ANCHORS), float(curve[ANCHORS.index(CLEANEST)])
-
-    n = len(labels)
-    value, wide = both(np.arange(n))
-    draws = np.array([both(rng.integers(0, n, n)) for _ in range(bootstrap)])
-    spread = _Z * draws.std(axis=0)
-    reach = abs(wide - value)
-    # No draw of n labels without a single disagreement excludes a share of 3 / n.
-    slack = 3.0 / max(ANCHORS[0] * n, 1)
-    low = max(0.0, value - reach - max(spread[0], slack))
-    return value, low, min(1.0, max(value, wide) + reach + max(float(spread.max()), slack))
-
-
-def share_from_reference(
-    given: Array, right: Array, wrong: Array, weights: Floats, n_bins: int, *, bootstrap: int, rng: np.random.Generator
-) -> tuple[float, float, float, Floats]:
-    """Share of wrong labels with a trusted reference, its interval, and the mixture of kinds of wrong ones.
+def interval(shares: tuple[float, float], error: float, n: int, *, reference: bool) -> tuple[float, float]:
+    """95% interval of the share of wrong labels.
 
     Parameters
     ----------
-    given
-        Bins [N] of the given labels' suspicion.
-    right
-        Bins [n] of the reference's own labels.
-    wrong
-        Bins [n, C] of every label on every reference image.
-    weights
-        [W, n, C]: how likely each is planted, by kind; the first kind is towards the model's confusions, which human
-        errors resemble most.
+    shares
+        Estimates under either assumption on which images errors prefer; the interval holds both.
+    error
+        Standard error of drawing these images.
+    n
+        Number of audited images.
+    reference
+        Whether trusted labels pin the posterior down.
     """
-
-    def estimate(rows: Array, images: Array) -> Floats:
-        """[2, W]: every kind in the mixture that fits best, and the first kind alone."""
-        g = density(right[images], n_bins)
-        h = np.stack([density(wrong[images].ravel(), n_bins, w[images].ravel()) for w in weights])
-        observed = np.bincount(given[rows], minlength=n_bins).astype(np.float64)
-        first = np.zeros(len(h))
-        first[0] = proportions(observed, g, h[:1])[0]
-        return np.stack([proportions(observed, g, h), first])
-
-    n, m = len(given), len(right)
-    both = estimate(np.arange(n), np.arange(m))
-    draws = np.array([
-        estimate(rng.integers(0, n, n), rng.integers(0, m, m)).mean(axis=0).sum() for _ in range(bootstrap)
-    ])  # fmt: skip
-    best = both.mean(axis=0)
-    value = float(best.sum())
-    # Which kind of noise it is, the scores tell only vaguely: half the difference it makes belongs to the uncertainty.
-    reach = float(abs(both.sum(axis=1) @ [0.5, -0.5]))
-    spread = float(np.hypot(_Z * draws.std(), reach)) + 1.5 / m
-    mix = best / value if value > 0 else np.full(len(best), 1 / len(best))
-    return value, max(0.0, value - spread), min(1.0, value + spread), mix
+    down, up = DOUBT_WITH_REFERENCE if reference else DOUBT
+    low = min(shares) - float(np.hypot(_Z * error, down * min(shares))) - UNSEEN / max(n, 1)
+    high = max(shares) + float(np.hypot(_Z * error, up * max(shares))) + UNSEEN / max(n, 1)
+    return max(0.0, low), min(1.0, high)
 
 
-def log_ratio(right: Floats, wrong: Floats) -> Floats:
-    """[B] non-decreasing log of wrong over right density."""
-    return monotone(np.log(wrong) - np.log(right), right + wrong)
+def in_order(p: Floats, suspicion: Floats) -> Floats:
+    """[N] the probabilities `p` [N] made non-decreasing in `suspicion` [N] with the same mean (isotonic regression)."""
+    ordered = IsotonicRegression(increasing=True).fit_transform(suspicion, p)
+    return np.asarray(np.clip(ordered, 0, 1), dtype=np.float64)
 
 
-def probabilities(bins: Array, ratio: Floats, share: float) -> Floats:
-    """[N] probability of being wrong whose mean is `share`, from the log ratio of each bin."""
-    n_bins = len(ratio)
-    counts = np.bincount(bins, minlength=n_bins) / len(bins)
+def at_share(p: Floats, share: float) -> Floats:
+    """[N] the probabilities with all log odds moved alike until their mean is `share`."""
     share = float(np.clip(share, 0, 1))
     if share <= 0 or share >= 1:
-        return np.full(len(bins), share)
+        return np.full(len(p), share)
+    odds = logit(np.clip(p, _TINY, 1 - _TINY))
 
     def excess(offset: float) -> float:
-        return float(counts @ expit(ratio + offset)) - share
+        return float(expit(odds + offset).mean()) - share
 
-    centre, span = float(logit(share)), 1 + float(np.abs(ratio).max())
-    offset = brentq(excess, centre - span, centre + span)
-    return np.asarray(expit(ratio + offset)[bins])
-
-
-def right_density(given: Floats, planted: Floats, share: float, n: int) -> Floats:
-    """[B] density of right labels without a trusted reference: the given ones less the wrong share.
-
-    Parameters
-    ----------
-    given, planted
-        [B] densities of given and of planted labels.
-    share, n
-        Share of wrong labels and number of images.
-    """
-    right = given
-    for _ in range(20):
-        p = expit(log_ratio(right, planted) + logit(np.clip(share, 1e-6, 1 - 1e-6)))
-        right = given * (1 - p) + 0.25 / max(n, 1)
-        right = right / right.sum()
-    return np.asarray(right)
+    span = float(np.abs(odds).max() + abs(logit(share))) + 1
+    return np.asarray(expit(odds + brentq(excess, -span, span)))
 
 
-def freed_of_mixture(suspicion: Floats, share: float, prior: float) -> Floats:
-    """[n] probability of being wrong at another share, `prior`, of images the suspicion was not fitted on.
-
-    Suspicion is the log odds of planted against *given* labels, a `share` of which is wrong: the odds against right
-    labels follow by taking that share out.
-    """
-    odds = np.exp(np.clip(suspicion, -30, 30))
-    odds = odds * (1 - share) / np.maximum(1 - share * odds, 1e-3)
-    return np.asarray(expit(np.log(np.maximum(odds, 1e-12)) + logit(prior)))
+def separation(planted: Floats, given: Floats) -> float:
+    """Area under the curve of planted suspicions against given ones; a half is chance."""
+    truth = np.repeat([1, 0], [len(planted), len(given)])
+    return float(roc_auc_score(truth, np.concatenate([planted, given])))
 
 
 def as_share(value: float, low: float, high: float, n: int) -> Share:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from scipy.stats import t as student
 
 from auditor.arrays import Array, Floats
@@ -14,6 +15,7 @@ from auditor.detection import calibration as cal
 from auditor.detection.contract import Damping, Detection, DetectionSettings, Recovery, Scores, Share
 from auditor.detection.heads import Scaling
 from auditor.detection.influence import InfluenceStudy, choose_damping
+from auditor.detection.label_model import ALIKE, fit_label_model, spread
 from auditor.detection.signals import SIGNALS, Signals, Views
 from auditor.detection.suspicion import Combination, confusion_targets, draw, fit_combination, uniform_targets
 from auditor.errors import AuditorError, UndecidedError
@@ -25,16 +27,20 @@ REFERENCE_PRIOR = 0.02
 """Share of wrong labels that a trusted reference is given the benefit of before its scores are looked at."""
 REFERENCE_SUSPECT = 0.5
 
+_KINDS = (
+    "A wrong label is a class at random, one the model confuses with the true class on this very image, or one that is "
+    "like the true class in general; wrong labels hit all images alike, or half of them prefer images the model is "
+    "unsure of."
+)
 ASSUMPTIONS = {
     "trusted reference": (
-        "Right labels score as the trusted reference's own labels do, and wrong ones as labels planted on the "
-        "reference images do: half-way between those planted towards the model's confusions and the mixture of these "
-        "and uniform ones that fits best."
+        "The trusted labels are right and their images are like the audited ones, so they show how sure the model may "
+        "be. " + _KINDS + " Which of these, and how often, is what explains the given labels best (maximum likelihood)."
     ),
-    "cleanest part of each class": (
-        "Without trusted labels the share of wrong labels is identified only by an assumption: where the model is "
-        "surest of a class it is right, and labels are wrong there as often as elsewhere in that class. If easy images "
-        "are labelled better than hard ones, the true share is higher."
+    "shape of the posterior": (
+        "Without trusted labels the share of wrong labels is identified only by an assumption: the model's "
+        "probabilities of the true class are a softmax of its left-out losses. " + _KINDS + " If hard images are "
+        "labelled worse than that, the true share is higher."
     ),
 }
 
@@ -188,6 +194,13 @@ class _Bench:
         flipped[chosen] = drawn[chosen]
         return flipped, flipped != labels
 
+    def planted_one_by_one(self, table: Floats, signals: Signals) -> Floats:
+        """Suspicion of labels planted on one image at a time, one of each kind an image."""
+        rng = np.random.default_rng([self.seed, 75])
+        audited = signals.select(np.arange(self.n))
+        targets = confusion_targets(audited), uniform_targets(self.labels, self.n_classes)
+        return np.concatenate([table[np.arange(self.n), draw(q, rng)] for q in targets])
+
     def damping(self, signals: Signals, labels: Array) -> Damping:
         """The fixed damping, or the one that recovers planted flips best."""
         if self.settings.damping is not None:
@@ -270,56 +283,42 @@ def _suggest(signals: Signals) -> tuple[Array, Floats]:
 
 @dataclass(frozen=True)
 class _Estimate:
-    """What calibration found: probabilities at the estimated share and at both ends of its interval."""
+    """What calibration found: probabilities at the estimated share and at both ends of its interval.
+
+    `doubted` is the probability that each trusted label is wrong; empty where there are too few to say.
+    """
 
     share: Share | None
     p: Floats
     low: Floats
     high: Floats
-    trusted: Floats
+    doubted: Floats
     basis: str
     reason: str
 
 
 def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -> _Estimate:
-    n, rng = bench.n, np.random.default_rng([bench.seed, 75])
-    given = scores.suspicion
-    trusted = len(bench.trusted)
-    use = trusted >= cal.SMALLEST_REFERENCE
-    rows = np.arange(n, len(table)) if use else np.arange(n)
-    own = signals.labels[rows]
-    targets = np.stack([confusion_targets(signals.select(rows)), uniform_targets(own, bench.n_classes)])
-    edges = cal.edges_of(given, table[rows, own], *(table[rows, draw(q, rng)] for q in targets))
-    n_bins, bins = len(edges) + 1, np.searchsorted(edges, given)
-    right, wrong = np.searchsorted(edges, table[rows, own]), np.searchsorted(edges, table[rows])
-    densities = np.stack([cal.density(wrong.ravel(), n_bins, q.ravel()) for q in targets])
-    if use:
-        value, low, high, mix = cal.share_from_reference(
-            bins, right, wrong, targets, n_bins, bootstrap=bench.settings.bootstrap, rng=rng
-        )
-        ratio = cal.log_ratio(cal.density(right, n_bins), mix @ densities)
-    else:
-        p = signals.log_probabilities[:n].astype(np.float64)
-        value, low, high = cal.share_from_anchors(
-            p.argmax(axis=1), p.max(axis=1), bench.labels, bootstrap=bench.settings.bootstrap, rng=rng
-        )
-        planted = densities.mean(axis=0)
-        ratio = cal.log_ratio(cal.right_density(cal.density(bins, n_bins), planted, value, n), planted)
-    fitted = [cal.probabilities(bins, ratio, share) for share in (value, low, high)]
-    own_suspicion = table[np.arange(n, len(table)), bench.trusted]
-    elsewhere = cal.freed_of_mixture(own_suspicion, value, REFERENCE_PRIOR)
-    reason = _undecided(n, densities.mean(axis=0), cal.density(bins, n_bins), value, low, high, bench.n_classes)
-    basis = "trusted reference" if use else "cleanest part of each class"
-    return _Estimate(
-        None if reason else cal.as_share(value, low, high, n), fitted[0], fitted[1], fitted[2], elsewhere, basis, reason
-    )
+    n, reference = bench.n, len(bench.trusted) >= cal.SMALLEST_REFERENCE
+    trusted = bench.trusted if reference else bench.trusted[:0]
+    evidence = signals.values["stacked_loss"][: n + len(trusted)], bench.labels, trusted
+    model = fit_label_model(*evidence, seed=bench.seed)
+    alike = fit_label_model(*evidence, ALIKE, seed=bench.seed)
+    error = spread(model, *evidence, resamples=bench.settings.bootstrap, seed=bench.seed)
+    low, high = cal.interval((model.share, alike.share), error, n, reference=reference)
+    p = cal.in_order(expit(model.log_odds()[np.arange(n), bench.labels]), scores.suspicion)
+    value, least, most = (cal.at_share(p, share) for share in (model.share, low, high))
+    basis = "trusted reference" if reference else "shape of the posterior"
+    area = cal.separation(bench.planted_one_by_one(table, signals), scores.suspicion)
+    reason = _undecided(n, area, model.share, low, high, bench.n_classes)
+    share = None if reason else cal.as_share(model.share, low, high, n)
+    doubted = model.at_share(REFERENCE_PRIOR)[np.arange(n, n + len(trusted)), trusted]
+    return _Estimate(share, value, least, most, doubted, basis, reason)
 
 
-def _undecided(n: int, planted: Floats, given: Floats, value: float, low: float, high: float, n_classes: int) -> str:
+def _undecided(n: int, area: float, value: float, low: float, high: float, n_classes: int) -> str:
     """Why no share can be stated; empty where it can."""
     if n < cal.SMALLEST:
         return f"{n} images are too few to estimate a share of wrong labels; at least {cal.SMALLEST} are needed."
-    area = float((np.cumsum(given) - given / 2) @ planted)
     needed = 0.5 + max(cal.WEAKEST, 1.2 / np.sqrt(n))
     if area < needed:
         return (
@@ -335,10 +334,10 @@ def _undecided(n: int, planted: Floats, given: Floats, value: float, low: float,
 
 def _reference_suspects(bench: _Bench, table: Floats, estimate: _Estimate) -> Array:
     """Rows of the reference more probably wrong than right if one reference label in fifty were."""
-    if not len(bench.trusted) or estimate.reason:
+    if not len(estimate.doubted) or estimate.reason:
         return np.empty(0, np.int64)
     suspicion = table[np.arange(bench.n, len(table)), bench.trusted]
-    found = np.flatnonzero(estimate.trusted > REFERENCE_SUSPECT)
+    found = np.flatnonzero(estimate.doubted > REFERENCE_SUSPECT)
     return found[np.argsort(-suspicion[found], kind="stable")]
 
 

@@ -54,7 +54,7 @@ def test_flips_are_found_counted_and_corrected(classes, trusted):
     assert found.share.value == pytest.approx(found.p_mislabelled.mean(), abs=1e-3)
     suspects = np.argsort(-found.suspicion)[:50]
     assert (found.suggested_label[suspects] == y[suspects]).mean() > 0.9
-    assert found.basis == ("trusted reference" if trusted else "cleanest part of each class")
+    assert found.basis == ("trusted reference" if trusted else "shape of the posterior")
 
 
 def test_clean_labels_are_not_called_wrong():

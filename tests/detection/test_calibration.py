@@ -1,0 +1,51 @@
+"""What calibration adds to the label model: an interval, an order, and sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auditor.detection import calibration as cal
+
+probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=40).map(np.array)
+
+
+@settings(max_examples=100, deadline=None)
+@given(probabilities, st.integers(0, 10**6))
+def test_probabilities_in_order_rise_with_suspicion_and_keep_their_sum(p, seed):
+    suspicion = np.random.default_rng(seed).integers(0, 10, len(p)).astype(float)
+    found = cal.in_order(p, suspicion)
+    order = np.argsort(suspicion, kind="stable")
+    assert (np.diff(found[order]) >= -1e-12).all()
+    assert found.sum() == pytest.approx(p.sum(), abs=1e-6)
+    for value in np.unique(suspicion):
+        assert np.ptp(found[suspicion == value]) < 1e-9
+
+
+@settings(max_examples=100, deadline=None)
+@given(probabilities, st.floats(0, 1))
+def test_probabilities_at_another_share_have_that_mean_and_the_same_order(p, share):
+    found = cal.at_share(p, share)
+    assert found.mean() == pytest.approx(share, abs=1e-6)
+    assert (np.diff(found[np.argsort(p, kind="stable")]) >= -1e-12).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.3), st.integers(1, 10**5))
+def test_an_interval_holds_both_estimates_and_is_wider_without_a_reference(a, b, error, n):
+    low, high = cal.interval((a, b), error, n, reference=True)
+    assert 0 <= low <= min(a, b) <= max(a, b) <= high <= 1
+    wide = cal.interval((a, b), error, n, reference=False)
+    assert wide[0] <= low and high <= wide[1]
+
+
+def test_no_wrong_label_among_n_leaves_three_in_n_possible():
+    assert cal.interval((0.0, 0.0), 0.0, 1000, reference=True) == (0.0, 0.003)
+
+
+def test_separation_counts_pairs_in_the_right_order():
+    planted, right = np.array([3.0, 1.0, 2.0]), np.array([0.0, 2.0])
+    pairs = [(p > g) + 0.5 * (p == g) for p in planted for g in right]
+    assert cal.separation(planted, right) == pytest.approx(np.mean(pairs))
