@@ -14,6 +14,7 @@ from typing import Any
 
 from auditor import files
 from auditor.errors import DecisionsError
+from auditor.regular import read_text
 
 SCHEMA_VERSION = 1
 KIND = "auditor-baseline"
@@ -116,7 +117,7 @@ def asdict_entry(entry: BaselineEntry) -> dict[str, str]:
 
 def _document(path: Path) -> list[Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_text(path))
     except OSError as error:
         raise DecisionsError(f"cannot read the baseline {path}: {error.strerror}", hint="check the path") from error
     except (UnicodeDecodeError, ValueError, RecursionError) as error:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from auditor import files, serial
-from auditor.sources.files import read_regular
+from auditor.regular import read_regular
 
 FORGOTTEN = 7 * 24 * 3600.0
 """Seconds after which the stages of an audit that nobody took up again are removed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import dataclasses
+import logging
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ import click
 
 from auditor._version import __version__
 from auditor.config import AuditSettings, RunSettings, read_file, settings_from
-from auditor.errors import AuditorError, ExitCode
+from auditor.errors import AuditorError, ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from auditor.result import AuditResult
@@ -41,6 +42,7 @@ class _Group(click.Group):
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if not os.environ.get("AUDITOR_TRACEBACK"):
             warnings.simplefilter("ignore")  # other libraries' advice to their own developers
+            logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache elsewhere is no concern of the user's
         with contextlib.suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -162,6 +164,10 @@ def main() -> None:
     Exit codes: 0 pass or done, 1 gate failed, 2 usage, configuration or input error, 3 could not decide,
     130 interrupted.
     """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ConfigError("the current folder does not exist any more", hint="change to one that does") from error
 
 
 @main.command()
@@ -225,7 +231,7 @@ def _audit(
     from auditor.lock import output_folder
 
     settings, run = settings_from(values)
-    folder = Path(out)
+    folder = _outside(out, source)
     with output_folder(folder):
         from auditor import gate as gates
         from auditor import report, unchanged
@@ -261,6 +267,20 @@ def _audit(
         return ExitCode.OK
     _say(gates.table(verdict), nl=False)
     return gates.exit_code(verdict, exit_zero)
+
+
+def _outside(out: str, source: str) -> Path:
+    """The output folder, refused where the next audit would take it for a class or its pictures for images."""
+    if not out.strip():
+        raise ConfigError("the output folder has no name", hint="name one with -o")
+    folder, data = Path(out), Path(source)
+    real = folder.resolve()
+    if data.is_dir() and data.resolve() in (real, *real.parents):
+        raise ConfigError(
+            f"the output folder {folder} lies inside the data set, which is never changed",
+            hint="choose another folder with -o",
+        )
+    return folder
 
 
 def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.errors import ConfigError
+from auditor.regular import read_text
 
 NOISE_KINDS = ("uniform", "influential", "confusion")
 ENGINES = ("auto", "cg", "direct", "nystroem", "arnoldi", "lissa", "ekfac", "ihm")
@@ -117,10 +118,13 @@ def read_file(path: str | Path) -> dict[str, Any]:
     """The `[audit]` table of a TOML file (`[tool.auditor.audit]` in a `pyproject.toml`), names with underscores."""
     path = Path(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(read_text(path))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        where = f"{error.reason} at byte {error.start}"
+        raise ConfigError(f"{path} is not valid TOML: not UTF-8 ({where})", hint="save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     keys = ("tool", "auditor", "audit") if path.name == "pyproject.toml" else ("audit",)
     table: Any = document

@@ -85,6 +85,14 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def write_stream(path: str | Path, text: str) -> None:
+    """UTF-8 text into a pipe or device that is there; a pipe that nobody reads is an error, not a wait without end."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
+    os.set_blocking(handle, True)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(text.encode("utf-8"))
+
+
 def write_json(path: str | Path, document: Any) -> None:
     """Readable JSON with a final newline; NaN and infinity are refused, for other readers refuse them too."""
     write_bytes(path, json_bytes(document))

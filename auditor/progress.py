@@ -91,14 +91,14 @@ class Progress:
         if self._log is not None:
             self._log.write("message", message=message)
         if not self.quiet:
-            print(message, file=sys.stderr, flush=True)
+            _tell(message)
 
     def resumed(self, stage: str) -> None:
         """A part of the work that an interrupted audit had finished is taken from there."""
         if self._log is not None:
             self._log.write("resumed", stage=stage)
         if not self.quiet:
-            print("  done before the interruption, and taken from there", file=sys.stderr, flush=True)
+            _tell("  done before the interruption, and taken from there")
 
     def close(self) -> None:
         """Close the log file."""
@@ -109,10 +109,22 @@ class Progress:
     def _listeners(self, name: str, title: str) -> list[_Bar | _Lines | _Logged]:
         listeners: list[_Bar | _Lines | _Logged] = []
         if not self.quiet:
-            listeners.append(_Bar(title) if sys.stderr.isatty() else _Lines(title))
+            listeners.append(_Bar(title) if sys.stderr is not None and sys.stderr.isatty() else _Lines(title))
         if self._log is not None:
             listeners.append(_Logged(self._log, name))
         return listeners
+
+
+def _tell(text: str, end: str = "\n") -> None:
+    """Print on standard error; where nobody listens any more (`2>&1 | head`, `2>&-`) the work goes on in silence."""
+    if sys.stderr is None:
+        return
+    try:
+        print(text, end=end, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        # What is buffered would fail once more when Python exits, and change the exit code.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class _Clock:
@@ -142,16 +154,16 @@ class _Lines:
         self.title, self.clock = title, _Clock(LINE_EVERY)
 
     def begin(self) -> None:
-        print(f"{self.title} ...", file=sys.stderr, flush=True)
+        _tell(f"{self.title} ...")
 
     def update(self, done: int, total: int) -> None:
         if done and self.clock.due():
             text = f"{self.title}: {done} of {total}, about {self.clock.left(done, total):.0f} s left{_memory_text()}"
-            print(f"  {text}", file=sys.stderr, flush=True)
+            _tell(f"  {text}")
 
     def end(self, took: float) -> None:
         if took > 2:
-            print(f"  {self.title}: {took:.1f} s", file=sys.stderr, flush=True)
+            _tell(f"  {self.title}: {took:.1f} s")
 
 
 class _Bar:
@@ -162,7 +174,7 @@ class _Bar:
         self.bar: Any = None
 
     def begin(self) -> None:
-        print(f"{self.title} ...", end="\r", file=sys.stderr, flush=True)
+        _tell(f"{self.title} ...", end="\r")
 
     def update(self, done: int, total: int) -> None:
         from tqdm import tqdm
@@ -177,7 +189,7 @@ class _Bar:
     def end(self, took: float) -> None:
         if self.bar is not None:
             self.bar.close()
-        print(f"{self.title}: {took:.1f} s", file=sys.stderr, flush=True)
+        _tell(f"{self.title}: {took:.1f} s")
 
 
 class _Log:
@@ -185,7 +197,9 @@ class _Log:
 
     def __init__(self, path: str) -> None:
         try:
-            self.file: TextIO = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
+            # O_NONBLOCK: a pipe that nobody reads is an error, not a wait without end.
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+            self.file: TextIO = os.fdopen(handle, "a", encoding="utf-8")
         except OSError as error:
             raise ConfigError(
                 f"the log file {path} cannot be written: {error.strerror}", hint="choose another with --log-file"

@@ -15,6 +15,7 @@ import pandas as pd
 
 from auditor import files
 from auditor.errors import ResultError
+from auditor.regular import read_regular, read_text, reason
 
 SCHEMA_VERSION = 1
 
@@ -95,13 +96,13 @@ class AuditResult:
 
 def _load_json(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise ResultError(
             f"{path} is missing: {path.parent} holds no finished audit", hint="run `auditor audit SOURCE -o OUT` first"
         ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ResultError(f"{path} cannot be read: {error}", hint="run the audit again") from error
+        raise ResultError(f"{path} cannot be read: {reason(error)}", hint="run the audit again") from error
     if not isinstance(document, dict):
         raise ResultError(f"{path} is not a file of an audit", hint="run the audit again")
     return document
@@ -117,12 +118,12 @@ def _count(summary: dict[str, Any], part: str, name: str) -> int | None:
 def _load_csv(path: Path, columns: tuple[str, ...], n_rows: int | None) -> pd.DataFrame:
     """A file of the audit, refused unless it has the promised columns, as many rows as the summary says, and an end."""
     try:
-        whole = path.read_bytes().endswith(b"\n")
+        whole = read_regular(str(path)).endswith(b"\n")
         frame = files.read_csv(path, [c for c in columns if c in _TEXT])
     except FileNotFoundError as error:
         raise ResultError(f"{path} is missing", hint="run the audit again") from error
     except (OSError, ValueError) as error:
-        raise ResultError(f"{path} cannot be read: {error}", hint="run the audit again") from error
+        raise ResultError(f"{path} cannot be read: {reason(error)}", hint="run the audit again") from error
     if tuple(frame.columns) != columns:
         raise ResultError(f"{path} has other columns than an audit's", hint="run the audit again")
     if not whole or (n_rows is not None and len(frame) != n_rows):

@@ -23,6 +23,7 @@ from typing import Any
 from auditor import files
 from auditor.baseline import Baseline, BaselineEntry
 from auditor.errors import DecisionsError
+from auditor.regular import read_text
 from auditor.result import AuditResult
 
 SCHEMA_VERSION = 1
@@ -99,7 +100,7 @@ def load_decisions(path: str | Path, result: AuditResult) -> list[Decision]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_text(path))
     except OSError as error:
         raise DecisionsError(f"cannot read the decisions {path}: {error.strerror}", hint="check the path") from error
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -286,7 +287,7 @@ def _check_folder(folder: Path, source: Path) -> None:
         return
     found = sum(len(names) for _, _, names in os.walk(folder))
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        mark = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+        mark = json.loads(read_text(folder / _MARK))
         if mark["kind"] == "auditor-review" and mark["files"] == found:
             return
     raise DecisionsError(

@@ -13,6 +13,7 @@ from typing import Any
 
 from auditor import files
 from auditor.gate.verdict import VERDICT_SCHEMA_VERSION, Judgement, Verdict
+from auditor.regular import read_text
 from auditor.result import AuditResult
 
 NAME = "verdict.json"
@@ -38,7 +39,7 @@ def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report:
 def kept(folder: str | Path, result: AuditResult) -> dict[str, Any] | None:
     """The verdict's JSON document that lies in the folder of `result`, or None where none fits that audit."""
     try:
-        document = json.loads((Path(folder) / NAME).read_text(encoding="utf-8"))
+        document = json.loads(read_text(Path(folder) / NAME))
     except (OSError, ValueError, RecursionError):
         return None
     return document if _fits(document, result.audit_id) else None

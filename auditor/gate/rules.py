@@ -16,6 +16,7 @@ from typing import Any, Literal
 from auditor.errors import ConfigError
 from auditor.gate import measure
 from auditor.gate.measure import Facts, Measurement
+from auditor.regular import read_text
 
 CONFIG_FILES = ("auditor.toml", "pyproject.toml")
 """Where rules are looked for, in this order, when no file is named."""
@@ -220,10 +221,13 @@ def _ordered(rule: Rule, levels: Levels, entries: Mapping[str, Any], where: str)
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        document: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        document: Mapping[str, Any] = tomllib.loads(read_text(path))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        where = f"{error.reason} at byte {error.start}"
+        raise ConfigError(f"{path} is not valid TOML: not UTF-8 ({where})", hint="save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     if path.name == "pyproject.toml":
         tool = document.get("tool", {})

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BASELINE = "auditor-baseline.json"
 DEFAULT_CONFIG = "auditor.toml"
+_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 _RESULT_FILES = ("audit.json", "ranking.csv", "planted.csv", "evidence.json", "report.html")
 
 
@@ -142,14 +143,17 @@ def run_init(out: str | Path | AuditResult, path: str | Path = DEFAULT_CONFIG) -
 
 
 def parse_outputs(outputs: Iterable[str], keep: Iterable[Path] = ()) -> list[Output]:
-    """`FORMAT[=FILE]` words, checked: known formats, no file twice, none of the files in `keep`, no folder."""
+    """`FORMAT[=FILE]` words, checked: known formats, no file twice, none of the files in `keep`, no folder.
+
+    `-` is standard output.
+    """
     taken = {path.resolve(): "it is read here" for path in keep}
     parsed = []
     for word in outputs:
         name, _, file = word.partition("=")
         if "=" in word and not file:
             raise ConfigError(f"the output '{word}' names no file", hint=f"write {name}=FILE, or {name} alone")
-        output = Output(get(name), name, Path(file) if file else None)
+        output = Output(get(name), name, Path(file) if file and file not in _STANDARD_OUTPUT else None)
         if output.file is not None:
             resolved = output.file.resolve()
             if resolved in taken:
@@ -193,8 +197,17 @@ def _write(texts: list[tuple[Output, str]], verdict: Verdict, result: AuditResul
     return tuple(output.file for output, _ in texts if output.file is not None)
 
 
+def _is_stream(path: Path) -> bool:
+    """Something to write into, never to replace by a file: /dev/null, a pipe, another of the process's streams."""
+    folder = path.parent.resolve()
+    return path.exists() and (not path.is_file() or folder == Path("/dev") or folder.match("/proc/*/fd"))
+
+
 def _write_file(path: Path, text: str) -> None:
     try:
+        if _is_stream(path):
+            files.write_stream(path, text)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_text(path, text)
     except OSError as error:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from auditor.errors import SourceError
+from auditor.regular import display
 from auditor.sources.base import SPLITS, ImageTable, Skipped, Source
 from auditor.sources.digits import DigitsSource
-from auditor.sources.files import display
 from auditor.sources.folder import FolderSource
 from auditor.sources.manifest import ManifestSource
 from auditor.sources.tiny_imagenet import TinyImageNetSource

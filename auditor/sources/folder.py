@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from auditor.regular import display
 from auditor.sources.base import ImageTable, Skipped
-from auditor.sources.files import Listing, Root, display, join
+from auditor.sources.files import Listing, Root, join
 from auditor.sources.listing import make_table, split_name
 
 

@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
+from auditor.regular import display, read_regular, reason
 from auditor.sources.base import ImageTable, Skipped
-from auditor.sources.files import Root, display, is_utf8, read_regular, reason
+from auditor.sources.files import Root, is_utf8
 from auditor.sources.listing import make_table, split_name
 
 MAX_MANIFEST_BYTES = 8 << 30

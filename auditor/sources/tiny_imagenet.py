@@ -6,8 +6,9 @@ import os
 from collections import Counter
 
 from auditor.errors import SourceError
+from auditor.regular import display, read_regular, reason
 from auditor.sources.base import ImageTable, Skipped
-from auditor.sources.files import Root, display, has_image_suffix, join, read_regular, reason
+from auditor.sources.files import Root, has_image_suffix, join
 from auditor.sources.listing import make_table
 
 _ANNOTATIONS = "val/val_annotations.txt"

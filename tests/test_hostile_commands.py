@@ -1,0 +1,173 @@
+"""Commands pointed at devices, pipes, gone folders and closed streams: one sentence or a right answer."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import FIXTURES, names, small_audit, snapshot
+
+Run = Callable[..., Any]
+AUDITOR = [sys.executable, "-m", "auditor.cli"]
+
+
+def _shell(command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False, **options
+    )  # fmt: skip
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+# What is read
+
+
+_READERS = (
+    (["gate", "OUT", "--config", "FILE"], "pipe"),
+    (["gate", "OUT", "--config", "FILE"], "device"),
+    (["gate", "OUT", "--baseline", "FILE"], "pipe"),
+    (["gate", "OUT", "--baseline", "FILE"], "device"),
+    (["review", "apply", "OUT", "FILE"], "pipe"),
+    (["review", "apply", "OUT", "FILE"], "device"),
+    (["audit", "digits", "-o", "NEW", "--config", "FILE"], "pipe"),
+    (["audit", "FILE", "-o", "NEW"], "pipe"),
+    (["audit", "digits", "-o", "NEW", "--weights", "FILE"], "device"),
+)
+
+
+@pytest.mark.parametrize(("words", "kind"), _READERS)
+def test_a_device_or_pipe_in_place_of_a_file_is_never_waited_for(
+    words: list[str], kind: str, pipe: Path, finished_folder: Path, tmp_path: Path
+) -> None:
+    file = str(pipe) if kind == "pipe" else "/dev/zero"
+    places = {"OUT": str(finished_folder), "FILE": file, "NEW": str(tmp_path / "new")}
+    command = [*AUDITOR, *(places.get(word, word) for word in words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert done.returncode == 2 and file in done.stderr and "Traceback" not in done.stderr
+    assert "error: " in done.stderr and not (tmp_path / "new").exists() and pipe.is_fifo()
+
+
+@pytest.mark.parametrize("name", ["audit.json", "evidence.json", "ranking.csv", "verdict.json"])
+def test_a_result_file_that_is_a_device_is_refused(name: str, finished_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished_folder, out)
+    (out / name).unlink(missing_ok=True)
+    (out / name).symlink_to("/dev/zero")
+    done = subprocess.run([*AUDITOR, "report", str(out)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == (0 if name == "verdict.json" else 2) and "Traceback" not in done.stderr
+    assert done.returncode == 0 or "a device, not a file" in done.stderr
+
+
+DEEP = "[" * 10_000 + "]" * 10_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["gate", "OUT", "--config", "FILE"], ["gate", "OUT", "--baseline", "FILE"], ["review", "apply", "OUT", "FILE"]],
+)
+@pytest.mark.parametrize("content", [f"a = {DEEP}".encode(), DEEP.encode(), b"[audit]\nclasses = ['caf\xe9']\n"])
+def test_nested_without_end_and_other_encodings_are_one_sentence(
+    words: list[str], content: bytes, finished_folder: Path, tmp_path: Path, run_cli: Run
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    places = {"OUT": str(finished_folder), "FILE": str(file)}
+    done = run_cli(*(places.get(word, word) for word in words))
+    assert done.exit_code == 2 and str(file) in done.stderr and "unexpected" not in done.stderr, done.stderr
+    assert file.read_bytes() == content
+
+
+def test_a_configuration_with_a_byte_order_mark_is_read(finished_folder: Path, tmp_path: Path, run_cli: Run) -> None:
+    file = tmp_path / "auditor.toml"
+    file.write_bytes(b"\xef\xbb\xbf[rules.leakage]\r\nenabled = false\r\n")
+    done = run_cli("gate", finished_folder, "--config", file)
+    assert done.exit_code in (0, 1, 3) and "leakage " not in done.stdout, done.output
+
+
+# What is written
+
+
+def test_outputs_go_into_pipes_and_devices_and_never_replace_them(finished_folder: Path, pipe: Path) -> None:
+    gate = shlex.join([*AUDITOR, "gate", str(finished_folder)])
+    alone = _shell(f"{gate} --output json={pipe}")
+    assert alone.returncode == 2 and str(pipe) in alone.stderr, "nobody reads"
+    read = _shell(f"cat {pipe} & {gate} --output json={pipe} > /dev/null; wait")
+    assert '"kind": "auditor-verdict"' in read.stdout and pipe.is_fifo()
+    _shell(f"{gate} --output json=/dev/null")
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("file", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_standard_output_by_name_is_standard_output(file: str, finished_folder: Path, tmp_path: Path) -> None:
+    gate = shlex.join([*AUDITOR, "gate", str(finished_folder), "--output"])
+    plain = _shell(f"{gate} json")
+    named = _shell(f"{gate} json={file} > {tmp_path / 'x'}")
+    assert (tmp_path / "x").read_text(encoding="utf-8") == plain.stdout and named.stderr == plain.stderr
+    assert names(tmp_path) == ["x"]
+
+
+def test_an_output_folder_inside_the_data_set_is_refused(tmp_path: Path, run_cli: Run) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(FIXTURES / "digits" / "train", data)
+    (tmp_path / "link").symlink_to(data)
+    before = snapshot(tmp_path)
+    for out in (data, data / "out", data / "3" / "out", tmp_path / "link" / "out"):
+        done = run_cli(*small_audit(data, out))
+        assert done.exit_code == 2 and "inside the data set" in done.stderr
+    assert snapshot(tmp_path) == before and names(data) == ["3", "8"]
+
+
+def test_an_output_folder_without_a_name_is_refused(run_cli: Run) -> None:
+    done = run_cli(*small_audit(FIXTURES / "digits", ""))
+    assert done.exit_code == 2 and "-o" in done.stderr
+
+
+def test_a_log_file_that_is_a_pipe_without_a_reader_is_said(pipe: Path, tmp_path: Path, run_cli: Run) -> None:
+    done = run_cli(*small_audit(FIXTURES / "digits", tmp_path / "out", "--log-file", str(pipe)))
+    assert done.exit_code == 2 and str(pipe) in done.stderr and not (tmp_path / "out").exists()
+
+
+# Where it runs
+
+
+@pytest.mark.parametrize("words", [["gate", "x"], ["audit", "digits", "-o", "x"], ["doctor"]])
+def test_a_current_folder_that_is_gone_is_one_sentence(words: list[str], tmp_path: Path) -> None:
+    done = _shell(f"mkdir gone; cd gone; rmdir ../gone; {shlex.join([*AUDITOR, *words])}", cwd=tmp_path)
+    assert done.returncode == 2 and "error: the current folder does not exist any more" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(streams: str, finished_folder: Path) -> None:
+    done = _shell(f"{shlex.join([*AUDITOR, 'report', str(finished_folder)])} {streams}")
+    assert done.returncode == 0 and done.stderr == ""
+
+
+@pytest.mark.parametrize("streams", ["2>&-", "2>&1 | head -1"])
+def test_an_audit_whose_progress_nobody_reads_goes_on(streams: str, tmp_path: Path) -> None:
+    words = [word for word in small_audit(FIXTURES / "digits", tmp_path / "out") if word != "--quiet"]
+    done = _shell(f"{shlex.join([*AUDITOR, *words])} {streams}; exit ${{PIPESTATUS[0]}}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_no_home_no_locale_no_cache_is_no_obstacle(tmp_path: Path) -> None:
+    bare = {"PATH": os.environ["PATH"], "HOME": "/proc/nothing", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    data = tmp_path / "d\u00e4ta"
+    shutil.copytree(FIXTURES / "digits", data)
+    words = [*AUDITOR, *small_audit(data, tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**bare, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "d\u00e4ta" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
