@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import small_audit
+from PIL import Image
 
 import auditor
-from auditor import unchanged
+from auditor import features, images, unchanged
 from auditor.config import AuditSettings, settings_from
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -115,3 +117,36 @@ def test_a_report_is_drawn_again_only_when_it_would_say_something_else(
     assert failed > judged, "the levels are new"
     os.utime(out / "report.html", ns=(before, before))
     assert stamp() > failed, "the report was older than the audit"
+
+
+def test_a_gate_where_one_percent_of_the_images_changed_reads_only_those_again(
+    tmp_path: Path, random_weights: Path, run_cli: Callable[..., Any], tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, decoded, forwarded = tmp_path / "data", [], []
+    shutil.copytree(FIXTURES / "digits", data)
+    resize, forward = images.resize_rgb, features.forward
+
+    def resized(*words: Any) -> Any:
+        decoded.append(1)
+        return resize(*words)
+
+    def forwards(backbone: Any, transform: Any, pixels: Any, device: str) -> Any:
+        forwarded.append(len(pixels))
+        return forward(backbone, transform, pixels, device)
+
+    monkeypatch.setattr(images, "resize_rgb", resized)
+    monkeypatch.setattr(features, "forward", forwards)
+    words = small_audit(data, tmp_path / "out", "--weights", str(random_weights), "--cache", str(tmp_path / "c"))
+    words = [*(word for word in words if word != "--quiet"), "--gate", "--exit-zero"]
+    first = run_cli(*words)
+    assert first.exit_code in (0, 3), first.stderr
+    assert len(decoded) == sum(forwarded) == 160
+    decoded.clear()
+    forwarded.clear()
+    for path in sorted(data.rglob("*.png"))[10:12]:
+        image = Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        image.save(path)
+    again = run_cli(*words)
+    assert again.exit_code in (0, 3), again.stderr
+    assert len(decoded) == sum(forwarded) == 2
+    assert "158 images were in the cache, 2 went through the network" in again.stderr
