@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ def audit(source: str | Path, *, out: str | Path | None = None, download: bool =
     AuditorError
         Whose message says what was wrong, where, and what to do next.
     """
+    # Of use where torch is not loaded yet: on a busy machine threads that spin for each other cost ten times as much.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Torch and pyDVL take seconds to import; those who only read a result never need them.
     from auditor import config, pipeline, reading, report
     from auditor.checkpoint import Checkpoints
