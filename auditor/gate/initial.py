@@ -61,7 +61,9 @@ def _met(rule: Rule, found: Measurement) -> Levels:
     if found.value is None or rule.short_is == "UNDECIDED" or rule.name == "new_suspects":
         return levels
     ends = found.interval or (found.value, found.value)
-    fail = _eased(rule, levels.fail, max(ends) if rule.at_most else min(ends))
+    fail = levels.fail
+    if fail is not None and (found.value > fail if rule.at_most else found.value < fail):
+        fail = _eased(rule, fail, max(ends) if rule.at_most else min(ends))
     warn = _eased(rule, levels.warn, found.value)
     return Levels(fail, warn, probability=levels.probability)
 

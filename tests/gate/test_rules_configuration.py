@@ -125,6 +125,14 @@ def test_init_comments_every_rule_and_eases_only_what_is_not_met() -> None:
     assert text == init_file(result)
 
 
+def test_init_keeps_a_level_that_the_data_meets_however_wide_the_interval() -> None:
+    result = make_result(n=400, share_wrong=0.0, thumbnails=0, examples=0)
+    result.summary["calibration"]["share"] = {"value": 0.0, "interval": [0.0, 0.19]}
+    rules = load_rules_text(init_file(result))
+    assert (rules["wrong_labels"].fail, rules["wrong_labels"].warn) == (0.05, 0.02)
+    assert evaluate(result, rules).rules[0].verdict is Judgement.PASS
+
+
 def load_rules_text(text: str) -> dict[str, object]:
     import tomllib
 
