@@ -81,6 +81,7 @@ class Reader:
         if self.settings.reference:
             open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
         self._check_pixels(len(table.frame))
+        self._check_probabilities(len(table.frame), table.frame["label"].nunique())
         self._check_engine(network, len(table.frame), table.frame["label"].nunique())
 
     def _check_pixels(self, n_images: int) -> None:
@@ -90,6 +91,13 @@ class Reader:
         influence.require(  # twice: they are collected one by one and then laid side by side
             2 * 3 * edge**2 * n_images, f"keeping the pixels of {n_images} images of {edge} x {edge}", "cpu",
             "choose a smaller --image-size or fewer --classes; pretrained weights with --train head keep no pixels",
+        )  # fmt: skip
+
+    def _check_probabilities(self, n_images: int, n_classes: int) -> None:
+        runs = 1 + self.settings.repeats  # each keeps every image's probability of every class
+        influence.require(
+            8 * runs * n_images * n_classes, f"the probabilities of {n_images} images in {n_classes} classes", "cpu",
+            "choose fewer --classes or fewer --repeats",
         )  # fmt: skip
 
     def _check_engine(self, network: torch.nn.Module, n_images: int, n_classes: int) -> None:

@@ -176,6 +176,7 @@ def test_memory_too_small_for_an_engine_is_said_before_an_image_is_read(
     few = {"head": 10_000, "layers:layer4,fc": 10_000_000}[train]
     monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: few)
     monkeypatch.setattr(reading.Reader, "_check_pixels", lambda *_: None)
+    monkeypatch.setattr(reading.Reader, "_check_probabilities", lambda *_: None)
     words = ["audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none", "--train", train]
     done = run_cli(*words, "--engine", engine)
     assert done.exit_code == 2 and "--engine auto" in done.stderr and "Traceback" not in done.output, done.output
@@ -199,6 +200,19 @@ def test_memory_too_small_for_the_pixels_is_said_before_an_image_is_read(
     done = run_cli("audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none")
     assert done.exit_code == 2 and "keeping the pixels of 160 images" in done.stderr
     assert "--image-size" in done.stderr and "Reading images" not in done.stderr
+
+
+def test_more_classes_than_the_memory_holds_is_said_before_an_image_is_read(tmp_path: Path, run_cli: Run) -> None:
+    picture = next((FIXTURES / "digits" / "train" / "3").glob("*.png"))
+    (tmp_path / "data").mkdir()
+    rows = [f"{i}.png,class {i // 3}" for i in range(9000)]
+    for i in range(9000):
+        (tmp_path / "data" / f"{i}.png").hardlink_to(picture)
+    (tmp_path / "data" / "list.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    words = ["audit", tmp_path / "data" / "list.csv", "-o", tmp_path / "out", "--weights", "none"]
+    done = run_cli(*words, "--repeats", "1000000")
+    assert done.exit_code == 2 and "the probabilities of 9000 images in 3000 classes" in done.stderr, done.stderr
+    assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
 
 
 def test_an_output_folder_that_is_a_file(tmp_path: Path, run_cli: Run) -> None:
