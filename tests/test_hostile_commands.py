@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shlex
 import shutil
@@ -171,3 +172,25 @@ def test_no_home_no_locale_no_cache_is_no_obstacle(tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False, env={**bare, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert "d\u00e4ta" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_labels_that_attack_the_reader_do_not_reach_terminal_page_or_spreadsheet(
+    tmp_path: Path, run_cli: Run, tiny: None
+) -> None:
+    hostile = ("\x1b[31mred\x1b]0;x\x07", "<script>alert(1)</script>", '=cmd|" /C calc"!A0', "x" * 10_000)
+    pictures = sorted((FIXTURES / "digits" / "train").rglob("*.png"))[:80]
+    for number, picture in enumerate(pictures):
+        shutil.copy(picture, tmp_path / f"{number}.png")
+    with (tmp_path / "list.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = [(f"{number}.png", hostile[number % 4]) for number in range(len(pictures))]
+        csv.writer(file).writerows([("path", "label"), *rows])
+    done = run_cli(*small_audit(tmp_path / "list.csv", tmp_path / "out", "--epochs", "3"), "--gate")
+    assert done.exit_code in (0, 1, 3), done.output
+    judged = run_cli("gate", tmp_path / "out", "--output", "github", "--output", "markdown")
+    for text in (done.stdout, done.stderr, judged.stdout, judged.stderr):
+        assert all(c.isprintable() or c == "\n" for c in text) and "<script>alert" not in text
+        assert max((len(line) for line in text.splitlines()), default=0) < 2_000
+    assert "<script>alert(1)" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for name in ("ranking.csv", "planted.csv"):
+        with (tmp_path / "out" / name).open(encoding="utf-8", newline="") as file:
+            assert not any(cell.startswith("=") for row in csv.reader(file) for cell in row)
