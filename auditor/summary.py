@@ -33,6 +33,7 @@ SIGNAL_MEANINGS = {
     "head_in_fold_loss": "How improbable the label stays to the head that influence is taken from.",
     "margin": "By how much another label is more probable.",
     "neighbour_disagreement": "The share of the most similar images that carry another label.",
+    "error_odds": "The log odds of a wrong against a right label, by what explains all given labels best.",
 }
 SOLVES_KEPT = 200
 

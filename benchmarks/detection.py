@@ -47,41 +47,16 @@ class Row:
 
 
 class Features:
-    """Pooled features of the shared backbone, computed once and kept as float32 arrays in `cache`."""
+    """Features of the shared images by an audit's own pass and cache, three layers of them, the same for everybody."""
 
     def __init__(self, data: Path, cache: Path) -> None:
         self.data, self.cache = data, cache
-        self._network: Any = None
 
-    def __call__(self, name: str, paths: list[Path]) -> np.ndarray:
-        """[N, D] of the images at `paths`, under `name` in the cache."""
-        file = self.cache / f"{name}.npy"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            np.save(file, np.concatenate([self._batch(paths[i : i + 128]) for i in range(0, len(paths), 128)]))
-        return np.asarray(np.load(file, allow_pickle=False))
+    def __call__(self, name: str, paths: list[str]) -> np.ndarray:
+        """[N, D] of the images at `paths` in the data set `name`."""
+        import backbone
 
-    def _batch(self, paths: list[Path]) -> np.ndarray:
-        import torch
-        from PIL import Image
-
-        from auditor import vision
-        from auditor.weights import IMAGENET_MEAN, IMAGENET_STD
-
-        if self._network is None:
-            self._network = vision.models().resnet18(num_classes=170)
-            state = torch.load(self.data / "weights" / "resnet18-tiny170.pth", weights_only=True)
-            self._network.load_state_dict(state)
-            self._network.fc = torch.nn.Identity()
-            self._network.eval()
-        pictures = []
-        for path in paths:
-            with Image.open(path) as picture:
-                pictures.append(np.asarray(picture.convert("RGB").resize((64, 64), Image.Resampling.BILINEAR)))
-        x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-        with torch.no_grad():
-            return np.asarray(self._network((x - mean) / std).numpy())
+        return np.asarray(backbone.features(self.data, name, paths, self.cache))
 
 
 def folder(features: Features, name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +64,8 @@ def folder(features: Features, name: str, split: str) -> tuple[np.ndarray, np.nd
     base = features.data / name / split
     classes = sorted(p.name for p in base.iterdir())
     files = [(p, i) for i, c in enumerate(classes) for p in sorted((base / c).iterdir())]
-    return features(f"{name}-{split}", [p for p, _ in files]), np.array([i for _, i in files])
+    paths = [p.relative_to(features.data / name).as_posix() for p, _ in files]
+    return features(name, paths), np.array([i for _, i in files])
 
 
 def flipped(x: np.ndarray, y: np.ndarray, n_classes: int, rate: float, kind: str, seed: int) -> np.ndarray:
@@ -157,8 +133,8 @@ def human(features: Features, quick: bool, seeds: int) -> Iterator[Row]:
     base = features.data / "cifar10n"
     table, trusted = pd.read_csv(base / "labels.csv"), pd.read_csv(base / "reference.csv")
     classes = {name: i for i, name in enumerate(sorted(trusted["label"].unique()))}
-    x = features("cifar10n", [base / p for p in table["path"]])
-    reference = features("cifar10n-reference", [base / p for p in trusted["path"]]), trusted["label"].map(classes)
+    x = features("cifar10n", list(table["path"]))
+    reference = features("cifar10n", list(trusted["path"])), trusted["label"].map(classes)
     truth = table["clean_label"].map(classes).to_numpy()
     parts = np.random.default_rng(3).permutation(len(x)) % 5 if quick else np.arange(len(x)) % seeds
     for column in ("aggregate_label", "random_label_1", "worst_label"):

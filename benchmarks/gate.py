@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from backbone import features
 
 DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SHARES = (0.005, 0.02, 0.05, 0.1, 0.2)
@@ -62,38 +63,18 @@ def load(name: str, cache: Path | None) -> Material:
         index = {label: i for i, label in enumerate(CLASSES)}
         truth, worst = (table[c].map(index).to_numpy(np.int64) for c in ("clean_label", "worst_label"))
         trusted = pd.read_csv(DATA / "cifar10n" / "reference.csv")
-        root = DATA / "cifar10n"
-        reference = (features(root, trusted["path"], cache), trusted["label"].map(index).to_numpy(np.int64))
-        return Material(features(root, table["path"], cache), truth, np.where(worst != truth, worst, -1), reference)
-    root = DATA / "tiny10"
+        x, reference = (features(DATA, name, part["path"], cache) for part in (table, trusted))
+        wrong = np.where(worst != truth, worst, -1)
+        return Material(x, truth, wrong, (reference, trusted["label"].map(index).to_numpy(np.int64)))
+    root = DATA / name
     paths = sorted(p.relative_to(root).as_posix() for p in root.glob("train/*/*"))
     names = sorted({p.split("/")[1] for p in paths})
     truth = np.array([names.index(p.split("/")[1]) for p in paths])
     rng = np.random.default_rng(0)
     wrong = (truth + rng.integers(1, len(names), len(truth))) % len(names)
     held = sorted(p.relative_to(root).as_posix() for p in root.glob("test/*/*"))
-    reference = (features(root, held, cache), np.array([names.index(p.split("/")[1]) for p in held]))
-    return Material(features(root, paths, cache), truth, wrong, reference)
-
-
-def features(root: Path, paths: Any, cache: Path | None) -> Any:
-    """Features float32 [N, 512] of the shared backbone, as an audit computes and caches them."""
-    from auditor import model
-    from auditor.features import FeatureCache, Transform, extract
-    from auditor.sources.base import ImageTable
-    from auditor.weights import default_cache, load_weights
-
-    weights = load_weights(str(DATA / "weights" / "resnet18-tiny170.pth"))
-    mean, std = model.normalisation("default", weights)
-    transform = Transform(64, mean, std)
-    network = model.feature_extractor(model.build_network(weights, 2, 64, 0))
-    frame = pd.DataFrame({"path": list(paths), "label": "", "split": ""})
-    table = ImageTable(root.name, str(root), frame, lambda path: (root / path).read_bytes())
-    store = FeatureCache(cache or default_cache(), {"weights": weights.sha256, "size": 64, "mean": mean, "std": std})
-    read = extract(table, transform, network, cache=store)
-    if len(read.rows) != len(frame):
-        raise SystemExit(f"{len(frame) - len(read.rows)} images of {root} cannot be read")
-    return read.values
+    reference = (features(DATA, name, held, cache), np.array([names.index(p.split("/")[1]) for p in held]))
+    return Material(features(DATA, name, paths, cache), truth, wrong, reference)
 
 
 def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]:
@@ -113,7 +94,7 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
         reference = (material.reference[0][some], material.reference[1][some])
     start = time.perf_counter()
     # Damping only orders influence, which the share does not rest on: fixed, it spares most of the time.
-    settings = DetectionSettings(landmarks=700, plantings=1, damping=1.0, repeats=3, folds=2, bootstrap=100)
+    settings = DetectionSettings(landmarks=700, plantings=1, damping=1.0, repeats=3, folds=2)
     found = detect(
         material.features[rows],
         labels,
@@ -212,13 +193,16 @@ def summarise(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-PLANS = (("cifar10n", 500, 1000), ("cifar10n", 2000, 4000), ("tiny10", 0, 1000), ("cifar10n", 0, 1000))
+PLANS = (
+    ("cifar10n", 500, 1000), ("cifar10n", 1000, 4000), ("cifar10n", 2000, 8000),
+    ("tiny10", 0, 1000), ("cifar10n", 0, 1000),
+)  # fmt: skip
 """Data, trusted images, images."""
 
 
 def conditions(quick: bool) -> Iterator[Condition]:
     """What is tried: every plan at every share, or small versions of some."""
-    for data, reference, n in ((d, min(r, 200), 400) for d, r, _ in PLANS[::2]) if quick else PLANS:
+    for data, reference, n in ((d, min(r, 200), 400) for d, r, _ in PLANS[::3]) if quick else PLANS:
         for share in SHARES[:: 2 if quick else 1]:
             yield Condition(data, reference, share, n)
 

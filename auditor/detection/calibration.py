@@ -19,8 +19,6 @@ from auditor.detection.contract import Share
 _Z = 1.959964
 SMALLEST = 100
 """Fewer images than this say nothing of a share."""
-SMALLEST_REFERENCE = 100
-"""Fewer trusted images than this do not pin down what right labels look like."""
 WEAKEST = 0.03
 """Nothing is decided unless the area under the curve of planted against given suspicion exceeds a half by this and by
 more than chance would."""

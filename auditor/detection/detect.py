@@ -15,7 +15,7 @@ from auditor.detection import calibration as cal
 from auditor.detection.contract import Damping, Detection, DetectionSettings, Recovery, Scores, Share
 from auditor.detection.heads import Scaling
 from auditor.detection.influence import InfluenceStudy, choose_damping
-from auditor.detection.label_model import ALIKE, fit_label_model, spread
+from auditor.detection.label_model import ALIKE, ENOUGH_TRUSTED, fit_label_model, spread
 from auditor.detection.signals import SIGNALS, Signals, Views
 from auditor.detection.suspicion import Combination, confusion_targets, draw, fit_combination, uniform_targets
 from auditor.errors import AuditorError, UndecidedError
@@ -167,9 +167,11 @@ class _Bench:
         if reference is not None:
             reference = scaling(reference[0]), reference[1]
         stacked = scaled if reference is None else np.concatenate([scaled, reference[0]])
-        views = Views(stacked, n_classes, landmarks=settings.landmarks, seed=seed, folds=settings.folds)
-        study = InfluenceStudy(scaled, n_classes, reference=reference, folds=settings.folds, seed=seed)
         trusted = np.empty(0, np.int64) if reference is None else reference[1]
+        views = Views(
+            stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed, folds=settings.folds
+        )  # fmt: skip
+        study = InfluenceStudy(scaled, n_classes, reference=reference, folds=settings.folds, seed=seed)
         return cls(views, study, labels, trusted, n_classes, settings, seed)
 
     @property
@@ -285,7 +287,7 @@ def _suggest(signals: Signals) -> tuple[Array, Floats]:
 class _Estimate:
     """What calibration found: probabilities at the estimated share and at both ends of its interval.
 
-    `doubted` is the probability that each trusted label is wrong; empty where there are too few to say.
+    `doubted` is the probability that each trusted label is wrong.
     """
 
     share: Share | None
@@ -298,10 +300,8 @@ class _Estimate:
 
 
 def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -> _Estimate:
-    n, reference = bench.n, len(bench.trusted) >= cal.SMALLEST_REFERENCE
-    trusted = bench.trusted if reference else bench.trusted[:0]
-    evidence = signals.values["stacked_loss"][: n + len(trusted)], bench.labels, trusted
-    model = fit_label_model(*evidence, seed=bench.seed)
+    n, reference = bench.n, len(bench.trusted) >= ENOUGH_TRUSTED
+    model, evidence = signals.model, (signals.values["stacked_loss"], bench.labels, bench.trusted)
     alike = fit_label_model(*evidence, ALIKE, seed=bench.seed)
     error = spread(model, *evidence, resamples=bench.settings.bootstrap, seed=bench.seed)
     low, high = cal.interval((model.share, alike.share), error, n, reference=reference)
@@ -311,7 +311,7 @@ def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -
     area = cal.separation(bench.planted_one_by_one(table, signals), scores.suspicion)
     reason = _undecided(n, area, model.share, low, high, bench.n_classes)
     share = None if reason else cal.as_share(model.share, low, high, n)
-    doubted = model.at_share(REFERENCE_PRIOR)[np.arange(n, n + len(trusted)), trusted]
+    doubted = model.at_share(REFERENCE_PRIOR)[np.arange(n, len(table)), bench.trusted]
     return _Estimate(share, value, least, most, doubted, basis, reason)
 
 
@@ -334,7 +334,7 @@ def _undecided(n: int, area: float, value: float, low: float, high: float, n_cla
 
 def _reference_suspects(bench: _Bench, table: Floats, estimate: _Estimate) -> Array:
     """Rows of the reference more probably wrong than right if one reference label in fifty were."""
-    if not len(estimate.doubted) or estimate.reason:
+    if not len(bench.trusted) or estimate.reason:
         return np.empty(0, np.int64)
     suspicion = table[np.arange(bench.n, len(table)), bench.trusted]
     found = np.flatnonzero(estimate.doubted > REFERENCE_SUSPECT)

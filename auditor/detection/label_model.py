@@ -18,7 +18,7 @@ only the shape of the softmax tells an uncertain model from wrong labels; that i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ Without it, and without trusted labels, heavy noise and a model that knows nothi
 START = -3.0
 LOWEST = -5.0
 """Logits of the shares where a fit starts, and the least where a resample starts: below, the gradient is lost."""
+ENOUGH_TRUSTED = 100
+"""Fewer trusted images than this do not pin down how sure the model may be."""
 ENTRIES = 600_000
 """Images times classes that the parameters are fitted on; beyond it a random part of the images speaks for all."""
 RESAMPLED = 4_000
@@ -89,6 +91,10 @@ class LabelModel:
         odds = np.log(np.maximum(self.wrong, _TINY)) - np.log(np.maximum(self.right, _TINY))
         return np.asarray(odds, dtype=np.float32)
 
+    def select(self, rows: Array) -> LabelModel:
+        """The same model's word on some of the images."""
+        return replace(self, right=self.right[rows], wrong=self.wrong[rows])
+
     def at_share(self, share: float) -> Floats:
         """float64 [N + m, C], probability that a label is wrong if `share` of all labels were."""
         found = max(self.share, _TINY)
@@ -114,7 +120,7 @@ class _Problem:
         if losses.shape[1] == 2:  # the other class is the only wrong one, whatever the kind
             components = tuple(sorted({Component(UNIFORM, c.unsure) for c in components}, key=lambda c: c.unsure))
             # Nothing but trusted labels tells errors on unsure images of two classes from an unsure model.
-            components = components if len(trusted) else tuple(c for c in components if not c.unsure)
+            components = components if len(trusted) >= ENOUGH_TRUSTED else tuple(c for c in components if not c.unsure)
         return cls(x, torch.as_tensor(labels), torch.as_tensor(trusted), components)
 
     @property

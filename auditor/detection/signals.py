@@ -23,6 +23,7 @@ from auditor.detection.heads import (
     temperature,
     unit_rows,
 )
+from auditor.detection.label_model import LabelModel, fit_label_model
 
 SIGNALS = (
     "out_of_fold_loss",
@@ -30,6 +31,7 @@ SIGNALS = (
     "in_fold_loss",
     "stacked_loss",
     "neighbour_disagreement",
+    "error_odds",
 )
 """Signals the suspicion combines, in this order."""
 WEIGHT_DECAYS = (0.03, 0.01, 0.003, 0.001)
@@ -51,11 +53,14 @@ class Signals:
         float32 [N, C], of the kernel head without the image's own label.
     labels
         int64 [N], the labelling.
+    model
+        What explains the labelling best.
     """
 
     values: dict[str, Array]
     log_probabilities: Array
     labels: Array
+    model: LabelModel
 
     def of(self, labels: Array) -> Floats:
         """float64 [N, S]: each image's signals under `labels` [N], columns in the order of `SIGNALS`."""
@@ -64,7 +69,10 @@ class Signals:
 
     def select(self, rows: Array) -> Signals:
         """The same for some of the images."""
-        return Signals({k: v[rows] for k, v in self.values.items()}, self.log_probabilities[rows], self.labels[rows])
+        return Signals(
+            {k: v[rows] for k, v in self.values.items()}, self.log_probabilities[rows], self.labels[rows],
+            self.model.select(rows),
+        )  # fmt: skip
 
 
 class Views:
@@ -74,14 +82,19 @@ class Views:
     ----------
     scaled
         float32 [N, D], standardised features, trusted images last where there are any.
+    n_trusted
+        How many of the last images carry trusted labels that the label model may rest on.
     landmarks
         Rank of the kernel's basis.
     folds
         Of the stacked head.
     """
 
-    def __init__(self, scaled: Array, n_classes: int, *, landmarks: int, seed: int, folds: int = 3) -> None:
+    def __init__(
+        self, scaled: Array, n_classes: int, *, n_trusted: int, landmarks: int, seed: int, folds: int = 3
+    ) -> None:
         unit = unit_rows(scaled)
+        self.n_trusted, self.seed = n_trusted, seed
         self.scaled = scaled
         folds = max(2, min(folds, len(scaled)))
         self.fold = np.random.default_rng([seed, 76]).permutation(len(scaled)) % folds
@@ -96,14 +109,18 @@ class Views:
         fit, linear = self.kernel.fit(targets), self.linear.fit(targets)
         curve, straight = temperature(fit.left_out, labels), temperature(linear.left_out, labels)
         log_p = curve.log_probabilities(fit.left_out)
+        stacked = self._stacked_loss(labels, np.hstack([fit.left_out, linear.left_out]))
+        audited, trusted = np.split(labels, [len(labels) - self.n_trusted])
+        model = fit_label_model(stacked, audited, trusted, seed=self.seed)
         values = {
             "out_of_fold_loss": -log_p,
             "margin": _margin(log_p),
             "in_fold_loss": _in_fold_loss(linear, straight),
-            "stacked_loss": self._stacked_loss(labels, np.hstack([fit.left_out, linear.left_out])),
+            "stacked_loss": stacked,
             "neighbour_disagreement": self._disagreement(labels),
+            "error_odds": model.log_odds(),
         }
-        return Signals(values, log_p, labels)
+        return Signals(values, log_p, labels, model)
 
     def _stacked_loss(self, labels: Array, predictions: Array) -> Array:
         """Loss of label c by a softmax head on both heads' left-out predictions (stacking; Wolpert, 1992).

@@ -23,6 +23,10 @@ Strong on purpose: with a thousand images and heavy noise the plantings say litt
 weights on signals that all speak the same way are then the safer answer."""
 CONFUSION_FLOOR = 0.02
 """Share of a planted label's distribution that stays uniform even where the model is sure."""
+ODDS_PART = 0.5
+"""What is added to the weight of `error_odds`, as a part of the whole combination's spread, where there are more
+classes than two. Which wrong class a label names, planted labels show as we plant them; the label model, as people and
+machines gave them. With two classes there is no which."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,15 @@ def fit_combination(
     planted = np.concatenate(
         [signals.of(draw(targets, rng)) for targets in (makers[k]() for k in kinds) for _ in range(plantings)]
     )
-    return fit_weights(given, planted, np.array([name in use for name in SIGNALS]))
+    bonus = np.array([ODDS_PART * (name == "error_odds" and n_classes > 2) for name in SIGNALS])
+    return fit_weights(given, planted, np.array([name in use for name in SIGNALS]), bonus)
 
 
-def fit_weights(given: Floats, planted: Floats, use: Array) -> Combination:
-    """Logistic regression of planted [m, S] against given [N, S] on the signals in `use` [S]; no weight is negative."""
+def fit_weights(given: Floats, planted: Floats, use: Array, bonus: Floats) -> Combination:
+    """Logistic regression of planted [m, S] against given [N, S] on the signals in `use` [S]; no weight is negative.
+
+    `bonus` [S], in units of the combination's spread, is added to the weights of standardised signals.
+    """
     both = np.concatenate([given, planted])
     centre, scale = both.mean(axis=0), both.std(axis=0)
     constant = ~use | (scale <= 1e-9 * (1 + np.abs(centre)))
@@ -132,6 +140,7 @@ def fit_weights(given: Floats, planted: Floats, use: Array) -> Combination:
     start = np.append(np.where(constant, 0, 0.1), 0.0)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200}).x
     weights = np.where(constant, 0, found[:-1])
+    weights = weights + np.where(constant, 0, bonus * (x @ weights).std())
     stretch, intercept = _unshrunk(x @ weights, y, weight)
     return Combination(centre, scale, weights * stretch, intercept)
 

@@ -1,0 +1,37 @@
+"""Features of the shared images as an audit computes and caches them, for every contender of a benchmark alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+WEIGHTS = Path("weights") / "resnet18-tiny170.pth"
+SIZE = 64
+
+
+def features(data: Path, name: str, paths: Iterable[str], cache: Path | None = None) -> Any:
+    """Features float32 [N, 896] of the images at `paths` in the folder `name` of the shared `data`.
+
+    Those of layer2, layer3 and layer4, pooled, which is what an audit's detection sees.
+    """
+    from auditor import model
+    from auditor.features import FeatureCache, Transform, extract
+    from auditor.sources.base import ImageTable
+    from auditor.weights import default_cache, load_weights
+
+    root = data / name
+    weights = load_weights(str(data / WEIGHTS))
+    mean, std = model.normalisation("default", weights)
+    network = model.layered_extractor(model.build_network(weights, 2, SIZE, 0))
+    frame = pd.DataFrame({"path": list(paths), "label": "", "split": ""})
+    table = ImageTable(name, str(root), frame, lambda path: (root / path).read_bytes())
+    key = {"layers": "2,3,4", "weights": weights.sha256, "size": SIZE, "mean": mean, "std": std}
+    store = FeatureCache(cache or default_cache(), key, model.N_LAYERED)
+    read = extract(table, Transform(SIZE, mean, std), network, cache=store)
+    if len(read.rows) != len(frame):
+        raise SystemExit(f"{len(frame) - len(read.rows)} images of {root} cannot be read")
+    return np.asarray(read.values)
