@@ -54,7 +54,7 @@ def audit(source: str | Path, *, out: str | Path | None = None, download: bool =
     from auditor.progress import Progress
 
     audit_settings, run_settings = config.settings_from({"quiet": True, **settings})
-    with contextlib.nullcontext() if out is None else output_folder(Path(out)):
+    with contextlib.nullcontext() if out is None else output_folder(out, source):
         progress = Progress(run_settings.quiet, run_settings.log_file)
         kept = Checkpoints(reading.cache_folder(run_settings), progress.resumed)
         result = pipeline.audit(source, audit_settings, run_settings, download=download, progress=progress, kept=kept)

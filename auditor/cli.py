@@ -231,8 +231,8 @@ def _audit(
     from auditor.lock import output_folder
 
     settings, run = settings_from(values)
-    folder = _outside(out, source)
-    with output_folder(folder):
+    folder = Path(out)
+    with output_folder(out, source):
         from auditor import gate as gates
         from auditor import report, unchanged
         from auditor.progress import Progress
@@ -267,20 +267,6 @@ def _audit(
         return ExitCode.OK
     _say(gates.table(verdict), nl=False)
     return gates.exit_code(verdict, exit_zero)
-
-
-def _outside(out: str, source: str) -> Path:
-    """The output folder, refused where the next audit would take it for a class or its pictures for images."""
-    if not out.strip():
-        raise ConfigError("the output folder has no name", hint="name one with -o")
-    folder, data = Path(out), Path(source)
-    real = folder.resolve()
-    if data.is_dir() and data.resolve() in (real, *real.parents):
-        raise ConfigError(
-            f"the output folder {folder} lies inside the data set, which is never changed",
-            hint="choose another folder with -o",
-        )
-    return folder
 
 
 def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, Any] | None:

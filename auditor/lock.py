@@ -15,16 +15,26 @@ NAME = ".auditor.lock"
 
 
 @contextlib.contextmanager
-def output_folder(folder: Path) -> Iterator[None]:
+def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
     """The folder, made, writable and ours alone inside the block; removed again if nothing came into it.
 
-    What killed audits left half-written there is swept out first.
+    What killed audits left half-written there is swept out first. A folder within the data set `source` is refused,
+    since the next audit would take it for a class and its pictures for images.
 
     Raises
     ------
     LockedError, ConfigError
-        As `locked`, and when the folder cannot be made.
+        As `locked`, and when the folder cannot be made, has no name or lies within the data set.
     """
+    if not str(out).strip():
+        raise ConfigError("the output folder has no name", hint="name one with -o")
+    folder, data = Path(out), Path(source)
+    real = folder.resolve()
+    if str(source) and data.is_dir() and data.resolve() in (real, *real.parents):
+        raise ConfigError(
+            f"the output folder {folder} lies inside the data set, which is never changed",
+            hint="choose another folder with -o",
+        )
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)

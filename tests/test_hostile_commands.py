@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 from helpers import FIXTURES, names, small_audit, snapshot
 
+import auditor
+from auditor.errors import ConfigError
+
 Run = Callable[..., Any]
 AUDITOR = [sys.executable, "-m", "auditor.cli"]
 
@@ -127,6 +130,8 @@ def test_an_output_folder_inside_the_data_set_is_refused(tmp_path: Path, run_cli
     for out in (data, data / "out", data / "3" / "out", tmp_path / "link" / "out"):
         done = run_cli(*small_audit(data, out))
         assert done.exit_code == 2 and "inside the data set" in done.stderr
+    with pytest.raises(ConfigError, match="inside the data set"):
+        auditor.audit(str(data), out=data / "out", weights="none")
     assert snapshot(tmp_path) == before and names(data) == ["3", "8"]
 
 
