@@ -21,14 +21,17 @@ from distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
-from pydvl.influence import DaskInfluenceCalculator, InfluenceMode
-from pydvl.influence.base_influence_function_model import InfluenceFunctionModel
-from pydvl.influence.torch.util import TorchNumpyConverter
 
 from auditor.errors import EngineError
 from auditor.influence.base import Array, HeadProblem, InfluenceEngine, NetworkProblem
 from auditor.influence.head import LinearHead, from_flat
 from auditor.influence.jacobian import Network, take
+from auditor.influence.upstream import (
+    DaskInfluenceCalculator,
+    InfluenceFunctionModel,
+    InfluenceMode,
+    TorchNumpyConverter,
+)
 
 CHUNK_POINTS = 4096
 """Training points in one task."""

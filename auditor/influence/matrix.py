@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import zarr
-from pydvl.influence.array import NestedLazyChunkSequence
-from pydvl.influence.torch.util import TorchNumpyConverter
 
 from auditor.errors import EngineError
 from auditor.influence.base import InfluenceEngine, Progress
+from auditor.influence.upstream import NestedLazyChunkSequence, TorchNumpyConverter
 
 ROW_CHUNK = 64
 COLUMN_CHUNK = 8192

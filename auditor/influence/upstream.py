@@ -2,7 +2,7 @@
 
 A `Solver` applies an inverse: [k, P] gradients and a damping to [k, P] solutions. Gradients, products and residuals are
 computed by this package (`Derivatives`), so every solver is judged by the same exact residual. Importing this module
-imports pyDVL.
+imports pyDVL; whoever else needs a name of pyDVL's takes it from here.
 """
 
 from __future__ import annotations
@@ -10,31 +10,44 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from pydvl.influence.torch import DirectInfluence, EkfacInfluence
-from pydvl.influence.torch.base import TensorOperator, TorchBatch
-from pydvl.influence.torch.batch_operation import HessianBatchOperation
-from pydvl.influence.torch.functional import LowRankProductRepresentation, operator_nystroem_approximation
-from pydvl.influence.torch.operator import (
-    CgOperator,
-    DirectSolveOperator,
-    HessianOperator,
-    InverseHarmonicMeanOperator,
-    LissaOperator,
-    LowRankOperator,
-)
-from pydvl.influence.torch.util import EkfacRepresentation
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import nn
 
 from auditor.errors import EngineError
 from auditor.influence.head import KroneckerBasis, LinearHead
 from auditor.influence.memory import FACTOR_NUMBERS, available_bytes, ihm_points, low_rank, require_engine
+
+with warnings.catch_warnings():
+    # Being imported, pyDVL warns of its own decorators' future, in every process of a cluster anew.
+    warnings.simplefilter("ignore", FutureWarning)
+    from pydvl.influence import DaskInfluenceCalculator, InfluenceMode
+    from pydvl.influence.array import NestedLazyChunkSequence
+    from pydvl.influence.base_influence_function_model import InfluenceFunctionModel
+    from pydvl.influence.torch import DirectInfluence, EkfacInfluence
+    from pydvl.influence.torch.base import TensorOperator, TorchBatch
+    from pydvl.influence.torch.batch_operation import HessianBatchOperation
+    from pydvl.influence.torch.functional import LowRankProductRepresentation, operator_nystroem_approximation
+    from pydvl.influence.torch.operator import (
+        CgOperator,
+        DirectSolveOperator,
+        HessianOperator,
+        InverseHarmonicMeanOperator,
+        LissaOperator,
+        LowRankOperator,
+    )
+    from pydvl.influence.torch.util import EkfacRepresentation, TorchNumpyConverter
+
+__all__ = [
+    "DaskInfluenceCalculator", "Derivatives", "InfluenceFunctionModel", "InfluenceMode", "NestedLazyChunkSequence",
+    "Solver", "TorchNumpyConverter", "solver",
+]  # fmt: skip
 
 LISSA_BATCH = 2048
 LISSA_STEPS = 3000

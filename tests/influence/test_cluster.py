@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -127,3 +129,10 @@ def test_nobody_answers(monkeypatch):
     monkeypatch.setattr("auditor.influence.cluster._CONNECT_SECONDS", 1)
     with pytest.raises(EngineError, match="no Dask scheduler answers"), cluster("tcp://127.0.0.1:1"):
         pass
+
+
+def test_workers_are_imported_without_a_word() -> None:
+    # Each worker is a process of its own that imports pyDVL anew; its warnings would reach the user once a worker.
+    command = [sys.executable, "-c", "import auditor.influence.cluster, auditor.influence.matrix"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == ""
