@@ -112,6 +112,51 @@ class EngineChoice:
         return dask_average(engine, x, y, self.client)
 
 
+Inputs = tuple[Any, Any]
+"""What an engine takes: inputs and labels."""
+
+
+def _run(
+    losses: model.Losses,
+    logits: tuple[Array, Array],
+    truth: Array,
+    n_classes: int,
+    choice: EngineChoice,
+    engines: tuple[InfluenceEngine, InfluenceEngine, InfluenceEngine],
+    reference: Callable[[], Inputs],
+    test: Callable[[Array], Inputs],
+    anywhere: Callable[[Array, Array], Inputs],
+) -> Run:
+    """A run from what was trained and what answers for its influences; inputs are made when they are asked for.
+
+    Parameters
+    ----------
+    logits
+        [N, C] of the training and [n, C] of the test points.
+    truth
+        int64 [n], labels of the test points.
+    engines
+        For averages, for rows of the matrix, and for rows of any image; they may be the same.
+    reference, test, anywhere
+        The reference set; test points by position; images of the data set under given labels.
+    """
+    average, rows, exact = engines
+    return Run(
+        losses=losses,
+        quality=model.quality(logits[1], truth, n_classes),
+        probabilities=model.softmax(logits[0]),
+        test_probabilities=model.softmax(logits[1]),
+        average_influence=choice.average(average, *reference()),
+        rows=lambda chosen: rows.rows(*test(chosen)),
+        rows_of=lambda chosen, labels: exact.rows(*anywhere(chosen, labels)),
+        engine=average.name,
+        damping=average.damping,
+        notes=average.notes,
+        solves=lambda: average.solves if exact is average else (*average.solves, *exact.solves),
+        save_matrix=lambda path, attributes: _save(path, rows, *reference(), attributes),
+    )
+
+
 @dataclass(frozen=True)
 class Points:
     """Inputs and labels of one role: `x` float32 [n, D] features, `y` int64 [n]."""
@@ -149,7 +194,7 @@ class HeadLearner:
     @property
     def n_parameters(self) -> int:
         """P = C (D + 1)."""
-        return self.n_classes * (_last(self.train.x).shape[1] + 1)
+        return self.n_classes * (min(self.train.x.shape[1], model.N_FEATURES) + 1)
 
     def learn(self, labels: Array, update: Update) -> Run:
         """Train on `labels` int64 [N] of the training split."""
@@ -165,23 +210,12 @@ class HeadLearner:
             exact = influence.engine(problem, "auto", engine.damping, device=self.choice.device)
         # A row a solve is what makes the study slow; the exact engines agree, so the fast one answers for them.
         rows = exact if self.choice.name in EXACT else engine
-        test = head.logits(_last(self.test.x))
-        return Run(
-            losses=head.losses,
-            quality=model.quality(test, self.test.y, self.n_classes),
-            probabilities=model.softmax(head.logits(train)),
-            test_probabilities=model.softmax(test),
-            average_influence=self.choice.average(engine, seen(self.reference.x), self.reference.y),
-            rows=lambda chosen: rows.rows(seen(self.test.x[chosen]), self.test.y[chosen]),
-            rows_of=lambda chosen, labels: exact.rows(seen(self.features[chosen]), labels),
-            engine=engine.name,
-            damping=engine.damping,
-            notes=engine.notes,
-            solves=lambda: engine.solves if exact is engine else (*engine.solves, *exact.solves),
-            save_matrix=lambda path, attributes: _save(
-                path, rows, seen(self.reference.x), self.reference.y, attributes
-            ),
-        )
+        return _run(
+            head.losses, (head.logits(train), head.logits(_last(self.test.x))), self.test.y, self.n_classes,
+            self.choice, (engine, rows, exact), lambda: (seen(self.reference.x), self.reference.y),
+            lambda chosen: (seen(self.test.x[chosen]), self.test.y[chosen]),
+            lambda chosen, labels: (seen(self.features[chosen]), labels),
+        )  # fmt: skip
 
     def _influence_problem(
         self, head: model.Head, labels: Array
@@ -244,25 +278,16 @@ class NetworkLearner:
         train = model.network_logits(network, self.train.images, len(labels), device)
         test = model.network_logits(network, self.test.images, len(self.test.y), device)
         engine = self._engine(network, labels, update)
-        reference = self.reference
-        return Run(
-            losses=losses,
-            quality=model.quality(test, self.test.y, self.n_classes),
-            probabilities=model.softmax(train),
-            test_probabilities=model.softmax(test),
-            average_influence=self.choice.average(
-                engine, reference.images(np.arange(len(reference.y))), torch.as_tensor(reference.y)
-            ),
-            rows=lambda rows: engine.rows(self.test.images(rows), torch.as_tensor(self.test.y[rows])),
-            rows_of=lambda rows, labels: engine.rows(self.train.pixels.batch(rows), torch.as_tensor(labels)),
-            engine=engine.name,
-            damping=engine.damping,
-            notes=engine.notes,
-            solves=lambda: engine.solves,
-            save_matrix=lambda path, attributes: _save(
-                path, engine, reference.images(np.arange(len(reference.y))), torch.as_tensor(reference.y), attributes
-            ),
-        )
+
+        def placed(points: ImagePoints, chosen: Array) -> tuple[Any, Any]:
+            return points.images(chosen), torch.as_tensor(points.y[chosen])
+
+        return _run(
+            losses, (train, test), self.test.y, self.n_classes, self.choice, (engine, engine, engine),
+            lambda: placed(self.reference, np.arange(len(self.reference.y))),
+            lambda chosen: placed(self.test, chosen),
+            lambda chosen, labels: (self.train.pixels.batch(chosen), torch.as_tensor(labels)),
+        )  # fmt: skip
 
     def _engine(self, network: nn.Module, labels: Array, update: Update) -> InfluenceEngine:
         def images(part: slice) -> torch.Tensor:

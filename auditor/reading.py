@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,15 @@ class Reader:
         network = copy.deepcopy(self.backbone.network)
         model.trainable(network, self.settings.train)
         if self.settings.reference:
-            open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
+            _ = self._reference_table
         self._check_pixels(len(table.frame))
         self._check_probabilities(len(table.frame), table.frame["label"].nunique())
         self._check_engine(network, len(table.frame), table.frame["label"].nunique())
+
+    @cached_property
+    def _reference_table(self) -> ImageTable:
+        """The trusted images, listed once."""
+        return open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
 
     def _check_pixels(self, n_images: int) -> None:
         edge = self.backbone.transform.size
@@ -126,7 +132,7 @@ class Reader:
         SourceError
             When it shares no class with the data set, or cannot be read.
         """
-        table = open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
+        table = self._reference_table
         frame, others = dataset.reference_rows(table, data.classes)
         table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
         read, values = self._features(table, update, settle=False)
