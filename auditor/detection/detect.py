@@ -15,7 +15,7 @@ from auditor.detection import calibration as cal
 from auditor.detection.contract import Damping, Detection, DetectionSettings, Recovery, Scores, Share
 from auditor.detection.heads import Scaling
 from auditor.detection.influence import InfluenceStudy, choose_damping
-from auditor.detection.label_model import ALIKE, ENOUGH_TRUSTED, fit_label_model, spread
+from auditor.detection.label_model import ENOUGH_TRUSTED, spread
 from auditor.detection.signals import SIGNALS, Signals, Views
 from auditor.detection.suspicion import Combination, confusion_targets, draw, fit_combination, uniform_targets
 from auditor.errors import AuditorError, UndecidedError
@@ -302,9 +302,8 @@ class _Estimate:
 def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -> _Estimate:
     n, reference = bench.n, len(bench.trusted) >= ENOUGH_TRUSTED
     model, evidence = signals.model, (signals.values["stacked_loss"], bench.labels, bench.trusted)
-    alike = fit_label_model(*evidence, ALIKE, seed=bench.seed)
     error = spread(model, *evidence, resamples=bench.settings.bootstrap, seed=bench.seed)
-    low, high = cal.interval((model.share, alike.share), error, n, reference=reference)
+    low, high = cal.interval(model.shares, error, n, reference=reference)
     p = cal.in_order(expit(model.log_odds()[np.arange(n), bench.labels]), scores.suspicion)
     value, least, most = (cal.at_share(p, share) for share in (model.share, low, high))
     basis = "trusted reference" if reference else "shape of the posterior"

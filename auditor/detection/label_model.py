@@ -8,7 +8,8 @@ a mixture of a few kinds of error:
 The kinds N_k are those that planted labels stand for: a wrong class at random (`uniform`), one the model confuses with
 the true class on this very image (`confusion`), or one that is like the true class in general (`classwise`, the
 transition matrix of class-conditional noise; Patrini et al., 2017). Errors hit all images alike (h = 1) or half of
-them prefer images the model is unsure of (instance-dependent noise; Xia et al., 2020), which hides them better.
+them prefer images the model is unsure of (instance-dependent noise; Xia et al., 2020), which hides them better. Both
+are fitted and averaged by how well they explain the labels (Akaike weights; Burnham and Anderson, 2002).
 
 q is a softmax of the stacked head's left-out losses with a scale and class biases, fitted together with the shares
 e_k by maximum likelihood. Trusted labels, where there are any, enter as right ones (e = 0) and pin q down. Without them
@@ -19,10 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from auditor.arrays import Array, Floats
 
@@ -32,6 +35,9 @@ UNSURE = 0.5
 """Part of the errors that prefers unsure images, in the components that have it."""
 PREFERENCE_COST = 50.0
 """Prior against preference, in nats for a share of 1: errors hit all images alike unless the labels say otherwise."""
+FREEDOM = 1.0
+"""Nats that a fit with preference must be better by to weigh as much as one without: its two further shares, neither
+below 0, are worth half a parameter each."""
 CLASS_BIAS = 1.0
 """Ridge penalty on the class biases of q."""
 LOG_SCALE, SCALE_CONFIDENCE = 0.7, 3.0
@@ -71,16 +77,19 @@ class LabelModel:
     ----------
     share
         Of wrong labels among the given ones.
+    shares
+        What it would be if errors hit all images alike, and if some prefer images the model is unsure of.
     kinds
         Kind -> its part of the wrong labels; they sum to 1.
     right, wrong
         float64 [N + m, C]: the joint probability that label c is given to the image and is right, or wrong. Trusted
         images follow the audited ones.
     parameters
-        Log scale, class biases and logits of the shares; where a resample starts.
+        With preference: log scale, class biases and logits of the shares; where a resample starts.
     """
 
     share: float
+    shares: tuple[float, float]
     kinds: dict[str, float]
     right: Floats
     wrong: Floats
@@ -216,7 +225,6 @@ def fit_label_model(
     losses: Array,
     labels: Array,
     trusted: Array,
-    components: tuple[Component, ...] = PREFERRING,
     *,
     seed: int,
 ) -> LabelModel:
@@ -228,29 +236,59 @@ def fit_label_model(
         float32 [N + m, C], left-out loss of every label on every image, trusted images last.
     labels, trusted
         int64 [N] given labels and [m] trusted ones (m may be 0).
-    components
-        The kinds of error that may occur; of two classes there is only one kind.
     seed
         Draws the images that are fitted on where there are too many.
     """
-    problem = _Problem.of(losses, labels, trusted, components)
+    preferring = _fit(_Problem.of(losses, labels, trusted, PREFERRING), seed)
+    alike = _fit(_Problem.of(losses, labels, trusted, ALIKE), seed)
+    weight = float(expit(alike.loss - preferring.loss - FREEDOM))
+
+    def average(one: Any, other: Any) -> Any:
+        return weight * one + (1 - weight) * other
+
+    share = average(preferring.share, alike.share)
+    wrong = {kind: average(preferring.wrong_of[kind], alike.wrong_of[kind]) for kind in KINDS}
+    return LabelModel(
+        share,
+        (alike.share, preferring.share),
+        {kind: part / max(share, _TINY) for kind, part in wrong.items()},
+        average(preferring.right, alike.right),
+        average(preferring.wrong, alike.wrong),
+        preferring.parameters,
+    )
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """One set of components fitted: its loss in nats, shares by kind, and joint probabilities [N + m, C]."""
+
+    loss: float
+    wrong_of: dict[str, float]
+    right: Floats
+    wrong: Floats
+    parameters: Floats
+
+    @property
+    def share(self) -> float:
+        return sum(self.wrong_of.values())
+
+
+def _fit(problem: _Problem, seed: int) -> _Fitted:
     most = max(ENTRIES // problem.n_classes, 1000)
-    part = problem
-    if len(losses) > most:
+    part, n_rows = problem, len(problem.x)
+    if n_rows > most:
         rng = np.random.default_rng([seed, 81])
-        share = most / len(losses)
+        share = most / n_rows
         part = problem.rows(*(np.sort(rng.permutation(k)[: _scaled(k, share)]) for k in _sizes(problem)))
     parameters = part.solve(problem.start(), ITERATIONS)
     theta = torch.tensor(parameters)
     with torch.no_grad():
         right, wrong = problem.joint(theta)
-        shares = problem.shares(theta).numpy()
+        shares, loss = problem.shares(theta).numpy(), float(part.loss(theta)) * part.n
     by_kind = dict.fromkeys(KINDS, 0.0)
     for component, share in zip(problem.components, shares, strict=True):
         by_kind[component.kind] += float(share)
-    total = float(shares.sum())
-    kinds = {kind: part / max(total, _TINY) for kind, part in by_kind.items()}
-    return LabelModel(total, kinds, right.numpy(), wrong.numpy(), parameters)
+    return _Fitted(loss, by_kind, right.numpy(), wrong.numpy(), parameters)
 
 
 def _sizes(problem: _Problem) -> tuple[int, int]:
@@ -267,14 +305,13 @@ def spread(
     losses: Array,
     labels: Array,
     trusted: Array,
-    components: tuple[Component, ...] = PREFERRING,
     *,
     resamples: int,
     seed: int,
     tell: Callable[[float], None] | None = None,
 ) -> float:
     """Standard error of the share, by refits on resampled audited and trusted images (m-out-of-n bootstrap)."""
-    problem = _Problem.of(losses, labels, trusted, components)
+    problem = _Problem.of(losses, labels, trusted, PREFERRING)
     size = min(RESAMPLED, max(ENTRIES // problem.n_classes, 1000))
     rng = np.random.default_rng([seed, 82])
     part = min(1.0, size / max(problem.n, 1))

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.detection.label_model import ALIKE, CLASSWISE, CONFUSION, KINDS, UNIFORM, _kinds, fit_label_model, spread
+from auditor.detection.label_model import CLASSWISE, CONFUSION, KINDS, UNIFORM, _kinds, fit_label_model, spread
 
 NO_TRUSTED = np.empty(0, np.int64)
 
@@ -48,6 +48,8 @@ def test_the_share_of_wrong_labels_is_recovered_whatever_their_kind(kind, rate, 
     assert found.share == pytest.approx((labels != y).mean(), abs=0.03)
     right, wrong = found.right[np.arange(4000), labels], found.wrong[np.arange(4000), labels]
     assert (wrong / (wrong + right)).mean() == pytest.approx(found.share, abs=0.02)
+    assert min(found.shares) <= found.share <= max(found.shares)
+    assert sum(found.kinds.values()) == pytest.approx(1)
 
 
 def test_two_classes_have_one_kind_of_error():
@@ -104,9 +106,9 @@ def test_the_standard_error_is_that_of_drawing_anew():
     for seed in range(12):
         q, y = world(1500, 4, seed=seed)
         labels = made_wrong(q, y, UNIFORM, 0.2, seed=seed)
-        shares.append(fit_label_model(-np.log(q), labels, NO_TRUSTED, ALIKE, seed=0).share)
-    model = fit_label_model(-np.log(q), labels, NO_TRUSTED, ALIKE, seed=0)
-    error = spread(model, -np.log(q), labels, NO_TRUSTED, ALIKE, resamples=30, seed=0)
+        shares.append(fit_label_model(-np.log(q), labels, NO_TRUSTED, seed=0).share)
+    model = fit_label_model(-np.log(q), labels, NO_TRUSTED, seed=0)
+    error = spread(model, -np.log(q), labels, NO_TRUSTED, resamples=30, seed=0)
     assert 0.5 < error / np.std(shares, ddof=1) < 2
 
 
