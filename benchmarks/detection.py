@@ -2,13 +2,15 @@
 
 `python benchmarks/detection.py --quick` takes a few minutes, without `--quick` hours on two cores. It needs the extra
 `bench` (cleanlab) and the shared data, found through `AUDITOR_DATA` (default `../shared/data`). Flips are made by
-`auditor.noise`; ground truth is used for nothing but the figures. Results go to `RESULTS.md` and `detection.png`.
+`auditor.noise`; ground truth is used for nothing but the figures. Results go to `RESULTS.md` and `detection.png`. With
+`--rows FILE` an interrupted run goes on where it stopped, and `--table` writes up what there is.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import sys
 import time
@@ -93,14 +95,14 @@ def flipped(x: np.ndarray, y: np.ndarray, n_classes: int, rate: float, kind: str
     ).labels  # fmt: skip
 
 
-def rows(features: Features, quick: bool, seeds: int) -> Iterator[Row]:
+def rows(features: Features, quick: bool, seeds: int, n_pairs: int) -> Iterator[Row]:
     """Every row of the table; units are class pairs or seeds."""
     rates = (0.1, 0.4) if quick else (0.05, 0.1, 0.2, 0.4)
     kinds = ("uniform",) if quick else ("uniform", "confusion", "influential")
     tiny, tiny_test = folder(features, "tiny10", "train"), folder(features, "tiny10", "test")
     boats, boats_test = folder(features, "tables-boats", "train"), folder(features, "tables-boats", "test")
     pairs = list(itertools.combinations(range(10), 2))
-    pairs = [pairs[i] for i in np.random.default_rng(7).permutation(len(pairs))[: 3 if quick else 10]]
+    pairs = [pairs[i] for i in np.random.default_rng(7).permutation(len(pairs))[:n_pairs]]
     sets: list[tuple[str, int, Any, Any, int]] = []
     for unit, (a, b) in enumerate(pairs):
         sets.append(("pairs", unit, _pair(*tiny, a, b), _pair(*tiny_test, a, b), 2))
@@ -141,9 +143,10 @@ def human(features: Features, quick: bool, seeds: int) -> Iterator[Row]:
         y = table[column].map(classes).to_numpy()
         for unit in range(1 if quick else seeds):
             rows_ = parts == unit
+            features_, labels = x[rows_], y[rows_]
             for ref in (None, (reference[0], reference[1].to_numpy())):
                 title = f"CIFAR-10N, human {column.split('_')[0]}" + (", reference" if ref else "")
-                yield Row(title, unit, x[rows_], y[rows_], (y != truth)[rows_], 10, ref)
+                yield Row(title, unit, features_, labels, labels != truth[rows_], 10, ref)
 
 
 # Contenders: each gives name -> suspicion, higher is more suspicious
@@ -265,7 +268,32 @@ def valuation(row: Row, seed: int) -> dict[str, np.ndarray]:
     return {"KNN-Shapley": -shapley, "Data-OOB": -np.asarray(out_of_bag)}
 
 
-CONTENDERS: tuple[Callable[[Row, int], dict[str, np.ndarray]], ...] = (logistic, neighbours, margins, study, valuation)
+Contender = Callable[[Row, int], dict[str, np.ndarray]]
+BLIND: tuple[Contender, ...] = (logistic, neighbours, margins)
+"""Have no use for a trusted reference: run once for a row with one and the same row without."""
+SEEING: tuple[Contender, ...] = (study, valuation)
+
+
+class Peers:
+    """Every peer's (name, suspicion, seconds) on a row; what the row before already told is not run again."""
+
+    def __init__(self) -> None:
+        self._labels: np.ndarray | None = None
+        self._blind: list[tuple[str, np.ndarray, float]] = []
+
+    def __call__(self, row: Row) -> list[tuple[str, np.ndarray, float]]:
+        """In the order of the table."""
+        if self._labels is not row.labels:
+            self._labels, self._blind = row.labels, _timed(BLIND, row)
+        return self._blind + _timed(SEEING, row)
+
+
+def _timed(contenders: tuple[Contender, ...], row: Row) -> list[tuple[str, np.ndarray, float]]:
+    found = []
+    for contender in contenders:
+        start = time.perf_counter()
+        found += [(k, v, time.perf_counter() - start) for k, v in contender(row, row.unit).items()]
+    return found
 
 
 def figures(suspicion: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
@@ -283,7 +311,7 @@ def figures(suspicion: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
     }
 
 
-def run(row: Row, fast: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def run(row: Row, peers: Peers, fast: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Every contender's figures on a row, and what calibration said of it."""
     from auditor.detection import DetectionSettings, detect
 
@@ -295,9 +323,7 @@ def run(row: Row, fast: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     seconds = time.perf_counter() - start
     average = found.signals["average_influence"].to_numpy()
     results = [("our suspicion", found.suspicion, seconds), ("our influence", -average, seconds)]
-    for contender in CONTENDERS:
-        start = time.perf_counter()
-        results += [(k, v, time.perf_counter() - start) for k, v in contender(row, row.unit).items()]
+    results += peers(row)
     results.append((RANDOM, np.random.default_rng(row.unit).random(len(row.labels)), 0.0))
     listed = [
         {"row": row.name, "unit": row.unit, "contender": n, "seconds": s, **figures(v, row.wrong)}
@@ -437,31 +463,69 @@ def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame, how: 
     return "\n\n".join(parts)
 
 
+class Stored:
+    """Finished rows, in memory and, where `path` is given, as JSON lines on disk."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else []
+        found = [json.loads(line) for line in lines]
+        self.records = [record for one in found for record in one["records"]]
+        self.said = [one["said"] for one in found]
+
+    @property
+    def done(self) -> set[tuple[str, int]]:
+        """Names and units of the rows there are."""
+        return {(said["row"], said["unit"]) for said in self.said}
+
+    def add(self, records: list[dict[str, Any]], said: dict[str, Any]) -> None:
+        """Keep another row."""
+        self.records += records
+        self.said.append(said)
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                print(json.dumps({"records": records, "said": said}, default=_plain), file=file)
+
+
+def _plain(value: Any) -> Any:
+    return value.item()
+
+
 def main() -> None:
     """Run the rows asked for and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three pairs, parts of the larger sets, one seed")
     parser.add_argument("--fast", action="store_true", help="detection's fast settings")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--pairs", type=int, help="class pairs (default 10, with --quick 3)")
+    parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
+    parser.add_argument("--table", action="store_true", help="run no row, write up those there are")
+    parser.add_argument("--measure", action="store_true", help="only measure; write nothing up")
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--cache", type=Path, default=Path(os.environ.get("TMPDIR", "/tmp")) / "auditor-bench")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
+    options.pairs = options.pairs or (3 if options.quick else 10)
     data = Path(os.environ.get("AUDITOR_DATA", ROOT.parent / "shared" / "data"))
     if not data.exists():
         sys.exit(f"the shared data are not at {data}; set AUDITOR_DATA")
     warnings.filterwarnings("ignore")
-    records, said, kept = [], [], []
-    for row in rows(Features(data, options.cache), options.quick, options.seeds):
+    stored, peers = Stored(options.rows), Peers()
+    kept = []
+    for row in rows(Features(data, options.cache), options.quick, options.seeds, options.pairs):
         if options.only not in row.name:
             continue
-        listed, share = run(row, options.fast)
-        records += listed
-        said.append(share)
         if row.unit == 0 and row.reference is None:
             kept.append(row)
+        if (row.name, row.unit) in stored.done or options.table:
+            continue
+        listed, share = run(row, peers, options.fast)
+        stored.add(listed, share)
         best = sorted(listed, key=lambda r: -r["AP"])[:3]
         print(row.name, row.unit, [(r["contender"], round(r["AP"], 3)) for r in listed[:2] + best], share, flush=True)
+    if options.measure:
+        return
+    records, said = stored.records, stored.said
     frame = pd.DataFrame(records)
     how = f"Command: `python benchmarks/detection.py {' '.join(sys.argv[1:])}`. Figures are means ± standard errors."
     text = report(frame, pd.DataFrame(said), ablation(kept, options.fast), how)
