@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,6 +64,15 @@ class Run:
     notes: tuple[str, ...]
     solves: Callable[[], tuple[Solve, ...]]
     save_matrix: Callable[[str, dict[str, Any]], None]
+
+    def without_engine(self) -> Run:
+        """The numbers alone: an engine holds all training features in its working precision."""
+        solves = self.solves()
+
+        def gone(*_: Any) -> Any:
+            raise RuntimeError("the engine of this run was let go")
+
+        return replace(self, rows=gone, rows_of=gone, solves=lambda: solves, save_matrix=gone)
 
 
 def _save(path: str, engine: InfluenceEngine, x: Any, y: Any, attributes: dict[str, Any]) -> None:

@@ -136,8 +136,10 @@ class FeatureCache:
 
     def add(self, hashes: list[str], values: Array, grey: Array) -> None:
         """Keep a chunk of features: one file, whole or not at all. A cache that cannot be written is no error."""
-        good = np.flatnonzero(np.isfinite(values).all(axis=1))  # others would make the whole file look damaged
-        hashes, values, grey = [hashes[i] for i in good], values[good], grey[good]
+        finite = np.isfinite(values).all(axis=1)
+        if not finite.all():  # such rows would make the whole file look damaged
+            good = np.flatnonzero(finite)
+            hashes, values, grey = [hashes[i] for i in good], values[good], grey[good]
         if not hashes:
             return
         for digest, row, flag in zip(hashes, values, grey, strict=True):
@@ -297,6 +299,8 @@ class _Pass:
             items = [self.kept[position] for position in self.unstored]
             values = np.stack([self._value(position) for position in self.unstored])
             self.cache.add([item.digest for item in items], values, np.array([item.grey for item in items]))
+            for position, row in zip(self.unstored, values, strict=True):
+                self.values[position] = row  # the cache's own: one copy in memory, not two
         self.unstored.clear()
 
     def _value(self, position: int) -> Array:

@@ -236,7 +236,7 @@ def _experiment(
         )  # fmt: skip
         if any(np.array_equal(planting.labels, other.planting.labels) for other in trials):
             continue  # the most influential points of two classes are the same ones every time
-        run = learner.learn(planting.labels, _part(update, repeat, settings.repeats))
+        run = learner.learn(planting.labels, _part(update, repeat, settings.repeats)).without_engine()
         suspicion = -run.average_influence
         if detection is not None:
             suspicion = kept.once(f"suspicion-{repeat}", partial(
