@@ -25,7 +25,8 @@ EXPLAINED = 100
 EXPLAINED_MANY = 24
 DENSE_CLASSES = 3
 """Classes up to which a row of the influence matrix costs next to nothing (one factorisation serves them all)."""
-WRONG_EXAMPLES = 24
+WRONG_EXAMPLES, WRONG_EXAMPLES_MANY = 100, 24
+"""Wrongly classified test images explained, and how many where each costs a solve of its own."""
 LOWEST = 24
 BINS = 40
 ALIKE = 0.9
@@ -102,7 +103,8 @@ def chosen_examples(data: Dataset, run: Run, n_each: int) -> Array:
     kinds: dict[tuple[int, int], int] = {}
     for position in wrong:
         kinds.setdefault((int(truth[position]), int(predicted[position])), int(position))
-    ordered = list(dict.fromkeys([*kinds.values(), *wrong.tolist()]))[:WRONG_EXAMPLES]
+    most = WRONG_EXAMPLES if data.n_classes <= DENSE_CLASSES else WRONG_EXAMPLES_MANY
+    ordered = list(dict.fromkeys([*kinds.values(), *wrong.tolist()]))[:most]
     return np.array([*right.tolist(), *ordered], dtype=np.int64)
 
 
