@@ -67,7 +67,8 @@ def row(kind: str, path: Path, *arguments: str, where: tuple[str, ...] = ()) -> 
         if old["kind"] == kind and old["arguments"] == list(arguments):
             return old
     command = [sys.executable, __file__, "child", kind, *arguments, *where]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}  # as the command `auditor` runs
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     found = {"kind": kind, "arguments": list(arguments), **json.loads(done.stdout.splitlines()[-1])}
     with path.open("a") as file:
         file.write(json.dumps(found) + "\n")
