@@ -17,6 +17,8 @@ from auditor.arrays import Array, Floats
 RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-2.0, 3.01, 0.5))
 """Regularisation strengths tried, in units of the kernel (whose diagonal is 1)."""
 _RANK_TOLERANCE = 1e-6
+_CHUNK = 8192
+"""Points worked on at a time where a copy of the whole basis would double the memory."""
 _TINY = 1e-12
 
 
@@ -65,6 +67,14 @@ class Fit:
     error: float
 
 
+@dataclass(frozen=True)
+class _Subset:
+    """What a head fitted on a part of the points needs and no label touches: Cholesky factor and leverage [N]."""
+
+    factor: torch.Tensor
+    leverage: torch.Tensor
+
+
 class KernelHead:
     """Kernel ridge regression with exact leave-one-out predictions, in a basis shared by all labellings.
 
@@ -95,6 +105,7 @@ class KernelHead:
         self.basis = phi @ (vectors / values.sqrt()).float()
         self._squares = self.basis**2
         self._leverages: dict[float, torch.Tensor] = {}
+        self._subsets: dict[tuple[bytes, float], _Subset] = {}
 
     @property
     def n_points(self) -> int:
@@ -120,6 +131,47 @@ class KernelHead:
             best = (error, ridge, left)
         assert best is not None
         return Fit(best[2].numpy(), self.leverage(best[1]).numpy(), best[1], best[0])
+
+    def fit_on(self, targets: Array, train: Array, ridge: float) -> Array:
+        """float32 [N, C] by a head that has seen the targets of `train` alone: left out there, predicted elsewhere.
+
+        Parameters
+        ----------
+        targets
+            float [N, C].
+        train
+            bool [N].
+        ridge
+            Regularisation.
+        """
+        y, inside = torch.as_tensor(np.asarray(targets), dtype=torch.float32), torch.as_tensor(train)
+        subset = self._subset(train, ridge)
+        mean = y[inside].mean(0)
+        root = self.spectrum.sqrt()[:, None]
+        seen = (y - mean) * inside[:, None]
+        fitted = self.basis @ (root * torch.cholesky_solve(root * (self.basis.T @ seen), subset.factor))
+        leverage = (subset.leverage * inside)[:, None]
+        return np.asarray(((fitted - seen * leverage) / (1 - leverage) + mean).numpy())
+
+    def _subset(self, train: Array, ridge: float) -> _Subset:
+        key = train.tobytes(), ridge
+        if key not in self._subsets:
+            root, rank = self.spectrum.sqrt(), len(self.spectrum)
+            gram, leverage = torch.zeros(rank, rank), torch.empty(self.n_points)
+            for start in range(0, self.n_points, _CHUNK):
+                rows = slice(start, start + _CHUNK)
+                part = self.basis[rows][torch.as_tensor(train[rows])]
+                gram += part.T @ part
+            largest = float(self.spectrum[-1]) if rank else 0.0
+            least = max(ridge, _RANK_TOLERANCE * largest)  # below, rounding decides
+            matrix = (root[:, None] * gram * root).double() + least * torch.eye(rank, dtype=torch.float64)
+            factor = torch.linalg.cholesky(matrix).float()
+            for start in range(0, self.n_points, _CHUNK):
+                rows = slice(start, start + _CHUNK)
+                white = torch.linalg.solve_triangular(factor, (self.basis[rows] * root).T, upper=False)
+                leverage[rows] = white.square_().sum(0)
+            self._subsets[key] = _Subset(factor, leverage.clamp(max=1 - 1e-4))
+        return self._subsets[key]
 
     def leverage(self, ridge: float) -> torch.Tensor:
         """[N] diagonal of the smoother; kept below 1 so that leaving out is defined.

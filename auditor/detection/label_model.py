@@ -130,7 +130,7 @@ class _Problem:
             components = tuple(sorted({Component(UNIFORM, c.unsure) for c in components}, key=lambda c: c.unsure))
             # Nothing but trusted labels tells errors on unsure images of two classes from an unsure model.
             components = components if len(trusted) >= ENOUGH_TRUSTED else tuple(c for c in components if not c.unsure)
-        return cls(x, torch.as_tensor(labels), torch.as_tensor(trusted), components)
+        return cls(x, torch.tensor(labels), torch.tensor(trusted), components)
 
     @property
     def n(self) -> int:

@@ -109,7 +109,7 @@ class Views:
         fit, linear = self.kernel.fit(targets), self.linear.fit(targets)
         curve, straight = temperature(fit.left_out, labels), temperature(linear.left_out, labels)
         log_p = curve.log_probabilities(fit.left_out)
-        stacked = self._stacked_loss(labels, np.hstack([fit.left_out, linear.left_out]))
+        stacked = self._stacked_loss(labels, targets, (fit.ridge, linear.ridge))
         audited, trusted = np.split(labels, [len(labels) - self.n_trusted])
         model = fit_label_model(stacked, audited, trusted, seed=self.seed)
         values = {
@@ -122,19 +122,23 @@ class Views:
         }
         return Signals(values, log_p, labels, model)
 
-    def _stacked_loss(self, labels: Array, predictions: Array) -> Array:
-        """Loss of label c by a softmax head on both heads' left-out predictions (stacking; Wolpert, 1992).
+    def _stacked_loss(self, labels: Array, targets: Array, ridges: tuple[float, float]) -> Array:
+        """Loss of label c by a softmax head on both heads' predictions (stacking; Wolpert, 1992).
 
-        Cross-fitted; the weight decay is the first fold's best. Where ridge regression is calibrated by one scale for
-        all classes, this learns what each class's predictions are worth, which sharpens many-class probabilities.
+        Cross-fitted through both levels: nothing that judges an image has seen its label, at either. A head fitted on
+        left-out predictions of all images would know: others' predictions hold the image's label, and where features
+        outnumber images it is read off them. The weight decay is the first fold's best. Where ridge regression is
+        calibrated by one scale for all classes, this learns what each class's predictions are worth, which sharpens
+        many-class probabilities.
         """
-        x = Scaling.of(predictions)(predictions)
         out = np.zeros((len(labels), self.n_classes), dtype=np.float32)
         decays: tuple[float, ...] = WEIGHT_DECAYS
+        heads = (self.kernel, self.linear)
         for fold in range(int(self.fold.max()) + 1):
-            held = np.flatnonzero(self.fold == fold)
-            losses, decay = _fold_loss(x, labels, held, self.n_classes, decays)
-            out[held], decays = losses, (decay,)
+            train = self.fold != fold
+            x = np.hstack([head.fit_on(targets, train, ridge) for head, ridge in zip(heads, ridges, strict=True)])
+            losses, decay = _fold_loss(Scaling.of(x[train])(x), labels, train, self.n_classes, decays)
+            out[~train], decays = losses, (decay,)
         return out
 
     def _disagreement(self, labels: Array) -> Array:
@@ -147,15 +151,15 @@ class Views:
         return np.asarray(1 - votes / np.where(total > 0, total, 1), dtype=np.float32)
 
 
-def _fold_loss(x: Array, labels: Array, held: Array, n_classes: int, decays: tuple[float, ...]) -> tuple[Array, float]:
-    """[held, C] losses of a head that saw none of `held`, and the weight decay under which they are least."""
-    train = np.setdiff1d(np.arange(len(labels)), held)
+def _fold_loss(x: Array, labels: Array, train: Array, n_classes: int, decays: tuple[float, ...]) -> tuple[Array, float]:
+    """[held, C] losses of a head that saw only `train` [N], and the weight decay under which they are least."""
     best: tuple[float, Array, float] | None = None
     head: SoftmaxHead | None = None
+    held = labels[~train]
     for decay in decays:
         head = SoftmaxHead.train(x[train], labels[train], n_classes, decay, start=head, iterations=STACK_ITERATIONS)
-        losses = -torch.log_softmax(torch.as_tensor(head.logits(x[held])), dim=1).numpy()
-        mean = float(losses[np.arange(len(held)), labels[held]].mean())
+        losses = -torch.log_softmax(torch.as_tensor(head.logits(x[~train])), dim=1).numpy()
+        mean = float(losses[np.arange(len(held)), held].mean())
         if best is not None and mean > best[0]:
             break
         best = mean, losses, decay

@@ -31,6 +31,23 @@ def test_left_out_predictions_are_those_of_a_refit_without_the_point(width, ridg
         np.testing.assert_allclose(fit.left_out[i], ridge_without(basis, spectrum, y, ridge, i), atol=2e-3)
 
 
+@pytest.mark.parametrize("width", [None, 1.0])
+def test_a_head_fitted_on_a_part_has_seen_no_other_label_and_leaves_each_of_its_own_out(width):
+    head = KernelHead(points(), landmarks=100, seed=0, width=width)
+    labels = np.random.default_rng(1).integers(0, 3, 40)
+    y, train, ridge = one_hot(labels, 3), np.arange(40) % 3 != 0, 0.3
+    found = head.fit_on(y, train, ridge)
+    phi = (head.basis.numpy() * np.sqrt(head.spectrum.numpy())).astype(np.float64)
+    mean = y[train].mean(0)
+    for i in (0, 1, 17, 39):
+        keep = train & (np.arange(40) != i)
+        gram = phi[keep].T @ phi[keep] + ridge * np.eye(phi.shape[1])
+        naive = phi[i] @ np.linalg.solve(gram, phi[keep].T @ (y[keep] - mean)) + mean
+        np.testing.assert_allclose(found[i], naive, atol=2e-3)
+    y[~train] = 7
+    np.testing.assert_array_equal(head.fit_on(y, train, ridge), found)
+
+
 def test_leverage_tells_what_another_label_would_have_done_to_the_fit():
     head = KernelHead(points(), landmarks=100, seed=0)
     labels = np.random.default_rng(1).integers(0, 3, 40)
