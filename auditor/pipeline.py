@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,9 @@ def _experiment(
     """Plant, train and rank, as often as asked; the first trial is the one a report shows."""
     trials: list[Trial] = []
     train = data.rows("train")
+    scorer = cache(lambda: detecting.Scorer(  # made when first asked: an audit that goes on may need none
+        data.features[train], data.labels[train], data.n_classes, seed=settings.seed + 1, reference=_pair(trusted)
+    ))  # fmt: skip
     for repeat in range(settings.repeats):
         planting = noise.plant(
             data.labels[train], data.n_classes, settings.noise_rate, settings.noise, (settings.seed, 0x9147, repeat),
@@ -239,18 +243,16 @@ def _experiment(
         run = learner.learn(planting.labels, _part(update, repeat, settings.repeats)).without_engine()
         suspicion = -run.average_influence
         if detection is not None:
-            suspicion = kept.once(f"suspicion-{repeat}", partial(
-                _suspicion, data, trusted, planting.labels, settings.seed + 1 + repeat, detection.damping
-            ))  # fmt: skip
+            # The combination is fitted on plantings of its own, seeded apart from the one it judges.
+            suspicion = kept.once(
+                f"suspicion-{repeat}", partial(_suspicion, scorer, planting.labels, settings.seed + 1 + repeat)
+            )
         trials.append(Trial(planting, run, suspicion))
     return trials
 
 
-def _suspicion(data: Dataset, trusted: Reference | None, labels: Array, seed: int, damping: detecting.Damping) -> Array:
-    """Of planted labels; the combination is fitted on plantings of its own, seeded apart from the one it judges."""
-    return detecting.score(
-        data.features[data.rows("train")], labels, data.n_classes, seed=seed, reference=_pair(trusted), damping=damping
-    ).suspicion
+def _suspicion(scorer: Callable[[], detecting.Scorer], labels: Array, seed: int) -> Array:
+    return scorer().suspicion(labels, seed)
 
 
 def _evidence(

@@ -119,7 +119,7 @@ def test_an_audit_killed_after_any_stage_goes_on_to_the_same_bytes(
         monkeypatch.setattr(module, name, call)
 
     counted(detecting, "detect")
-    counted(detecting, "score")
+    counted(detecting.Scorer, "suspicion")
     counted(model, "train_head")
 
     def audit(out: str) -> dict[str, bytes]:
@@ -145,7 +145,7 @@ def test_an_audit_killed_after_any_stage_goes_on_to_the_same_bytes(
         except _Killed:
             # Nothing that was finished before is done again, so at most one of each kind is done before the next kill.
             assert calls.count("detect") == (len(stages) == 1)
-            assert calls.count("score") <= 1
+            assert calls.count("suspicion") <= 1
     assert found == expected
     kinds = [name.split("-")[0] for name in stages]
     assert kinds.count("detection") == 1 and kinds.count("run") == 3 and kinds.count("suspicion") == 2

@@ -1,7 +1,7 @@
 """Which labels are wrong and how far the list can be trusted: signals, suspicion, calibration.
 
 `detect` takes the features of a frozen backbone and the given labels, and nothing else; `score` gives suspicion and
-average influence of any labelling, such as the controlled experiment's.
+average influence of any labelling, and `Scorer` the suspicion of many, such as the controlled experiment's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from auditor.detection.contract import (
     Scores,
     Share,
 )
-from auditor.detection.detect import detect, score
+from auditor.detection.detect import Scorer, detect, score
 
 __all__ = [
     "Damping",
@@ -23,6 +23,7 @@ __all__ = [
     "Detection",
     "DetectionSettings",
     "Recovery",
+    "Scorer",
     "Scores",
     "Share",
     "detect",

@@ -119,6 +119,33 @@ def score(
     return bench.score(labels, lambda stage, part: None, damping)[0]
 
 
+class Scorer:
+    """Suspicion of many labellings of the same images: what no label touches is computed once.
+
+    The procedure is that of `detect`, fitted on plantings of its own on top of each labelling: it knows nothing of
+    flips that the labels already hold, so its recovery of them is an honest measurement.
+
+    Parameters
+    ----------
+    features, labels, n_classes, seed, reference, settings
+        As in `detect`.
+    """
+
+    def __init__(
+        self, features: Array, labels: Array, n_classes: int, *, seed: int,
+        reference: tuple[Array, Array] | None = None, settings: DetectionSettings | None = None,
+    ) -> None:  # fmt: skip
+        features, labels, reference = _checked(features, labels, n_classes, reference)
+        self._bench = _Bench.set_up(
+            features, labels, n_classes, reference, settings or DetectionSettings(), seed, lambda stage, part: None
+        )  # fmt: skip
+
+    def suspicion(self, labels: Array, seed: int) -> Floats:
+        """float64 [N], of int64 [N] `labels`; `seed` draws the plantings that the combination is fitted on."""
+        signals, combination = self._bench.combine(labels, seed)
+        return combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
+
+
 def _checked(
     features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None
 ) -> tuple[Array, Array, tuple[Array, Array] | None]:
@@ -211,17 +238,22 @@ class _Bench:
         plantings = [self.plant(signals, labels, kinds[i % len(kinds)], i) for i in range(self.settings.tuning)]
         return choose_damping(self.study, plantings, self.settings.dampings, average_precision)
 
+    def combine(self, labels: Array, seed: int) -> tuple[Signals, Combination]:
+        """Signals of a labelling, those of trusted images last, and their combination fitted on plantings."""
+        signals = self.signals(labels)
+        combination = fit_combination(
+            signals.select(np.arange(self.n)), plantings=self.settings.plantings, seed=seed,
+            kinds=self.settings.kinds, use=self.settings.signals,
+        )  # fmt: skip
+        return signals, combination
+
     def score(
         self, labels: Array, tell: Progress, damping: Damping | None = None
     ) -> tuple[Scores, Signals]:  # fmt: skip
         """Suspicion and influence of a labelling."""
         tell("fitting heads", 0.2)
-        signals = self.signals(labels)
+        signals, combination = self.combine(labels, self.seed)
         audited = signals.select(np.arange(self.n))
-        combination = fit_combination(
-            audited, plantings=self.settings.plantings, seed=self.seed, kinds=self.settings.kinds,
-            use=self.settings.signals,
-        )  # fmt: skip
         tell("choosing the damping", 0.3)
         damping = damping or self.damping(signals, labels)
         tell("measuring influence", 0.5)

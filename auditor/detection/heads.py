@@ -103,7 +103,6 @@ class KernelHead:
         values, vectors = values[keep], vectors[:, keep]
         self.spectrum = values.float()
         self.basis = phi @ (vectors / values.sqrt()).float()
-        self._squares = self.basis**2
         self._leverages: dict[float, torch.Tensor] = {}
         self._subsets: dict[tuple[bytes, float], _Subset] = {}
 
@@ -180,8 +179,9 @@ class KernelHead:
         and where features say little a stacked head reads the label off that.
         """
         if ridge not in self._leverages:
-            diagonal = self._squares @ (self.spectrum / (self.spectrum + ridge))
-            self._leverages[ridge] = diagonal.clamp(max=1 - 1e-4)
+            share = self.spectrum / (self.spectrum + ridge)
+            parts = [part.square() @ share for part in self.basis.split(_CHUNK)]
+            self._leverages[ridge] = torch.cat(parts).clamp(max=1 - 1e-4)
         return self._leverages[ridge]
 
 

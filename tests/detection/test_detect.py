@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from auditor.detection import Detection, DetectionSettings, detect, score
+from auditor.detection import Detection, DetectionSettings, Scorer, detect, score
 from auditor.detection.detect import average_precision
 from auditor.errors import AuditorError
 
@@ -135,6 +135,7 @@ def test_a_planted_labelling_is_scored_without_knowing_its_flips():
     assert average_precision(wrong, found.suspicion) > 0.95
     assert average_precision(wrong, -found.average_influence) > 0.7
     np.testing.assert_array_equal(found.suspicion, detect(x, labels, 3, seed=0, settings=QUICK).suspicion)
+    np.testing.assert_array_equal(found.suspicion, Scorer(x, y, 3, seed=0, settings=QUICK).suspicion(labels, 0))
 
 
 @pytest.mark.parametrize(
