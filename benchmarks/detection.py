@@ -429,7 +429,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(f"{before.rstrip()}\n\n{HEADING}\n\n{text.strip()}\n{after}", encoding="utf-8")
 
 
-def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame, how: str) -> str:
+def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame | None, how: str) -> str:
     """The section of `RESULTS.md`."""
     import machine
 
@@ -459,7 +459,8 @@ def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame, how: 
     for column in ("AP", "AUROC", "precision at true number", "found in first 10%", "found in first 20%", "seconds"):
         parts += [f"### Detection: {column}", markdown(summary(frame, column))]
     parts += ["### Detection: share of wrong labels", markdown(said.round(3).set_index("row"))]
-    parts += ["### Detection: ablation, average precision", markdown(dropped)]
+    if dropped is not None:
+        parts += ["### Detection: ablation, average precision", markdown(dropped)]
     return "\n\n".join(parts)
 
 
@@ -499,7 +500,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pairs", type=int, help="class pairs (default 10, with --quick 3)")
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
-    parser.add_argument("--table", action="store_true", help="run no row, write up those there are")
+    parser.add_argument("--table", action="store_true", help="run no row and no ablation, write up the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure; write nothing up")
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--cache", type=Path, default=Path(os.environ.get("TMPDIR", "/tmp")) / "auditor-bench")
@@ -528,7 +529,8 @@ def main() -> None:
     records, said = stored.records, stored.said
     frame = pd.DataFrame(records)
     how = f"Command: `python benchmarks/detection.py {' '.join(sys.argv[1:])}`. Figures are means ± standard errors."
-    text = report(frame, pd.DataFrame(said), ablation(kept, options.fast), how)
+    dropped = None if options.table else ablation(kept, options.fast)
+    text = report(frame, pd.DataFrame(said), dropped, how)
     write(options.output / "RESULTS.md", text)
     plot(frame, options.output / "detection.png")
     print(text)
