@@ -18,7 +18,6 @@ only the shape of the softmax tells an uncertain model from wrong labels; that i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -308,7 +307,6 @@ def spread(
     *,
     resamples: int,
     seed: int,
-    tell: Callable[[float], None] | None = None,
 ) -> float:
     """Standard error of the share, by refits on resampled audited and trusted images (m-out-of-n bootstrap)."""
     problem = _Problem.of(losses, labels, trusted, PREFERRING)
@@ -324,6 +322,4 @@ def spread(
         drawn = [rng.integers(0, max(k, 1), c) for k, c in zip(_sizes(problem), counts, strict=True)]
         theta = torch.tensor(problem.rows(*drawn).solve(start, ITERATIONS_RESAMPLED))
         found[index] = float(problem.shares(theta).sum())
-        if tell is not None:
-            tell((index + 1) / resamples)
     return float(found.std(ddof=1) * np.sqrt(part)) if resamples > 1 else float("inf")
