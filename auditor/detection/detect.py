@@ -336,7 +336,7 @@ def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -
     model, evidence = signals.model, (signals.values["stacked_loss"], bench.labels, bench.trusted)
     error = spread(model, *evidence, resamples=bench.settings.bootstrap, seed=bench.seed)
     low, high = cal.interval(model.shares, error, n, reference=reference)
-    p = cal.in_order(expit(model.log_odds()[np.arange(n), bench.labels]), scores.suspicion)
+    p = cal.in_order(expit(signals.values["error_odds"][np.arange(n), bench.labels]), scores.suspicion)
     value, least, most = (cal.at_share(p, share) for share in (model.share, low, high))
     basis = "trusted reference" if reference else "shape of the posterior"
     area = cal.separation(bench.planted_one_by_one(table, signals), scores.suspicion)

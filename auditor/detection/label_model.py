@@ -178,7 +178,7 @@ class _Problem:
         given = -torch.log((right + wrong)[rows, self.labels] + _TINY).sum()
         trusted = torch.arange(len(self.trusted))
         q = self.posterior(theta)[self.n + trusted, self.trusted]
-        preferring = torch.tensor([float(c.unsure > 0) * UNSURE for c in self.components], dtype=theta.dtype)
+        preferring = torch.tensor([c.unsure for c in self.components], dtype=theta.dtype)
         prior = 0.5 * CLASS_BIAS * theta[1 : 1 + self.n_classes].square().sum()
         prior = prior + 0.5 * SCALE_CONFIDENCE * (theta[0] - LOG_SCALE) ** 2
         prior = prior + PREFERENCE_COST * (preferring @ self.shares(theta))
