@@ -160,29 +160,33 @@ class _Problem:
 
     def joint(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Right and wrong [N + m, C], the trusted images' as if they were audited."""
-        q, shares = self.posterior(theta), self.shares(theta)
-        of_kind = _kinds(q, {c.kind for c in self.components}, self.n)
-        unsure = 1 - q.square().sum(dim=1)
+        return self._joint(self.posterior(theta), self.shares(theta), None)
+
+    def _joint(
+        self, q: torch.Tensor, shares: torch.Tensor, given: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Right and wrong of every label, or [n, 1] of one label `given` [n] an image: all that a fit has to know."""
+        of_kind = _kinds(q, {c.kind for c in self.components}, self.n, given)
+        unsure = 1 - q.square().sum(dim=1, keepdim=True)
         unsure = unsure / unsure[: self.n].mean().clamp(min=_TINY)  # 0 where every image is sure
-        wrong, total = torch.zeros_like(q), torch.zeros_like(unsure)
+        wrong, total = torch.zeros_like(unsure), torch.zeros_like(unsure)
         for share, component in zip(shares, self.components, strict=True):
             weight = share * (1 - component.unsure + component.unsure * unsure)
-            wrong = wrong + weight[:, None] * of_kind[component.kind]
+            wrong = wrong + weight * of_kind[component.kind]
             total = total + weight
-        return (1 - total).clamp(min=1e-3)[:, None] * q, wrong
+        return (1 - total).clamp(min=1e-3) * _at(q, given), wrong
 
     def loss(self, theta: torch.Tensor) -> torch.Tensor:
         """Negative log posterior of the parameters."""
-        right, wrong = self.joint(theta)
-        rows = torch.arange(self.n)
-        given = -torch.log((right + wrong)[rows, self.labels] + _TINY).sum()
-        trusted = torch.arange(len(self.trusted))
-        q = self.posterior(theta)[self.n + trusted, self.trusted]
+        q, shares = self.posterior(theta), self.shares(theta)
+        right, wrong = self._joint(q[: self.n], shares, self.labels)
+        given = -torch.log(right + wrong + _TINY).sum()
+        trusted = -torch.log(_at(q[self.n :], self.trusted) + _TINY).sum()
         preferring = torch.tensor([c.unsure for c in self.components], dtype=theta.dtype)
         prior = 0.5 * CLASS_BIAS * theta[1 : 1 + self.n_classes].square().sum()
         prior = prior + 0.5 * SCALE_CONFIDENCE * (theta[0] - LOG_SCALE) ** 2
-        prior = prior + PREFERENCE_COST * (preferring @ self.shares(theta))
-        found: torch.Tensor = (given - torch.log(q + _TINY).sum() + prior) / self.n  # steps of a size that suits L-BFGS
+        prior = prior + PREFERENCE_COST * (preferring @ shares)
+        found: torch.Tensor = (given + trusted + prior) / self.n  # steps of a size that suits L-BFGS
         return found
 
     def solve(self, start: Floats, iterations: int) -> Floats:
@@ -203,21 +207,28 @@ class _Problem:
         return np.asarray(found.x)
 
 
-def _kinds(q: torch.Tensor, wanted: set[str], n: int) -> dict[str, torch.Tensor]:
-    """Kind -> [N + m, C], probability of a wrong label c when the true class follows q; rows sum to 1.
+def _kinds(q: torch.Tensor, wanted: set[str], n: int, given: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Kind -> [n, C], probability of a wrong label c when the true class follows q; rows sum to 1.
 
-    What classes are like in general is read off the first `n` rows, the audited images.
+    With one label `given` [n] an image, [n, 1] of that label alone. What classes are like in general is read off the
+    first `n` rows, the audited images.
     """
     n_classes, found = q.shape[1], {}
     if UNIFORM in wanted:
-        found[UNIFORM] = (1 - q) / (n_classes - 1)
+        found[UNIFORM] = (1 - _at(q, given)) / (n_classes - 1)
     if CONFUSION in wanted:
         odds = q / (1 - q).clamp(min=1e-6)
-        found[CONFUSION] = q * (odds.sum(dim=1, keepdim=True) - odds)
+        found[CONFUSION] = _at(q, given) * (odds.sum(dim=1, keepdim=True) - _at(odds, given))
     if CLASSWISE in wanted:
         alike = q[:n].T @ q[:n] * (1 - torch.eye(n_classes, dtype=q.dtype))
-        found[CLASSWISE] = q @ (alike / alike.sum(dim=1, keepdim=True).clamp(min=_TINY))
+        alike = alike / alike.sum(dim=1, keepdim=True).clamp(min=_TINY)
+        found[CLASSWISE] = q @ alike if given is None else (q * alike.T[given]).sum(dim=1, keepdim=True)
     return found
+
+
+def _at(table: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
+    """[n, 1], the column `given` [n] of each row; all of them where none is given."""
+    return table if given is None else table.gather(1, given[:, None])
 
 
 def fit_label_model(

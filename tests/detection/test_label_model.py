@@ -75,7 +75,9 @@ def test_a_model_that_is_always_right_and_sure_finds_no_wrong_label(classes):
 @given(st.integers(2, 7), st.integers(1, 30), st.integers(0, 10**6))
 def test_kinds_are_distributions_over_wrong_labels_as_a_loop_adds_them_up(classes, n, seed):
     q, _ = world(n, classes, seed)
-    found = _kinds(torch.as_tensor(q), set(KINDS), n)
+    found = _kinds(torch.as_tensor(q), set(KINDS), n, None)
+    labels = torch.as_tensor(np.random.default_rng(seed).integers(0, classes, n))
+    picked = _kinds(torch.as_tensor(q), set(KINDS), n, labels)
     alike = q.T @ q
     np.fill_diagonal(alike, 0)
     alike /= alike.sum(1, keepdims=True)
@@ -88,6 +90,7 @@ def test_kinds_are_distributions_over_wrong_labels_as_a_loop_adds_them_up(classe
                 naive[CLASSWISE][i, given_] += q[i, true] * alike[true, given_]
     for kind in KINDS:
         np.testing.assert_allclose(found[kind], naive[kind], atol=1e-6)
+        np.testing.assert_allclose(picked[kind][:, 0], naive[kind][np.arange(n), labels], atol=1e-6)
         np.testing.assert_allclose(naive[kind].sum(1), 1)
 
 
