@@ -1,7 +1,8 @@
-"""`--output gitlab`: a GitLab code quality report, one entry a new suspect, at its file.
+"""`--output gitlab`: a GitLab code quality report: every rule that did not pass, then one entry a new suspect.
 
-GitLab compares reports of two branches by fingerprint, so a finding is named by content and label (and the path, for
-copies of one file): what was there before a merge request does not show up in it.
+An image's entry stands at its file, a rule's at the data set (a manifest, a folder). GitLab compares reports of two
+branches by fingerprint, so a finding is named by content and label (and the path, for copies of one file), a rule by
+its verdict: what was there before a merge request does not show up in it, and a warning that became a failure does.
 """
 
 from __future__ import annotations
@@ -10,29 +11,53 @@ import json
 from typing import Any
 
 from auditor.gate.text import plain
-from auditor.gate.verdict import Verdict, records
-from auditor.outputs.places import fingerprint, locator
+from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, records
+from auditor.outputs.places import data_set, fingerprint, locator
 from auditor.result import AuditResult
 
 name = "gitlab"
 _CERTAIN = 0.95
 """From this probability on an entry is 'major'."""
+_SEVERITIES = {Judgement.WARN: "minor", Judgement.UNDECIDED: "major", Judgement.FAIL: "critical"}
+_MESSAGE_LENGTH = 1000
 
 
 def render(verdict: Verdict, result: AuditResult) -> str:
-    """A JSON array, most suspicious first."""
-    locate = locator(result)
-    entries = [_entry(row, locate(row["path"])) for row in records(verdict.new_suspects)]
+    """A JSON array: rules in their own order, then suspects, the most suspicious first."""
+    locate, place = locator(result), data_set(result)
+    noted = [outcome for outcome in verdict.rules if outcome.verdict in _SEVERITIES]
+    entries = [_rule(outcome, verdict.dataset, place) for outcome in noted]
+    entries += [_suspect(row, locate(row["path"])) for row in records(verdict.new_suspects)]
     return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _entry(row: dict[str, Any], file: str) -> dict[str, Any]:
+def _rule(outcome: RuleOutcome, dataset: str, place: str) -> dict[str, Any]:
+    return _entry(
+        f"{outcome.rule}: {outcome.verdict}. {plain(outcome.message, _MESSAGE_LENGTH)}",
+        f"auditor/{outcome.rule}",
+        fingerprint(f"{outcome.rule}: {outcome.verdict}", dataset),
+        _SEVERITIES[outcome.verdict],
+        place,
+    )
+
+
+def _suspect(row: dict[str, Any], file: str) -> dict[str, Any]:
     suggestion = f"; it looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
     p = float(row["p_mislabelled"])
+    return _entry(
+        f"The label '{plain(row['label'])}' is wrong with a probability of {p:.2f}{suggestion}.",
+        "auditor/wrong-label",
+        fingerprint(row["hash"], f"{row['label']}\n{row['path']}"),
+        "major" if p >= _CERTAIN else "minor",
+        file,
+    )
+
+
+def _entry(description: str, check: str, digest: str, severity: str, file: str) -> dict[str, Any]:
     return {
-        "description": f"The label '{plain(row['label'])}' is wrong with a probability of {p:.2f}{suggestion}.",
-        "check_name": "auditor/wrong-label",
-        "fingerprint": fingerprint(row["hash"], f"{row['label']}\n{row['path']}"),
-        "severity": "major" if p >= _CERTAIN else "minor",
+        "description": description,
+        "check_name": check,
+        "fingerprint": digest,
+        "severity": severity,
         "location": {"path": file, "lines": {"begin": 1}},
     }

@@ -19,14 +19,22 @@ def locator(result: AuditResult) -> Callable[[str], str]:
     return lambda path: path if base is None else str(PurePosixPath(base) / path)
 
 
+def data_set(result: AuditResult) -> str:
+    """The data set itself, a folder or a manifest, from the current folder; its name where it is neither."""
+    source = str(result.summary["dataset"]["source"])
+    place = Path(source)
+    return _from_here(place) if place.is_dir() or place.is_file() else source
+
+
 def _base(source: str) -> str | None:
     place = Path(source)
     folder = place if place.is_dir() else place.parent if place.is_file() else None
-    if folder is None:
-        return None
-    folder = folder.resolve()
-    here = Path.cwd().resolve()
-    return folder.relative_to(here).as_posix() if folder.is_relative_to(here) else folder.as_posix()
+    return None if folder is None else _from_here(folder)
+
+
+def _from_here(place: Path) -> str:
+    place, here = place.resolve(), Path.cwd().resolve()
+    return place.relative_to(here).as_posix() if place.is_relative_to(here) else place.as_posix()
 
 
 def fingerprint(hash: str, label: str) -> str:

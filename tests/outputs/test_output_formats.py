@@ -147,8 +147,26 @@ def test_gitlab_follows_its_schema(case: tuple[Verdict, AuditResult]) -> None:
     verdict, result = case
     entries = json.loads(get("gitlab").render(verdict, result))
     jsonschema.validate(entries, json.loads((SCHEMAS / "gitlab-code-quality.json").read_text("utf-8")))
-    assert [entry["location"]["path"] for entry in entries] == list(verdict.new_suspects["path"])
+    noted = [outcome for outcome in verdict.rules if outcome.verdict is not Judgement.PASS]
+    rules, suspects = entries[: len(noted)], entries[len(noted) :]
+    assert [entry["check_name"] for entry in rules] == [f"auditor/{outcome.rule}" for outcome in noted]
+    kinds = {Judgement.WARN: "minor", Judgement.UNDECIDED: "major", Judgement.FAIL: "critical"}
+    assert [entry["severity"] for entry in rules] == [kinds[outcome.verdict] for outcome in noted]
+    assert {entry["location"]["path"] for entry in rules} <= {result.summary["dataset"]["source"]}
+    assert [entry["location"]["path"] for entry in suspects] == list(verdict.new_suspects["path"])
     assert len({entry["fingerprint"] for entry in entries}) == len(entries)
+
+
+def test_gitlab_tells_a_rule_that_got_worse_from_one_that_stayed() -> None:
+    verdict, result = _case(share_wrong=0.2)
+    outcome = dataclasses.replace(verdict.rules[0], verdict=Judgement.WARN)
+
+    def digest(**changes: Any) -> str:
+        changed = dataclasses.replace(verdict, rules=(dataclasses.replace(outcome, **changes),))
+        return str(json.loads(get("gitlab").render(changed, result))[0]["fingerprint"])
+
+    assert digest(measured=0.031, message="another figure") == digest()
+    assert digest(verdict=Judgement.FAIL) != digest()
 
 
 def _unescape(text: str) -> str:
@@ -216,10 +234,12 @@ def test_files_are_named_from_the_current_folder_when_the_source_is_a_folder_in_
     monkeypatch.chdir(tmp_path)
     path = verdict.new_suspects["path"].iloc[0]
     entries = json.loads(get("gitlab").render(verdict, result))
-    assert entries[0]["location"]["path"] == f"photos/{path}"
+    assert entries[0]["location"]["path"] == "photos", "a rule stands at the data set"
+    suspect = sum(outcome.verdict is not Judgement.PASS for outcome in verdict.rules)
+    assert entries[suspect]["location"]["path"] == f"photos/{path}"
     monkeypatch.chdir(tmp_path / "photos")
     result.summary["dataset"]["source"] = str(tmp_path / "photos")
-    assert json.loads(get("gitlab").render(verdict, result))[0]["location"]["path"] == path
+    assert json.loads(get("gitlab").render(verdict, result))[suspect]["location"]["path"] == path
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     location = json.loads(get("sarif").render(verdict, result))["runs"][0]["results"][0]["locations"][0]
