@@ -24,6 +24,7 @@ import click
 from auditor._version import __version__
 from auditor.config import AuditSettings, RunSettings, read_file, settings_from
 from auditor.errors import AuditorError, ConfigError, ExitCode
+from auditor.progress import Progress, plain
 
 if TYPE_CHECKING:
     from auditor.result import AuditResult
@@ -54,7 +55,7 @@ class _Group(click.Group):
             error.show()
             code = ExitCode.USAGE
         except AuditorError as error:
-            _say(f"error: {_plain(str(error))}", err=True)
+            _say(f"error: {plain(str(error))}", err=True)
             code = error.exit_code
         except KeyboardInterrupt:
             code = _interrupted()
@@ -121,13 +122,8 @@ def _unexpected(error: Exception) -> ExitCode:
         what = f"{error.filename}: {error.strerror}" if error.filename else what
     else:
         what = f"unexpected {what}\n  set AUDITOR_TRACEBACK=1 to see where, and please report it"
-    _say(f"error: {_plain(what)}", err=True)
+    _say(f"error: {plain(what)}", err=True)
     return ExitCode.USAGE
-
-
-def _plain(text: str) -> str:
-    """Text that cannot steer a terminal: control characters become escapes, line ends stay."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def _setting_options(*settings: type[Any], leave_out: tuple[str, ...] = ()) -> Callable[[Command], Command]:
@@ -235,8 +231,8 @@ def _audit(
     with output_folder(out, source):
         from auditor import gate as gates
         from auditor import report, unchanged
-        from auditor.progress import Progress
         from auditor.result import AuditResult
+        from auditor.sources.base import Skipped, left_out
 
         earlier = AuditResult.load(compare) if compare else None
         rules = gates.load_rules(None) if with_gate else None
@@ -252,7 +248,8 @@ def _audit(
             result.save(folder)
         else:
             stages, result = None, known
-            progress.say(f"nothing has changed since the audit in {_plain(str(folder))}: its result stands")
+            progress.say(f"nothing has changed since the audit in {folder}: its result stands")
+            progress.say(left_out(Skipped(**entry) for entry in known.summary["dataset"]["skipped"]))
         verdict = None if rules is None else gates.evaluate(result, rules, baseline)
         stands = known is not None and earlier is None
         if not (stands and gates.is_shown(verdict, folder, result, folder / "report.html")):
@@ -261,7 +258,7 @@ def _audit(
             report.write_report(result, folder, gates.kept(folder, result), _comparison(result, earlier))
         if stages is not None:
             stages.clear()
-    _say(_plain(report.headline(result)))
+    _say(plain(report.headline(result)))
     _say(f"report: {folder / 'report.html'}")
     if verdict is None:
         return ExitCode.OK

@@ -24,7 +24,7 @@ from auditor.made import Backbone, Made, Reference, Trial
 from auditor.progress import Progress
 from auditor.result import AuditResult
 from auditor.resuming import Remembering, TrainingStates
-from auditor.sources.base import ImageTable
+from auditor.sources.base import ImageTable, left_out
 
 STUDY_DAMPING = 1e-3
 NETWORK_DAMPING = 1.0
@@ -68,6 +68,7 @@ def audit(
             reader.check(table)
         with progress.stage("features", "Reading images") as update:
             data = reader.dataset(table, update)
+        progress.say(left_out(data.skipped))
         if data.n_cached:
             fresh = len(data.paths) - data.n_cached
             progress.say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")

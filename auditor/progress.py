@@ -87,7 +87,9 @@ class Progress:
         return took
 
     def say(self, message: str) -> None:
-        """One line for the person who watches."""
+        """A few words for the person who watches; none for an empty text."""
+        if not message:
+            return
         if self._log is not None:
             self._log.write("message", message=message)
         if not self.quiet:
@@ -115,12 +117,17 @@ class Progress:
         return listeners
 
 
+def plain(text: str) -> str:
+    """Text that cannot steer a terminal: control characters become escapes, line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def _tell(text: str, end: str = "\n") -> None:
-    """Print on standard error; where nobody listens any more (`2>&1 | head`, `2>&-`) the work goes on in silence."""
+    """Print, plainly, on standard error; where nobody listens any more (`2>&1 | head`, `2>&-`) work goes on in silence."""
     if sys.stderr is None:
         return
     try:
-        print(text, end=end, file=sys.stderr, flush=True)
+        print(plain(text), end=end, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         # What is buffered would fail once more when Python exits, and change the exit code.
         with contextlib.suppress(OSError, ValueError):

@@ -11,6 +11,8 @@ import pandas as pd
 
 SPLITS = ("train", "val", "test")
 """The names a split can have; an empty string means that the source gives none."""
+REASONS_SHOWN = 5
+"""Reasons for leaving entries out that a terminal shows."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,28 @@ def content_hash(paths: Iterable[str], hashes: Iterable[str], labels: Iterable[s
     for path, image, label in zip(paths, hashes, labels, strict=True):
         digest.update(f"{path}\0{image}\0{label}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def left_out(skipped: Iterable[Skipped]) -> str:
+    """What takes no part, by reason and with an example, for the terminal; empty where there is nothing to say."""
+    examples: dict[str, list[str]] = {}
+    for entry in skipped:
+        examples.setdefault(entry.reason, []).append(entry.path)
+    if not examples:
+        return ""
+    kinds = sorted(examples.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+    total = sum(map(len, examples.values()))
+    lines = [f"  {total} {'entry is' if total == 1 else 'entries are'} left out; the report names each:"]
+    for reason, paths in kinds[:REASONS_SHOWN]:
+        # A name may hold line ends, which would pass for lines of ours.
+        such = f"{paths[0]!r}" if len(paths) == 1 else f"{len(paths)}, such as {paths[0]!r}"
+        lines.append(f"    {reason}: {such}")
+    if len(kinds) > REASONS_SHOWN:
+        rest = sum(len(paths) for _, paths in kinds[REASONS_SHOWN:])
+        lines.append(f"    {len(kinds) - REASONS_SHOWN} other reasons: {rest}")
+    if any("outside the root" in reason for reason in examples):
+        lines.append("    (--allow-outside follows what leads outside the data set's folder)")
+    return "\n".join(lines)
 
 
 class Source(Protocol):

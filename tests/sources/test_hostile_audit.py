@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from helpers import small_audit
 from hostile import HostileFolder, encode, hostile_folder, picture, readable_images, unreadable_images
+
+from auditor.sources.base import Skipped, left_out
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -65,6 +68,33 @@ def test_too_many_unreadable_images_are_an_error_that_writes_nothing(
     assert f"{len(UNREADABLE)} of " in done.stderr
     assert "--max-unreadable" in done.stderr
     assert not (tmp_path / "out" / "audit.json").exists()
+
+
+def test_a_class_that_is_linked_from_outside_is_missed_on_the_terminal_too(
+    fixtures: Path, tmp_path: Path, run_cli: Callable[..., Result]
+) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(fixtures / "digits" / "train", root)
+    (root / "9").symlink_to(fixtures / "digits" / "test" / "3")
+    (root / "3" / "a\nb\x1b[2J.png").write_bytes(b"no image")
+    words = small_audit(root, tmp_path / "out")
+    words.remove("--quiet")
+    first, again, quiet = run_cli(*words), run_cli(*words), run_cli(*words, "--quiet")
+    assert first.exit_code == again.exit_code == quiet.exit_code == 0, first.stderr
+    for done in (first, again):
+        assert "2 entries are left out" in done.stderr
+        assert "a symbolic link that leads outside the root: '9'" in done.stderr
+        assert "--allow-outside" in done.stderr
+        assert "\x1b" not in done.stderr and "\nb" not in done.stderr
+    assert "nothing has changed" in again.stderr and quiet.stderr == ""
+
+
+def test_what_is_left_out_is_told_by_reason_and_no_longer_than_a_screen() -> None:
+    assert left_out([]) == ""
+    one = left_out([Skipped("a/1.png", "the file is empty")])
+    assert "1 entry is left out" in one and "the file is empty: 'a/1.png'" in one and "--allow-outside" not in one
+    many = left_out(Skipped(f"{i}.png", f"reason {i % 100}") for i in range(1000))
+    assert "1000 entries" in many and len(many.splitlines()) < 10
 
 
 def test_paths_that_leave_the_folder(fixtures: Path, tmp_path: Path, run_cli: Callable[..., Result]) -> None:
