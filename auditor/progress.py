@@ -123,7 +123,7 @@ def plain(text: str) -> str:
 
 
 def _tell(text: str, end: str = "\n") -> None:
-    """Print, plainly, on standard error; where nobody listens any more (`2>&1 | head`, `2>&-`) work goes on in silence."""
+    """Print on standard error; where nobody listens any more (`2>&1 | head`, `2>&-`) work goes on in silence."""
     if sys.stderr is None:
         return
     try:
