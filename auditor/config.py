@@ -62,6 +62,11 @@ class AuditSettings:
             self.train in ("head", "full") or (self.train.startswith("layers:") and len(self.train) > 7),
             "train", self.train, "head, full or layers:NAME,...",
         )  # fmt: skip
+        if self.engine == "ekfac" and not self.trains_head_only:
+            raise ConfigError(
+                f"engine ekfac factors linear layers only, and train is '{self.train}'",
+                hint="choose --engine auto, or --train head",
+            )
         if self.damping != "auto":
             _check(_number(self.damping) > 0, "damping", self.damping, "auto or a number above 0")
         if self.image_size != "auto":

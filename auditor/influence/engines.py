@@ -66,7 +66,7 @@ def engine(
     if isinstance(problem, HeadProblem):
         derivatives = HeadDerivatives(problem, device)
     else:
-        derivatives = NetworkDerivatives(problem, device)
+        derivatives = NetworkDerivatives(problem, device, progress=progress)
     return PydvlEngine(derivatives, name, damping, seed=seed, progress=progress)
 
 
@@ -93,6 +93,9 @@ class HeadDerivatives:
         """See `upstream.Derivatives`."""
         return to_flat(self.head.product(from_flat(v, self.n_classes)))
 
+    def expect(self, passes: float) -> None:
+        """See `upstream.Derivatives`; a head takes no time worth telling."""
+
     def batch(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """See `upstream.Derivatives`."""
         return self.head.features(part), self.head.labels[part]
@@ -107,11 +110,14 @@ class HeadDerivatives:
 
 
 class NetworkDerivatives:
-    """A network in its own precision; its curvature is the Gauss-Newton matrix."""
+    """A network in its own precision; its curvature is the Gauss-Newton matrix.
+
+    `progress` is told of the images that went through the network, of as many as the solver expects to need.
+    """
 
     is_linear = False
 
-    def __init__(self, problem: NetworkProblem, device: str = "cpu") -> None:
+    def __init__(self, problem: NetworkProblem, device: str = "cpu", *, progress: Progress | None = None) -> None:
         self.head: LinearHead | None = None
         self.problem = problem
         self.network = Network(problem, device)
@@ -121,17 +127,34 @@ class NetworkDerivatives:
         self.n_points, self.n_classes = self.network.n_points, self.network.n_classes
         self.n_parameters = self.network.n_parameters
         self.full_rank = min(self.n_parameters, self.n_points * (self.n_classes - 1))
+        self._progress = progress
+        self._seen, self._expected = 0, 0.0
 
     def product(self, v: torch.Tensor) -> torch.Tensor:
         """See `upstream.Derivatives`."""
-        return self.network.product(v)
+        out = torch.empty_like(v)
+        for row, direction in enumerate(v):
+            out[row] = self.network.product(direction[None])[0]
+            self._tell(self.n_points)
+        return out
+
+    def expect(self, passes: float) -> None:
+        """See `upstream.Derivatives`."""
+        self._expected = self._seen + passes * self.n_points
+
+    def _tell(self, images: int) -> None:
+        self._seen += images
+        if self._progress:
+            self._progress("images through the network", self._seen, max(self._seen, round(self._expected)))
 
     def batch_product(self, x: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """One direction [P] times the Gauss-Newton matrix of one batch."""
+        self._tell(len(x))
         return self.network.batch_product(x, v) / len(x)
 
     def batch(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """See `upstream.Derivatives`."""
+        self._tell(part.stop - part.start)
         return self.network.images(part), self.network.labels[part]
 
     def gradients(self, x: Any, y: Array, weights: Array) -> torch.Tensor:
@@ -175,8 +198,12 @@ class PydvlEngine(InfluenceEngine):
         self.derivatives = derivatives
         self._short, self._seed, self._progress = name, seed, progress
         self._solver: upstream.Solver = shared or upstream.solver(name, derivatives, seed)
+        self._exact: InfluenceEngine | None = None
         if name in ("ekfac", "ihm"):
             self.notes = (f"{name} replaces the Hessian by an approximation; the residual is against the exact one.",)
+        if isinstance(derivatives, NetworkDerivatives):
+            text = f"Rows of the influence matrix are by engine auto: {name} takes passes over all images for each."
+            self.notes = (*self.notes, text)
 
     def with_damping(self, damping: float) -> PydvlEngine:
         """The same engine at another damping; factorisations are shared."""
@@ -201,9 +228,18 @@ class PydvlEngine(InfluenceEngine):
         return self._answer(x, y, class_weights(y, n_classes))
 
     def rows(self, x: Any, y: Any) -> Array:
-        """[n, N] rows of the influence matrix."""
-        y = self._checked(x, y)
-        return self._answer(x, y, np.eye(len(y)))
+        """[n, N] rows of the influence matrix; through a network by engine `auto`, since here each takes long."""
+        if isinstance(self.derivatives, HeadDerivatives):
+            y = self._checked(x, y)
+            return self._answer(x, y, np.eye(len(y)))
+        if self._exact is None:
+            self._exact = network_engine(
+                self.derivatives.problem, self.damping, device=str(self.derivatives.device), progress=self._progress
+            )
+        before = len(self._exact.solves)
+        found = self._exact.rows(x, y)
+        self._log.entries.extend(self._exact.solves[before:])
+        return found
 
     def self_influence(self) -> Array:
         """[N]; for `cg` and `lissa` on a head in closed form, for every engine on a network refused."""

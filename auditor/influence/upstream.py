@@ -52,6 +52,8 @@ __all__ = [
 LISSA_BATCH = 2048
 LISSA_STEPS = 3000
 CG_ITERATIONS = 2000
+LANCZOS_PRODUCTS = 4
+"""Products an eigenpair, as Lanczos with twice as many vectors usually takes."""
 
 
 class Derivatives(Protocol):
@@ -88,6 +90,10 @@ class Derivatives(Protocol):
 
     def batch(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and labels of some training points, on the device."""
+        ...
+
+    def expect(self, passes: float) -> None:
+        """Told by a solver how often it is going to see all points from now on, at most; for the progress."""
         ...
 
 
@@ -181,6 +187,7 @@ class Cg:
     def __init__(self, derivatives: Derivatives, max_iterations: int = CG_ITERATIONS) -> None:
         self.tolerance = 1e-8 if derivatives.dtype == torch.float64 else 1e-4
         self.max_iterations = max_iterations
+        self._expect = derivatives.expect
         self._counter: WeightedAveraging | Products
         if derivatives.is_linear:
             batches = Batches(derivatives, 4096)
@@ -200,6 +207,7 @@ class Cg:
             norm = float(torch.linalg.vector_norm(vector))
             if norm == 0:
                 continue
+            self._expect(self.max_iterations * (len(rhs) - row))
             cg = CgOperator(
                 self._operator, damping, rtol=0.0, atol=math.sqrt(0.5 * self.tolerance * norm),
                 maxiter=self.max_iterations, warn_on_max_iteration=False,
@@ -223,6 +231,7 @@ class Direct:
             operator = found.block_mapper.composable_block_dict[""].op
             self._operator = operator
         else:
+            derivatives.expect(size)
             eye = torch.eye(size, dtype=derivatives.dtype, device=derivatives.device)
             self._operator = DirectSolveOperator(derivatives.product(eye), 1.0, in_place_regularization=True)
 
@@ -247,6 +256,7 @@ class LowRank:
         self.rank = low_rank(size, derivatives.full_rank)
         require_engine(kind, size, derivatives.full_rank, derivatives.device)
         operator = Products(derivatives)
+        derivatives.expect(self.rank if kind == "nystroem" else LANCZOS_PRODUCTS * self.rank)
         if kind == "arnoldi":
             self._factor = _eigenpairs(operator, self.rank, seed)
             return
@@ -313,6 +323,7 @@ class Lissa:
             self._operation, self._loader, damping, maxiter=steps, scale=scale, rtol=0.0, warn_on_max_iteration=False
         )
         solutions = torch.zeros_like(rhs)
+        self.derivatives.expect(len(rhs) * steps * self._loader.batch_size / self.derivatives.n_points)
         with _seeded(self.derivatives.device, self.seed):
             for row, vector in enumerate(rhs):
                 if not bool(vector.any()):
@@ -388,6 +399,7 @@ class Ihm:
             self.derivatives.model, nn.functional.cross_entropy, self._batches, damping
         )
         operator.averaging = WeightedAveraging(self._batches)
+        self.derivatives.expect(1)
         return operator.apply(rhs).detach(), None
 
 
