@@ -51,14 +51,20 @@ class Progress:
 
     def __post_init__(self) -> None:
         self._log = _Log(self.log_file) if self.log_file else None
+        self._running: list[list[_Bar | _Lines | _Logged]] = []
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[Update]:
-        """Run a stage; the value is called with (done, total) as it goes on."""
+        """Run a stage; the value is called with (done, total) as it goes on.
+
+        What calls it later still (an engine that was made in this stage and is asked in another) tells of the stage
+        that runs then.
+        """
         listeners = self._listeners(name, title)
+        self._running.append(listeners)
 
         def update(done: int, total: int) -> None:
-            for listener in listeners:
+            for listener in self._running[-1] if self._running else ():
                 listener.update(done, total)
 
         start = time.monotonic()
@@ -67,6 +73,7 @@ class Progress:
         try:
             yield update
         except BaseException as error:
+            self._running.remove(listeners)
             took = self._took(name, start)
             if self._log is not None:
                 self._log.write("error", stage=name, message=f"{type(error).__name__}: {error}")
@@ -74,6 +81,7 @@ class Progress:
                 listener.end(took)
             raise
         else:
+            self._running.remove(listeners)
             took = self._took(name, start)
             if self._log is not None:
                 self._log.write("end", stage=name, seconds=took)

@@ -61,6 +61,21 @@ def test_the_bar_follows_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Reading images" in text and "/50" in text
 
 
+def test_work_that_a_later_stage_asks_for_is_told_as_that_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    progress = Progress()
+    with progress.stage("train", "Training") as train:
+        train(1, 2)
+    trained = len(terminal.getvalue())
+    train(1, 2)
+    assert len(terminal.getvalue()) == trained, "no stage runs"
+    with progress.stage("result", "Writing"):
+        train(3, 7)
+    assert "Writing" in terminal.getvalue()[trained:] and "/7" in terminal.getvalue()
+    assert "Training" not in terminal.getvalue()[trained:]
+
+
 def _log(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
