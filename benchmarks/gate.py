@@ -93,8 +93,8 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
         some = np.sort(rng.permutation(len(material.reference[1]))[: condition.reference])
         reference = (material.reference[0][some], material.reference[1][some])
     start = time.perf_counter()
-    # Damping only orders influence, which the share does not rest on: fixed, it spares most of the time.
-    settings = DetectionSettings(landmarks=700, plantings=1, damping=1.0, repeats=3, folds=2)
+    # Damping only orders influence, which the share does not rest on: fixed, it spares time. All else as in an audit.
+    settings = DetectionSettings(damping=1.0)
     found = detect(
         material.features[rows],
         labels,
@@ -213,6 +213,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="JSON lines: trials are appended, finished ones are not repeated")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", help="only conditions whose name contains this, such as tiny10 or 'n = 4000'")
+    parser.add_argument("--share", type=float, action="append", help="only this true share; may be given again")
     parser.add_argument("--cache", type=Path, help="folder of the feature cache")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no trial after this long")
     parser.add_argument("--quick", action="store_true")
@@ -232,7 +233,10 @@ def _missing(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> Itera
     done = {(row["data"], row["reference"], row["share"], row["n"], row["seed"]) for row in rows}
     end = time.monotonic() + 60 * arguments.minutes
     material: dict[str, Material] = {}
-    wanted = [c for c in conditions(arguments.quick) if not arguments.only or arguments.only in c.key]
+    wanted = [
+        c for c in conditions(arguments.quick)
+        if (not arguments.only or arguments.only in c.key) and (not arguments.share or c.share in arguments.share)
+    ]  # fmt: skip
     for seed in range(2 if arguments.quick else arguments.seeds):
         for condition in wanted:
             if (*asdict(condition).values(), seed) in done or time.monotonic() > end:
