@@ -163,6 +163,8 @@ def percent(share: float | None) -> str:
     """A share as a percentage with two significant digits at least; never 100% for less than all, nor 0% for some."""
     if share is None:
         return "not known"
+    if 0.9995 <= share < 1:
+        return "over 99.9%"
     value = float(f"{100 * share:.{2 if share < 0.0995 else 3}g}")
     if value == 0 or value >= 99.95:
         return f"{value:.0f}%"

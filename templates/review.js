@@ -153,6 +153,7 @@
     ui.sheet = h("ul", { class: "rv-sheet" });
     ui.list = h("div", { class: "rv-list", tabindex: "0", role: "region", "aria-label": "Suspects", onscroll: drawRows }, ui.sheet);
     ui.selection = h("div", { class: "rv-selection", hidden: true });
+    ui.filters = filters(classes, again);
     ui.card = h("article", { class: "rv-card", "aria-label": "Current suspect" });
     app.append(
       h("p", { class: "rv-how" }, ...howTo()),
@@ -163,6 +164,16 @@
           h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file)),
       h("p", { id: "rv-volatile", class: "rv-warning", hidden: !volatile },
         "This browser does not keep decisions for this page. Export them before you close it."),
+      ui.filters,
+      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.shown, ui.list, ui.selection), h("div", {}, ui.card, ui.said)),
+      h("p", { class: "rv-keys" }, ...keyHelp()));
+    buildChooser();
+  }
+
+  // On a phone the filters wait behind their summary: the first suspect comes first.
+  function filters(classes, again) {
+    return h("details", { class: "rv-filters-box", open: !window.matchMedia("(max-width: 640px)").matches },
+      h("summary", {}, "Find and arrange"),
       h("div", { class: "rv-filters" },
         h("label", {}, h("span", {}, "Find"), ui.text),
         select("label", "Given label", [option("", "any"), ...classes]),
@@ -170,16 +181,13 @@
         select("state", "State", [option("", "any"), option("open", "to review"), ...Decisions.KINDS.map((k) => option(k, WORDS[k]))]),
         select("order", "Arrange", [option("rank", "by rank"), option("pairs", "confused pairs together"),
           ...(data.groups.length ? [option("alike", "look-alikes together")] : [])]),
-        h("button", { type: "button", class: "quiet-button", onclick: clearFilters }, "Clear")),
-      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.shown, ui.list, ui.selection), h("div", {}, ui.card, ui.said)),
-      h("p", { class: "rv-keys" }, ...keyHelp()));
-    buildChooser();
+        h("button", { type: "button", class: "quiet-button", onclick: clearFilters }, "Clear")));
   }
 
   const keyed = (keys) => keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), " " + what));
 
   function howTo() {
-    return [h("b", {}, "One key an image; the next one comes by itself."), h("span", { class: "rv-touch" }, "Or the buttons below."),
+    return [h("b", { class: "rv-typed" }, "One key an image; the next one comes by itself."), h("b", { class: "rv-touch" }, "One tap an image; the next one comes by itself."),
       ...keyed([["K", "the label is right"], ["R", "take the suggestion"], ["C", "another class"], ["D", "drop the image"], ["U", "cannot tell"], ["Z", "undo"]])];
   }
 
@@ -480,6 +488,7 @@
 
   function filterCell(cell) {
     const [label, suggested] = cell.split(":");
+    ui.filters.open = true;
     view.filters = { text: "", label, suggested, state: "", order: "rank" };
     for (const name of Object.keys(view.filters)) ui[name].value = view.filters[name];
     view.current = 0;

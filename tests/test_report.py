@@ -350,7 +350,7 @@ def test_fifty_thousand_images_with_heavy_pictures_stay_under_fifteen_megabytes(
 
 def test_numbers_read_well():
     assert [report.percent(x) for x in (0, 0.0004, 0.0123, 0.5, 0.994, 0.9999, 1, None)] == [
-        "0%", "under 0.1%", "1.2%", "50%", "99.4%", "100%", "100%", "not known",
+        "0%", "under 0.1%", "1.2%", "50%", "99.4%", "over 99.9%", "100%", "not known",
     ]  # fmt: skip
     assert report.number(-0.0000123) == "\N{MINUS SIGN}1.23e\N{MINUS SIGN}5"
     assert report.number(9.999, 2) == "10" and report.number(1234.5) == "1,234" and report.number(None) == "–"

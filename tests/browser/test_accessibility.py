@@ -57,6 +57,35 @@ def test_no_page_is_wider_than_its_screen(page, width, arguments):
     assert report.run("return document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [390, 768, 1080, 1440])
+def test_figures_of_a_row_stand_on_one_line_however_their_titles_wrap(page, width):
+    report = page(make_result()).open(width)
+    tops = report.run(
+        "return [...document.querySelectorAll('.tile')].map(t=>[t,...t.querySelectorAll('.big,.range,.interval')]"
+        ".map(e=>Math.round(e.getBoundingClientRect().top)))"
+    )
+    for top in {row[0] for row in tops}:
+        assert len({tuple(row) for row in tops if row[0] == top}) == 1
+
+
+def test_a_phone_shows_the_first_suspect_with_its_decisions(page):
+    report = page(make_result()).open(390)
+    cdp = report.driver.execute_cdp_cmd
+    cdp("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True})
+    cdp("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        report.driver.refresh()
+        report.run("document.getElementById('review').scrollIntoView()")
+        bottom = "return document.querySelector(arguments[0]).getBoundingClientRect().bottom"
+        bottoms = [report.run(bottom, f".rv-card {part}") for part in (".rv-picture", "dl", ".act-keep", ".act-drop")]
+        assert bottoms == sorted(bottoms) and bottoms[0] > 0 and bottoms[-1] <= 844
+        assert not report.run("return document.querySelector('.rv-filters-box').open")
+        report.run("document.querySelector('.matrix button').click()")
+        assert report.run("return document.querySelector('.rv-filters-box').open"), "a filter that is set is seen"
+    finally:
+        cdp("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
 def test_the_whole_review_is_reachable_by_tab(page):
     from selenium.webdriver.common.keys import Keys
 
