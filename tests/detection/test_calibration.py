@@ -41,6 +41,11 @@ def test_an_interval_holds_both_estimates_and_is_wider_without_a_reference(a, b,
     assert wide[0] <= low and high <= wide[1]
 
 
+def test_a_few_labels_that_look_wrong_may_all_be_right_however_many_images_there_are():
+    assert cal.interval((0.02, 0.02), 0.001, 10**6, reference=True)[0] == 0.0
+    assert cal.interval((0.1, 0.1), 0.001, 10**6, reference=True)[0] == pytest.approx(0.075, abs=1e-3)
+
+
 def test_no_wrong_label_among_n_leaves_three_in_n_possible():
     assert cal.interval((0.0, 0.0), 0.0, 1000, reference=True) == (0.0, 0.003)
 
