@@ -30,7 +30,7 @@ REFERENCE_SUSPECT = 0.5
 _KINDS = (
     "A wrong label is a class at random, one the model confuses with the true class on this very image, or one that is "
     "like the true class in general; wrong labels hit all images alike, or half of them prefer images the model is "
-    "unsure of."
+    "unsure of. One label in fifty may look wrong and be right: the lower end of the interval allows for that."
 )
 ASSUMPTIONS = {
     "trusted reference": (
