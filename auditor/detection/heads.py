@@ -38,7 +38,11 @@ class Scaling:
 
     def __call__(self, features: Array) -> Array:
         """float32 [n, D]."""
-        return np.asarray((features - self.mean) / self.scale, dtype=np.float32)
+        out = np.empty(features.shape, np.float32)
+        for start in range(0, len(features), _CHUNK):  # in double precision, a part at a time
+            part = slice(start, start + _CHUNK)
+            out[part] = (features[part] - self.mean) / self.scale
+        return out
 
 
 def unit_rows(values: Array) -> Array:
@@ -96,13 +100,13 @@ class KernelHead:
 
     def __init__(self, points: Array, *, landmarks: int, seed: int, width: float | None = 1.0) -> None:
         x = torch.as_tensor(points, dtype=torch.float32)
-        phi = x if width is None else _nystroem(x, landmarks, seed, width)
-        phi = phi - phi.mean(0)
+        phi = x.clone() if width is None else _nystroem(x, landmarks, seed, width)
+        phi -= phi.mean(0)
         values, vectors = torch.linalg.eigh((phi.T @ phi).double())
         keep = values > max(float(values[-1]) * _RANK_TOLERANCE, _TINY)
         values, vectors = values[keep], vectors[:, keep]
         self.spectrum = values.float()
-        self.basis = phi @ (vectors / values.sqrt()).float()
+        self.basis = _times(phi, (vectors / values.sqrt()).float())
         self._leverages: dict[float, torch.Tensor] = {}
         self._subsets: dict[tuple[bytes, float], _Subset] = {}
 
@@ -121,7 +125,7 @@ class KernelHead:
         coefficients = self.basis.T @ (y - mean)
         best: tuple[float, float, torch.Tensor] | None = None
         for ridge in sorted(ridges, reverse=True):
-            fitted = (self.basis * (self.spectrum / (self.spectrum + ridge))) @ coefficients + mean
+            fitted = self.basis @ ((self.spectrum / (self.spectrum + ridge))[:, None] * coefficients) + mean
             leverage = self.leverage(ridge)[:, None]
             left = (fitted - mean - (y - mean) * leverage) / (1 - leverage) + mean
             error = float((left - y).square().mean(dtype=torch.float64))
@@ -196,8 +200,20 @@ def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch
     values, vectors = torch.linalg.eigh(torch.exp(-among / scale).double())
     keep = values > float(values[-1]) * _RANK_TOLERANCE
     root = (vectors[:, keep] / values[keep].sqrt()).float()
-    features: torch.Tensor = torch.exp(-_distances(x, centres) / scale) @ root
+    features = torch.empty(len(x), root.shape[1])
+    for start in range(0, len(x), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        features[rows] = _distances(x[rows], centres).div_(-scale).exp_() @ root
     return features
+
+
+def _times(values: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """`values` [N, R] times [R, r <= R] in the memory of `values`, which is lost."""
+    product = values[:, : matrix.shape[1]]
+    for start in range(0, len(values), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        product[rows] = values[rows] @ matrix
+    return product
 
 
 def _distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -188,7 +188,7 @@ def _neighbours(head: KernelHead) -> tuple[Array, Array]:
     """Indices [N, k] and weights [N, k] of the nearest images along the kernel's leading directions."""
     n = head.n_points
     k = min(NEIGHBOURS, n - 1)
-    lead = (head.basis * head.spectrum.sqrt())[:, -NEIGHBOUR_DIMENSIONS:]
+    lead = head.basis[:, -NEIGHBOUR_DIMENSIONS:] * head.spectrum[-NEIGHBOUR_DIMENSIONS:].sqrt()
     lead = torch.nn.functional.normalize(lead, dim=1)
     index, weight = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     step = max(1, 2**24 // max(n, 1))
