@@ -76,31 +76,37 @@ class InfluenceStudy:
         """Rows that train the first split's head, and their average influence [n_dampings, n] at each damping."""
         train, held = self.splits[0]
         x, y = self._target(labels, held)
+        seen, taught = self._seen(train), labels[train]
         head, rows = None, []
         for damping in sorted(dampings, reverse=True):
-            head = SoftmaxHead.train(self.features[train], labels[train], self.n_classes, damping, start=head)
-            rows.append(self._engine(head, labels, train, damping).average(x, y))
+            head = SoftmaxHead.train(seen, taught, self.n_classes, damping, start=head)
+            rows.append(_engine(head, seen, taught, damping).average(x, y))
         order = np.argsort(np.argsort(-np.asarray(dampings), kind="stable"), kind="stable")
         return train, np.stack(rows)[order]
 
     def _target(self, labels: Array, held: Array) -> tuple[Array, Array]:
         return (self.features[held], labels[held]) if self.reference is None else self.reference
 
-    def _engine(self, head: SoftmaxHead, labels: Array, train: Array, damping: float) -> ClosedForm:
-        problem = HeadProblem(self.features[train], labels[train], head.weight, head.bias)
-        return ClosedForm(problem, damping, dtype=torch.float32)
+    def _seen(self, train: Array) -> Array:
+        """Features of `train`; no copy where that is all of them, as it is with a reference."""
+        return self.features if len(train) == len(self.features) else self.features[train]
 
     def _one(self, labels: Array, train: Array, held: Array, damping: float) -> Influence:
-        head = SoftmaxHead.train(self.features[train], labels[train], self.n_classes, damping)
-        engine = self._engine(head, labels, train, damping)
+        seen = self._seen(train)
+        head = SoftmaxHead.train(seen, labels[train], self.n_classes, damping)
+        engine = _engine(head, seen, labels[train], damping)
         x, y = self._target(labels, held)
         own = np.arange(len(train))
         # Averaged over the classes with their shares the class-wise influences are the plain average: one solve.
         by_class = np.asarray(engine.average_by_class(x, y, self.n_classes))
         average = (np.bincount(y, minlength=self.n_classes) / len(y)) @ by_class
-        logits = torch.as_tensor(head.logits(self.features[train]))
+        logits = torch.as_tensor(head.logits(seen))
         loss = -torch.log_softmax(logits, dim=1).numpy()[own, labels[train]]
         return Influence(average, by_class[labels[train], own], engine.self_influence(), np.minimum(loss, LOSS_CAP))
+
+
+def _engine(head: SoftmaxHead, features: Array, labels: Array, damping: float) -> ClosedForm:
+    return ClosedForm(HeadProblem(features, labels, head.weight, head.bias), damping, dtype=torch.float32)
 
 
 def choose_damping(

@@ -149,8 +149,10 @@ class LinearHead:
         return features, r
 
     def _convert(self, features: npt.NDArray[Any]) -> torch.Tensor:
-        # A memory map may be read-only, which torch warns about: np.array copies just this part.
-        return torch.from_numpy(np.array(features)).to(self.device, self.dtype)
+        features = np.ascontiguousarray(features)
+        if not features.flags.writeable:  # such as a memory map, which torch warns about: copies just this part
+            features = features.copy()
+        return torch.from_numpy(features).to(self.device, self.dtype)
 
     def sample(self, limit: int | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Features [m, D+1] (bias column included) and probabilities [m, C] of evenly spaced training points."""
