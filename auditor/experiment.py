@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from auditor.arrays import Array
 from auditor.detection.heads import Scaling, SoftmaxHead
 from auditor.features import Pixels
 from auditor.influence import InfluenceEngine, Solve
+from auditor.influence.head import RESIDENT_BYTES
 
 Update = Callable[[int, int], None]
 EXACT = ("auto", "cg", "direct")
@@ -232,10 +234,16 @@ class HeadLearner:
         """The head whose influences count, and what features pass through before they reach it."""
         if not self.conditioned:
             return _last, influence.HeadProblem(_last(self.train.x), labels, head.weight, head.bias)
-        scaling = Scaling.of(self.train.x)
-        scaled = scaling(self.train.x)
+        scaling, scaled = self._scaled
         probe = SoftmaxHead.train(scaled, labels, self.n_classes, self.choice.damping)
         return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias)
+
+    @cached_property
+    def _scaled(self) -> tuple[Scaling, Array]:
+        """Training features as every run's engine reads them, in its precision where it would keep them in that."""
+        scaling = Scaling.of(self.train.x)
+        scaled = scaling(self.train.x)
+        return scaling, scaled.astype(np.float64) if 2 * scaled.nbytes <= RESIDENT_BYTES else scaled
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import torch
 from auditor.errors import EngineError
 from auditor.influence.base import Array, HeadProblem, check_reference, class_weights
 
-_RESIDENT_BYTES = 512 * 2**20
+RESIDENT_BYTES = 512 * 2**20
 """Features up to this size are kept in the working precision on the device; larger ones are converted by chunk."""
 _CHUNK_BYTES = 48 * 2**20
 """Size of the largest temporary of one chunk."""
@@ -53,7 +53,7 @@ class LinearHead:
         self.n_columns = self.weight.shape[1] + 1
         self._resident: torch.Tensor | None = None
         size = torch.finfo(dtype).bits // 8
-        if self.n_points * self.n_columns * size <= _RESIDENT_BYTES:
+        if self.n_points * self.n_columns * size <= RESIDENT_BYTES:
             self._resident = self._convert(problem.features)
         labels = torch.as_tensor(np.asarray(problem.labels), dtype=torch.int64, device=self.device)
         self.labels = labels

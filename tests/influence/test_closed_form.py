@@ -122,7 +122,7 @@ def test_chunked_features_and_memory_map_give_the_same(tmp_path, monkeypatch):
     expected = engine(problem, "auto", 0.1).average(x, y)
     np.save(tmp_path / "features.npy", problem.features)
     mapped = np.load(tmp_path / "features.npy", mmap_mode="r", allow_pickle=False)
-    monkeypatch.setattr("auditor.influence.head._RESIDENT_BYTES", 0)
+    monkeypatch.setattr("auditor.influence.head.RESIDENT_BYTES", 0)
     monkeypatch.setattr("auditor.influence.head._CHUNK_BYTES", 1)
     for dense in (True, False):
         chunked = ClosedForm(HeadProblem(mapped, problem.labels, problem.weight, problem.bias), 0.1, dense=dense)
