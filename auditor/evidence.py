@@ -27,6 +27,11 @@ DENSE_CLASSES = 3
 """Classes up to which a row of the influence matrix costs next to nothing (one factorisation serves them all)."""
 WRONG_EXAMPLES, WRONG_EXAMPLES_MANY = 100, 24
 """Wrongly classified test images explained, and how many where each costs a solve of its own."""
+MANY_CLASSES = 128
+"""With more classes than this rows are limited further."""
+ROW_NUMBERS = 2**22
+"""Numbers solved for at once with many classes: rows times classes times features. At 300 classes of 896 features that
+is 15 rows for the examples and as many for the suspects, at 3,000 one each, which takes as long."""
 LOWEST = 24
 BINS = 40
 ALIKE = 0.9
@@ -92,6 +97,25 @@ def extremes(data: Dataset, clean: Run) -> list[dict[str, Any]]:
     return found
 
 
+def most_rows(data: Dataset, wanted: int) -> int:
+    """How many of `wanted` rows of the influence matrix a list gets: all of them, unless there are many classes."""
+    if data.n_classes <= MANY_CLASSES:
+        return wanted
+    return min(wanted, max(1, ROW_NUMBERS // (data.n_classes * (data.features.shape[1] + 1))))
+
+
+def limits(data: Dataset, n_each: int) -> tuple[str, ...]:
+    """What `most_rows` leaves out, as sentences; none where it leaves out nothing."""
+    wanted = max(EXPLAINED_MANY, WRONG_EXAMPLES_MANY + 2 * n_each)
+    rows = most_rows(data, wanted)
+    if rows == wanted:
+        return ()
+    return (
+        f"With {data.n_classes} classes every row of the influence matrix takes long: of the examples, and of the "
+        f"suspects, no more than {rows} {'has one' if rows == 1 else 'have theirs'}.",
+    )
+
+
 def chosen_examples(data: Dataset, run: Run, n_each: int) -> Array:
     """Positions in the test split: correct ones of each class, each kind of wrong one, then further wrong ones."""
     truth = data.labels[data.rows("test")]
@@ -99,11 +123,15 @@ def chosen_examples(data: Dataset, run: Run, n_each: int) -> Array:
     wrong = np.flatnonzero(predicted != truth)
     correct = [np.flatnonzero((predicted == truth) & (truth == c))[:n_each] for c in range(data.n_classes)]
     # Few classes get several correct examples each; with many classes one each for the first few is enough.
-    right = np.concatenate(correct)[: max(n_each, min(2 * n_each, data.n_classes))] if correct else np.empty(0, int)
+    n_right = max(n_each, min(2 * n_each, data.n_classes))
+    most = WRONG_EXAMPLES if data.n_classes <= DENSE_CLASSES else WRONG_EXAMPLES_MANY
+    rows = most_rows(data, n_right + most)
+    if rows < n_right + most:
+        n_right, most = min(n_right, rows // 3), rows - min(n_right, rows // 3)
+    right = np.concatenate(correct)[:n_right]
     kinds: dict[tuple[int, int], int] = {}
     for position in wrong:
         kinds.setdefault((int(truth[position]), int(predicted[position])), int(position))
-    most = WRONG_EXAMPLES if data.n_classes <= DENSE_CLASSES else WRONG_EXAMPLES_MANY
     ordered = list(dict.fromkeys([*kinds.values(), *wrong.tolist()]))[:most]
     return np.array([*right.tolist(), *ordered], dtype=np.int64)
 
@@ -167,7 +195,7 @@ def explanations(data: Dataset, run: Run, suspects: Sequence[int], suggested: Ar
         return {}
     train = data.rows("train")
     # Rows cost a solve each: with many classes only the first suspects get theirs.
-    n_rows = EXPLAINED if data.n_classes <= DENSE_CLASSES else EXPLAINED_MANY
+    n_rows = EXPLAINED if data.n_classes <= DENSE_CLASSES else most_rows(data, EXPLAINED_MANY)
     influence = run.rows_of(chosen[:n_rows], data.labels[chosen[:n_rows]])
     unit = _unit(data.features)
     similarity = unit[chosen] @ unit.T

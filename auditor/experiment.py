@@ -215,10 +215,10 @@ class HeadLearner:
             train, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
         )
         seen, problem = self._influence_problem(head, labels)
-        engine = self.choice.open(problem)
+        engine = self.choice.open(problem, update)
         exact = engine
         if self.choice.name != "auto":
-            exact = influence.engine(problem, "auto", engine.damping, device=self.choice.device)
+            exact = replace(self.choice, name="auto").open(problem, update)
         # A row a solve is what makes the study slow; the exact engines agree, so the fast one answers for them.
         rows = exact if self.choice.name in EXACT else engine
         return _run(

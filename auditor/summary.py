@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from auditor import machine, model, recovery, versions
+from auditor import evidence, machine, model, recovery, versions
 from auditor._version import __version__
 from auditor.config import AuditSettings
 from auditor.detection import Detection
@@ -73,7 +73,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "stages": seconds,
         "versions": versions.installed(),
         "machine": machine.describe(),
-        "notes": _notes(made),
+        "notes": _notes(made, settings),
     }  # fmt: skip
 
 
@@ -205,8 +205,9 @@ def _reference_suspects(made: Made) -> list[dict[str, Any]]:
     ]
 
 
-def _notes(made: Made) -> list[str]:
-    notes = list(made.clean.notes)
+def _notes(made: Made, settings: AuditSettings) -> list[str]:
+    notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes.extend(evidence.limits(made.data, settings.examples))
     if made.trusted is not None:
         notes.extend(made.trusted.notes)
     else:

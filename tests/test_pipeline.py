@@ -343,3 +343,19 @@ def test_a_reference_passes_through_the_very_backbone_of_the_data_set() -> None:
     reader.reference(data, lambda done, total: None)
     after = reader.backbone.network.state_dict()
     assert all(bool((after[name] == value).all()) for name, value in before.items())
+
+
+def test_many_classes_get_fewer_rows_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dataclasses.replace(QUICK, examples=3)
+    usual = pipeline.audit(FIXTURES / "digits", settings)
+    monkeypatch.setattr("auditor.evidence.DENSE_CLASSES", 1)
+    monkeypatch.setattr("auditor.evidence.MANY_CLASSES", 1)
+    monkeypatch.setattr("auditor.evidence.ROW_NUMBERS", 1)
+    few = pipeline.audit(FIXTURES / "digits", settings)
+    assert len(few.evidence["examples"]) == 1 < len(usual.evidence["examples"])
+    assert {e["kind"] for e in few.evidence["examples"]} <= {e["kind"] for e in usual.evidence["examples"]}
+    assert sum(bool(why["against"]) for why in few.evidence["why"].values()) <= 1
+    said = [note for note in few.document["notes"] if "row of the influence matrix" in note]
+    assert len(said) == 1 and "no more than 1 has one" in said[0]
+    assert not any("row of the influence matrix" in note for note in usual.document["notes"])
+    pd.testing.assert_frame_equal(few.ranking, usual.ranking)

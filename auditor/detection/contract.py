@@ -164,6 +164,8 @@ class Detection:
         int64 rows of the trusted reference whose own labels look wrong, most suspicious first.
     planted_recovery
         How well fresh planted flips are found.
+    notes
+        What was left out or limited, as sentences for the reader of a result.
     """
 
     suspicion: Floats
@@ -183,3 +185,4 @@ class Detection:
     reason: str
     reference_suspects: Array
     planted_recovery: Recovery | None
+    notes: tuple[str, ...] = ()

@@ -27,6 +27,10 @@ REFERENCE_PRIOR = 0.02
 """Share of wrong labels that a trusted reference is given the benefit of before its scores are looked at."""
 REFERENCE_SUSPECT = 0.5
 
+NOT_BY_CLASS = (
+    "Influence on reference images of the given label alone is left out of the signals: with {} classes it would take "
+    "longer than all the rest, and nothing else rests on it."
+)
 _KINDS = (
     "A wrong label is a class at random, one the model confuses with the true class on this very image, or one that is "
     "like the true class in general; wrong labels hit all images alike, or half of them prefer images the model is "
@@ -265,6 +269,8 @@ class _Bench:
             average_influence=influence.average, classwise_average_influence=influence.classwise,
             head_self_influence=influence.own, head_in_fold_loss=influence.loss,
         )  # fmt: skip
+        if not self.study.by_class:
+            frame = frame.drop(columns="classwise_average_influence")
         scores = Scores(suspicion, influence.average, frame, suggested, probability, combination, damping)
         return scores, signals
 
@@ -404,4 +410,5 @@ def _assemble(
         reason=estimate.reason,
         reference_suspects=suspects,
         planted_recovery=recovery,
+        notes=() if bench.study.by_class else (NOT_BY_CLASS.format(bench.n_classes),),
     )

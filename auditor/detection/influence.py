@@ -19,12 +19,16 @@ from auditor.influence import HeadProblem
 from auditor.influence.closed_form import ClosedForm
 
 LOSS_CAP = 60.0
+CLASSWISE_LIMIT = 2**24
+"""Classes times the head's parameters up to which influence is measured by class of the reference: 136 classes of 896
+features. It takes a solve a class, whose right-hand sides together are so many numbers, for a signal that is only
+reported; at 300 classes that was most of an audit's time."""
 
 
 @dataclass(frozen=True)
 class Influence:
     """float64 [N] each: average influence, the same over reference points of the given class only, self-influence
-    and the loss of the label by the head that was trained on it."""
+    and the loss of the label by the head that was trained on it. `classwise` is NaN beyond `CLASSWISE_LIMIT`."""
 
     average: Floats
     classwise: Floats
@@ -61,6 +65,11 @@ class InfluenceStudy:
             else [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(folds)]
         )
 
+    @property
+    def by_class(self) -> bool:
+        """Whether influence is measured by class of the reference too."""
+        return self.n_classes**2 * (self.features.shape[1] + 1) <= CLASSWISE_LIMIT
+
     def measure(self, labels: Array, damping: float) -> Influence:
         """Influence of int64 [N] `labels`."""
         total = {name: np.zeros(len(labels)) for name in ("average", "classwise", "own", "loss")}
@@ -96,13 +105,19 @@ class InfluenceStudy:
         head = SoftmaxHead.train(seen, labels[train], self.n_classes, damping)
         engine = _engine(head, seen, labels[train], damping)
         x, y = self._target(labels, held)
-        own = np.arange(len(train))
+        average, classwise = self._averages(engine, labels[train], x, y)
+        logits = torch.as_tensor(head.logits(seen))
+        loss = -torch.log_softmax(logits, dim=1).numpy()[np.arange(len(train)), labels[train]]
+        return Influence(average, classwise, engine.self_influence(), np.minimum(loss, LOSS_CAP))
+
+    def _averages(self, engine: ClosedForm, labels: Array, x: Array, y: Array) -> tuple[Floats, Floats]:
+        """Average influence of the trained images on `x`, `y`, and on those of an image's own label alone."""
+        if not self.by_class:
+            return engine.average(x, y), np.full(len(labels), np.nan)
         # Averaged over the classes with their shares the class-wise influences are the plain average: one solve.
         by_class = np.asarray(engine.average_by_class(x, y, self.n_classes))
         average = (np.bincount(y, minlength=self.n_classes) / len(y)) @ by_class
-        logits = torch.as_tensor(head.logits(seen))
-        loss = -torch.log_softmax(logits, dim=1).numpy()[own, labels[train]]
-        return Influence(average, by_class[labels[train], own], engine.self_influence(), np.minimum(loss, LOSS_CAP))
+        return average, by_class[labels, np.arange(len(labels))]
 
 
 def _engine(head: SoftmaxHead, features: Array, labels: Array, damping: float) -> ClosedForm:

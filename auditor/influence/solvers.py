@@ -6,6 +6,7 @@ here knows what the operator is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -79,6 +80,9 @@ def conjugate_gradient(
         On the relative residual.
     max_iterations
         For all restarts together.
+    progress
+        Called after every product with the per cent of the digits asked for that the worst system has; the number of
+        iterations is not known before.
 
     Raises
     ------
@@ -86,6 +90,7 @@ def conjugate_gradient(
         When the operator gives something that is not finite.
     """
     z = torch.zeros_like(rhs)
+    told = _Told(progress, description, 0.5 * tolerance)
     spent, negative = 0, False
     residual, relative = rhs.clone(), torch.where(torch.linalg.vector_norm(rhs, dim=1) > 0, 1.0, 0.0).to(rhs)
     for _ in range(restarts + 1):
@@ -94,7 +99,7 @@ def conjugate_gradient(
             break
         step, used, negative = _iterate(
             operator, residual[active], dampings[active], torch.linalg.vector_norm(rhs[active], dim=1), precondition,
-            0.5 * tolerance, spent, max_iterations, progress, description,
+            0.5 * tolerance, spent, max_iterations, told,
         )  # fmt: skip
         z[active] += step
         spent += used
@@ -107,10 +112,27 @@ def conjugate_gradient(
     return Solution(z, spent, relative, negative)
 
 
+@dataclass
+class _Told:
+    """Tells how far a solve has come: residuals fall by about as many digits with each product."""
+
+    progress: Progress | None
+    description: str
+    tolerance: float
+    percent: int = 1
+
+    def __call__(self, relative: float) -> None:
+        """The worst residual so far, relative to its right-hand side."""
+        if self.progress is None:
+            return
+        digits = math.log(max(relative, self.tolerance)) / math.log(self.tolerance) if relative < 1 else 0.0
+        self.percent = max(self.percent, int(100 * digits))
+        self.progress(self.description, self.percent, 100)
+
+
 def _iterate(
     operator: Operator, rhs: torch.Tensor, dampings: torch.Tensor, norms: torch.Tensor,
-    precondition: Preconditioner | None, tolerance: float, spent: int, limit: int, progress: Progress | None,
-    description: str,
+    precondition: Preconditioner | None, tolerance: float, spent: int, limit: int, told: _Told,
 ) -> tuple[torch.Tensor, int, bool]:  # fmt: skip
     """One run of CG from zero, systems leaving as they finish: solutions, products spent, negative curvature."""
     solutions = torch.zeros_like(rhs)
@@ -128,9 +150,9 @@ def _iterate(
         alpha = (rs / curvature)[:, None]
         x += alpha * p
         r -= alpha * q
-        if progress:
-            progress(description, spent + used, limit)
-        going = torch.linalg.vector_norm(r, dim=1) > targets
+        sizes = torch.linalg.vector_norm(r, dim=1)
+        told(tolerance * float((sizes / targets).max()))
+        going = sizes > targets
         if not bool(going.all()):
             solutions[index[~going]] = x[~going]
             if not bool(going.any()):

@@ -57,6 +57,19 @@ def test_flips_are_found_counted_and_corrected(classes, trusted):
     assert found.basis == ("trusted reference" if trusted else "shape of the posterior")
 
 
+def test_with_many_classes_a_signal_is_left_out_and_said(monkeypatch):
+    x, y = blobs(120, 3)
+    whole = detect(x, y, 3, seed=0, settings=QUICK)
+    monkeypatch.setattr("auditor.detection.influence.CLASSWISE_LIMIT", 1)
+    found = detect(x, y, 3, seed=0, settings=QUICK)
+    assert whole.notes == () and "3 classes" in found.notes[0]
+    assert set(whole.signals) - set(found.signals) == {"classwise_average_influence"} == set(whole.weights) - set(
+        found.weights
+    )
+    all_finite(found)
+    assert found.suspicion.tobytes() == whole.suspicion.tobytes()
+
+
 def test_clean_labels_are_not_called_wrong():
     x, y = blobs(600, 3)
     found = detect(x, y, 3, seed=0, settings=QUICK)

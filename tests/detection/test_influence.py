@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from auditor.detection import influence
 from auditor.detection.detect import average_precision
 from auditor.detection.heads import SoftmaxHead
 from auditor.detection.influence import InfluenceStudy, choose_damping
@@ -58,5 +59,17 @@ def test_the_damping_with_the_best_recovery_is_chosen():
     chosen = choose_damping(study, [(flipped, flipped != y)], (0.001, 1.0), average_precision)
     by_damping = {trial.damping: trial.average_precision for trial in chosen.trace}
     assert by_damping[chosen.value] == max(by_damping.values())
-    rows, influence = study.averages(flipped, [chosen.value])
-    assert average_precision((flipped != y)[rows], -influence[0]) == by_damping[chosen.value]
+    rows, values = study.averages(flipped, [chosen.value])
+    assert average_precision((flipped != y)[rows], -values[0]) == by_damping[chosen.value]
+
+
+def test_with_many_classes_influence_by_class_is_left_out_and_the_average_stays(monkeypatch):
+    x, y = data()
+    study = InfluenceStudy(x, 3, reference=data(1, 25), folds=2, seed=0)
+    whole = study.measure(y, DAMPING)
+    monkeypatch.setattr(influence, "CLASSWISE_LIMIT", 3 * 3 * 5 - 1)
+    assert not study.by_class
+    without = study.measure(y, DAMPING)
+    assert np.isnan(without.classwise).all()
+    np.testing.assert_allclose(without.average, whole.average, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(without.own, whole.own)

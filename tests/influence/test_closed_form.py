@@ -139,6 +139,23 @@ def test_rows_in_blocks(monkeypatch):
     assert [s.right_hand_sides for s in blocked.solves] == [2, 2, 2, 1]
 
 
+def test_many_classes_and_few_images_go_without_a_preconditioner(monkeypatch):
+    problem, x, y = make(40, 6, 12, 5)
+    told = []
+    usual = ClosedForm(problem, 0.3, dense=False, progress=lambda text, done, total: told.append((done, total)))
+    expected = usual.rows(x, y)
+    assert told[-1] == (100, 100) and [done for done, _ in told] == sorted(done for done, _ in told)
+    monkeypatch.setattr("auditor.influence.closed_form.MANY_CLASSES", 5)
+    monkeypatch.setattr("auditor.influence.closed_form.KroneckerBasis", None)  # never asked for
+    for n_points in (18, 12):  # fewer than classes and columns together
+        few = HeadProblem(problem.features[:n_points], problem.labels[:n_points], problem.weight, problem.bias)
+        dense = ClosedForm(few, 0.3, dense=True).rows(x, y)
+        found = ClosedForm(few, 0.3, dense=False)
+        np.testing.assert_allclose(found.rows(x, y), dense, rtol=1e-6, atol=1e-9)
+        assert all(solve.converged for solve in found.solves)
+    assert expected.shape == (len(y), 40)
+
+
 def test_self_influence_without_a_dense_hessian_is_close_and_says_so(monkeypatch):
     problem, _, _ = make(400, 4, 10, 2)
     exact = ClosedForm(problem, 0.1, dense=True)
