@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from auditor.errors import ConfigError
 Update = Callable[[int, int], None]
 LINE_EVERY, LOG_EVERY = 10.0, 1.0
 """Seconds between two lines about the same stage, for a person and in the log."""
+PULSE = 1.0
+"""Seconds between two looks at whether a stage has been silent for longer than `LINE_EVERY`; then it is said to be at
+work, whatever holds the main thread."""
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Progress:
     quiet
         Say nothing.
     log_file
-        Append one JSON object a line here: `time`, `event` (`begin`, `progress`, `resumed`, `end`, `error`,
+        Append one JSON object a line here: `time`, `event` (`begin`, `progress`, `alive`, `resumed`, `end`, `error`,
         `message`), `memory_mb` (resident, of this process), and by event `stage`, `done`, `total`, `seconds_left`,
         `seconds`, `message`.
     seconds
@@ -52,6 +56,7 @@ class Progress:
     def __post_init__(self) -> None:
         self._log = _Log(self.log_file) if self.log_file else None
         self._running: list[list[_Bar | _Lines | _Logged]] = []
+        self._speaking = threading.RLock()
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[Update]:
@@ -64,29 +69,53 @@ class Progress:
         self._running.append(listeners)
 
         def update(done: int, total: int) -> None:
-            for listener in self._running[-1] if self._running else ():
-                listener.update(done, total)
+            with self._speaking:
+                for listener in self._running[-1] if self._running else ():
+                    listener.update(done, total)
 
         start = time.monotonic()
         for listener in listeners:
             listener.begin()
         try:
-            yield update
+            with self._pulse(listeners):
+                yield update
         except BaseException as error:
-            self._running.remove(listeners)
-            took = self._took(name, start)
-            if self._log is not None:
-                self._log.write("error", stage=name, message=f"{type(error).__name__}: {error}")
-            for listener in listeners:
-                listener.end(took)
+            self._finish(name, start, listeners, "error", message=f"{type(error).__name__}: {error}")
             raise
         else:
-            self._running.remove(listeners)
-            took = self._took(name, start)
-            if self._log is not None:
-                self._log.write("end", stage=name, seconds=took)
-            for listener in listeners:
-                listener.end(took)
+            self._finish(name, start, listeners, "end")
+
+    def _finish(
+        self, name: str, start: float, listeners: list[_Bar | _Lines | _Logged], event: str, **said: object
+    ) -> None:
+        self._running.remove(listeners)
+        took = self._took(name, start)
+        if self._log is not None:
+            self._log.write(event, stage=name, **(said or {"seconds": took}))
+        for listener in listeners:
+            listener.end(took)
+
+    @contextmanager
+    def _pulse(self, listeners: list[_Bar | _Lines | _Logged]) -> Iterator[None]:
+        """While the block runs, its listeners are asked now and then whether they have been silent for too long."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(PULSE):
+                with self._speaking:
+                    if not ended.is_set() and self._running and self._running[-1] is listeners:
+                        for listener in listeners:
+                            listener.beat()
+
+        watcher = threading.Thread(target=watch, name="progress", daemon=True)
+        if listeners:
+            watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            if listeners:
+                watcher.join()
 
     def _took(self, name: str, start: float) -> float:
         """Seconds since `start`, added to the stage's."""
@@ -157,6 +186,16 @@ class _Clock:
         self.last = now
         return True
 
+    def silent(self) -> bool:
+        """True, once, when `due` has been asked for the last time longer ago than it should be."""
+        if time.monotonic() - self.last < self.every + 2 * PULSE:
+            return False
+        return self.due()
+
+    def worked(self) -> str:
+        """For how long, as words."""
+        return f"at work for {time.monotonic() - self.start:.0f} s"
+
     def left(self, done: int, total: int) -> float:
         """Seconds to go at the pace so far."""
         return (time.monotonic() - self.start) / max(done, 1) * max(total - done, 0)
@@ -167,11 +206,18 @@ class _Lines:
 
     def __init__(self, title: str) -> None:
         self.title, self.clock = title, _Clock(LINE_EVERY)
+        self.reached = ""
 
     def begin(self) -> None:
         _tell(f"{self.title} ...")
 
+    def beat(self) -> None:
+        """Say that the stage is at work, if nothing else has been said for too long."""
+        if self.clock.silent():
+            _tell(f"  {self.title}: {self.reached}{self.clock.worked()}{_memory_text()}")
+
     def update(self, done: int, total: int) -> None:
+        self.reached = f"{done} of {total}, " if done else ""
         if done and self.clock.due():
             text = f"{self.title}: {done} of {total}, about {self.clock.left(done, total):.0f} s left{_memory_text()}"
             _tell(f"  {text}")
@@ -190,6 +236,15 @@ class _Bar:
 
     def begin(self) -> None:
         _tell(f"{self.title} ...", end="\r")
+
+    def beat(self) -> None:
+        """Let the clock of the bar go on, if it has stood still for too long."""
+        if not self.clock.silent():
+            return
+        if self.bar is None:
+            _tell(f"{self.title} ... {self.clock.worked()}{_memory_text()}", end="\r")
+        else:
+            self.bar.set_postfix_str(_memory_text().strip(", "))
 
     def update(self, done: int, total: int) -> None:
         from tqdm import tqdm
@@ -237,13 +292,20 @@ class _Logged:
 
     def __init__(self, log: _Log, stage: str) -> None:
         self.log, self.stage, self.clock, self.first = log, stage, _Clock(LOG_EVERY), True
+        self.pulse = _Clock(LINE_EVERY)
 
     def begin(self) -> None:
         self.log.write("begin", stage=self.stage)
 
+    def beat(self) -> None:
+        """A line that the stage is at work, where there has been none for as long as a person would wait."""
+        if self.pulse.silent():
+            self.log.write("alive", stage=self.stage, seconds=round(time.monotonic() - self.pulse.start, 1))
+
     def update(self, done: int, total: int) -> None:
         if self.clock.due() or self.first or done == total:
             self.first = False
+            self.pulse.last = self.clock.last
             left = round(self.clock.left(done, total), 1)
             self.log.write("progress", stage=self.stage, done=done, total=total, seconds_left=left)
 

@@ -355,7 +355,7 @@ def test_many_classes_get_fewer_rows_and_the_result_says_so(monkeypatch: pytest.
     assert len(few.evidence["examples"]) == 1 < len(usual.evidence["examples"])
     assert {e["kind"] for e in few.evidence["examples"]} <= {e["kind"] for e in usual.evidence["examples"]}
     assert sum(bool(why["against"]) for why in few.evidence["why"].values()) <= 1
-    said = [note for note in few.document["notes"] if "row of the influence matrix" in note]
+    said = [note for note in few.summary["notes"] if "row of the influence matrix" in note]
     assert len(said) == 1 and "no more than 1 has one" in said[0]
-    assert not any("row of the influence matrix" in note for note in usual.document["notes"])
+    assert not any("row of the influence matrix" in note for note in usual.summary["notes"])
     pd.testing.assert_frame_equal(few.ranking, usual.ranking)

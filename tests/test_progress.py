@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,42 @@ def test_the_log_is_appended_to_and_readable_while_it_grows(tmp_path: Path) -> N
 def test_a_log_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="log"):
         Progress(log_file=str(tmp_path / "none" / "log.jsonl"))
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_stage_that_tells_nothing_is_said_to_be_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    stream = _Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("auditor.progress.LINE_EVERY", 0.05)
+    monkeypatch.setattr("auditor.progress.PULSE", 0.01)
+    before = threading.active_count()
+    progress = Progress(log_file=str(tmp_path / "log"))
+    with progress.stage("detection", "Looking for wrong labels") as update:
+        time.sleep(0.3)
+        assert "Looking for wrong labels" in stream.getvalue() and "at work for 0 s" in stream.getvalue()
+        update(3, 10)
+        time.sleep(0.3)
+        said = stream.getvalue()
+    progress.close()
+    assert threading.active_count() == before, "nothing goes on when the stage has ended"
+    assert terminal or "3 of 10, at work for 0 s" in said
+    alive = [line for line in _log(tmp_path / "log") if line["event"] == "alive"]
+    assert len(alive) >= 2 and all(line["stage"] == "detection" and "memory_mb" in line for line in alive)
+
+
+def test_a_stage_that_tells_enough_is_not_said_to_be_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("auditor.progress.LINE_EVERY", 0.2)
+    monkeypatch.setattr("auditor.progress.LOG_EVERY", 0.05)
+    monkeypatch.setattr("auditor.progress.PULSE", 0.05)
+    progress = Progress(log_file=str(tmp_path / "log"))
+    with progress.stage("train", "Training") as update:
+        for step in range(60):
+            update(step + 1, 60)
+            time.sleep(0.01)
+    progress.close()
+    assert "at work" not in capsys.readouterr().err
+    assert not [line for line in _log(tmp_path / "log") if line["event"] == "alive"]
