@@ -22,7 +22,7 @@ SMALLEST = 100
 WEAKEST = 0.03
 """Nothing is decided unless the area under the curve of planted against given suspicion exceeds a half by this and by
 more than chance would."""
-DOUBT_WITH_REFERENCE, DOUBT = (0.15, 0.25), (0.2, 0.35)
+DOUBT_WITH_REFERENCE, DOUBT = (0.15, 0.25), (0.2, 0.25)
 """How far down and up the share may be off, as a part of it, for what the label model may have wrong: the kinds of
 error always and, without trusted labels, the shape of the posterior as well. Further up than down: errors that prefer
 hard images more than the model allows for stay hidden, and nothing hides the other way."""
@@ -35,13 +35,13 @@ UNSEEN = 3.0
 _TINY = 1e-9
 
 
-def interval(shares: tuple[float, float], error: float, n: int, *, reference: bool) -> tuple[float, float]:
+def interval(shares: tuple[float, ...], error: float, n: int, *, reference: bool) -> tuple[float, float]:
     """95% interval of the share of wrong labels.
 
     Parameters
     ----------
     shares
-        Estimates under either assumption on which images errors prefer; the interval holds both.
+        Estimates under each assumption on which images errors prefer; the interval holds them all.
     error
         Standard error of drawing these images.
     n

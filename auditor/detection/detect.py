@@ -33,8 +33,8 @@ NOT_BY_CLASS = (
 )
 _KINDS = (
     "A wrong label is a class at random, one the model confuses with the true class on this very image, or one that is "
-    "like the true class in general; wrong labels hit all images alike, or half of them prefer images the model is "
-    "unsure of. One label in fifty may look wrong and be right: the lower end of the interval allows for that."
+    "like the true class in general; wrong labels hit all images alike, or some of them images that are hard. One "
+    "label in fifty may look wrong and be right: the lower end of the interval allows for that."
 )
 ASSUMPTIONS = {
     "trusted reference": (

@@ -7,9 +7,11 @@ a mixture of a few kinds of error:
 
 The kinds N_k are those that planted labels stand for: a wrong class at random (`uniform`), one the model confuses with
 the true class on this very image (`confusion`), or one that is like the true class in general (`classwise`, the
-transition matrix of class-conditional noise; Patrini et al., 2017). Errors hit all images alike (h = 1) or half of
-them prefer images the model is unsure of (instance-dependent noise; Xia et al., 2020), which hides them better. Both
-are fitted and averaged by how well they explain the labels (Akaike weights; Burnham and Anderson, 2002).
+transition matrix of class-conditional noise; Patrini et al., 2017). Errors hit all images alike (h = 1) or, some of
+them, images that are hard (instance-dependent noise; Xia et al., 2020): h is a power, 0.5 to 2, of how unsure a plain
+fit of the given labels is of the image. Such errors hide well: a plain fit takes them for its own doubt. Both
+assumptions are fitted and averaged by how well they explain the labels (Akaike weights; Burnham and Anderson, 2002);
+a third fit, which holds nothing against errors on hard images, says how many there could be.
 
 q is a softmax of the stacked head's left-out losses with a scale and class biases, fitted together with the shares
 e_k by maximum likelihood. Trusted labels, where there are any, enter as right ones (e = 0) and pin q down. Without them
@@ -30,13 +32,12 @@ from auditor.arrays import Array, Floats
 
 UNIFORM, CONFUSION, CLASSWISE = "uniform", "confusion", "classwise"
 KINDS = (UNIFORM, CONFUSION, CLASSWISE)
-UNSURE = 0.5
-"""Part of the errors that prefers unsure images, in the components that have it."""
-PREFERENCE_COST = 50.0
+PREFERENCE_COST = 20.0
 """Prior against preference, in nats for a share of 1: errors hit all images alike unless the labels say otherwise."""
-FREEDOM = 1.0
-"""Nats that a fit with preference must be better by to weigh as much as one without: its two further shares, neither
-below 0, are worth half a parameter each."""
+FREEDOM = 3.0
+"""Nats that a fit with preference must be better by to weigh as much as one without: its three further shares."""
+MOST_WRONG = 0.98
+"""The most that errors of all kinds together may reach on one image."""
 CLASS_BIAS = 1.0
 """Ridge penalty on the class biases of q."""
 LOG_SCALE, SCALE_CONFIDENCE = 0.7, 3.0
@@ -58,14 +59,14 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Component:
-    """One kind of error and the part of it that prefers unsure images."""
+    """One kind of error; how often it hits an image goes with this power of how unsure a plain fit is of it."""
 
     kind: str
-    unsure: float = 0.0
+    power: float = 0.0
 
 
 ALIKE = tuple(Component(kind) for kind in (CONFUSION, UNIFORM, CLASSWISE))
-PREFERRING = (*ALIKE, Component(CLASSWISE, UNSURE), Component(CONFUSION, UNSURE))
+PREFERRING = (*ALIKE, *(Component(CONFUSION, power) for power in (0.5, 1.0, 2.0)))
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class LabelModel:
     share
         Of wrong labels among the given ones.
     shares
-        What it would be if errors hit all images alike, and if some prefer images the model is unsure of.
+        What it would be if errors hit all images alike, if some prefer hard images, and if nothing spoke against that.
     kinds
         Kind -> its part of the wrong labels; they sum to 1.
     right, wrong
@@ -88,7 +89,7 @@ class LabelModel:
     """
 
     share: float
-    shares: tuple[float, float]
+    shares: tuple[float, float, float]
     kinds: dict[str, float]
     right: Floats
     wrong: Floats
@@ -113,23 +114,47 @@ class LabelModel:
 
 @dataclass(frozen=True)
 class _Problem:
-    """What is fitted: `x` float64 [N + m, C] evidence for each class, labels [N] and trusted labels [m]."""
+    """What is fitted: `x` float64 [N + m, C] evidence for each class, labels [N] and trusted labels [m].
+
+    `hard` float64 [N + m, K] is how hard each image is in the eyes of each component, from a plain fit; `cost` the
+    prior against preference.
+    """
 
     x: torch.Tensor
     labels: torch.Tensor
     trusted: torch.Tensor
-    components: tuple[Component, ...]
+    hard: torch.Tensor
+    components: tuple[Component, ...] = ()
+    cost: float = 0.0
 
     @classmethod
-    def of(cls, losses: Array, labels: Array, trusted: Array, components: tuple[Component, ...]) -> _Problem:
+    def of(cls, losses: Array, labels: Array, trusted: Array, seed: int) -> _Problem:
+        """Nothing is asked yet; `hard` [N + m, 1] is how unsure a plain fit is, in which every label is right."""
         x = -torch.as_tensor(losses, dtype=torch.float64)
         x = x - x.mean(dim=1, keepdim=True)
         x = x / (x.square().mean().sqrt() + 1e-9)
-        if losses.shape[1] == 2:  # the other class is the only wrong one, whatever the kind
-            components = tuple(sorted({Component(UNIFORM, c.unsure) for c in components}, key=lambda c: c.unsure))
-            # Nothing but trusted labels tells errors on unsure images of two classes from an unsure model.
-            components = components if len(trusted) >= ENOUGH_TRUSTED else tuple(c for c in components if not c.unsure)
-        return cls(x, torch.tensor(labels), torch.tensor(trusted), components)
+        plain = cls(x, torch.tensor(labels), torch.tensor(trusted), torch.zeros(len(x), 0, dtype=x.dtype))
+        theta = torch.tensor(plain.part(seed).solve(plain.start(), ITERATIONS))
+        return replace(plain, hard=1 - plain.posterior(theta).square().sum(dim=1, keepdim=True))
+
+    def asking(self, components: tuple[Component, ...], cost: float = 0.0) -> _Problem:
+        """Of a problem that asks nothing: errors of these kinds, and how hard each finds the images.
+
+        Of two classes the other one is the only wrong one, whatever the kind.
+        """
+        if self.n_classes == 2:
+            powers = sorted({component.power for component in components})
+            components = tuple(Component(UNIFORM, power) for power in powers)
+        exponents = torch.tensor([component.power for component in components], dtype=self.x.dtype)
+        return replace(self, components=components, cost=cost, hard=self.hard.clamp(min=_TINY) ** exponents)
+
+    def part(self, seed: int) -> _Problem:
+        """As many of the images, drawn at random, as the parameters are fitted on."""
+        most, n_rows = max(ENTRIES // self.n_classes, 1000), len(self.x)
+        if n_rows <= most:
+            return self
+        rng = np.random.default_rng([seed, 81])
+        return self.rows(*(np.sort(rng.permutation(k)[: _scaled(k, most / n_rows)]) for k in _sizes(self)))
 
     @property
     def n(self) -> int:
@@ -146,8 +171,11 @@ class _Problem:
     def rows(self, audited: Array, trusted: Array) -> _Problem:
         """Some of the audited and some of the trusted images, repeated where they are drawn repeatedly."""
         audited_, trusted_ = torch.as_tensor(audited), torch.as_tensor(trusted)
-        x = torch.cat([self.x[audited_], self.x[self.n + trusted_]])
-        return _Problem(x, self.labels[audited_], self.trusted[trusted_], self.components)
+        index = torch.cat([audited_, self.n + trusted_])
+        return replace(
+            self, x=self.x[index], labels=self.labels[audited_], trusted=self.trusted[trusted_],
+            hard=self.hard[index],
+        )  # fmt: skip
 
     def posterior(self, theta: torch.Tensor) -> torch.Tensor:
         """q [N + m, C]."""
@@ -167,14 +195,20 @@ class _Problem:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Right and wrong of every label, or [n, 1] of one label `given` [n] an image: all that a fit has to know."""
         of_kind = _kinds(q, {c.kind for c in self.components}, self.n, given)
-        unsure = 1 - q.square().sum(dim=1, keepdim=True)
-        unsure = unsure / unsure[: self.n].mean().clamp(min=_TINY)  # 0 where every image is sure
-        wrong, total = torch.zeros_like(unsure), torch.zeros_like(unsure)
-        for share, component in zip(shares, self.components, strict=True):
-            weight = share * (1 - component.unsure + component.unsure * unsure)
-            wrong = wrong + weight * of_kind[component.kind]
-            total = total + weight
-        return (1 - total).clamp(min=1e-3) * _at(q, given), wrong
+        weights = self._weights(shares, len(q))
+        wrong = torch.zeros_like(_at(q, given))
+        for column, component in enumerate(self.components):
+            wrong = wrong + weights[:, column : column + 1] * of_kind[component.kind]
+        return (1 - weights.sum(dim=1, keepdim=True)) * _at(q, given), wrong
+
+    def _weights(self, shares: torch.Tensor, n: int) -> torch.Tensor:
+        """[n, K]: how probable an error of each component is on the first `n` images."""
+        weights = shares * (self.hard[:n] / self.hard[: self.n].mean(dim=0))
+        return weights * (MOST_WRONG / weights.sum(dim=1, keepdim=True).clamp(min=MOST_WRONG))
+
+    def wrong_by_component(self, theta: torch.Tensor) -> torch.Tensor:
+        """[K], the part of the audited labels that is wrong by each; what no image can take is not in it."""
+        return self._weights(self.shares(theta), self.n).mean(dim=0)
 
     def loss(self, theta: torch.Tensor) -> torch.Tensor:
         """Negative log posterior of the parameters."""
@@ -182,10 +216,10 @@ class _Problem:
         right, wrong = self._joint(q[: self.n], shares, self.labels)
         given = -torch.log(right + wrong + _TINY).sum()
         trusted = -torch.log(_at(q[self.n :], self.trusted) + _TINY).sum()
-        preferring = torch.tensor([c.unsure for c in self.components], dtype=theta.dtype)
+        preferring = torch.tensor([float(c.power > 0) for c in self.components], dtype=theta.dtype)
         prior = 0.5 * CLASS_BIAS * theta[1 : 1 + self.n_classes].square().sum()
         prior = prior + 0.5 * SCALE_CONFIDENCE * (theta[0] - LOG_SCALE) ** 2
-        prior = prior + PREFERENCE_COST * (preferring @ shares)
+        prior = prior + self.cost * (preferring @ shares)
         found: torch.Tensor = (given + trusted + prior) / self.n  # steps of a size that suits L-BFGS
         return found
 
@@ -249,8 +283,10 @@ def fit_label_model(
     seed
         Draws the images that are fitted on where there are too many.
     """
-    preferring = _fit(_Problem.of(losses, labels, trusted, PREFERRING), seed)
-    alike = _fit(_Problem.of(losses, labels, trusted, ALIKE), seed)
+    problem = _Problem.of(losses, labels, trusted, seed)
+    alike = _fit(problem.asking(ALIKE), seed)
+    preferring = _fit(problem.asking(PREFERRING, PREFERENCE_COST), seed)
+    free = _fit(problem.asking(PREFERRING), seed, preferring.parameters)
     weight = float(expit(alike.loss - preferring.loss - FREEDOM))
 
     def average(one: Any, other: Any) -> Any:
@@ -260,7 +296,7 @@ def fit_label_model(
     wrong = {kind: average(preferring.wrong_of[kind], alike.wrong_of[kind]) for kind in KINDS}
     return LabelModel(
         share,
-        (alike.share, preferring.share),
+        (alike.share, preferring.share, free.share),
         {kind: part / max(share, _TINY) for kind, part in wrong.items()},
         average(preferring.right, alike.right),
         average(preferring.wrong, alike.wrong),
@@ -283,22 +319,23 @@ class _Fitted:
         return sum(self.wrong_of.values())
 
 
-def _fit(problem: _Problem, seed: int) -> _Fitted:
-    most = max(ENTRIES // problem.n_classes, 1000)
-    part, n_rows = problem, len(problem.x)
-    if n_rows > most:
-        rng = np.random.default_rng([seed, 81])
-        share = most / n_rows
-        part = problem.rows(*(np.sort(rng.permutation(k)[: _scaled(k, share)]) for k in _sizes(problem)))
-    parameters = part.solve(problem.start(), ITERATIONS)
+def _fit(problem: _Problem, seed: int, start: Floats | None = None) -> _Fitted:
+    part = problem.part(seed)
+    parameters = part.solve(problem.start() if start is None else _lifted(start, problem), ITERATIONS)
     theta = torch.tensor(parameters)
     with torch.no_grad():
         right, wrong = problem.joint(theta)
-        shares, loss = problem.shares(theta).numpy(), float(part.loss(theta)) * part.n
+        shares, loss = problem.wrong_by_component(theta).numpy(), float(part.loss(theta)) * part.n
     by_kind = dict.fromkeys(KINDS, 0.0)
     for component, share in zip(problem.components, shares, strict=True):
         by_kind[component.kind] += float(share)
     return _Fitted(loss, by_kind, right.numpy(), wrong.numpy(), parameters)
+
+
+def _lifted(parameters: Floats, problem: _Problem) -> Floats:
+    """Where another fit starts: no share so low that its gradient is lost."""
+    first = 1 + problem.n_classes
+    return np.append(parameters[:first], np.maximum(parameters[first:], LOWEST))
 
 
 def _sizes(problem: _Problem) -> tuple[int, int]:
@@ -320,17 +357,16 @@ def spread(
     seed: int,
 ) -> float:
     """Standard error of the share, by refits on resampled audited and trusted images (m-out-of-n bootstrap)."""
-    problem = _Problem.of(losses, labels, trusted, PREFERRING)
+    problem = _Problem.of(losses, labels, trusted, seed)
+    problem = problem.asking(PREFERRING, PREFERENCE_COST)
     size = min(RESAMPLED, max(ENTRIES // problem.n_classes, 1000))
     rng = np.random.default_rng([seed, 82])
     part = min(1.0, size / max(problem.n, 1))
     counts = [_scaled(k, part) for k in _sizes(problem)]
+    start = _lifted(model.parameters, problem)
     found = np.empty(resamples)
     for index in range(resamples):
-        start = np.append(
-            model.parameters[: 1 + problem.n_classes], np.maximum(model.parameters[1 + problem.n_classes :], LOWEST)
-        )
-        drawn = [rng.integers(0, max(k, 1), c) for k, c in zip(_sizes(problem), counts, strict=True)]
-        theta = torch.tensor(problem.rows(*drawn).solve(start, ITERATIONS_RESAMPLED))
-        found[index] = float(problem.shares(theta).sum())
+        drawn = problem.rows(*(rng.integers(0, max(k, 1), c) for k, c in zip(_sizes(problem), counts, strict=True)))
+        theta = torch.tensor(drawn.solve(start, ITERATIONS_RESAMPLED))
+        found[index] = float(drawn.wrong_by_component(theta).sum())
     return float(found.std(ddof=1) * np.sqrt(part)) if resamples > 1 else float("inf")

@@ -52,6 +52,22 @@ def test_the_share_of_wrong_labels_is_recovered_whatever_their_kind(kind, rate, 
     assert sum(found.kinds.values()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("trusted", [0, 600])
+def test_wrong_labels_on_hard_images_are_not_taken_for_the_models_own_doubt(classes, trusted):
+    q, y = world(3000, classes, seed=1, sharp=4.0)
+    unsure = 1 - (q**2).sum(1)
+    hit = np.random.default_rng(2).random(3000) < np.minimum(0.15 * unsure**0.5 / (unsure**0.5).mean(), 0.9)
+    labels = np.where(hit, made_wrong(q, y, CONFUSION, 1.0, seed=3), y)
+    other, known = world(trusted, classes, seed=4, sharp=4.0)
+    found = fit_label_model(-np.log(np.concatenate([q, other])), labels, known, seed=0)
+    truth = (labels != y).mean()
+    assert found.shares[0] < 0.3 * truth  # what errors that hit all images alike would explain
+    assert 0.6 * truth < found.shares[2] < 1.4 * truth  # what the upper end of the interval rests on
+    if trusted and classes == 2:
+        assert found.share == pytest.approx(truth, abs=0.03)
+
+
 def test_two_classes_have_one_kind_of_error():
     q, y = world(3000, 2, seed=1)
     labels = made_wrong(q, y, UNIFORM, 0.2, seed=2)
