@@ -311,8 +311,17 @@ def figures(suspicion: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
     }
 
 
-def run(row: Row, peers: Peers, fast: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Every contender's figures on a row, and what calibration said of it."""
+def _listed(row: Row, results: list[tuple[str, np.ndarray, float]]) -> list[dict[str, Any]]:
+    return [
+        {"row": row.name, "unit": row.unit, "contender": n, "seconds": s, **figures(v, row.wrong)}
+        for n, v, s in results
+    ]
+
+
+def run(
+    row: Row, peers: Peers, fast: bool, known: list[dict[str, Any]] | None = None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Every contender's figures on a row, and what calibration said of it; peers that are `known` are not run again."""
     from auditor.detection import DetectionSettings, detect
 
     settings = DetectionSettings.fast() if fast else DetectionSettings()
@@ -322,13 +331,9 @@ def run(row: Row, peers: Peers, fast: bool) -> tuple[list[dict[str, Any]], dict[
     )  # fmt: skip
     seconds = time.perf_counter() - start
     average = found.signals["average_influence"].to_numpy()
-    results = [("our suspicion", found.suspicion, seconds), ("our influence", -average, seconds)]
-    results += peers(row)
-    results.append((RANDOM, np.random.default_rng(row.unit).random(len(row.labels)), 0.0))
-    listed = [
-        {"row": row.name, "unit": row.unit, "contender": n, "seconds": s, **figures(v, row.wrong)}
-        for n, v, s in results
-    ]
+    ours = [("our suspicion", found.suspicion, seconds), ("our influence", -average, seconds)]
+    chance = (RANDOM, np.random.default_rng(row.unit).random(len(row.labels)), 0.0)
+    listed = _listed(row, ours) + (known or _listed(row, peers(row))) + _listed(row, [chance])
     said: dict[str, Any] = {"row": row.name, "unit": row.unit, "n": len(row.labels), "truth": float(row.wrong.mean())}
     said["decided"] = found.share is not None
     if found.share is not None:
@@ -479,6 +484,11 @@ class Stored:
         """Names and units of the rows there are."""
         return {(said["row"], said["unit"]) for said in self.said}
 
+    def peers(self, row: Row) -> list[dict[str, Any]]:
+        """What the peers did on this row, if it was run."""
+        mine = [r for r in self.records if (r["row"], r["unit"]) == (row.name, row.unit)]
+        return [r for r in mine if r["contender"] not in (*OURS, RANDOM)]
+
     def add(self, records: list[dict[str, Any]], said: dict[str, Any]) -> None:
         """Keep another row."""
         self.records += records
@@ -500,6 +510,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pairs", type=int, help="class pairs (default 10, with --quick 3)")
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
+    parser.add_argument("--peers", type=Path, help="an earlier --rows file: peers are not run again on its rows")
     parser.add_argument("--table", action="store_true", help="run no row and no ablation, write up the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure; write nothing up")
     parser.add_argument("--only", default="", help="rows whose name contains this")
@@ -511,7 +522,7 @@ def main() -> None:
     if not data.exists():
         sys.exit(f"the shared data are not at {data}; set AUDITOR_DATA")
     warnings.filterwarnings("ignore")
-    stored, peers = Stored(options.rows), Peers()
+    stored, peers, earlier = Stored(options.rows), Peers(), Stored(options.peers)
     kept = []
     for row in rows(Features(data, options.cache), options.quick, options.seeds, options.pairs):
         if options.only not in row.name:
@@ -520,7 +531,7 @@ def main() -> None:
             kept.append(row)
         if (row.name, row.unit) in stored.done or options.table:
             continue
-        listed, share = run(row, peers, options.fast)
+        listed, share = run(row, peers, options.fast, earlier.peers(row))
         stored.add(listed, share)
         best = sorted(listed, key=lambda r: -r["AP"])[:3]
         print(row.name, row.unit, [(r["contender"], round(r["AP"], 3)) for r in listed[:2] + best], share, flush=True)
