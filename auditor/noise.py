@@ -59,15 +59,11 @@ def plant(
     Raises
     ------
     UndecidedError
-        When there are too few points for a single flip.
+        When there are too few points for a single flip, as `check` says before anything is computed.
     """
+    check(labels, rate, kind)
     rng = np.random.default_rng(list(seed))
     n_planted = round(rate * len(labels))
-    if n_planted < 1 or n_planted >= len(labels):
-        raise UndecidedError(
-            f"{len(labels)} training images are too few to plant a share of {rate:g}",
-            hint="use more images or a higher --noise-rate",
-        )
     if kind == "influential":
         if average_influence is None:
             raise ConfigError("influential noise needs the average influence of the clean run")
@@ -85,8 +81,30 @@ def plant(
     return Planting(flipped, flipped != labels, kind, rate, seed)
 
 
+def check(labels: Array, rate: float, kind: str) -> None:
+    """Raise `UndecidedError` where not a single one of `labels` int64 [N] could be flipped; see `plant`."""
+    n_planted = round(rate * len(labels))
+    if n_planted < 1 or n_planted >= len(labels):
+        raise UndecidedError(
+            f"{len(labels)} training images are too few to plant a share of {rate:g}",
+            hint="use more images or a higher --noise-rate",
+        )
+    largest = int(np.bincount(labels).max())
+    if kind == "influential" and _of_class(rate, largest) < 1:
+        raise UndecidedError(
+            f"influential noise flips a share of {rate:g} of each class, but no class has more than {largest} "
+            f"training image{'s' * (largest != 1)}",
+            hint="use a higher --noise-rate, or --noise uniform",
+        )
+
+
+def _of_class(rate: float, n: int) -> int:
+    """How many of a class's `n` images influential noise flips; one stays."""
+    return max(0, min(round(rate * n), n - 1))
+
+
 def _drawn(labels: Array, n_classes: int, n: int, rng: np.random.Generator) -> Array:
-    """`n` points at random, such that every class keeps at least one."""
+    """`n` points at random, such that every class keeps at least one; if none has two, any points."""
     order = rng.permutation(len(labels))
     left = np.bincount(labels, minlength=n_classes)
     chosen = []
@@ -96,15 +114,15 @@ def _drawn(labels: Array, n_classes: int, n: int, rng: np.random.Generator) -> A
             chosen.append(point)
             if len(chosen) == n:
                 break
-    return np.sort(np.array(chosen, dtype=np.int64))
+    return np.sort(np.array(chosen or order[:n].tolist(), dtype=np.int64))
 
 
 def _most_influential(labels: Array, n_classes: int, rate: float, influence: Array) -> Array:
     chosen = []
     for index in range(n_classes):
         rows = np.flatnonzero(labels == index)
-        n = min(round(rate * len(rows)), len(rows) - 1)
-        chosen.append(rows[np.argsort(-influence[rows], kind="stable")[: max(n, 0)]])
+        n = _of_class(rate, len(rows))
+        chosen.append(rows[np.argsort(-influence[rows], kind="stable")[:n]])
     return np.sort(np.concatenate(chosen))
 
 

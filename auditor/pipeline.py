@@ -103,6 +103,7 @@ def _audited(
     kept: Checkpoints,
 ) -> AuditResult:
     """Everything after the pixels: detection, the two kinds of run, and the result."""
+    noise.check(data.labels[data.rows("train")], settings.noise_rate, settings.noise)
     detection = _detection(data, trusted, settings, progress, kept)
     learner = Remembering(_learner(data, trusted, backbone, settings, detection, client, kept), kept)
     train = data.rows("train")

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from auditor.errors import ConfigError, UndecidedError
-from auditor.noise import plant
+from auditor.noise import check, plant
 
 COUNTS = st.lists(st.integers(1, 40), min_size=2, max_size=5)
 RATE = st.floats(0.01, 0.49)
@@ -86,6 +86,23 @@ def test_a_sure_model_still_gives_another_class() -> None:
 def test_too_few_points_is_undecided() -> None:
     with pytest.raises(UndecidedError, match="4 training images are too few"):
         plant(np.array([0, 0, 1, 1]), 2, 0.1, "uniform", (0,))
+
+
+@pytest.mark.parametrize("kind", ["uniform", "confusion"])
+def test_classes_of_one_image_each_are_planted_too(kind: str) -> None:
+    labels = np.arange(30)
+    planting = plant(labels, 30, 0.1, kind, (0,), probabilities=np.full((30, 30), 1 / 30))
+    assert planting.planted.sum() == 3
+
+
+def test_influential_noise_on_classes_too_small_is_said_before() -> None:
+    labels = np.repeat(np.arange(30), 3)
+    with pytest.raises(UndecidedError, match="no class has more than 3 training images"):
+        plant(labels, 30, 0.1, "influential", (0,), average_influence=np.zeros(90))
+    with pytest.raises(UndecidedError, match="influential"):
+        check(labels, 0.1, "influential")
+    check(labels, 0.4, "influential")
+    assert plant(labels, 30, 0.4, "influential", (0,), average_influence=np.zeros(90)).planted.sum() == 30
 
 
 @pytest.mark.parametrize("kind", ["influential", "confusion"])

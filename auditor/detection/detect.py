@@ -87,7 +87,7 @@ def detect(
     bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, tell)
     scores, signals = bench.score(labels, tell)
     tell("measuring recovery", 0.6)
-    recovery = bench.recovery(signals, scores.combination, scores.damping.value)
+    recovery = bench.recovery(signals, scores.combination, scores.damping.value, tell)
     tell("calibrating", 0.9)
     table = scores.combination.table(signals)
     estimate = _calibrate(bench, table, signals, scores)
@@ -148,6 +148,11 @@ class Scorer:
         """float64 [N], of int64 [N] `labels`; `seed` draws the plantings that the combination is fitted on."""
         signals, combination = self._bench.combine(labels, seed)
         return combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
+
+
+def _between(tell: Progress, stage: str, low: float, high: float) -> Callable[[int, int], None]:
+    """What is told of a part of a stage, as (done, total)."""
+    return lambda done, total: tell(stage, low + (high - low) * done / total)
 
 
 def _checked(
@@ -234,13 +239,14 @@ class _Bench:
         targets = confusion_targets(audited), uniform_targets(self.labels, self.n_classes)
         return np.concatenate([table[np.arange(self.n), draw(q, rng)] for q in targets])
 
-    def damping(self, signals: Signals, labels: Array) -> Damping:
+    def damping(self, signals: Signals, labels: Array, tell: Progress) -> Damping:
         """The fixed damping, or the one that recovers planted flips best."""
         if self.settings.damping is not None:
             return Damping(float(self.settings.damping), False, ())
         kinds = self.settings.kinds
         plantings = [self.plant(signals, labels, kinds[i % len(kinds)], i) for i in range(self.settings.tuning)]
-        return choose_damping(self.study, plantings, self.settings.dampings, average_precision)
+        told = _between(tell, "choosing the damping", 0.3, 0.5)
+        return choose_damping(self.study, plantings, self.settings.dampings, average_precision, told)
 
     def combine(self, labels: Array, seed: int) -> tuple[Signals, Combination]:
         """Signals of a labelling, those of trusted images last, and their combination fitted on plantings."""
@@ -259,7 +265,7 @@ class _Bench:
         signals, combination = self.combine(labels, self.seed)
         audited = signals.select(np.arange(self.n))
         tell("choosing the damping", 0.3)
-        damping = damping or self.damping(signals, labels)
+        damping = damping or self.damping(signals, labels, tell)
         tell("measuring influence", 0.5)
         influence = self.study.measure(labels, damping.value)
         values = audited.of(labels)
@@ -274,11 +280,13 @@ class _Bench:
         scores = Scores(suspicion, influence.average, frame, suggested, probability, combination, damping)
         return scores, signals
 
-    def recovery(self, given: Signals, combination: Combination, damping: float) -> Recovery | None:
+    def recovery(
+        self, given: Signals, combination: Combination, damping: float, tell: Progress
+    ) -> Recovery | None:  # fmt: skip
         """Average precision at finding fresh flips: not those that any weight or damping was fitted on."""
         if self.settings.repeats < 1:
             return None
-        found = []
+        found, told = [], _between(tell, "measuring recovery", 0.6, 0.9)
         for repeat in range(self.settings.repeats):
             labels, planted = self.plant(given, self.labels, "uniform", 1000 + repeat)
             if not planted.any():
@@ -289,6 +297,7 @@ class _Bench:
                 average_precision(planted, combination.suspicion(values)),
                 average_precision(planted[rows], -influence[0]),
             ))  # fmt: skip
+            told(repeat + 1, self.settings.repeats)
         ours, theirs = (_interval(np.array(column)) for column in zip(*found, strict=True))
         return Recovery(self.settings.rate, "uniform", self.settings.repeats, ours, theirs)
 

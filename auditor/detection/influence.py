@@ -129,6 +129,7 @@ def choose_damping(
     plantings: Sequence[tuple[Array, Array]],
     dampings: Sequence[float],
     score: Callable[[Array, Floats], float],
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Damping:
     """Of `dampings` the one whose average influence recovers the flips best.
 
@@ -138,11 +139,14 @@ def choose_damping(
         Pairs of labels int64 [N] and planted flags bool [N].
     score
         Average precision of flags by a suspicion.
+    told
+        Called with the plantings done and their number.
     """
     results = np.zeros((len(plantings), len(dampings)))
     for i, (labels, planted) in enumerate(plantings):
         train, values = study.averages(labels, dampings)
         results[i] = [score(planted[train], -row) for row in values]
+        told(i + 1, len(plantings))
     means = results.mean(axis=0)
     trace = tuple(
         DampingTrial(float(d), float(means[j]), tuple(map(float, results[:, j]))) for j, d in enumerate(dampings)
