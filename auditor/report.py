@@ -31,6 +31,8 @@ MAX_MATRIX = 15
 MAX_EXAMPLES = 6
 """Explained test images that stand open; the rest wait behind a summary."""
 _STATIC_SUSPECTS = 24
+_UNFELT = 1e-6
+"""Part of the strongest average influence below which an influence is called none."""
 _PICTURE = re.compile(r"data:image/(?:jpeg|png|webp|gif);base64,[A-Za-z0-9+/]+={0,2}\Z")
 _STYLES = ("report.css", "review.css")
 _SCRIPTS = ("decisions.js", "review.js")
@@ -142,6 +144,8 @@ def _environment(pictures: _Pictures) -> jinja2.Environment:
         count=whole,
         few=few,
         signed=signed,
+        effect=effect,
+        images=_images,
         seconds=_seconds,
     )
     return environment
@@ -215,6 +219,15 @@ def signed(value: float | None) -> str:
     return ("+" if value is not None and value > 0 else "") + number(value)
 
 
+def effect(value: float, scale: float) -> str:
+    """An influence with its sign, or that there is none to speak of beside `scale`, the strongest average one."""
+    return "about 0" if abs(value) <= _UNFELT * scale else signed(value)
+
+
+def _images(n: int) -> str:
+    return f"{n:,} image{'' if n == 1 else 's'}"
+
+
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
 
@@ -253,6 +266,7 @@ def _context(
         "by_class": _by_class(summary),
         "lowest": result.evidence.get("lowest_planted_run") or [],
         "extremes": _extremes(result),
+        "scale": _scale(result),
         **_examples(result),
         "quality": _quality(summary["model"], result.classes),
         "losses": _losses(summary["model"]),
@@ -260,6 +274,7 @@ def _context(
         "damping_chosen": _damping_chosen(summary),
         "damping": _damping(summary),
         "review_rows": _review_rows(summary["calibration"]),
+        "found_shares": _expects_some(summary["calibration"]),
         "next_row": _next_row(summary["calibration"]),
         "max_panels": MAX_PANELS,
         "max_matrix": MAX_MATRIX,
@@ -471,6 +486,12 @@ def _review_rows(calibration: Mapping[str, Any] | None) -> list[Any]:
     return [row for row in rows if str(row["k"]).rstrip("0") in ("1", "2", "5") or row is rows[-1]]
 
 
+def _expects_some(calibration: Mapping[str, Any] | None) -> bool:
+    """Whether there is a whole to speak of shares of; unknown counts as yes."""
+    count = calibration["count"] if calibration else None
+    return not count or count["value"] is None or round(count["value"]) > 0
+
+
 def _next_row(calibration: Mapping[str, Any] | None) -> Any:
     """What a first sitting of fifty brings, where that is known."""
     if not calibration or not calibration["decided"] or not calibration["review"]:
@@ -484,9 +505,17 @@ def _extremes(result: AuditResult) -> list[dict[str, Any]]:
     return [row for row in result.evidence.get("extremes") or [] if row["label"] in wanted]
 
 
+def _scale(result: AuditResult) -> float:
+    """The strongest average influence of a training image."""
+    rows = result.evidence.get("extremes") or []
+    ends = (image for row in rows for end in ("highest", "lowest") for image in row[end])
+    return max((abs(image["average_influence"]) for image in ends), default=0.0)
+
+
 def _examples(result: AuditResult) -> dict[str, Any]:
     """The explained test images, and how many of the wrongly classified ones are among them."""
-    examples = [_example(e) for e in result.evidence.get("examples") or []]
+    scale = _scale(result)
+    examples = [_example(e, scale) for e in result.evidence.get("examples") or []]
     test = (result.summary["model"].get("clean") or {}).get("test") or {}
     known = test.get("n") and test.get("accuracy") is not None
     return {
@@ -496,7 +525,7 @@ def _examples(result: AuditResult) -> dict[str, Any]:
     }
 
 
-def _example(example: Mapping[str, Any]) -> dict[str, Any]:
+def _example(example: Mapping[str, Any], scale: float) -> dict[str, Any]:
     """A test image explained: its influence histogram for its own label, for the predicted one and for the others."""
     histogram = example.get("histogram")
     legend, series = [], []
@@ -519,7 +548,9 @@ def _example(example: Mapping[str, Any]) -> dict[str, Any]:
     if histogram and series:
         label = f"Influence of the training images on a test image labelled {printable(example['label'])}, by label"
         figure = plots.histogram(histogram["edges"], series, label, of="influence on this prediction")
-    return {**example, "figure": figure, "legend": legend}
+    listed = (image["influence"] for end in ("most", "least") for image in example[end])
+    most = max((abs(value) for value in (*listed, *(histogram or {}).get("edges", ()))), default=0.0)
+    return {**example, "figure": figure, "legend": legend, "unmoved": 0 < most <= _UNFELT * scale}
 
 
 def _quality(model: Mapping[str, Any], classes: Sequence[str]) -> list[dict[str, Any]]:

@@ -103,7 +103,7 @@ def pairs(result: AuditResult) -> dict[str, Any]:
         row["cell"] = f"{index[row['label']]}:{index[row['suggested_label']]}"
     rows.sort(key=lambda r: (-r["count"], r["label"], r["suggested_label"]))
     cells = {(r["label"], r["suggested_label"]): r for r in rows}
-    return {"kind": kind, "rows": rows, "cells": cells, "most": max((r["count"] for r in rows), default=0)}
+    return {"kind": kind, "rows": rows, "cells": cells, "most": max([1.0, *(r["count"] for r in rows)])}
 
 
 def _split_paths(paths: list[str]) -> tuple[list[str], list[int], list[str]]:

@@ -170,9 +170,9 @@
     buildChooser();
   }
 
-  // On a phone the filters wait behind their summary: the first suspect comes first.
+  // On a small screen the filters wait behind their summary: the first suspect comes first.
   function filters(classes, again) {
-    return h("details", { class: "rv-filters-box", open: !window.matchMedia("(max-width: 640px)").matches },
+    return h("details", { class: "rv-filters-box", open: !window.matchMedia("(max-width: 640px), (max-height: 760px)").matches },
       h("summary", {}, "Find and arrange"),
       h("div", { class: "rv-filters" },
         h("label", {}, h("span", {}, "Find"), ui.text),
