@@ -66,6 +66,7 @@ def audit(
             table = reading.open_table(source, settings)
             reader = reading.open_reader(table, settings, run, download=download, client=client)
             reader.check(table)
+        progress.say(reader.long(table))
         with progress.stage("features", "Reading images") as update:
             data = reader.dataset(table, update)
         progress.say(left_out(data.skipped))

@@ -16,7 +16,8 @@ from auditor import dataset, features, images, influence, machine, model, split
 from auditor.arrays import Array
 from auditor.config import AuditSettings, RunSettings
 from auditor.dataset import Dataset
-from auditor.errors import SourceError, WeightsError
+from auditor.detection.effort import processor_seconds, table_bytes
+from auditor.errors import ConfigError, SourceError, WeightsError
 from auditor.features import Features, Pixels, Transform
 from auditor.made import Backbone, Reference
 from auditor.sources import open_source
@@ -24,6 +25,10 @@ from auditor.sources.base import ImageTable, Skipped, content_hash
 from auditor.weights import default_cache, load_weights
 
 Update = Callable[[int, int], None]
+MANY_CLASSES = 128
+"""More classes than this make detection long by themselves, which is then said before it starts."""
+LONG, LONGEST = 600.0, 24 * 3600.0
+"""Processor seconds of detection from which its length is said, and from which it is refused."""
 
 
 def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:
@@ -82,6 +87,7 @@ class Reader:
         if self.settings.reference:
             _ = self._reference_table
         self._check_pixels(len(table.frame))
+        self._check_classes(len(table.frame), table.frame["label"].nunique())
         self._check_probabilities(len(table.frame), table.frame["label"].nunique())
         self._check_engine(network, len(table.frame), table.frame["label"].nunique())
 
@@ -98,6 +104,37 @@ class Reader:
             2 * 3 * edge**2 * n_images, f"keeping the pixels of {n_images} images of {edge} x {edge}", "cpu",
             "choose a smaller --image-size or fewer --classes; pretrained weights with --train head keep no pixels",
         )  # fmt: skip
+
+    def long(self, table: ImageTable) -> str:
+        """That many classes will take long, as a sentence; empty where they will not."""
+        n_images, n_classes = len(table.frame), table.frame["label"].nunique()
+        seconds = self._detection_seconds(n_images, n_classes)
+        if seconds < LONG:
+            return ""
+        return (
+            f"  {n_classes:,} classes: the search for wrong labels takes about {_duration(seconds)} of processor time; "
+            "with fewer --classes, some at a time, it is a part of that"
+        )
+
+    def _detection_seconds(self, n_images: int, n_classes: int) -> float:
+        """Known for many classes alone, and 0 otherwise."""
+        if self.study or n_classes <= MANY_CLASSES:
+            return 0.0
+        return processor_seconds(n_images, n_classes, model.N_LAYERED)
+
+    def _check_classes(self, n_images: int, n_classes: int) -> None:
+        seconds = self._detection_seconds(n_images, n_classes)
+        if seconds > LONGEST:
+            raise ConfigError(
+                f"the search for wrong labels among {n_images:,} images in {n_classes:,} classes would take about "
+                f"{_duration(seconds)} of processor time, which grows with the square of the number of classes",
+                hint="choose fewer --classes and audit some at a time",
+            )
+        if not self.study:
+            influence.require(
+                table_bytes(n_images, n_classes), f"detection on {n_images} images in {n_classes} classes", "cpu",
+                "choose fewer --classes and audit some at a time",
+            )  # fmt: skip
 
     def _check_probabilities(self, n_images: int, n_classes: int) -> None:
         runs = 1 + self.settings.repeats  # each keeps every image's probability of every class
@@ -221,6 +258,11 @@ class Reader:
             keep_pixels=not self.settings.trains_head_only, drop_grey=self.study, device=backbone.device,
             progress=update,
         )  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    """Hours, or minutes where it is less than two hours."""
+    return f"{seconds / 3600:.0f} hours" if seconds >= 7200 else f"{max(1, seconds / 60):.0f} minutes"
 
 
 def _values(read: Features) -> Array:

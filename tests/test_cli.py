@@ -203,7 +203,9 @@ def test_memory_too_small_for_the_pixels_is_said_before_an_image_is_read(
     assert "--image-size" in done.stderr and "Reading images" not in done.stderr
 
 
-def test_more_classes_than_the_memory_holds_is_said_before_an_image_is_read(tmp_path: Path, run_cli: Run) -> None:
+def test_more_classes_than_the_memory_holds_is_said_before_an_image_is_read(
+    tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture = next((FIXTURES / "digits" / "train" / "3").glob("*.png"))
     (tmp_path / "data").mkdir()
     rows = [f"{i}.png,class {i // 3}" for i in range(9000)]
@@ -214,6 +216,26 @@ def test_more_classes_than_the_memory_holds_is_said_before_an_image_is_read(tmp_
     done = run_cli(*words, "--repeats", "1000000")
     assert done.exit_code == 2 and "the probabilities of 9000 images in 3000 classes" in done.stderr, done.stderr
     assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
+    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device="cpu": 3 * 2**30)
+    done = run_cli(*words)
+    assert done.exit_code == 2 and "detection on 9000 images in 3000 classes needs 4.0 GiB" in done.stderr, done.stderr
+    assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
+    monkeypatch.setattr("auditor.reading.LONGEST", 3600.0)
+    done = run_cli(*words)
+    assert done.exit_code == 2 and "in 3,000 classes would take about 3 hours" in done.stderr, done.stderr
+    assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_how_long_many_classes_take_is_said_before_an_image_is_read(
+    tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.reading.MANY_CLASSES", 1)
+    monkeypatch.setattr("auditor.reading.LONG", 0.0)
+    words = small_audit(FIXTURES / "digits", tmp_path / "out")
+    words.remove("--quiet")
+    done = run_cli(*words)
+    said = done.stderr.index("2 classes: the search for wrong labels takes about 1 minutes of processor time")
+    assert done.exit_code == 0 and said < done.stderr.index("Reading images")
 
 
 def test_an_output_folder_that_is_a_file(tmp_path: Path, run_cli: Run) -> None:
