@@ -99,6 +99,11 @@ class Baseline:
         return cls(tuple(_entry(e, i, Path(path)) for i, e in enumerate(_document(Path(path)), start=1)))
 
 
+def is_hash(text: str) -> bool:
+    """Whether a text can be an image's hash."""
+    return len(text) == 64 and not set(text) - set("0123456789abcdef")
+
+
 def load(path: str | Path) -> Baseline:
     """`Baseline.load`."""
     return Baseline.load(path)
@@ -131,7 +136,8 @@ def _document(path: Path) -> list[Any]:
     if document.get("schema_version") != SCHEMA_VERSION:
         found = document.get("schema_version")
         raise DecisionsError(
-            f"the baseline {path} has schema version {found!r}, but this auditor reads {SCHEMA_VERSION}"
+            f"the baseline {path} has schema version {found!r}, but this auditor reads {SCHEMA_VERSION}",
+            hint="use the auditor that wrote it, or write a new one with `auditor gate --update-baseline`",
         )
     if not isinstance(document.get("entries"), list):
         raise DecisionsError(f"the baseline {path} has no list of entries", hint=hint)
@@ -147,6 +153,6 @@ def _entry(value: Any, number: int, path: Path) -> BaselineEntry:
         raise DecisionsError(f"{where}: every value must be text")
     if value["decision"] not in DECISIONS:
         raise DecisionsError(f"{where}: the decision {value['decision']!r} is none of {', '.join(DECISIONS)}")
-    if len(value["hash"]) != 64 or set(value["hash"]) - set("0123456789abcdef"):
+    if not is_hash(value["hash"]):
         raise DecisionsError(f"{where}: the hash is not a SHA-256 in 64 hexadecimal digits")
     return BaselineEntry(**value)

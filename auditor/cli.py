@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from auditor._version import __version__
-from auditor.config import AuditSettings, RunSettings, read_file, settings_from
+from auditor.config import AuditSettings, RunSettings, read_settings, settings_from
 from auditor.errors import AuditorError, ConfigError, ExitCode
 from auditor.progress import Progress, plain
 
@@ -169,7 +169,9 @@ def main() -> None:
 @main.command()
 @click.argument("source")
 @click.option("-o", "--out", required=True, metavar="OUT", help="Folder for the audit's files.")
-@click.option("--config", "config_file", metavar="FILE", help="Settings file  [default: auditor.toml, if there]")
+@click.option(
+    "--config", "config_file", metavar="FILE", help="Settings and rules  [default: auditor.toml or pyproject.toml]"
+)
 @click.option("--download", is_flag=True, help="Allow fetching ImageNet's weights when they are not cached.")
 @click.option("--gate", "with_gate", is_flag=True, help="Judge the result too; its verdict is the exit code.")
 @click.option("--exit-zero", is_flag=True, help="With --gate: exit 0 where the gate fails.")
@@ -192,10 +194,11 @@ def audit(
     SOURCE is a folder with one sub-folder a class (train, val, test above them or not), Tiny ImageNet as published,
     a manifest (CSV, JSON lines, Parquet) with the columns path and label, or "digits".
     """
-    values = {**_config(config_file), **{k: v for k, v in flags.items() if v is not None}}
+    values = {**read_settings(config_file), **{k: v for k, v in flags.items() if v is not None}}
     return _audit(
-        source, out, values, download=download, with_gate=with_gate, exit_zero=exit_zero, compare=compare, fresh=fresh
-    )
+        source, out, values, config_file, download=download, with_gate=with_gate, exit_zero=exit_zero,
+        compare=compare, fresh=fresh,
+    )  # fmt: skip
 
 
 @main.command()
@@ -207,16 +210,11 @@ def demo(out: str, **flags: Any) -> int:
     return _audit("digits", out, values)
 
 
-def _config(path: str | None) -> dict[str, Any]:
-    if path is not None:
-        return read_file(path)
-    return read_file("auditor.toml") if Path("auditor.toml").is_file() else {}
-
-
 def _audit(
     source: str,
     out: str,
     values: dict[str, Any],
+    config_file: str | None = None,
     *,
     download: bool = False,
     with_gate: bool = False,
@@ -235,7 +233,7 @@ def _audit(
         from auditor.sources.base import Skipped, left_out
 
         earlier = AuditResult.load(compare) if compare else None
-        rules = gates.load_rules(None) if with_gate else None
+        rules = gates.load_rules(config_file) if with_gate else None
         baseline = gates.load_baseline(None) if with_gate else None
         progress = Progress(run.quiet, run.log_file)
         known = None if fresh or run.save_matrix else unchanged.previous(folder, source, settings)
@@ -277,21 +275,27 @@ def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, A
 @main.command()
 @click.argument("out")
 @click.option("--config", "config_file", metavar="FILE", help="Rules  [default: auditor.toml or pyproject.toml]")
-@click.option("--baseline", metavar="FILE", help="Reviewed images  [default: auditor-baseline.json, if there]")
+@click.option(
+    "--baseline", "baselines", multiple=True, metavar="FILE",
+    help="Reviewed images: a baseline, or a reviewer's decisions.json; any number  "
+    "[default: auditor-baseline.json, if there]",
+)  # fmt: skip
 @click.option("--output", "outputs", multiple=True, metavar="FORMAT[=FILE]", help="Any number of formats.")
 @click.option("--strict-fresh", is_flag=True, help="Refuse a result that is older than its data.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 where the gate fails.")
-@click.option("--update-baseline", is_flag=True, help="Accept today's new suspects into the baseline.")
+@click.option("--update-baseline", is_flag=True, help="Accept today's new suspects into the (first) baseline.")
 @click.option("--init", is_flag=True, help="Write a commented auditor.toml with levels derived from this audit.")
+@click.option("--no-keep", is_flag=True, help="Leave OUT as it is: keep no verdict there for the report to show.")
 def gate(
     out: str,
     config_file: str | None,
-    baseline: str | None,
+    baselines: tuple[str, ...],
     outputs: tuple[str, ...],
     strict_fresh: bool,
     exit_zero: bool,
     update_baseline: bool,
     init: bool,
+    no_keep: bool,
 ) -> int:
     """Judge the finished audit in OUT by rules."""
     from auditor import gate as gates
@@ -300,10 +304,10 @@ def gate(
         done = gates.run_init(out, config_file or "auditor.toml")
     else:
         done = gates.run(
-            out, config=config_file, baseline=baseline, outputs=outputs, strict_fresh=strict_fresh,
+            out, config=config_file, baseline=baselines or None, outputs=outputs, strict_fresh=strict_fresh,
             exit_zero=exit_zero, update_baseline=update_baseline,
         )  # fmt: skip
-        if done.verdict is not None:
+        if done.verdict is not None and not no_keep:
             gates.keep(done.verdict, out)
     _say(done.stdout, nl=False)
     _say(done.stderr, nl=False, err=True)

@@ -31,12 +31,15 @@ class RuleBroken(Exception):
     """A rule of the label audit did not pass; its text is what pytest shows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelAudit:
     """What the fixture `label_audit` gives: the audit's result, the gate's verdict, and the rules by name."""
 
     result: AuditResult
     verdict: Verdict
+
+    def __repr__(self) -> str:
+        return f"<LabelAudit {self.verdict!r}>"
 
     @property
     def rules(self) -> dict[str, RuleOutcome]:
@@ -45,6 +48,8 @@ class LabelAudit:
 
 
 _Audit = Callable[[], LabelAudit]
+_NOT_SETTINGS = ("out", "download")
+"""Options of `auditor.audit` that are no settings of an audit."""
 _AUDIT = pytest.StashKey[_Audit]()
 
 
@@ -57,8 +62,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--audit-option", metavar="NAME=VALUE", action="append", default=[],
         help="an option of `auditor audit`, such as noise-rate=0.1; may be repeated",
     )  # fmt: skip
-    group.addoption("--audit-config", metavar="FILE", help="levels of the rules (default: auditor.toml, if any)")
-    group.addoption("--audit-baseline", metavar="FILE", help="reviewed images (default: auditor-baseline.json, if any)")
+    group.addoption("--audit-config", metavar="FILE", help="settings and levels (default: auditor.toml, if any)")
+    group.addoption(
+        "--audit-baseline", metavar="FILE", action="append",
+        help="reviewed images, a baseline or decisions (default: auditor-baseline.json, if any); may be repeated",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -69,11 +77,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--audit-source and --audit-result exclude each other")
     if not (source or finished):
         return
+    from auditor.config import read_settings, settings_from
     from auditor.gate import load_rules
 
     try:
         rules = load_rules(config.getoption("--audit-config"))
-        options = _options(config.getoption("--audit-option"))
+        options = {**read_settings(config.getoption("--audit-config")), **_options(config.getoption("--audit-option"))}
+        settings_from({name: value for name, value in options.items() if name not in _NOT_SETTINGS})
     except AuditorError as error:
         raise pytest.UsageError(str(error)) from error
     baseline = config.getoption("--audit-baseline")
@@ -129,7 +139,9 @@ class RuleItem(pytest.Item):
         if str(outcome.verdict) in ("FAIL", "UNDECIDED"):
             raise RuleBroken(_explained(outcome))
         if str(outcome.verdict) == "WARN":
-            warnings.warn(LabelAuditWarning(f"{outcome.rule}: {outcome.message}"), stacklevel=1)
+            said = LabelAuditWarning(f"{outcome.rule}: {outcome.message}")
+            # The plugin's own line would say nothing; the name is what pytest lists the warning under.
+            warnings.warn_explicit(said, None, "label-audit", 0)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The rule's sentence and evidence; a traceback only for what nobody foresaw."""
@@ -143,12 +155,11 @@ class RuleItem(pytest.Item):
 
 
 def _explained(outcome: RuleOutcome, shown: int = 5) -> str:
-    from auditor.gate.text import plain
+    from auditor.gate.text import evidence
 
     lines = [f"{outcome.verdict} {outcome.rule}: {outcome.message}"]
-    for row in outcome.evidence[:shown]:
-        lines.append("  " + ", ".join(f"{key} {plain(str(value), 200)}" for key, value in row.items()))
-    return "\n".join(lines)
+    lines += [f"  {evidence(row)}" for row in outcome.evidence[:shown]]
+    return "\n".join([*lines, f"  Next: {outcome.advice}"])
 
 
 def _options(words: list[str]) -> dict[str, Any]:
@@ -163,7 +174,7 @@ def _options(words: list[str]) -> dict[str, Any]:
 
 
 def _audit(
-    source: str | None, finished: str | None, options: dict[str, Any], rules: Rules, baseline: str | None
+    source: str | None, finished: str | None, options: dict[str, Any], rules: Rules, baseline: list[str] | None
 ) -> LabelAudit:
     from auditor.gate import run
 

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from auditor import files
-from auditor.baseline import Baseline, BaselineEntry
+from auditor.baseline import Baseline, BaselineEntry, is_hash
 from auditor.errors import DecisionsError
 from auditor.regular import read_text
 from auditor.result import AuditResult
@@ -98,6 +98,38 @@ def load_decisions(path: str | Path, result: AuditResult) -> list[Decision]:
     return _without_conflicts(path, decisions)
 
 
+def holds_decisions(path: str | Path) -> bool:
+    """Whether a file says of itself that it holds a reviewer's decisions; one that cannot be read does not."""
+    try:
+        document = json.loads(read_text(Path(path)))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("kind") == KIND
+
+
+def read_decisions(path: str | Path) -> list[Decision]:
+    """The decisions of a file whatever audit they were made in: for the gate, which goes by content and label.
+
+    Raises
+    ------
+    DecisionsError
+        The file is malformed, or one decision is in conflict with another one.
+    """
+    path = Path(path)
+    values = enumerate(_document(path)["decisions"], start=1)
+    decisions = [_decision(f"{path}, decision {number}", value) for number, value in values]
+    for decision in decisions:
+        if not is_hash(decision.hash):
+            raise DecisionsError(f"{path}: the hash of {decision.path} is not a SHA-256 in 64 hexadecimal digits")
+    return _without_conflicts(path, decisions)
+
+
+def with_decisions(baseline: Baseline, decisions: Iterable[Decision]) -> Baseline:
+    """A baseline with a review added; what it said of the same images gives way."""
+    decisions = list(decisions)
+    return _superseded(baseline, decisions).merged(baseline_entries(decisions))
+
+
 def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(read_text(path))
@@ -116,6 +148,21 @@ def _document(path: Path) -> dict[str, Any]:
     return document
 
 
+def _decision(where: str, value: Any) -> Decision:
+    """One decision of a file, well formed; whether it fits an audit is for `_Known`."""
+    fields = ("path", "hash", "label", "decision")
+    if not isinstance(value, dict) or not all(isinstance(value.get(f), str) for f in fields):
+        raise DecisionsError(f"{where}: needs path, hash, label and decision as text")
+    path, kind, new = value["path"], value["decision"], value.get("new_label")
+    if kind not in DECISIONS:
+        raise DecisionsError(f"{where} ({path}): {kind!r} is none of {', '.join(DECISIONS)}")
+    if kind != "relabel" and new is not None:
+        raise DecisionsError(f"{where} ({path}): only a relabelled image has a new label")
+    if kind == "relabel" and (not isinstance(new, str) or new == value["label"]):
+        raise DecisionsError(f"{where} ({path}): relabelled to {new!r}, which is not another class")
+    return Decision(path, value["hash"], value["label"], kind, new, str(value.get("time") or ""))
+
+
 @dataclass(frozen=True)
 class _Known:
     """What the audit knows of its images, to check decisions against."""
@@ -127,28 +174,22 @@ class _Known:
 
     def check(self, value: Any, number: int) -> Decision:
         where = f"{self.file}, decision {number}"
-        fields = ("path", "hash", "label", "decision")
-        if not isinstance(value, dict) or not all(isinstance(value.get(f), str) for f in fields):
-            raise DecisionsError(f"{where}: needs path, hash, label and decision as text")
-        path, kind, new = value["path"], value["decision"], value.get("new_label")
-        if kind not in DECISIONS:
-            raise DecisionsError(f"{where} ({path}): {kind!r} is none of {', '.join(DECISIONS)}")
+        decision = _decision(where, value)
+        path, new = decision.path, decision.new_label
         if path not in self.labels:
             raise DecisionsError(f"{where}: {path} is not an image of this audit")
-        if value["label"] != self.labels[path]:
+        if decision.label != self.labels[path]:
             raise DecisionsError(
-                f"{where}: {path} was judged as {value['label']!r}, but the audit has it as {self.labels[path]!r}",
+                f"{where}: {path} was judged as {decision.label!r}, but the audit has it as {self.labels[path]!r}",
                 hint="review this image again in the report of this audit",
             )
-        if value["hash"] != self.hashes.get(path):
+        if decision.hash != self.hashes.get(path):
             raise DecisionsError(
                 f"{where}: {path} had another content when it was judged", hint="review this image again"
             )
-        if kind != "relabel" and new is not None:
-            raise DecisionsError(f"{where} ({path}): only a relabelled image has a new label")
-        if kind == "relabel" and (new not in self.classes or new == value["label"]):
+        if new is not None and new not in self.classes:
             raise DecisionsError(f"{where} ({path}): relabelled to {new!r}, which is not another class of this audit")
-        return Decision(path, value["hash"], value["label"], kind, new, str(value.get("time") or ""))
+        return decision
 
 
 def _without_conflicts(file: Path, decisions: list[Decision]) -> list[Decision]:
@@ -246,14 +287,14 @@ def apply(
     rows = _cleaned(result, decisions)
     targets = _targets(rows, format)
     earlier = folder / BASELINE_NAME
-    baseline = _superseded(Baseline.load(earlier) if earlier.exists() else Baseline(), decisions)
+    baseline = with_decisions(Baseline.load(earlier) if earlier.exists() else Baseline(), decisions)
     counts = _counts(result, decisions, len(rows))
     staged = Path(tempfile.mkdtemp(dir=_made(folder.parent), prefix=".auditor-review-"))
     try:
         for (path, _, _), target in zip(rows, targets, strict=True):
             _place(table, path, staged / target)
         name = _write_manifest(staged, rows, targets) if format == "manifest" else ""
-        baseline.merged(baseline_entries(decisions)).save(staged / BASELINE_NAME)
+        baseline.save(staged / BASELINE_NAME)
         mark = {
             "schema_version": SCHEMA_VERSION, "kind": "auditor-review", "audit_id": result.audit_id,
             "format": format, "counts": counts, "files": len(rows) + 2 + bool(name),

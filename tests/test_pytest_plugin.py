@@ -43,7 +43,8 @@ def test_one_item_a_rule_that_fails_with_its_sentence_and_no_traceback(bad: Path
     assert done.returncode == 1, done.stdout + done.stderr
     assert len(re.findall(r"^label-audit::\w+ ", done.stdout, re.M)) == RULES
     assert "FAIL wrong_labels: An estimated" in done.stdout
-    assert re.search(r"path train/.*label .*p_mislabelled", done.stdout)
+    assert re.search(r"  train/.*: labelled '.*', looks like '.*', wrong with probability", done.stdout)
+    assert "  Next: Review the suspects" in done.stdout
     assert "Traceback" not in done.stdout and "pytest_plugin.py:" not in done.stdout.split("warnings summary")[0]
     assert "LabelAuditWarning: new_suspects" in done.stdout
 
@@ -88,6 +89,7 @@ def test_the_fixture_gives_the_result_and_the_verdict_beside_other_tests(bad: Pa
         (("--audit-result", "a", "--audit-source", "b"), "exclude each other"),
         (("--audit-result", "out", "--audit-config", "none.toml"), "cannot read the configuration none.toml"),
         (("--audit-source", "x", "--audit-option", "seed"), "is not NAME=VALUE"),
+        (("--audit-source", "x", "--audit-option", "wieghts=none"), "did you mean 'weights'?"),
     ],
 )
 def test_bad_options_are_usage_errors(bad: Path, arguments: tuple[str, ...], says: str) -> None:

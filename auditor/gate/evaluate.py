@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditor.errors import ResultError
 from auditor.gate import measure
@@ -16,6 +16,8 @@ from auditor.result import AuditResult
 
 if TYPE_CHECKING:
     from auditor.baseline import Baseline
+
+_STRONGER = next(rule.advice for rule in RULES if rule.name == "recovery")
 
 
 def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None) -> Verdict:
@@ -105,18 +107,29 @@ def _judge(rule: Rule, levels: Levels, found: Measurement, doubt: str, facts: Fa
     reason = found.undecided or doubt
     if reason:
         verdict, level = Judgement.UNDECIDED, fail if fail is not None else levels.warn
+    advice = "" if verdict is Judgement.PASS else _advice(rule, found, reason, facts)
     return RuleOutcome(
         rule=rule.name,
         measured=found.value,
         interval=found.interval,
         level=level,
         verdict=verdict,
-        message=_message(rule, found, verdict, level, fail, reason),
+        message=_message(rule, found, verdict, level, (fail, levels.warn), reason),
         evidence=found.evidence,
         fail=fail,
         warn=levels.warn,
         unit=rule.unit,
+        advice=advice,
     )
+
+
+def _advice(rule: Rule, found: Measurement, reason: str, facts: Facts) -> str:
+    """What to do next: the rule's own words, but for what the audit rather than the data lacks."""
+    if not reason:
+        return rule.advice
+    if reason == measure.unsolved(facts):
+        return "Audit again with `--engine auto`, or with a larger `--damping`."
+    return "Give the data set a test split." if rule.unit == "score" else _STRONGER
 
 
 def _compare(rule: Rule, fail: float | None, warn: float | None, found: Measurement) -> tuple[Judgement, float | None]:
@@ -140,15 +153,31 @@ def _compare(rule: Rule, fail: float | None, warn: float | None, found: Measurem
     return (Judgement.WARN, warn if warned else fail) if warned or failed else (Judgement.PASS, resting)
 
 
-def _not_ruled_out(found: Measurement, fail: float | None) -> list[str]:
+def _against(rule: Rule, found: Measurement, verdict: Judgement, level: float, levels: tuple[Any, Any]) -> list[str]:
+    """How the figure stands to the level that decided, in words that tell a warning from a failure."""
+    fail, warn = levels
+    shown, side = figure(level, rule.unit), "above" if rule.at_most else "below"
+    if verdict is Judgement.PASS:
+        return [f"{'at most' if rule.at_most else 'at least'} {shown} passes", *_not_ruled_out(rule, found, fail)]
+    if verdict is Judgement.UNDECIDED:
+        return [f"not surely at least {shown}", "the audit is too weak to support a verdict"]
+    if verdict is Judgement.WARN:
+        name = "warn" if level == warn else "fail"
+        return [f"{side} the {name} level of {shown}", *_not_ruled_out(rule, found, fail)]
+    whole = "the whole interval lies " if found.interval is not None else ""
+    return [f"{whole}{side} the fail level of {shown}"]
+
+
+def _not_ruled_out(rule: Rule, found: Measurement, fail: float | None) -> list[str]:
     """A loose interval is said aloud: what did not surely fail may still be failing."""
-    if fail is None or found.interval is None or found.interval[1] <= fail:
+    if rule.name != "wrong_labels" or fail is None or found.interval is None or found.interval[1] <= fail:
         return []
-    return [f"the interval reaches above {figure(fail, 'share')}, so a failing share is not ruled out"]
+    reaches = f"the interval reaches above the fail level of {figure(fail, 'share')}"
+    return [f"{reaches}, so a failing share is not ruled out"]
 
 
 def _message(
-    rule: Rule, found: Measurement, verdict: Judgement, level: float | None, fail: float | None, reason: str
+    rule: Rule, found: Measurement, verdict: Judgement, level: float | None, levels: tuple[Any, Any], reason: str
 ) -> str:
     parts = [found.sentence] if found.sentence else []
     if found.interval is not None:
@@ -157,12 +186,7 @@ def _message(
     if reason:
         parts.append(f"undecided: {reason}")
     elif level is not None:
-        bound = f"{'at most' if rule.at_most else 'at least'} {figure(level, rule.unit)}"
-        parts.append(f"{bound} {'is allowed' if rule.at_most else 'is asked for'}")
-        if verdict is Judgement.UNDECIDED:
-            parts.append("the audit is too weak to support a verdict")
-        elif rule.name == "wrong_labels" and verdict is not Judgement.FAIL:
-            parts += _not_ruled_out(found, fail)
+        parts += _against(rule, found, verdict, level, levels)
     sentence = "; ".join(parts)
     return sentence[:1].upper() + sentence[1:] + "."
 

@@ -65,6 +65,8 @@ class Rule:
         True when the figure rests on the audit's estimate, and so on its recovery and its influence solves.
     short_is
         What falling over the fail level means: FAIL, or UNDECIDED where it is the audit that is too weak.
+    advice
+        What a person does next where the rule did not pass.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Rule:
     levels: Levels
     estimated: bool = False
     short_is: Literal["FAIL", "UNDECIDED"] = "FAIL"
+    advice: str = ""
 
 
 RULES: tuple[Rule, ...] = (
@@ -84,6 +87,8 @@ RULES: tuple[Rule, ...] = (
         "Estimated share of wrong labels. Fails when the interval's lower end is above `fail`; warns when the estimate "
         "itself is above `warn`.",
         True, "share", measure.wrong_labels, Levels(0.05, 0.02), estimated=True,
+        advice="Review the suspects in the audit's report from the top and apply the decisions with `auditor "
+               "review apply`. A trusted `--reference` narrows the interval.",
     ),
     Rule(
         "new_suspects", "New suspects",
@@ -91,47 +96,63 @@ RULES: tuple[Rule, ...] = (
         "their number; fails when surely more than `fail` of them are wrong. Without a baseline every suspect is new, "
         "so then the default `fail` does not apply.",
         True, "count", measure.new_suspects, Levels(10, 0, probability=0.9), estimated=True,
+        advice="Review them in the audit's report and apply the decisions with `auditor review apply`; `auditor "
+               "gate --update-baseline` accepts them unseen.",
     ),
     Rule(
         "class_share", "Wrong labels in one class",
         "The same share in the worst class. Intervals are widened for the number of classes looked at.",
         True, "share", measure.class_share, Levels(0.2, 0.1), estimated=True,
+        advice="Review this class's suspects first. More images of the class, or a trusted `--reference`, "
+               "narrow the interval.",
     ),
     Rule(
         "recovery", "Planted labels found",
         "Share of the planted wrong labels found among as many images as were planted. Below `fail` (by the interval's "
         "lower end), or no better than chance, the audit is too weak to support a verdict: UNDECIDED.",
         False, "share", measure.recovery, Levels(0.2, 0.4), short_is="UNDECIDED",
+        advice="Do not rely on this audit's list. More images, a trusted `--reference` or `--weights` trained "
+               "on similar pictures let it find more.",
     ),
     Rule(
         "model_f1", "Model F1",
         "Weighted F1 of the model on the test split. Fails when the interval's upper end is below `fail`.",
         False, "score", measure.model_f1, Levels(0.2, 0.5),
+        advice="See whether the pictures show their classes at all, and whether `--weights` fit them; after "
+               "that, more images.",
     ),
     Rule(
         "f1_drop", "Drop in F1 under noise",
         "How much weighted F1 the planted noise costs. Fails when the interval's lower end is above `fail`.",
         True, "score", measure.f1_drop, Levels(0.2, 0.1),
+        advice="A model of these data suffers much from wrong labels: correct them before training, or collect "
+               "more images.",
     ),
     Rule(
         "unreadable", "Unreadable images",
         "Share of the entries that could not be used.",
         True, "share", measure.unreadable, Levels(0.01, 0.0),
+        advice="Repair or remove these files.",
     ),
     Rule(
         "class_balance", "Class balance",
         "Images in the smallest class for each one in the largest.",
         False, "score", measure.class_balance, Levels(0.01, 0.1),
+        advice="Collect images of the smallest class, or lower the level if the classes are meant to be that "
+               "uneven.",
     ),
     Rule(
         "conflicting_duplicates", "Identical images, different labels",
         "Groups of identical image files under different labels that a person has not accepted.",
         True, "count", measure.conflicting_duplicates, Levels(0, None),
+        advice="Decide which label is right and remove the other copies, or record in the baseline that both "
+               "hold.",
     ),
     Rule(
         "leakage", "Leakage",
         "Identical image files in training and test. Where the audit drew the splits itself this only warns.",
         True, "count", measure.leakage, Levels(0, None),
+        advice="Remove the copies from one side of the split.",
     ),
 )  # fmt: skip
 
@@ -145,12 +166,17 @@ def default_rules() -> dict[str, Levels]:
 
 
 def find_config(folder: str | Path = ".") -> Path | None:
-    """The configuration that holds in `folder`: `auditor.toml`, or a `pyproject.toml` with rules, or None."""
+    """The configuration that holds in `folder`: the first of `CONFIG_FILES` that has rules, or None."""
     for name in CONFIG_FILES:
         path = Path(folder) / name
-        if path.is_file() and (name != "pyproject.toml" or "rules" in _read(path)):
+        if path.is_file() and has_rules(path):
             return path
     return None
+
+
+def has_rules(path: str | Path) -> bool:
+    """Whether a configuration says anything about rules; raises `ConfigError` where it cannot be read."""
+    return "rules" in _read(Path(path))
 
 
 def load_rules(path: str | Path | None = None) -> dict[str, Levels]:
@@ -197,7 +223,8 @@ def _levels(rule: Rule, entries: Mapping[str, Any], where: str) -> Levels:
 
 def _number(rule: Rule, key: str, value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise ConfigError(f"{where} {key} must be a number, not {value!r}")
+        hint = "5% is written 0.05, without quotes" if isinstance(value, str) and rule.unit != "count" else ""
+        raise ConfigError(f"{where} {key} must be a number, not {value!r}", hint=hint)
     if key == "probability" and not 0 < value <= 1:
         raise ConfigError(f"{where} {key} must be above 0 and at most 1, not {value!r}")
     if rule.unit != "count" and not 0 <= value <= 1:
@@ -208,15 +235,20 @@ def _number(rule: Rule, key: str, value: Any, where: str) -> float:
 
 
 def _ordered(rule: Rule, levels: Levels, entries: Mapping[str, Any], where: str) -> Levels:
-    """Warning comes before failing: an explicit pair the other way round is an error, a default one gives way."""
+    """Warning comes before failing. A stricter `fail` alone does without the default warning; a laxer `warn` alone is
+    an error, because a rule must not lose the level it fails on without anybody having said so."""
     if levels.fail is None or levels.warn is None:
         return levels
     if (levels.warn <= levels.fail) if rule.at_most else (levels.warn >= levels.fail):
         return levels
-    if "fail" in entries and "warn" in entries:
-        side = "above" if rule.at_most else "below"
-        raise ConfigError(f"{where} warn = {levels.warn!r} lies {side} fail = {levels.fail!r} and would never warn")
-    return dataclasses.replace(levels, warn=None) if "fail" in entries else dataclasses.replace(levels, fail=None)
+    if "warn" not in entries:
+        return dataclasses.replace(levels, warn=None)
+    side = "above" if rule.at_most else "below"
+    default = "" if "fail" in entries else "the default "
+    raise ConfigError(
+        f"{where} warn = {levels.warn!r} lies {side} {default}fail = {levels.fail!r} and would never warn",
+        hint="" if "fail" in entries else "give a fail level as well",
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -236,11 +268,20 @@ def _read(path: Path) -> Mapping[str, Any]:
             raise ConfigError(f"{path}: 'tool.auditor' must be a table")
     for name in document:
         if name not in _TABLES:
-            raise ConfigError(f"{path}: unknown table '{name}'", hint=_nearest(name, _TABLES))
+            raise ConfigError(f"{path}: unknown table '{name}'", hint=_right_table(name, path))
     return document
+
+
+def _right_table(name: str, path: Path) -> str:
+    """The table that was meant; a rule without `rules.` before it is a common slip."""
+    parent = "tool.auditor.rules" if path.name == "pyproject.toml" else "rules"
+    return f"write [{parent}.{name}]" if name in default_rules() else _nearest(name, _TABLES)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"
+    # A part of a name, such as f1, is too short to be alike; every name that holds it is meant.
+    near = near or [other for other in known if len(name) > 1 and name.lower() in other]
+    meant = " or ".join(f"'{other}'" for other in near)
+    return f"did you mean {meant}?" if near else f"known are: {', '.join(known)}"

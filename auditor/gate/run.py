@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor import files
-from auditor.errors import ConfigError, ExitCode
+from auditor.errors import AuditorError, ConfigError, ExitCode
 from auditor.gate.baselining import updated
 from auditor.gate.evaluate import evaluate
 from auditor.gate.fresh import require_fresh
 from auditor.gate.initial import init_file
-from auditor.gate.rules import Rules, find_config, load_rules
+from auditor.gate.rules import CONFIG_FILES, Rules, find_config, has_rules, load_rules
 from auditor.gate.text import counted, plain, table
 from auditor.gate.verdict import Verdict, exit_code
-from auditor.outputs import Format, get
+from auditor.outputs import OWN, Format, get
+from auditor.regular import read_text
 from auditor.result import AuditResult
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def run(
     *,
     config: str | Path | None = None,
     rules: Rules | None = None,
-    baseline: str | Path | None = None,
+    baseline: str | Path | Sequence[str | Path] | None = None,
     outputs: Sequence[str] = (),
     strict_fresh: bool = False,
     exit_zero: bool = False,
@@ -88,7 +89,8 @@ def run(
     rules
         Levels that were loaded already; `config` is then not read.
     baseline
-        Baseline file; by default `auditor-baseline.json` in the current folder, if it is there.
+        Baseline files, later ones prevailing; by default `auditor-baseline.json` in the current folder, if it is
+        there. A file of a reviewer's decisions is one too, but cannot be updated.
     outputs
         Any number of `FORMAT` or `FORMAT=FILE`; they are written whatever the verdict is.
     strict_fresh
@@ -96,7 +98,7 @@ def run(
     exit_zero
         A FAIL exits with 0; nothing else changes.
     update_baseline
-        First add today's new suspects and conflicting duplicates to the baseline, as accepted.
+        First add today's new suspects and conflicting duplicates to the (first) baseline, as accepted.
     open_source
         For `strict_fresh`; see `auditor.gate.fresh.require_fresh`.
     today
@@ -107,22 +109,25 @@ def run(
     AuditorError
         Something that was given cannot be used; nothing was written.
     """
-    rules = load_rules(config) if rules is None else rules
+    chosen = _chosen(config) if rules is None else None
+    rules = load_rules(chosen) if rules is None else rules
     result = out if isinstance(out, AuditResult) else AuditResult.load(out)
-    known, baseline_file = _baseline(baseline, update_baseline)
-    wanted = parse_outputs(outputs, keep=_inputs(out, config, baseline_file))
+    baseline_files = _baseline_files(baseline)
+    known = _baseline(baseline_files, may_be_new=update_baseline or baseline is None)
+    wanted = parse_outputs(outputs, keep=_inputs(out, chosen, baseline_files))
     if strict_fresh:
         require_fresh(result, open_source)
     added = 0
     if update_baseline:
+        _check_target(baseline_files[0])
         evaluate(result, rules, known)  # a result that cannot be judged cannot be accepted either
         known, added = updated(known, result, rules, (today or datetime.date.today()).isoformat())
     verdict = evaluate(result, rules, known)
-    texts = [(output, output.format.render(verdict, result)) for output in wanted]
-    shown = table(verdict)
+    texts = [(output, _rendered(output, verdict, result)) for output in wanted]
+    shown = table(verdict, _judged_by(chosen, baseline_files, known))
     if update_baseline and known is not None:
-        known.save(baseline_file)
-        shown += f"{counted(added, 'entry was', 'entries were')} added to {plain(str(baseline_file), 200)}.\n"
+        known.save(baseline_files[0])
+        shown += f"{counted(added, 'entry was', 'entries were')} added to {plain(str(baseline_files[0]), 200)}.\n"
     written = _write(texts, verdict, result)
     printed = "".join(text for output, text in texts if output.file is None)
     code = exit_code(verdict, exit_zero)
@@ -132,14 +137,21 @@ def run(
 
 
 def run_init(out: str | Path | AuditResult, path: str | Path = DEFAULT_CONFIG) -> GateRun:
-    """`gate --init`: write a commented configuration derived from an audit, unless there is one already."""
+    """`gate --init`: write a commented configuration derived from an audit.
+
+    A file that is there already, with the audit's settings for instance, keeps what it holds and gets the rules after
+    it; one that has rules is refused.
+    """
     target = Path(path)
     result = out if isinstance(out, AuditResult) else AuditResult.load(out)
     text = init_file(result)
-    if target.exists():
+    if not target.exists():
+        _write_file(target, text)
+        return GateRun(None, ExitCode.OK, f"{target} was written; it is what `auditor gate` reads.\n", "", (target,))
+    if target.name == "pyproject.toml" or has_rules(target):
         raise ConfigError(f"{target} is there already", hint="move it away, or edit it")
-    _write_file(target, text)
-    return GateRun(None, ExitCode.OK, f"{target} was written; it is what `auditor gate` reads.\n", "", (target,))
+    _write_file(target, f"{read_text(target).rstrip()}\n\n{text}".lstrip())
+    return GateRun(None, ExitCode.OK, f"The rules were added to {target}, after what it held.\n", "", (target,))
 
 
 def parse_outputs(outputs: Iterable[str], keep: Iterable[Path] = ()) -> list[Output]:
@@ -165,25 +177,80 @@ def parse_outputs(outputs: Iterable[str], keep: Iterable[Path] = ()) -> list[Out
     return parsed
 
 
-def _inputs(out: str | Path | AuditResult, config: str | Path | None, baseline: Path) -> list[Path]:
-    """Files an output must not overwrite."""
-    chosen = find_config() if config is None else Path(config)
+def _chosen(config: str | Path | None) -> Path | None:
+    return find_config() if config is None else Path(config)
+
+
+def _inputs(out: str | Path | AuditResult, chosen: Path | None, baselines: Sequence[Path]) -> list[Path]:
+    """Files an output must not overwrite; a configuration without rules is somebody's all the same."""
     folder = [] if isinstance(out, AuditResult) else [Path(out) / name for name in _RESULT_FILES]
-    return [*folder, baseline, *([] if chosen is None else [chosen])]
+    return [*folder, *baselines, *map(Path, CONFIG_FILES), *([] if chosen is None else [chosen])]
 
 
-def _baseline(path: str | Path | None, may_be_new: bool) -> tuple[Baseline | None, Path]:
-    file = Path(DEFAULT_BASELINE if path is None else path)
-    if not file.exists() and (path is None or may_be_new):
-        return None, file
+def _judged_by(chosen: Path | None, baselines: Sequence[Path], known: Baseline | None) -> str:
+    """Which levels and which baseline held: what is found by itself in the current folder must not go unsaid."""
+    levels = "the defaults" if chosen is None else plain(str(chosen), 200)
+    names = ", ".join(plain(str(path), 200) for path in baselines)
+    entries = "none" if known is None else f"{names} ({counted(len(known.entries), 'entry', 'entries')})"
+    return f"Levels: {levels}. Baseline: {entries}."
+
+
+def _baseline_files(given: str | Path | Sequence[str | Path] | None) -> list[Path]:
+    if not given:
+        return [Path(DEFAULT_BASELINE)]
+    return [Path(given)] if isinstance(given, str | Path) else [Path(path) for path in given]
+
+
+def _baseline(paths: Sequence[Path], may_be_new: bool) -> Baseline | None:
+    """All files as one baseline; only the first may be missing, and where it is alone there is none."""
+    known = None
+    for number, path in enumerate(paths):
+        if number or not may_be_new or path.exists():
+            known = _joined(known, path)
+    return known
+
+
+def _joined(known: Baseline | None, path: Path) -> Baseline:
+    from auditor import review
     from auditor.baseline import Baseline
 
-    return Baseline.load(file), file
+    known = known or Baseline()
+    if review.holds_decisions(path):
+        return review.with_decisions(known, review.read_decisions(path))
+    return known.merged(Baseline.load(path).entries)
+
+
+def _check_target(path: Path) -> None:
+    from auditor import review
+
+    if review.holds_decisions(path):
+        raise ConfigError(
+            f"{path} holds a reviewer's decisions and cannot be updated",
+            hint="name a baseline before it with --baseline",
+        )
 
 
 def load_baseline(path: str | Path | None = None) -> Baseline | None:
     """The baseline in `path`, or by default the one in the current folder, if there is one."""
-    return _baseline(path, may_be_new=False)[0]
+    return _baseline(_baseline_files(path), may_be_new=path is None)
+
+
+def _rendered(output: Output, verdict: Verdict, result: AuditResult) -> str:
+    """The text of a format; one from another package may do anything, and the user then needs its name."""
+    if output.name in OWN:
+        return output.format.render(verdict, result)
+    try:
+        text = output.format.render(verdict, result)
+    except AuditorError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"the output format '{output.name}' failed: {type(error).__name__}: {error}",
+            hint="tell those who wrote it, or leave it out",
+        ) from error
+    if not isinstance(text, str):
+        raise ConfigError(f"the output format '{output.name}' gave {type(text).__name__}, not text")
+    return text
 
 
 def _write(texts: list[tuple[Output, str]], verdict: Verdict, result: AuditResult) -> tuple[Path, ...]:

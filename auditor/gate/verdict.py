@@ -55,6 +55,8 @@ class RuleOutcome:
         Both levels of the rule.
     unit
         "share", "count" or "score": how figures are to be read.
+    advice
+        What a person does next; empty where the rule passed.
     """
 
     rule: str
@@ -67,6 +69,7 @@ class RuleOutcome:
     fail: float | None = None
     warn: float | None = None
     unit: str = "share"
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class StaleEntry:
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Verdict:
     """The gate's answer about one audit.
 
@@ -107,6 +110,10 @@ class Verdict:
     dataset: str
     n_images: int
     switched_off: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        noted = [f"{outcome.rule} {outcome.verdict}" for outcome in self.rules if outcome.verdict is not Judgement.PASS]
+        return f"<Verdict {self.verdict} on {self.dataset!r}{': ' if noted else ''}{', '.join(noted)}>"
 
     def to_json(self) -> str:
         """The verdict as `outputs/verdict.schema.json` defines it: equal verdicts give equal bytes."""
@@ -163,6 +170,7 @@ def _outcome(outcome: RuleOutcome) -> dict[str, Any]:
         "warn": outcome.warn,
         "unit": outcome.unit,
         "message": outcome.message,
+        "advice": outcome.advice,
         "evidence": [_tidy(row) for row in outcome.evidence],
     }
 

@@ -6,13 +6,14 @@ GitHub shows at most ten annotations of a kind a step, so rules come first and s
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from auditor.errors import ConfigError
 from auditor.gate.text import plain
-from auditor.gate.verdict import Judgement, Verdict, records
+from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, records
 from auditor.outputs import markdown
-from auditor.outputs.places import locator
+from auditor.outputs.places import first_file, locator
 from auditor.result import AuditResult
 
 name = "github"
@@ -24,12 +25,8 @@ _COMMANDS = {Judgement.WARN: "warning", Judgement.FAIL: "error", Judgement.UNDEC
 
 def render(verdict: Verdict, result: AuditResult) -> str:
     """One line an annotation: every rule that did not pass, then the first new suspects with their files."""
-    lines = [
-        _command(_COMMANDS[outcome.verdict], outcome.message, title=f"auditor gate: {outcome.rule} {outcome.verdict}")
-        for outcome in verdict.rules
-        if outcome.verdict in _COMMANDS
-    ]
     locate = locator(result)
+    lines = [_rule(outcome, locate) for outcome in verdict.rules if outcome.verdict in _COMMANDS]
     room = max(0, SHOWN - sum(line.startswith("::warning") for line in lines))
     for row in records(verdict.new_suspects.head(room)):
         suggestion = f", looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
@@ -37,6 +34,14 @@ def render(verdict: Verdict, result: AuditResult) -> str:
         lines.append(_command("warning", text, file=locate(row["path"]), title="auditor: probably mislabelled"))
     lines.append(_command("notice", f"{verdict.dataset}: {verdict.verdict}", title="auditor gate"))
     return "\n".join(lines) + "\n"
+
+
+def _rule(outcome: RuleOutcome, locate: Callable[[str], str]) -> str:
+    """A rule's sentence and advice, at the first of its files where it is about files."""
+    file = first_file(outcome, locate)
+    place = {} if file is None else {"file": file}
+    title = f"auditor gate: {outcome.rule} {outcome.verdict}"
+    return _command(_COMMANDS[outcome.verdict], f"{outcome.message} {outcome.advice}".strip(), **place, title=title)
 
 
 def publish(verdict: Verdict, result: AuditResult) -> None:

@@ -1,6 +1,7 @@
 """`--output gitlab`: a GitLab code quality report: every rule that did not pass, then one entry a new suspect.
 
-An image's entry stands at its file, a rule's at the data set (a manifest, a folder). GitLab compares reports of two
+An image's entry stands at its file, a rule's at the data set (a manifest, a folder), or at its first file where it is
+about files. GitLab compares reports of two
 branches by fingerprint, so a finding is named by content and label (and the path, for copies of one file), a rule by
 its verdict: what was there before a merge request does not show up in it, and a warning that became a failure does.
 """
@@ -12,7 +13,7 @@ from typing import Any
 
 from auditor.gate.text import plain
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, records
-from auditor.outputs.places import data_set, fingerprint, locator
+from auditor.outputs.places import data_set, fingerprint, first_file, locator
 from auditor.result import AuditResult
 
 name = "gitlab"
@@ -26,14 +27,14 @@ def render(verdict: Verdict, result: AuditResult) -> str:
     """A JSON array: rules in their own order, then suspects, the most suspicious first."""
     locate, place = locator(result), data_set(result)
     noted = [outcome for outcome in verdict.rules if outcome.verdict in _SEVERITIES]
-    entries = [_rule(outcome, verdict.dataset, place) for outcome in noted]
+    entries = [_rule(outcome, verdict.dataset, first_file(outcome, locate) or place) for outcome in noted]
     entries += [_suspect(row, locate(row["path"])) for row in records(verdict.new_suspects)]
     return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _rule(outcome: RuleOutcome, dataset: str, place: str) -> dict[str, Any]:
     return _entry(
-        f"{outcome.rule}: {outcome.verdict}. {plain(outcome.message, _MESSAGE_LENGTH)}",
+        plain(f"{outcome.rule}: {outcome.verdict}. {outcome.message} {outcome.advice}".strip(), _MESSAGE_LENGTH),
         f"auditor/{outcome.rule}",
         fingerprint(f"{outcome.rule}: {outcome.verdict}", dataset),
         _SEVERITIES[outcome.verdict],

@@ -6,11 +6,9 @@ FAIL is a failure, UNDECIDED an error (so neither ever looks like a pass), WARN 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from xml.etree import ElementTree as ET
 
-from auditor.gate.text import plain
+from auditor.gate.text import evidence, plain
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict
 from auditor.result import AuditResult
 
@@ -45,7 +43,8 @@ def render(verdict: Verdict, result: AuditResult) -> str:
 
 def _case(suite: ET.Element, outcome: RuleOutcome) -> None:
     case = ET.SubElement(suite, "testcase", _named(outcome.rule))
-    details = "\n".join([outcome.message, *(_line(row) for row in outcome.evidence)])
+    advice = [f"Next: {outcome.advice}"] if outcome.advice else []
+    details = "\n".join([outcome.message, *(evidence(row, _PATH_LENGTH) for row in outcome.evidence), *advice])
     if outcome.verdict in (Judgement.FAIL, Judgement.UNDECIDED):
         tag = "failure" if outcome.verdict is Judgement.FAIL else "error"
         ET.SubElement(case, tag, {"type": str(outcome.verdict), "message": outcome.message}).text = details
@@ -55,9 +54,3 @@ def _case(suite: ET.Element, outcome: RuleOutcome) -> None:
 
 def _named(rule: str) -> dict[str, str]:
     return {"name": rule, "classname": "auditor.gate", "time": "0"}
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    """A row of evidence on one line; `plain` also keeps out every character that XML forbids."""
-    return ", ".join(f"{key} {plain(f'{value:.3g}' if isinstance(value, float) else str(value), _PATH_LENGTH)}"
-                     for key, value in row.items())  # fmt: skip

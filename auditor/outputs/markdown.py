@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 
-from auditor.gate.text import counted, figure, interval, plain
+from auditor.gate.text import counted, evidence, figure, interval, noted, plain
 from auditor.gate.verdict import RuleOutcome, Verdict, records
 from auditor.result import AuditResult
 
 name = "markdown"
 SHOWN = 20
 """Suspects in the comment; the JSON output has all of them."""
-_SAFE = re.compile(r"[^A-Za-z0-9 \u00a0-\uffff]", re.ASCII)
+_EVIDENCE = 4
+_MARKUP = re.compile(r"[^A-Za-z0-9 ,;%'\u00a0-\uffff.]|\.(?!\s|$|\d)", re.ASCII)
+"""What could mark something up. A full stop does in an address alone, so not before a space or a digit."""
 MARKER = "<!-- auditor gate -->"
 """Starts every comment, so that a bot can find its earlier one and replace it."""
 
@@ -22,9 +24,8 @@ def render(verdict: Verdict, result: AuditResult) -> str:
     lines = [MARKER, f"### Label audit: {verdict.verdict}", "", head, ""]
     lines += ["| rule | measured | interval | level | verdict |", "| --- | ---: | ---: | ---: | --- |"]
     lines += [_row(outcome) for outcome in verdict.rules]
-    noted = [outcome for outcome in verdict.rules if str(outcome.verdict) != "PASS"]
-    if noted:
-        lines += ["", *(f"- **{o.verdict}** {_code(o.rule)}: {_text(o.message, 500)}" for o in noted)]
+    if noted(verdict):
+        lines += ["", *(line for outcome in noted(verdict) for line in _noted(outcome))]
     if verdict.switched_off:
         lines += ["", "Switched off: " + ", ".join(_code(rule) for rule in verdict.switched_off)]
     lines += _suspects(verdict)
@@ -32,6 +33,16 @@ def render(verdict: Verdict, result: AuditResult) -> str:
         stale = counted(len(verdict.stale), "baseline entry covers", "baseline entries cover")
         lines += ["", f"{stale} nothing any more."]
     return "\n".join(lines) + "\n"
+
+
+def _noted(outcome: RuleOutcome) -> list[str]:
+    """A rule that did not pass: its sentence, what to do, and the evidence unless the fold of suspects has it."""
+    lines = [f"- **{outcome.verdict}** {_code(outcome.rule)}: {_text(outcome.message, 500)}"]
+    lines[0] += f" *{_text(outcome.advice, 500)}*" if outcome.advice else ""
+    rows = [row for row in outcome.evidence if "p_mislabelled" not in row]
+    if str(outcome.verdict) == "UNDECIDED":
+        return lines
+    return lines + [f"  - {_text(evidence(row), 500)}" for row in rows[:_EVIDENCE]]
 
 
 def _row(outcome: RuleOutcome) -> str:
@@ -61,4 +72,4 @@ def _code(text: str) -> str:
 
 def _text(text: str, limit: int = 200) -> str:
     """Every character that could mark something up as a numeric entity, which Markdown takes as that character."""
-    return _SAFE.sub(lambda match: f"&#{ord(match[0])};", plain(text, limit))
+    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", plain(text, limit))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from auditor.gate.verdict import RuleOutcome
 from auditor.result import AuditResult
 
 
@@ -17,6 +19,17 @@ def locator(result: AuditResult) -> Callable[[str], str]:
     """
     base = _base(str(result.summary["dataset"]["source"]))
     return lambda path: path if base is None else str(PurePosixPath(base) / path)
+
+
+def first_file(outcome: RuleOutcome, locate: Callable[[str], str]) -> str | None:
+    """The first file that made an exact rule (unreadable files, duplicates, leakage) not pass.
+
+    A rule about an estimate stands on no one file, and its suspects are findings of their own.
+    """
+    if outcome.interval is not None or not outcome.evidence or str(outcome.verdict) not in ("WARN", "FAIL"):
+        return None
+    path: Any = outcome.evidence[0].get("path")
+    return None if path is None else locate(str(path))
 
 
 def data_set(result: AuditResult) -> str:

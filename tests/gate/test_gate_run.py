@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,72 @@ def test_init_writes_a_configuration_that_the_audit_meets_and_never_over_one(out
     before = state(tmp_path)
     with pytest.raises(AuditorError, match="is there already"):
         run_init(out)
+    assert state(tmp_path) == before
+
+
+def test_init_adds_rules_after_the_settings_that_a_file_holds(out: Path, tmp_path: Path) -> None:
+    (tmp_path / "auditor.toml").write_text("# ours\n[audit]\nseed = 3\n")
+    assert "were added to auditor.toml" in run_init(out).stdout
+    text = (tmp_path / "auditor.toml").read_text()
+    assert text.startswith("# ours\n[audit]\nseed = 3\n\n# Levels of")
+    assert run(out).exit_code is ExitCode.OK
+
+
+def test_what_the_levels_and_the_baseline_were_is_said(out: Path, tmp_path: Path) -> None:
+    assert "\nLevels: the defaults. Baseline: none.\n" in run(out).stdout
+    (tmp_path / "pyproject.toml").write_text("[tool.auditor.rules.leakage]\nenabled = false\n")
+    assert run(out, update_baseline=True, today=TODAY).exit_code is ExitCode.GATE_FAILED
+    said = run(out).stdout
+    assert "Levels: pyproject.toml. Baseline: auditor-baseline.json (" in said
+
+
+def _decisions(result: AuditResult, count: int, **changes: Any) -> dict[str, Any]:
+    hashes, rows = result.summary["dataset"]["hashes"], result.ranking.head(count)
+    said = [
+        {"path": r.path, "hash": hashes[r.path], "label": r.label, "decision": "keep", "new_label": None, "time": ""}
+        for r in rows.itertuples()
+    ]
+    document = {"schema_version": 1, "kind": "auditor-decisions", "audit_id": "of another audit", "decisions": said}
+    return document | changes
+
+
+def test_a_reviewers_decisions_are_a_baseline_alone_or_beside_one(
+    out: Path, wrong: AuditResult, tmp_path: Path
+) -> None:
+    (tmp_path / "decisions.json").write_text(json.dumps(_decisions(wrong, 5)))
+    alone = run(out).verdict
+    verdict = run(out, baseline="decisions.json").verdict
+    assert alone is not None and verdict is not None
+    assert set(alone.new_suspects["path"]) - set(verdict.new_suspects["path"]) == set(wrong.ranking["path"].head(5))
+    before = state(tmp_path)
+    with pytest.raises(AuditorError, match="cannot be updated"):
+        run(out, baseline="decisions.json", update_baseline=True)
+    assert state(tmp_path) == before
+    both = run(out, baseline=["base.json", "decisions.json"], update_baseline=True, today=TODAY)
+    assert both.verdict is not None and both.verdict.new_suspects.empty
+    entries = json.loads((tmp_path / "base.json").read_text())["entries"]
+    assert sum(entry["decision"] == "keep" for entry in entries) == 5
+    (tmp_path / "decisions.json").write_text(json.dumps(_decisions(wrong, 5, schema_version=7)))
+    with pytest.raises(AuditorError, match="schema version 7"):
+        run(out, baseline="decisions.json")
+
+
+def test_a_format_of_another_package_that_fails_is_named_and_nothing_is_written(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        name = "broken"
+
+        def render(self, verdict: Any, result: Any) -> Any:
+            raise KeyError("x")
+
+    monkeypatch.setattr(sys.modules["auditor.gate.run"], "get", lambda name: Broken())
+    before = state(tmp_path)
+    with pytest.raises(AuditorError, match="the output format 'theirs' failed: KeyError"):
+        run(out, outputs=["theirs=a.txt"], update_baseline=True)
+    monkeypatch.setattr(Broken, "render", lambda self, verdict, result: None)
+    with pytest.raises(AuditorError, match="gave NoneType, not text"):
+        run(out, outputs=["theirs=a.txt"])
     assert state(tmp_path) == before
 
 

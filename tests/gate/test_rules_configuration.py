@@ -9,6 +9,7 @@ from builders import make_result
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from auditor.config import read_settings
 from auditor.errors import ConfigError, ExitCode
 from auditor.gate import RULES, Judgement, default_rules, evaluate, init_file, load_rules
 from auditor.gate.rules import find_config, rules_from
@@ -44,7 +45,11 @@ def test_both_files_are_read_and_auditor_toml_comes_first(tmp_path: Path, monkey
         ("[rules.leakge]\nenabled = false\n", "unknown rule 'leakge'", "did you mean 'leakage'?"),
         ("[rules.wrong_labels]\nfails = 0.1\n", "no key 'fails'", "did you mean 'fail'?"),
         ("[rules.leakage]\nprobability = 0.5\n", "no key 'probability'", "known are"),
-        ("[rules.wrong_labels]\nfail = '5%'\n", "fail must be a number, not '5%'", ""),
+        ("[rules.f1]\nfail = 0.1\n", "unknown rule 'f1'", "did you mean 'model_f1' or 'f1_drop'?"),
+        ("[wrong_labels]\nfail = 0.1\n", "unknown table 'wrong_labels'", "write [rules.wrong_labels]"),
+        ("[rules.wrong_labels]\nfail = '5%'\n", "fail must be a number, not '5%'", "without quotes"),
+        ("[rules.wrong_labels]\nwarn = 0.2\n", "lies above the default fail = 0.05", "give a fail level as well"),
+        ("[rules.recovery]\nwarn = 0.1\n", "lies below the default fail = 0.2", "give a fail level as well"),
         ("[rules.wrong_labels]\nfail = true\n", "fail must be a number, not True", ""),
         ("[rules.wrong_labels]\nfail = 5\n", "fail must be between 0 and 1, not 5", "5% is written 0.05"),
         ("[rules.new_suspects]\nfail = -1\n", "fail must be a finite number of at least 0", ""),
@@ -83,10 +88,23 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
         load_rules(write(tmp_path, "[tool]\nauditor = 1\n", "pyproject.toml"))
 
 
-def test_a_default_level_gives_way_to_an_explicit_one_beyond_it() -> None:
+def test_a_default_warning_gives_way_to_a_stricter_fail_level_and_no_fail_level_is_lost_unsaid() -> None:
     assert rules_from({"wrong_labels": {"fail": 0.01}})["wrong_labels"].warn is None
-    assert rules_from({"wrong_labels": {"warn": 0.2}})["wrong_labels"].fail is None
-    assert rules_from({"recovery": {"warn": 0.1}})["recovery"].fail is None
+    assert rules_from({"wrong_labels": {"fail": 1, "warn": 0.2}})["wrong_labels"].fail == 1
+
+
+def test_settings_in_one_file_and_rules_in_the_other_are_both_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "[audit]\nseed = 3\n")
+    write(tmp_path, "[tool.auditor.rules.wrong_labels]\nfail = 0.2\n", "pyproject.toml")
+    assert load_rules()["wrong_labels"].fail == 0.2
+    assert read_settings() == {"seed": 3}
+    write(tmp_path, "[rules.wrong_labels]\nfail = 0.3\n")
+    write(tmp_path, "[tool.auditor.audit]\nnoise-rate = 0.2\n", "pyproject.toml")
+    assert load_rules()["wrong_labels"].fail == 0.3
+    assert read_settings() == {"noise_rate": 0.2}
 
 
 @settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))

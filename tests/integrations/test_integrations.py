@@ -121,7 +121,7 @@ def test_the_gitlab_job_writes_the_reports_it_names(environment: dict[str, str],
 def test_the_pre_commit_hooks_are_valid_and_the_installed_one_runs(environment: dict[str, str], tmp_path: Path) -> None:
     hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))}
     assert set(hooks) == {"auditor-gate", "auditor-gate-system"}
-    assert all(hook["entry"] == "auditor gate" and hook["pass_filenames"] is False for hook in hooks.values())
+    assert all(hook["entry"] == "auditor gate --no-keep" and hook["pass_filenames"] is False for hook in hooks.values())
     pre_commit = shutil.which("pre-commit")
     if pre_commit is None:
         pytest.skip("pre-commit is not installed")
@@ -147,6 +147,7 @@ def test_the_pre_commit_hooks_are_valid_and_the_installed_one_runs(environment: 
         [pre_commit, "run", "--all-files"], cwd=user, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and "FAIL wrong_labels" in done.stdout, done.stdout + done.stderr
+    assert "files were modified" not in done.stdout
 
 
 def test_the_dvc_stages_audit_when_data_change_and_judge_when_rules_change(tmp_path: Path) -> None:

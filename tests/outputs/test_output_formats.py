@@ -152,7 +152,10 @@ def test_gitlab_follows_its_schema(case: tuple[Verdict, AuditResult]) -> None:
     assert [entry["check_name"] for entry in rules] == [f"auditor/{outcome.rule}" for outcome in noted]
     kinds = {Judgement.WARN: "minor", Judgement.UNDECIDED: "major", Judgement.FAIL: "critical"}
     assert [entry["severity"] for entry in rules] == [kinds[outcome.verdict] for outcome in noted]
-    assert {entry["location"]["path"] for entry in rules} <= {result.summary["dataset"]["source"]}
+    exact = ("unreadable", "conflicting_duplicates", "leakage")
+    source = result.summary["dataset"]["source"]
+    places = [o.evidence[0]["path"] if o.rule in exact else source for o in noted]
+    assert [entry["location"]["path"] for entry in rules] == places
     assert [entry["location"]["path"] for entry in suspects] == list(verdict.new_suspects["path"])
     assert len({entry["fingerprint"] for entry in entries}) == len(entries)
 
@@ -185,9 +188,12 @@ def test_github_annotations_are_one_command_a_line_and_no_more_than_are_shown(
     kinds = [match[1] for match in parsed if match]
     assert kinds.count("warning") <= 10 and kinds.count("error") <= 10
     noted = [o for o in verdict.rules if o.verdict is not Judgement.PASS]
-    assert [_unescape(m[3]) for m in parsed[: len(noted)] if m] == [o.message for o in noted]
-    files = [_unescape(m[2].split("file=")[1].split(",")[0]) for m in parsed if m and "file=" in m[2]]
+    assert [_unescape(m[3]) for m in parsed[: len(noted)] if m] == [f"{o.message} {o.advice}" for o in noted]
+    files = [_unescape(m[2].split("file=")[1].split(",")[0]) for m in parsed[len(noted) :] if m and "file=" in m[2]]
     assert files == list(verdict.new_suspects["path"])[: len(files)]
+    about_files = {"unreadable", "conflicting_duplicates", "leakage"}
+    placed = [o.rule for m, o in zip(parsed, noted, strict=False) if m and "file=" in m[2]]
+    assert placed == [o.rule for o in noted if o.rule in about_files]
 
 
 def test_github_escapes_what_its_commands_are_made_of() -> None:
