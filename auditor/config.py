@@ -69,7 +69,7 @@ class AuditSettings:
             )
         if self.engine == "direct" and self.train == "full":
             raise ConfigError(
-                "engine direct builds a dense Hessian, which for the 11 million parameters of train 'full' takes 2.7 PiB",
+                "engine direct builds a dense Hessian: with the 11 million parameters of train 'full' it takes 2.7 PiB",
                 hint="choose --engine auto, cg or nystroem, or --train head",
             )
         if self.damping != "auto":
@@ -144,17 +144,6 @@ def read_file(path: str | Path) -> dict[str, Any]:
             name = ".".join(keys[:depth])
             raise ConfigError(f"{path}: '{name}' must be a table, written as [{name}]")
     return {str(key).replace("-", "_"): value for key, value in table.items()}
-
-
-def read_settings(path: str | Path | None = None) -> dict[str, Any]:
-    """`read_file` of `path`, or of the first file in the current folder that has settings: auditor.toml, then
-    pyproject.toml."""
-    if path is not None:
-        return read_file(path)
-    for name in ("auditor.toml", "pyproject.toml"):
-        if Path(name).is_file() and (values := read_file(name)):
-            return values
-    return {}
 
 
 def settings_from(values: Mapping[str, Any], *, where: str = "settings") -> tuple[AuditSettings, RunSettings]:

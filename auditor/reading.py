@@ -87,9 +87,11 @@ class Reader:
         if self.settings.reference:
             _ = self._reference_table
         self._check_pixels(len(table.frame))
-        self._check_classes(len(table.frame), table.frame["label"].nunique())
-        self._check_probabilities(len(table.frame), table.frame["label"].nunique())
-        self._check_engine(network, len(table.frame), table.frame["label"].nunique())
+        n_images, n_classes = len(table.frame), table.frame["label"].nunique()
+        self._check_time(n_images, n_classes)
+        self._check_probabilities(n_images, n_classes)
+        self._check_engine(network, n_images, n_classes)
+        self._check_tables(n_images, n_classes)
 
     @cached_property
     def _reference_table(self) -> ImageTable:
@@ -122,7 +124,7 @@ class Reader:
             return 0.0
         return processor_seconds(n_images, n_classes, model.N_LAYERED)
 
-    def _check_classes(self, n_images: int, n_classes: int) -> None:
+    def _check_time(self, n_images: int, n_classes: int) -> None:
         seconds = self._detection_seconds(n_images, n_classes)
         if seconds > LONGEST:
             raise ConfigError(
@@ -130,6 +132,8 @@ class Reader:
                 f"{_duration(seconds)} of processor time, which grows with the square of the number of classes",
                 hint="choose fewer --classes and audit some at a time",
             )
+
+    def _check_tables(self, n_images: int, n_classes: int) -> None:
         if not self.study:
             influence.require(
                 table_bytes(n_images, n_classes), f"detection on {n_images} images in {n_classes} classes", "cpu",

@@ -128,6 +128,7 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "an unknown layer": (_digits_with("--train", "layers:layer9"), "layer9"),
     "an unknown part to train": (_digits_with("--train", "some"), "head, full"),
     "an engine for heads and a network": (_digits_with("--train", "full", "--engine", "ekfac"), "linear layers only"),
+    "a dense Hessian of a whole network": (_digits_with("--train", "full", "--engine", "direct"), "11 million"),
     "a damping of zero": (_digits_with("--damping", "0"), "damping is '0'"),
     "a reference that is not there": (_digits_with("--reference", "none"), "there is no folder or file none"),
     "a configuration that is not there": (_digits_with("--config", "none.toml"), "none.toml"),
