@@ -146,6 +146,17 @@ def read_file(path: str | Path) -> dict[str, Any]:
     return {str(key).replace("-", "_"): value for key, value in table.items()}
 
 
+def read_settings(path: str | Path | None = None) -> dict[str, Any]:
+    """`read_file` of `path`, or of the first file in the current folder that has settings: auditor.toml, then
+    pyproject.toml."""
+    if path is not None:
+        return read_file(path)
+    for name in ("auditor.toml", "pyproject.toml"):
+        if Path(name).is_file() and (values := read_file(name)):
+            return values
+    return {}
+
+
 def settings_from(values: Mapping[str, Any], *, where: str = "settings") -> tuple[AuditSettings, RunSettings]:
     """Both settings from one flat mapping of names to values; unknown names and wrong types raise `ConfigError`."""
     audit, run = _fields(AuditSettings), _fields(RunSettings)
