@@ -187,8 +187,8 @@ class KroneckerBasis:
         if limit is not None:
             features, p = features.float(), p.float()
         curvature = torch.diag(p.mean(0)) - p.T @ p / len(p)
-        classes = torch.linalg.eigh(curvature).eigenvectors
-        columns = torch.linalg.eigh(features.T @ features / len(p)).eigenvectors
+        classes = _eigenvectors(curvature)
+        columns = _eigenvectors(features.T @ features / len(p))
         spread = p @ classes**2 - (p @ classes) ** 2
         diagonal = (spread.T @ (features @ columns) ** 2 / len(p)).clamp_min_(0)
         self.classes, self.columns = classes.to(head.dtype), columns.to(head.dtype)
@@ -204,6 +204,22 @@ class KroneckerBasis:
         scaled = self.rotate(v) / (self.diagonal + dampings[:, None, None])
         solved: torch.Tensor = self.classes @ scaled @ self.columns.T
         return solved
+
+
+def _eigenvectors(matrix: torch.Tensor) -> torch.Tensor:
+    """Of a symmetric matrix, in columns; in double precision where LAPACK finds none in single.
+
+    With fewer images than features most eigenvalues are 0 up to rounding, and rounding decides whether its
+    divide-and-conquer ends.
+    """
+    try:
+        vectors: torch.Tensor = torch.linalg.eigh(matrix).eigenvectors
+    except torch.linalg.LinAlgError:
+        # Small against the largest eigenvalue, large against what rounding leaves of the zeros.
+        apart = torch.linspace(0, 1e-9, len(matrix), dtype=torch.float64, device=matrix.device)
+        shifted = matrix.double() + torch.diag(apart * matrix.diagonal().abs().max().double())
+        vectors = torch.linalg.eigh(shifted).eigenvectors.to(matrix.dtype)
+    return vectors
 
 
 def to_flat(v: torch.Tensor) -> torch.Tensor:

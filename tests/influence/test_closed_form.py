@@ -139,6 +139,23 @@ def test_rows_in_blocks(monkeypatch):
     assert [s.right_hand_sides for s in blocked.solves] == [2, 2, 2, 1]
 
 
+def test_eigenvectors_that_lapack_does_not_find_in_single_precision_are_found_in_double(monkeypatch):
+    problem, x, y = make(20, 3, 30, 4)
+    expected = ClosedForm(problem, 0.3, dense=False).rows(x, y)
+    found, asked = torch.linalg.eigh, []
+
+    def fails_in_single(matrix):
+        asked.append(matrix.dtype)
+        if matrix.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("linalg.eigh: The algorithm failed to converge")
+        return found(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", fails_in_single)
+    other = ClosedForm(problem, 0.3, dense=False)
+    np.testing.assert_allclose(other.rows(x, y), expected, rtol=1e-6, atol=1e-9)
+    assert torch.float64 in asked and all(solve.converged and solve.iterations < 30 for solve in other.solves)
+
+
 def test_many_classes_and_few_images_go_without_a_preconditioner(monkeypatch):
     problem, x, y = make(40, 6, 12, 5)
     told = []
