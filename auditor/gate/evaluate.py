@@ -15,7 +15,7 @@ from auditor.gate.verdict import NEW_SUSPECT_COLUMNS, Judgement, RuleOutcome, St
 from auditor.result import AuditResult
 
 if TYPE_CHECKING:
-    from auditor.baseline import Baseline
+    from auditor.baseline import Baseline, BaselineEntry
 
 _STRONGER = next(rule.advice for rule in RULES if rule.name == "recovery")
 
@@ -191,6 +191,13 @@ def _message(
     return sentence[:1].upper() + sentence[1:] + "."
 
 
+def _why_stale(entry: BaselineEntry, hashes: set[str]) -> str:
+    """A correction that a reviewer made and nobody applied is told from a label that was changed since."""
+    if entry.hash not in hashes:
+        return "its image is gone"
+    return "it was to get this label and has not" if entry.decision == "relabel" else "its label has changed"
+
+
 def _stale(facts: Facts, baseline: Baseline | None) -> tuple[StaleEntry, ...]:
     """Entries that cover nothing. Under `--classes`, entries for other classes are not judged."""
     if baseline is None:
@@ -199,7 +206,7 @@ def _stale(facts: Facts, baseline: Baseline | None) -> tuple[StaleEntry, ...]:
     hashes = set(facts.rows["hash"])
     only = set(facts.result.classes) if facts.summary["settings"]["classes"] else None
     stale = [
-        StaleEntry(e.hash, e.label, e.path, "its label has changed" if e.hash in hashes else "its image is gone")
+        StaleEntry(e.hash, e.label, e.path, _why_stale(e, hashes))
         for e in baseline.entries
         if (e.hash, e.label) not in present and (only is None or e.label in only)
     ]

@@ -123,4 +123,4 @@ def _stale(verdict: Verdict, shown: int = 5) -> list[str]:
     lines = [counted(count, "baseline entry covers", "baseline entries cover") + " nothing any more:"]
     lines += [f"  {plain(e.path)} ({plain(e.label)}): {e.reason}" for e in verdict.stale[:shown]]
     lines += [f"  and {count - shown} more"] if count > shown else []
-    return [*lines, "  Next: remove their lines from the baseline, unless the images or labels are to come back."]
+    return [*lines, "  Next: Apply the corrections that are missing, and remove the lines of what is gone for good."]

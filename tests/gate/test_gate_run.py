@@ -268,6 +268,17 @@ def test_accepting_a_conflict_takes_all_its_labels(wrong: AuditResult) -> None:
     assert judged([(key, first["label"], "keep"), (key, second["label"], "accepted")]) is Judgement.PASS
 
 
+def test_a_correction_that_nobody_applied_is_told_from_a_changed_label(wrong: AuditResult) -> None:
+    suspect = wrong.ranking.iloc[0]
+    key = wrong.summary["dataset"]["hashes"][suspect["path"]]
+    other = next(c for c in wrong.classes if c != suspect["label"])
+    reasons = {
+        decision: evaluate(wrong, default_rules(), baseline_of([(key, other, decision)])).stale[0].reason
+        for decision in ("relabel", "keep")
+    }
+    assert reasons == {"relabel": "it was to get this label and has not", "keep": "its label has changed"}
+
+
 def test_entries_of_classes_that_were_not_audited_are_not_stale(wrong: AuditResult) -> None:
     result = dataclasses.replace(wrong, summary=copy.deepcopy(wrong.summary))
     result.summary["settings"]["classes"] = list(result.classes)
