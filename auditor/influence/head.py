@@ -214,7 +214,7 @@ def _eigenvectors(matrix: torch.Tensor) -> torch.Tensor:
     """
     try:
         vectors: torch.Tensor = torch.linalg.eigh(matrix).eigenvectors
-    except torch.linalg.LinAlgError:
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         # Small against the largest eigenvalue, large against what rounding leaves of the zeros.
         apart = torch.linspace(0, 1e-9, len(matrix), dtype=torch.float64, device=matrix.device)
         shifted = matrix.double() + torch.diag(apart * matrix.diagonal().abs().max().double())
