@@ -26,7 +26,9 @@ EXPLAINED_MANY = 24
 DENSE_CLASSES = 3
 """Classes up to which a row of the influence matrix costs next to nothing (one factorisation serves them all)."""
 WRONG_EXAMPLES, WRONG_EXAMPLES_MANY = 100, 24
-"""Wrongly classified test images explained, and how many where each costs a solve of its own."""
+"""Wrongly classified test images explained, and the fewest where each costs a solve of its own."""
+WRONG_NUMBERS = 2**20
+"""Numbers solved for at once between the two: up to 20 classes of 512 features are explained like two."""
 MANY_CLASSES = 128
 """With more classes than this rows are limited further."""
 ROW_NUMBERS = 2**22
@@ -104,9 +106,17 @@ def most_rows(data: Dataset, wanted: int) -> int:
     return min(wanted, max(1, ROW_NUMBERS // (data.n_classes * (data.features.shape[1] + 1))))
 
 
+def most_wrong(data: Dataset, n_each: int) -> int:
+    """How many wrongly classified test images are explained at most, many classes apart (`most_rows`)."""
+    if data.n_classes <= DENSE_CLASSES:
+        return max(WRONG_EXAMPLES, n_each)
+    affordable = WRONG_NUMBERS // (data.n_classes * (data.features.shape[1] + 1))
+    return max(WRONG_EXAMPLES_MANY, min(WRONG_EXAMPLES, affordable), n_each)
+
+
 def limits(data: Dataset, n_each: int) -> tuple[str, ...]:
     """What `most_rows` leaves out, as sentences; none where it leaves out nothing."""
-    wanted = max(EXPLAINED_MANY, WRONG_EXAMPLES_MANY + 2 * n_each)
+    wanted = max(EXPLAINED_MANY, most_wrong(data, n_each) + 2 * n_each)
     rows = most_rows(data, wanted)
     if rows == wanted:
         return ()
@@ -117,23 +127,34 @@ def limits(data: Dataset, n_each: int) -> tuple[str, ...]:
 
 
 def chosen_examples(data: Dataset, run: Run, n_each: int) -> Array:
-    """Positions in the test split: correct ones of each class, each kind of wrong one, then further wrong ones."""
+    """Positions in the test split: correct ones of the classes in turn, each kind of wrong one, then further ones."""
     truth = data.labels[data.rows("test")]
     predicted = run.test_probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != truth)
-    correct = [np.flatnonzero((predicted == truth) & (truth == c))[:n_each] for c in range(data.n_classes)]
+    certainty = run.test_probabilities[np.arange(len(truth)), truth]
+    correct = [np.flatnonzero((predicted == truth) & (truth == c)) for c in range(data.n_classes)]
+    spread = [_typical_first(rows[np.argsort(certainty[rows], kind="stable")], n_each) for rows in correct]
     # Few classes get several correct examples each; with many classes one each for the first few is enough.
     n_right = max(n_each, min(2 * n_each, data.n_classes))
-    most = WRONG_EXAMPLES if data.n_classes <= DENSE_CLASSES else WRONG_EXAMPLES_MANY
+    most = most_wrong(data, n_each)
     rows = most_rows(data, n_right + most)
     if rows < n_right + most:
         n_right, most = min(n_right, rows // 3), rows - min(n_right, rows // 3)
-    right = np.concatenate(correct)[:n_right]
+    right = [rows[place] for place in range(n_each) for rows in spread if place < len(rows)][:n_right]
     kinds: dict[tuple[int, int], int] = {}
     for position in wrong:
         kinds.setdefault((int(truth[position]), int(predicted[position])), int(position))
     ordered = list(dict.fromkeys([*kinds.values(), *wrong.tolist()]))[:most]
-    return np.array([*right.tolist(), *ordered], dtype=np.int64)
+    return np.array([*right, *ordered], dtype=np.int64)
+
+
+def _typical_first(ordered: Array, n: int) -> list[int]:
+    """`n` rows spread over an order: its middle, its ends, then what lies between."""
+    if not len(ordered):
+        return []
+    last = len(ordered) - 1
+    places = [last // 2, 0, last, *np.linspace(0, last, max(n, 1)).round().astype(int).tolist()]
+    return [int(ordered[place]) for place in list(dict.fromkeys(places))[:n]]
 
 
 def examples(data: Dataset, run: Run, n_each: int) -> list[dict[str, Any]]:

@@ -483,7 +483,27 @@ def _by_class(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _review_rows(calibration: Mapping[str, Any] | None) -> list[Any]:
     """Depths 1, 2, 5, 10 and so on, and the last: a table one can take in at a glance."""
     rows = calibration["review"] if calibration else []
-    return [row for row in rows if str(row["k"]).rstrip("0") in ("1", "2", "5") or row is rows[-1]]
+    most = _most(calibration)
+    chosen = [row for row in rows if str(row["k"]).rstrip("0") in ("1", "2", "5") or row is rows[-1]]
+    return [_within(row, most) for row in chosen]
+
+
+def _most(calibration: Mapping[str, Any] | None) -> float | None:
+    """The upper end of the estimate, where there is one."""
+    count = calibration["count"] if calibration else None
+    return float(count["interval"][1]) if count and count["value"] is not None else None
+
+
+def _within(row: Mapping[str, Any], most: float | None) -> dict[str, Any]:
+    """A row whose upper ends stay below that of the estimate: no part holds more wrong labels than the whole."""
+    found, precision = row["expected_found_interval"], row["precision_interval"]
+    if most is None or None in (*found, *precision) or found[1] <= most:
+        return dict(row)
+    return {
+        **row,
+        "expected_found_interval": [min(found[0], most), most],
+        "precision_interval": [min(precision[0], most / row["k"]), min(precision[1], most / row["k"])],
+    }
 
 
 def _expects_some(calibration: Mapping[str, Any] | None) -> bool:
@@ -497,7 +517,7 @@ def _next_row(calibration: Mapping[str, Any] | None) -> Any:
     if not calibration or not calibration["decided"] or not calibration["review"]:
         return None
     row = next((row for row in calibration["review"] if row["k"] >= 50), calibration["review"][-1])
-    return row if row["expected_found"] is not None else None
+    return _within(row, _most(calibration)) if row["expected_found"] is not None else None
 
 
 def _extremes(result: AuditResult) -> list[dict[str, Any]]:
@@ -515,7 +535,7 @@ def _scale(result: AuditResult) -> float:
 def _examples(result: AuditResult) -> dict[str, Any]:
     """The explained test images, and how many of the wrongly classified ones are among them."""
     scale = _scale(result)
-    examples = [_example(e, scale) for e in result.evidence.get("examples") or []]
+    examples = [_example(e, scale) for e in _wrong_early(result.evidence.get("examples") or [])]
     test = (result.summary["model"].get("clean") or {}).get("test") or {}
     known = test.get("n") and test.get("accuracy") is not None
     return {
@@ -523,6 +543,12 @@ def _examples(result: AuditResult) -> dict[str, Any]:
         "wrong_shown": sum(e["kind"] != "correct" for e in examples),
         "n_wrong": round(test["n"] * (1 - test["accuracy"])) if known else None,
     }
+
+
+def _wrong_early(examples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Two correct ones to compare with, then every wrong one, then the rest."""
+    right = [e for e in examples if e["kind"] == "correct"]
+    return [*right[:2], *(e for e in examples if e["kind"] != "correct"), *right[2:]]
 
 
 def _example(example: Mapping[str, Any], scale: float) -> dict[str, Any]:

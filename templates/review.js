@@ -402,7 +402,7 @@
   // How probable the model holds the suggested label.
   function likely(row) {
     const p = data.likely[row];
-    return p === undefined ? null : h("span", { class: "rv-likely" }, ` model: ${percent(p)}`);
+    return p === undefined ? null : h("span", { class: "rv-likely" }, `model: ${percent(p)}`);
   }
 
   function action(decision, key, ...text) {
@@ -594,5 +594,6 @@
   window.addEventListener("beforeunload", (event) => {
     if (volatile && decisions.size) event.preventDefault();
   });
-  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+  // on paper nothing opens; a hundred further examples stay off it
+  window.addEventListener("beforeprint", () => document.querySelectorAll("details:not(.more)").forEach((d) => { d.open = true; }));
 })();

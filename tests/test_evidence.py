@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,39 @@ def test_the_lowest_of_the_planted_run(finished: AuditResult) -> None:
     assert [image["path"] for image in shown] == ordered["path"].tolist()[: len(shown)]
     truth = finished.planted.set_index("path")["planted"]
     assert all(image["planted"] == truth[image["path"]] for image in shown)
+
+
+def _judged(n_classes: int, n: int, n_wrong: int, n_features: int = 512) -> tuple[Any, Any]:
+    """A data set that is all test split, and a run that takes its first `n_wrong` images for the next class."""
+    labels = np.arange(n) % n_classes
+    predicted = np.where(np.arange(n) < n_wrong, (labels + 1) % n_classes, labels)
+    certainty = np.random.default_rng(0).uniform(0.5, 1, n)
+    probabilities = np.full((n, n_classes), 0.01)
+    probabilities[np.arange(n), predicted] = certainty
+    data = SimpleNamespace(
+        labels=labels, n_classes=n_classes, features=np.zeros((n, n_features)), rows=lambda split: np.arange(n)
+    )
+    return data, SimpleNamespace(test_probabilities=probabilities)
+
+
+def _wrong_chosen(n_classes: int, n_each: int, n_wrong: int) -> int:
+    data, run = _judged(n_classes, 600, n_wrong)
+    return int((evidence.chosen_examples(data, run, n_each) < n_wrong).sum())
+
+
+def test_every_wrong_image_is_explained_up_to_a_limit_that_examples_raises() -> None:
+    assert _wrong_chosen(2, 3, 80) == _wrong_chosen(10, 3, 80) == 80
+    assert _wrong_chosen(10, 3, 150) == evidence.WRONG_EXAMPLES
+    assert _wrong_chosen(10, 150, 150) == 150
+    assert _wrong_chosen(100, 3, 150) == evidence.WRONG_EXAMPLES_MANY
+
+
+def test_correct_examples_come_from_the_classes_in_turn_the_typical_one_first() -> None:
+    data, run = _judged(2, 40, 0)
+    chosen = evidence.chosen_examples(data, run, 3)
+    assert data.labels[chosen].tolist() == [0, 1, 0]
+    certainty = np.sort(run.test_probabilities[data.labels == 0, 0])
+    assert run.test_probabilities[chosen[[0, 2]], 0].tolist() == [certainty[9], certainty[0]]
 
 
 def test_examples_are_test_images_of_both_kinds(finished: AuditResult) -> None:

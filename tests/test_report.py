@@ -211,6 +211,40 @@ def test_gate_is_shown_where_there_is_one():
     assert "Gate FAIL" in text and "max-mislabelled-share 10% is above <5%>" in text
 
 
+def test_wrong_test_images_that_are_left_out_are_counted():
+    result = make_result(examples=2)
+    test = result.summary["model"]["clean"]["test"]
+    n_wrong = round(test["n"] * (1 - test["accuracy"]))
+    shown = sum(e["kind"] == "wrong" for e in result.evidence["examples"])
+    summary = copy.deepcopy(result.summary)
+    summary["model"]["clean"]["test"]["accuracy"] = 1 - 7 / test["n"]
+    text = _Page(report.render(dataclasses.replace(result, summary=summary))).text
+    assert n_wrong == shown == 2
+    assert "All 2 wrongly classified test images are here" in _Page(report.render(result)).text
+    assert "Of 7 wrongly classified test images 2 are here" in text and "5 are left out" in text
+
+
+def test_an_influence_next_to_nothing_is_called_that():
+    result = make_result()
+    evidence = copy.deepcopy(result.evidence)
+    example = evidence["examples"][0]
+    for entry in (*example["most"], *example["least"]):
+        entry["influence"] *= 1e-20
+    example["histogram"]["edges"] = [edge * 1e-20 for edge in example["histogram"]["edges"]]
+    text = _Page(report.render(dataclasses.replace(result, evidence=evidence))).text
+    assert text.count("about 0") == len(example["most"]) + len(example["least"])
+    assert text.count("no training image moves this prediction") == 1
+
+
+def test_no_first_k_hold_more_wrong_labels_than_all():
+    result = make_result()
+    calibration = copy.deepcopy(result.summary["calibration"])
+    calibration["review"][-1]["expected_found_interval"] = [0.0, 177.0]
+    most = report.few(calibration["count"]["interval"][1])
+    text = _Page(report.render(_without(result, calibration=calibration))).text
+    assert "0 to 177" not in text and f"0 to {most}" in text
+
+
 def test_many_classes_are_summarised():
     page = _page(n=1000, classes=40)
     assert page.text.count("With planted labels (") == report.MAX_PANELS

@@ -40,7 +40,8 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
         self.driver.get(self.path.as_uri())
         if fresh:
-            self.run("localStorage.clear()")
+            # a busy browser restores the earlier place after the page was scrolled to the review
+            self.run("localStorage.clear(); history.scrollRestoration = 'manual'")
             self.driver.refresh()
         self.run("document.getElementById('review').scrollIntoView()")
         return self

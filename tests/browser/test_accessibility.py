@@ -68,6 +68,28 @@ def test_figures_of_a_row_stand_on_one_line_however_their_titles_wrap(page, widt
         assert len({tuple(row) for row in tops if row[0] == top}) == 1
 
 
+@pytest.mark.parametrize("width", [390, 768])
+def test_no_cell_of_a_table_lies_over_its_neighbour(page, width):
+    report = page(make_result(n=300, classes=("butcher_shop", "confectionery", "cat"))).open(width)
+    over = report.run(
+        "return [...document.querySelectorAll('td,th')].filter(c=>c.clientWidth&&c.scrollWidth>c.clientWidth+1)"
+        ".map(c=>c.innerText)"
+    )
+    assert over == []
+
+
+def test_a_low_window_shows_the_first_suspect_with_its_decisions(page):
+    report = page(make_result()).open(1366)
+    size = {"width": 1366, "height": 640, "deviceScaleFactor": 1, "mobile": False}
+    report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    report.driver.refresh()
+    report.run("document.getElementById('review').scrollIntoView()")
+    bottoms = report.run(
+        "return ['.rv-picture > *','.act-unsure'].map(s=>document.querySelector(s).getBoundingClientRect().bottom)"
+    )
+    assert max(bottoms) <= 640
+
+
 def test_a_phone_shows_the_first_suspect_with_its_decisions(page):
     report = page(make_result()).open(390)
     cdp = report.driver.execute_cdp_cmd
