@@ -10,8 +10,10 @@ the true class on this very image (`confusion`), or one that is like the true cl
 transition matrix of class-conditional noise; Patrini et al., 2017). Errors hit all images alike (h = 1) or, some of
 them, images that are hard (instance-dependent noise; Xia et al., 2020): h is a power, 0.5 to 2, of how unsure a plain
 fit of the given labels is of the image. Such errors hide well: a plain fit takes them for its own doubt. Both
-assumptions are fitted and averaged by how well they explain the labels (Akaike weights; Burnham and Anderson, 2002);
-a third fit, which holds nothing against errors on hard images, says how many there could be.
+assumptions are fitted and averaged by how well they explain the labels (Akaike weights; Burnham and Anderson, 2002),
+but for many classes without trusted labels, where errors on hard images also explain whatever else is off about the
+model (0.14 on the right labels of 3,334 photographs in ten classes); there the second one widens the interval alone.
+A third fit, which holds nothing against errors on hard images, says how many there could be.
 
 q is a softmax of the stacked head's left-out losses with a scale and class biases, fitted together with the shares
 e_k by maximum likelihood. Trusted labels, where there are any, enter as right ones (e = 0) and pin q down. Without them
@@ -287,7 +289,8 @@ def fit_label_model(
     alike = _fit(problem.asking(ALIKE), seed)
     preferring = _fit(problem.asking(PREFERRING, PREFERENCE_COST), seed)
     free = _fit(problem.asking(PREFERRING), seed, preferring.parameters)
-    weight = float(expit(alike.loss - preferring.loss - FREEDOM))
+    pinned_down = problem.n_classes == 2 or len(trusted) >= ENOUGH_TRUSTED
+    weight = float(expit(alike.loss - preferring.loss - FREEDOM)) if pinned_down else 0.0
 
     def average(one: Any, other: Any) -> Any:
         return weight * one + (1 - weight) * other
