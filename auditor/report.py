@@ -56,7 +56,7 @@ def render(
     environment = _environment(pictures)
     context = _context(result, gate, comparison)
     body = environment.get_template("report.html").render(context)
-    data = review_data.payload(result, pictures.urls, pictures.inlined)
+    data = review_data.payload(result, pictures.urls, pictures.inlined, len(body.encode()))
     script = "\n".join(_template_text(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shell = environment.get_template("shell.html")

@@ -24,7 +24,9 @@ HASH_WIDTH = 43
 _SPLITS = ("train", "val", "test")
 
 
-def payload(result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[str, int]) -> dict[str, Any]:
+def payload(
+    result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[str, int], taken: int = 0
+) -> dict[str, Any]:
     """The document the scripts read.
 
     Parameters
@@ -33,6 +35,8 @@ def payload(result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[s
         Data URIs by path.
     inlined
         Numbers of the pictures that the page's own markup carries, by path; the data refers to these.
+    taken
+        Bytes of the page's own markup, which shows some pictures more than once.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def payload(result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[s
             rows for group in result.evidence.get("near_duplicates") or [] if len(rows := _rows(group, row_of)) > 1
         ],
     }
-    rest = len(json.dumps(document)) + sum(len(pictures[path]) for path in inlined)
+    rest = len(json.dumps(document)) + taken
     budget = max(0, min(MAX_PICTURE_BYTES, MAX_BYTES - rest))
     return {**document, "pictures": _pictures(paths, why, row_of, pictures, inlined, budget)}
 
