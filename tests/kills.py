@@ -103,6 +103,7 @@ class Ground:
             os.dup2(said, 1)
             os.dup2(said, 2)
             signal.signal(signal.SIGTERM, cli._interrupt)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             prepare()
             cli.main(self.words(out))

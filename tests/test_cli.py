@@ -397,7 +397,9 @@ def test_a_full_disk_below_standard_output_is_an_error_and_below_standard_error_
 def test_a_signal_ends_with_130_and_a_word(number: signal.Signals, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "auditor.cli", *small_audit("digits", tmp_path / "out")]
     words.remove("--quiet")
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}) as process:
+    code = f"import os, signal; signal.signal({int(number)}, signal.SIG_DFL); os.execv({words[0]!r}, {words!r})"
+    started = [sys.executable, "-c", code]  # a shell's background job is started with SIGINT ignored
+    with subprocess.Popen(started, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}) as process:
         assert process.stderr is not None
         process.stderr.readline()  # the first stage has begun
         process.send_signal(number)
