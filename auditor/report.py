@@ -52,11 +52,12 @@ def render(
     comparison
         What `auditor.review.compare` says about an earlier audit.
     """
-    pictures = _Pictures(result.evidence.get("thumbnails") or {})
+    rows = {str(path): row for row, path in enumerate(result.ranking["path"])}
+    pictures = _Pictures(result.evidence.get("thumbnails") or {}, rows)
     environment = _environment(pictures)
     context = _context(result, gate, comparison)
     body = environment.get_template("report.html").render(context)
-    data = review_data.payload(result, pictures.urls, pictures.inlined, len(body.encode()))
+    data = review_data.payload(result, pictures.urls, pictures.inlined, pictures.later, len(body.encode()))
     script = "\n".join(_template_text(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shell = environment.get_template("shell.html")
@@ -107,19 +108,37 @@ def _script_json(document: Any) -> str:
 
 
 class _Pictures:
-    """Thumbnails by path; remembers which ones the page carries, so that the scripts' data need not repeat them."""
+    """Thumbnails by path; remembers which ones the page carries, so that the scripts' data need not repeat them.
 
-    def __init__(self, thumbnails: Mapping[str, Any]) -> None:
+    Parameters
+    ----------
+    thumbnails
+        Data URIs by path, as the result carries them.
+    rows
+        The ranking's rows by path.
+    """
+
+    def __init__(self, thumbnails: Mapping[str, Any], rows: Mapping[str, int]) -> None:
         safe = {p: u for p, u in thumbnails.items() if isinstance(u, str) and _PICTURE.match(u)}
         self.urls: dict[str, str] = safe
         self.inlined: dict[str, int] = {}
+        self.later: list[str] = []
+        self._rows = rows
 
-    def image(self, path: str, alt: str = "") -> Markup:
-        """An `img` element, or a quiet place-holder where the result carries no picture."""
+    def image(self, path: str, alt: str = "", *, later: bool = False) -> Markup:
+        """An `img` element, or a quiet place-holder where the result carries no picture.
+
+        One that is wanted `later` is a place-holder too, into which the scripts put the picture from their data: a
+        hundred further examples show the same training images again and again, and most readers never open them.
+        """
         url, alt = self.urls.get(path), printable(alt)
-        if url is None:
-            empty = Markup('<span class="no-picture" role="img" aria-label="{}" title="{}">no picture</span>')
-            return empty.format(alt or "no picture", printable(path))
+        if url is None or (later and path in self._rows):
+            row = Markup("")
+            if url is not None:
+                self.later.append(path)
+                row = Markup(' data-row="{}"').format(self._rows[path])
+            empty = Markup('<span class="no-picture" role="img" aria-label="{}" title="{}"{}>no picture</span>')
+            return empty.format(alt or "no picture", printable(path), row)
         number = self.inlined.setdefault(path, len(self.inlined))
         return Markup('<img src="{}" alt="{}" title="{}" data-picture="{}" decoding="async">').format(
             url, alt, printable(path), number

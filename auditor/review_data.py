@@ -15,17 +15,19 @@ from typing import Any
 
 from auditor.result import AuditResult
 
-MAX_BYTES = 14_000_000
-"""What the report may weigh: pictures get what the rows of a large data set leave."""
-MAX_PICTURE_BYTES = 8_000_000
-"""Pictures the scripts' data may carry in all; the first suspects come first, then what explains them."""
+MAX_BYTES = 14_500_000
+"""What markup and data may weigh: pictures get what the rows of a large data set leave, suspects before all others."""
 HASH_WIDTH = 43
 """Characters of one SHA-256 in base64 without padding."""
 _SPLITS = ("train", "val", "test")
 
 
 def payload(
-    result: AuditResult, pictures: Mapping[str, str], inlined: Mapping[str, int], taken: int = 0
+    result: AuditResult,
+    pictures: Mapping[str, str],
+    inlined: Mapping[str, int],
+    later: Iterable[str] = (),
+    taken: int = 0,
 ) -> dict[str, Any]:
     """The document the scripts read.
 
@@ -35,6 +37,8 @@ def payload(
         Data URIs by path.
     inlined
         Numbers of the pictures that the page's own markup carries, by path; the data refers to these.
+    later
+        Paths of the pictures for which the markup only keeps a place.
     taken
         Bytes of the page's own markup, which shows some pictures more than once.
 
@@ -78,9 +82,11 @@ def payload(
             rows for group in result.evidence.get("near_duplicates") or [] if len(rows := _rows(group, row_of)) > 1
         ],
     }
-    rest = len(json.dumps(document)) + taken
-    budget = max(0, min(MAX_PICTURE_BYTES, MAX_BYTES - rest))
-    return {**document, "pictures": _pictures(paths, why, row_of, pictures, inlined, budget)}
+    left = MAX_BYTES - len(json.dumps(document, separators=(",", ":"))) - taken
+    suspects = range(min(document["ranked"], result.summary["settings"].get("thumbnails", len(paths))))
+    explaining = (int(entry[0]) for reason in why.values() for part in reason for entry in part)
+    order = (*suspects, *explaining, *_rows(later, row_of), *range(len(paths)))
+    return {**document, "pictures": _pictures(order, paths, pictures, inlined, left)}
 
 
 def pairs(result: AuditResult) -> dict[str, Any]:
@@ -162,18 +168,15 @@ def _likely(probabilities: Mapping[str, Any], row_of: Mapping[str, int]) -> dict
 
 
 def _pictures(
+    order: Iterable[int],
     paths: list[str],
-    why: Mapping[str, Any],
-    row_of: Mapping[str, int],
     pictures: Mapping[str, str],
     inlined: Mapping[str, int],
     left: int,
 ) -> dict[str, str | int]:
-    """Pictures by row: suspects in their order, then those that explain them, as far as the budget reaches."""
-    explaining = (int(entry[0]) for reason in why.values() for part in reason for entry in part)
+    """Pictures by row, in the order in which they are wanted, as far as the bytes that are left reach."""
     chosen: dict[str, str | int] = {}
-    for row in (*(row_of[path] for path in paths if path in pictures and str(row_of[path]) in why), *explaining,
-                *(row for row, path in enumerate(paths) if path in pictures)):  # fmt: skip
+    for row in order:
         key, path = str(row), paths[row]
         if key in chosen or path not in pictures:
             continue

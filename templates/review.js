@@ -68,6 +68,15 @@
     return h("img", { src: url, alt, decoding: "async" });
   }
 
+  // The further examples of the evidence keep places for pictures that the data has once for all of them.
+  function fillPlaces(opened) {
+    for (const place of opened.querySelectorAll("[data-row]")) {
+      const found = picture(Number(place.dataset.row), place.getAttribute("aria-label"));
+      found.title = place.title;
+      place.replaceWith(found);
+    }
+  }
+
   // --- which rows are shown ------------------------------------------------------------------------------------
 
   function matches(row) {
@@ -584,6 +593,7 @@
   draw();
   new ResizeObserver(drawRows).observe(ui.list);
   document.addEventListener("keydown", onKey);
+  document.querySelectorAll("details.more").forEach((d) => d.addEventListener("toggle", () => fillPlaces(d), { once: true }));
   document.querySelectorAll("[data-cell]").forEach((b) => b.addEventListener("click", () => filterCell(b.dataset.cell)));
   window.addEventListener("storage", (event) => {
     if (event.key !== decisions.key) return;

@@ -372,14 +372,25 @@ def test_large_results_stay_small():
 
 
 def test_fifty_thousand_images_with_heavy_pictures_stay_under_fifteen_megabytes():
-    result = make_result(n=50_000, classes=10, thumbnails=500)
-    heavy = "data:image/jpeg;base64," + "A" * 27_000  # noise of 160x160 pixels, which no compression makes smaller
-    thumbnails = dict.fromkeys(result.evidence["thumbnails"], heavy)
-    result = dataclasses.replace(result, evidence={**result.evidence, "thumbnails": thumbnails})
-    html = report.render(result)
-    assert len(html.encode()) < 15_000_000
-    pictures = _data(_Page(html))["pictures"]
-    assert all(str(row) in pictures for row in range(150))  # the first suspects have theirs
+    result = make_result(n=50_000, classes=10, thumbnails=500, examples=50)
+    # photographs of 160x160 pixels, then noise, which no compression makes smaller
+    for characters, with_pictures in ((7_000, 500), (27_000, 150)):
+        thumbnails = dict.fromkeys(result.evidence["thumbnails"], "data:image/webp;base64," + "A" * characters)
+        html = report.render(dataclasses.replace(result, evidence={**result.evidence, "thumbnails": thumbnails}))
+        assert len(html.encode()) < 15_000_000
+        pictures = _data(_Page(html))["pictures"]
+        assert all(str(row) in pictures for row in range(with_pictures))  # suspects come before all others
+
+
+def test_a_hundred_further_examples_do_not_take_the_suspects_pictures():
+    result = make_result(n=1000, classes=10, thumbnails=500, examples=50)
+    heavy = dict.fromkeys(result.evidence["thumbnails"], "data:image/webp;base64," + "A" * 20_000)
+    page = _Page(report.render(dataclasses.replace(result, evidence={**result.evidence, "thumbnails": heavy})))
+    pictures = _data(page)["pictures"]
+    assert all(str(row) in pictures for row in range(500))
+    places = [int(a["data-row"]) for a in page.attributes("span") if "data-row" in a]
+    shown = {a["title"] for a in page.attributes("span") if "data-row" in a}
+    assert shown == {result.ranking["path"].iloc[row] for row in places} and len(places) > 500
 
 
 def test_numbers_read_well():

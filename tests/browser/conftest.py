@@ -136,7 +136,7 @@ def rendered() -> Callable[..., str]:
     pages: dict[str, str] = {}
 
     def render(result: AuditResult, **arguments: Any) -> str:
-        key = json.dumps([result.summary, arguments, len(result.evidence["thumbnails"])])
+        key = json.dumps([result.summary, arguments, hash(frozenset(result.evidence["thumbnails"].items()))])
         if key not in pages:
             pages[key] = report.render(result, **arguments)
         return pages[key]
