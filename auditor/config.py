@@ -51,7 +51,10 @@ class AuditSettings:
     max_pixels: int = _setting(MAX_PIXELS, "Skip images with more pixels than this (decompression bombs).")
     max_unreadable: float = _setting(0.1, "Stop when more than this share of the images cannot be read.")
     allow_outside: bool = _setting(False, "Follow links and manifest paths that leave the data set's folder.")
-    examples: int = _setting(3, "Test images of each kind to explain by their influence rows.")
+    examples: int = _setting(
+        3, "Correctly classified test images to explain by their influence rows; wrong ones are explained up to 100 "
+        "(fewer with many classes), or up to this number where it is higher."
+    )  # fmt: skip
     thumbnails: int = _setting(500, "Suspects the report shows as pictures.")
 
     def __post_init__(self) -> None:
