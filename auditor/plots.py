@@ -174,7 +174,8 @@ def _few_ticks(ax: Axes, bins: NDArray[np.float64]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     inside = [t for t in MaxNLocator(4).tick_values(bins[0], bins[-1]) if bins[0] <= t <= bins[-1]]
-    ax.set_xticks(inside, [f"{t:.3g}".replace("-", "\N{MINUS SIGN}") for t in inside])
+    # exponents as the rest of the report has them: -2e-05 is −2e−5
+    ax.set_xticks(inside, [f"{t:.3g}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}") for t in inside])
 
 
 def _percent(ax: Axes) -> None:

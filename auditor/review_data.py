@@ -19,7 +19,6 @@ MAX_BYTES = 14_500_000
 """What markup and data may weigh: pictures get what the rows of a large data set leave, suspects before all others."""
 HASH_WIDTH = 43
 """Characters of one SHA-256 in base64 without padding."""
-_SPLITS = ("train", "val", "test")
 
 
 def payload(
@@ -46,7 +45,7 @@ def payload(
     -------
     dict
         Columns in the ranking's order: `dir` (into `dirs`) and `file`, `label` and `suggested` (into `classes`, -1 for
-        none), `split`, `p` (1/10,000, None where unknown), `suspicion`, `influence`, `hashes` (`HASH_WIDTH` characters
+        none), `p` (1/10,000, None where unknown), `suspicion`, `influence`, `hashes` (`HASH_WIDTH` characters
         a row); the first `ranked` rows are suspects. `pictures` maps rows to data URIs or numbers of inlined
         pictures, `why` rows to [[row, influence]] and [[row, similarity]], `likely` rows to the probability of
         the suggested label, `groups` lists near-duplicates by row.
@@ -63,14 +62,12 @@ def payload(
     document = {
         "audit": result.audit_id,
         "classes": classes,
-        "n": len(paths),
         "ranked": int(ranking["rank"].notna().sum()),
         "dirs": folders,
         "dir": folder,
         "file": name,
         "label": [index.get(label, -1) for label in ranking["label"]],
         "suggested": [index.get(label, -1) for label in ranking["suggested_label"]],
-        "split": [_SPLITS.index(split) if split in _SPLITS else -1 for split in ranking["split"]],
         "count": calibration["count"] if known and calibration else None,
         "p": [None if p is None else round(1e4 * p) for p in _numbers(ranking["p_mislabelled"])] if known else None,
         "suspicion": [_short(value) for value in _numbers(ranking["suspicion"])],

@@ -10,7 +10,8 @@
   const forecast = Decisions.forecaster(data);
   const decisions = Decisions.store(data, browserStorage(), warnVolatile);
 
-  const view = { items: [], current: 0, filters: { text: "", label: "", suggested: "", state: "", order: "rank" } };
+  const ANY = { text: "", label: "", suggested: "", state: "", order: "rank" };
+  const view = { items: [], current: 0, filters: ANY };
   const selected = new Set();
   let lastTicked = null;
   let keysOn = true;
@@ -43,7 +44,7 @@
   const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
   const about = (x) => (x < 0.95 ? (Math.round(x * 10) / 10).toString() : Math.round(x).toLocaleString("en"));
   const percent = (p) => (p > 0.995 ? "over 99%" : p < 0.005 ? "under 1%" : `${Math.round(100 * p)}%`);
-  const signed = (x) => (x === null ? "–" : (x > 0 ? "+" : "") + Number(x.toPrecision(3)).toString().replace("-", "−"));
+  const signed = (x) => (x === null ? "–" : (x > 0 ? "+" : "") + Number(x.toPrecision(3)).toString().replaceAll("-", "−"));
 
   function browserStorage() {
     try {
@@ -87,7 +88,7 @@
     if (f.state !== "" && decided !== f.state) return false;
     if (f.text === "") return true;
     const text = [table.path(row), table.label(row), table.suggestion(row) ?? ""].join("\n").toLowerCase();
-    return text.includes(f.text);
+    return text.includes(f.text.toLowerCase());
   }
 
   function shownRows() {
@@ -143,7 +144,7 @@
   }
 
   function select(name, title, options) {
-    const element = h("select", { onchange: () => filter(name, element.value) }, options);
+    const element = h("select", { onchange: () => filterBy({ ...view.filters, [name]: element.value }, name === "order") }, options);
     ui[name] = element;
     return h("label", {}, h("span", {}, title), element);
   }
@@ -151,7 +152,7 @@
   function build() {
     const classes = data.classes.map((name, index) => option(index, shown(name)));
     const again = data.classes.map((name, index) => option(index, shown(name)));
-    ui.text = h("input", { type: "search", placeholder: "file or class", oninput: () => filter("text", ui.text.value.toLowerCase()) });
+    ui.text = h("input", { type: "search", placeholder: "file or class", oninput: () => filterBy({ ...view.filters, text: ui.text.value }) });
     ui.progress = h("progress", { max: Math.max(1, table.count), value: 0, "aria-label": "Reviewed" });
     ui.tally = h("p", { class: "rv-tally" });
     ui.forecast = h("p", { class: "rv-forecast" });
@@ -190,13 +191,13 @@
         select("state", "State", [option("", "any"), option("open", "to review"), ...Decisions.KINDS.map((k) => option(k, WORDS[k]))]),
         select("order", "Arrange", [option("rank", "by rank"), option("pairs", "confused pairs together"),
           ...(data.groups.length ? [option("alike", "look-alikes together")] : [])]),
-        h("button", { type: "button", class: "quiet-button", onclick: clearFilters }, "Clear")));
+        h("button", { type: "button", class: "quiet-button", onclick: () => filterBy(ANY) }, "Clear")));
   }
 
   const keyed = (keys) => keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), " " + what));
 
   function howTo() {
-    return [h("b", { class: "rv-typed" }, "One key an image; the next one comes by itself."), h("b", { class: "rv-touch" }, "One tap an image; the next one comes by itself."),
+    return [h("b", {}, "One key an image; the next one comes by itself."), h("b", { class: "rv-touch" }, "One tap an image; the next one comes by itself."),
       ...keyed([["K", "the label is right"], ["R", "take the suggestion"], ["C", "another class"], ["D", "drop the image"], ["U", "cannot tell"], ["Z", "undo"]])];
   }
 
@@ -383,7 +384,7 @@
     const pressed = ui.card.contains(document.activeElement) ? document.activeElement.dataset.act : null;
     ui.card.replaceChildren(
       h("div", { class: "rv-picture" }, picture(row, `Suspect ${row + 1}, labelled ${shown(table.label(row))}`)),
-      h("div", { class: "rv-detail" },
+      h("div", {},
         h("p", { class: "rv-place quiet" }, `Suspect ${(row + 1).toLocaleString("en")} of ${table.count.toLocaleString("en")}`,
           decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null),
         h("dl", { class: "rv-labels" },
@@ -426,7 +427,7 @@
         h("figure", { class: "shot" }, picture(other, `Labelled ${shown(table.label(other))}`),
           h("figcaption", {}, h("b", {}, named(table.label(other))), h("span", { class: "quiet" }, " " + text(value)))))));
     if (!against.length && !neighbours.length) return null;
-    return h("div", { class: "rv-why strips" }, 
+    return h("div", { class: "rv-why strips" },
       strip("Training images that pull it the other way", "low", against, (value) => `influence ${signed(value)}`),
       strip("Its nearest neighbours", "", neighbours, (value) => `similarity ${value.toFixed(2)}`));
   }
@@ -481,28 +482,19 @@
 
   // --- filters, keys, files ------------------------------------------------------------------------------------
 
-  function filter(name, value) {
-    view.filters[name] = value;
-    if (name === "order") view.current = 0;
-    refilter(name === "order" ? -1 : undefined);
-    draw();
-  }
-
-  function clearFilters() {
-    view.filters = { text: "", label: "", suggested: "", state: "", order: "rank" };
-    for (const name of Object.keys(view.filters)) ui[name].value = view.filters[name];
-    refilter();
+  // `fromTop` begins with the first suspect of the new list; otherwise the current one stays where it is still listed.
+  function filterBy(wanted, fromTop = false) {
+    view.filters = wanted;
+    for (const name of Object.keys(wanted)) ui[name].value = wanted[name];
+    if (fromTop) view.current = 0;
+    refilter(fromTop ? -1 : undefined);
     draw();
   }
 
   function filterCell(cell) {
     const [label, suggested] = cell.split(":");
     ui.filters.open = true;
-    view.filters = { text: "", label, suggested, state: "", order: "rank" };
-    for (const name of Object.keys(view.filters)) ui[name].value = view.filters[name];
-    view.current = 0;
-    refilter();
-    draw();
+    filterBy({ ...ANY, label, suggested }, true);
     document.getElementById("review").scrollIntoView();
     ui.list.focus({ preventScroll: true });
   }

@@ -363,8 +363,8 @@ def test_data_holds_every_image_once_in_the_rankings_order():
 def test_data_holds_the_hashes():
     result = make_result()
     data = _data(_Page(report.render(result)))
-    width = len(data["hashes"]) // data["n"]
-    for row in (0, 17, data["n"] - 1):
+    width, n = len(data["hashes"]) // len(data["file"]), len(data["file"])
+    for row in (0, 17, n - 1):
         packed = data["hashes"][row * width : (row + 1) * width]
         assert (
             base64.b64decode(packed + "=").hex()
@@ -375,7 +375,7 @@ def test_data_holds_the_hashes():
 def test_without_calibration_data_holds_no_probabilities_and_ranks_training_images_alone():
     data = _data(_page(calibrated=False))
     assert data["p"] is None
-    assert data["ranked"] == 160 and data["n"] == 200
+    assert data["ranked"] == 160 and len(data["file"]) == 200
 
 
 def test_pictures_stand_in_the_page_or_in_the_data_but_not_in_both():

@@ -1,4 +1,9 @@
-// Rules for the scripts of the report; the review script uses what the decisions script defines.
+// Rules for the scripts and styles of the report; the review script uses what the decisions script defines.
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+// the tools lie in the tests' cache beside ESLint, where an import from here would not look
+const { default: css } = await import(pathToFileURL(createRequire(process.argv[1]).resolve("@eslint/css")));
 const browser = ["window", "document", "localStorage", "navigator", "URL", "Blob", "atob", "setTimeout", "ResizeObserver"];
 
 export default [
@@ -24,6 +29,16 @@ export default [
         ...["innerHTML", "outerHTML", "insertAdjacentHTML"].map((property) => ({ property, message: "Text must stay text." })),
         { object: "document", property: "write", message: "Text must stay text." },
       ],
+    },
+  },
+  {
+    files: ["**/*.css"],
+    plugins: { css },
+    language: "css/css",
+    rules: {
+      ...css.configs.recommended.rules,
+      "css/no-important": "off", // what is hidden stays hidden
+      "css/use-baseline": "off", // newer properties only refine what older browsers show too
     },
   },
 ];

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from builders import make_result
+
+from auditor import report as report_module
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -130,10 +133,22 @@ def test_paper_shows_the_suspects_without_the_tool(page):
         report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
-def test_scripts_are_linted(node_tools):
+def _lint(node_tools, folder):
     done = subprocess.run(
         ["node", str(node_tools / "eslint" / "bin" / "eslint.js"), "--no-config-lookup", "--config",
-         str(Path(__file__).with_name("eslint.config.mjs")), *map(str, sorted(TEMPLATES.glob("*.js")))],
-        capture_output=True, text=True, timeout=120, check=False, cwd=TEMPLATES.parent,
+         str(Path(__file__).with_name("eslint.config.mjs")), str(folder)],
+        capture_output=True, text=True, timeout=120, check=False, cwd=folder,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_scripts_and_styles_are_linted(node_tools, tmp_path):
+    shutil.copytree(TEMPLATES, tmp_path / "templates", ignore=shutil.ignore_patterns("*.css", "__pycache__"))
+    # one style, as the page inlines them: the second uses the variables of the first
+    styles = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in report_module._STYLES)
+    (tmp_path / "templates" / "style.css").write_text(styles, encoding="utf-8")
+    assert _lint(node_tools, tmp_path / "templates") == ""
+    (tmp_path / "bad.css").write_text("a { colour: red; } b {}", encoding="utf-8")
+    (tmp_path / "bad.js").write_text("document.body.innerHTML = name;", encoding="utf-8")
+    found = _lint(node_tools, tmp_path)
+    assert all(rule in found for rule in ("no-invalid-properties", "no-empty-blocks", "no-undef", "no-restricted"))
