@@ -235,7 +235,9 @@ class HeadLearner:
         if not self.conditioned:
             return _last, influence.HeadProblem(_last(self.train.x), labels, head.weight, head.bias)
         scaling, scaled = self._scaled
-        probe = SoftmaxHead.train(scaled, labels, self.n_classes, self.choice.damping)
+        probe = SoftmaxHead.train(
+            scaled, labels, self.n_classes, self.choice.damping, device=self.choice.device
+        )  # fmt: skip
         return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias)
 
     @cached_property

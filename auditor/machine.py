@@ -39,15 +39,36 @@ def set_threads() -> None:
         torch.set_num_threads(cores())
 
 
+SMALL = 2**23
+"""Numbers worked on up to which threads lose more to waiting for each other than they gain: on 16 cores, detection on
+800 images took 27 s by all of them, several times what two cores take."""
+
+
+def threads_for(numbers: int) -> contextlib.AbstractContextManager[None]:
+    """One thread inside the block where the work is small, such as steps of an optimiser on few images."""
+    return one_thread() if numbers <= SMALL else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """One torch thread inside the block: small products lose more to waiting for each other than they gain."""
+    """One torch thread inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def repeatable() -> Iterator[None]:
+    """cuDNN in full single precision and by the same algorithms every time; a processor is so anyway.
+
+    By default convolutions round their inputs to ten bits (TF32) on cards that can, and are free in how they sum:
+    rankings would differ from the processor's, and from run to run.
+    """
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield
 
 
 def arithmetic(device: str) -> dict[str, str | int]:

@@ -61,6 +61,7 @@ def audit(
     kept = kept or Checkpoints(None)
     machine.set_threads()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(machine.repeatable())
         client = stack.enter_context(_cluster(run.dask, settings)) if run.dask else None
         with progress.stage("open", "Opening the data set"):
             table = reading.open_table(source, settings)
@@ -105,13 +106,13 @@ def _audited(
 ) -> AuditResult:
     """Everything after the pixels: detection, the two kinds of run, and the result."""
     noise.check(data.labels[data.rows("train")], settings.noise_rate, settings.noise)
-    detection = _detection(data, trusted, settings, progress, kept)
+    detection = _detection(data, trusted, backbone.device, settings, progress, kept)
     learner = Remembering(_learner(data, trusted, backbone, settings, detection, client, kept), kept)
     train = data.rows("train")
     with progress.stage("train", "Training on the given labels") as update:
         clean = learner.learn(data.labels[train], update)
     with progress.stage("experiment", "Planting noise and finding it again") as update:
-        trials = _experiment(data, trusted, learner, clean, settings, detection, update, kept)
+        trials = _experiment(data, trusted, backbone.device, learner, clean, settings, detection, update, kept)
     if run.save_matrix:
         with progress.stage("matrix", "Writing the influence matrix"):
             clean.save_matrix(run.save_matrix, _matrix_names(data, trusted))
@@ -150,15 +151,16 @@ def _part(update: Any, index: int, parts: int) -> Any:
 
 
 def _detection(
-    data: Dataset, trusted: Reference | None, settings: AuditSettings, progress: Progress, kept: Checkpoints
-) -> detecting.Detection | None:
+    data: Dataset, trusted: Reference | None, device: str, settings: AuditSettings, progress: Progress,
+    kept: Checkpoints,
+) -> detecting.Detection | None:  # fmt: skip
     """Suspicion, calibration and the damping; None for the study, which ranks by its own influence alone."""
     if settings.preset == "study":
         return None
     with progress.stage("detection", "Looking for wrong labels") as update:
         return kept.once("detection", lambda: detecting.detect(
             data.features, data.labels, data.n_classes, seed=settings.seed, names=data.paths,
-            reference=_pair(trusted), progress=lambda text, part: update(round(100 * part), 100),
+            reference=_pair(trusted), progress=lambda text, part: update(round(100 * part), 100), device=device,
         ))  # fmt: skip
 
 
@@ -223,6 +225,7 @@ def _learner(
 def _experiment(
     data: Dataset,
     trusted: Reference | None,
+    device: str,
     learner: Learner,
     clean: Run,
     settings: AuditSettings,
@@ -234,7 +237,8 @@ def _experiment(
     trials: list[Trial] = []
     train = data.rows("train")
     scorer = cache(lambda: detecting.Scorer(  # made when first asked: an audit that goes on may need none
-        data.features[train], data.labels[train], data.n_classes, seed=settings.seed + 1, reference=_pair(trusted)
+        data.features[train], data.labels[train], data.n_classes, seed=settings.seed + 1, reference=_pair(trusted),
+        device=device,
     ))  # fmt: skip
     for repeat in range(settings.repeats):
         planting = noise.plant(

@@ -13,6 +13,15 @@ TINY_FEATURES = 64
 TINY_LAYERED = 16 + 16 + TINY_FEATURES
 
 
+def other_device() -> str:
+    """The GPU, where there is one to hold against the processor; else the test is skipped."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return "cuda"
+
+
 def small_audit(source: str | Path, out: str | Path, *more: str) -> list[str]:
     """The words of a command that audits a small data set in a few seconds."""
     fixed = ["--weights", "none", "--train", "head", "--repeats", "1", "--epochs", "20"]

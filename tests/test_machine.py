@@ -28,6 +28,17 @@ def test_cores_are_those_this_process_may_use() -> None:
     assert machine.cores() == len(os.sched_getaffinity(0)) == machine.describe()["cores"]
 
 
+def test_small_work_gets_one_thread_and_large_work_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    with machine.threads_for(800 * 900):
+        assert set_to == [1]
+    assert set_to == [1, 16]
+    with machine.threads_for(machine.SMALL + 1):
+        assert set_to == [1, 16]
+
+
 def test_a_number_of_threads_from_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     set_to: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", set_to.append)

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import FIXTURES, tiny_network, use_tiny_network
+from helpers import FIXTURES, other_device, tiny_network, use_tiny_network
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import auditor
-from auditor import features, model, pipeline, weights
+from auditor import features, influence, model, pipeline, weights
 from auditor.config import AuditSettings, RunSettings
+from auditor.detection.heads import SoftmaxHead
 from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError, WeightsError
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
 from auditor.sources.base import ImageTable
@@ -131,6 +132,45 @@ def test_the_summary_says_what_was_done(finished: AuditResult) -> None:
         assert sum(map(sum, fit["test"]["confusion"])) == fit["test"]["n"] == data["splits"]["test"]
     assert {"torch", "pydvl", "python", "auditor"} <= set(summary["versions"])
     assert all(seconds >= 0 for seconds in summary["stages"].values())
+
+
+# Another device
+
+
+@pytest.mark.parametrize("train", ["head", "layers:layer4,fc"])
+def test_another_device_gives_the_same_audit_every_time(train: str, tmp_path: Path) -> None:
+    device = other_device()
+    settings = dataclasses.replace(QUICK, train=train, epochs=3)
+    here, there, again = (
+        pipeline.audit(FIXTURES / "digits", settings, RunSettings(device=d, cache=str(tmp_path / name)))
+        for name, d in (("a", "cpu"), ("b", device), ("c", device))
+    )
+    assert there.summary["run"]["device"] == device
+    left, right = (result.ranking.set_index("path").sort_index() for result in (here, there))
+    for column in ("average_influence", "suspicion"):
+        assert left[column].corr(right[column], method="spearman") > 0.999
+    pd.testing.assert_frame_equal(there.ranking, again.ranking)
+    pd.testing.assert_frame_equal(there.planted, again.planted)
+
+
+def test_every_stage_is_told_the_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Both detections and both heads; what they do there is tested where there is another device."""
+    told: list[str] = []
+
+    def spied(work: Callable[..., Any]) -> Callable[..., Any]:
+        def spy(*given: Any, device: str = "not told", **named: Any) -> Any:
+            told.append(device)
+            return work(*given, device=device, **named)
+
+        return spy
+
+    for place, name in (
+        (pipeline.detecting, "detect"), (pipeline.detecting, "Scorer"), (model, "train_head"),
+        (SoftmaxHead, "train"), (influence, "engine"),
+    ):  # fmt: skip
+        monkeypatch.setattr(place, name, spied(getattr(place, name)))
+    pipeline.audit(FIXTURES / "digits", QUICK, RunSettings(device="cpu", cache=str(tmp_path)))
+    assert len(told) > 5 and set(told) == {"cpu"}
 
 
 # From Python

@@ -59,6 +59,7 @@ def detect(
     reference: tuple[Array, Array] | None = None,
     settings: DetectionSettings | None = None,
     progress: Progress | None = None,
+    device: str = "cpu",
 ) -> Detection:
     """Which labels are wrong, how many, and how far the list can be trusted.
 
@@ -76,6 +77,8 @@ def detect(
         Trusted features [n, D] and labels [n].
     progress
         Called with a stage's name and the share done.
+    device
+        A torch device such as `cpu` or `cuda`.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def detect(
     """
     settings, tell = settings or DetectionSettings(), progress or (lambda stage, part: None)
     features, labels, reference = _checked(features, labels, n_classes, reference)
-    bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, tell)
+    bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, tell, device)
     scores, signals = bench.score(labels, tell)
     tell("measuring recovery", 0.6)
     recovery = bench.recovery(signals, scores.combination, scores.damping.value, tell)
@@ -131,17 +134,18 @@ class Scorer:
 
     Parameters
     ----------
-    features, labels, n_classes, seed, reference, settings
+    features, labels, n_classes, seed, reference, settings, device
         As in `detect`.
     """
 
     def __init__(
         self, features: Array, labels: Array, n_classes: int, *, seed: int,
-        reference: tuple[Array, Array] | None = None, settings: DetectionSettings | None = None,
+        reference: tuple[Array, Array] | None = None, settings: DetectionSettings | None = None, device: str = "cpu",
     ) -> None:  # fmt: skip
         features, labels, reference = _checked(features, labels, n_classes, reference)
         self._bench = _Bench.set_up(
-            features, labels, n_classes, reference, settings or DetectionSettings(), seed, lambda stage, part: None
+            features, labels, n_classes, reference, settings or DetectionSettings(), seed,
+            lambda stage, part: None, device,
         )  # fmt: skip
 
     def suspicion(self, labels: Array, seed: int) -> Floats:
@@ -195,7 +199,7 @@ class _Bench:
     @classmethod
     def set_up(
         cls, features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
-        settings: DetectionSettings, seed: int, tell: Progress,
+        settings: DetectionSettings, seed: int, tell: Progress, device: str = "cpu",
     ) -> _Bench:  # fmt: skip
         tell("preparing heads", 0.0)
         scaling = Scaling.of(features)
@@ -205,9 +209,12 @@ class _Bench:
         stacked = scaled if reference is None else np.concatenate([scaled, reference[0]])
         trusted = np.empty(0, np.int64) if reference is None else reference[1]
         views = Views(
-            stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed, folds=settings.folds
+            stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed,
+            folds=settings.folds, device=device,
         )  # fmt: skip
-        study = InfluenceStudy(scaled, n_classes, reference=reference, folds=settings.folds, seed=seed)
+        study = InfluenceStudy(
+            scaled, n_classes, reference=reference, folds=settings.folds, seed=seed, device=device
+        )  # fmt: skip
         return cls(views, study, labels, trusted, n_classes, settings, seed)
 
     @property
@@ -348,9 +355,9 @@ class _Estimate:
 
 def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -> _Estimate:
     n, reference = bench.n, len(bench.trusted) >= ENOUGH_TRUSTED
-    model, evidence = signals.model, (signals.values["stacked_loss"], bench.labels, bench.trusted)
-    error = spread(model, *evidence, resamples=bench.settings.bootstrap, seed=bench.seed)
-    low, high = cal.interval(model.shares, error, n, reference=reference)
+    model = signals.model
+    doubt = spread(model.evidence, resamples=bench.settings.bootstrap, seed=bench.seed)
+    low, high = cal.interval(doubt.shares, doubt.error, n, reference=reference)
     p = cal.in_order(expit(signals.values["error_odds"][np.arange(n), bench.labels]), scores.suspicion)
     value, least, most = (cal.at_share(p, share) for share in (model.share, low, high))
     basis = "trusted reference" if reference else "shape of the posterior"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from auditor.arrays import Array, Floats
+from auditor.machine import threads_for
 
 RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-2.0, 3.01, 0.5))
 """Regularisation strengths tried, in units of the kernel (whose diagonal is 1)."""
@@ -96,10 +97,14 @@ class KernelHead:
         Draws the landmarks.
     width
         Multiplies the median squared distance; `None` gives the linear kernel.
+    device
+        Where the basis lies and is worked with; what comes in and goes out are arrays in any case.
     """
 
-    def __init__(self, points: Array, *, landmarks: int, seed: int, width: float | None = 1.0) -> None:
-        x = torch.as_tensor(points, dtype=torch.float32)
+    def __init__(
+        self, points: Array, *, landmarks: int, seed: int, width: float | None = 1.0, device: str = "cpu"
+    ) -> None:
+        x = torch.as_tensor(points, dtype=torch.float32, device=device)
         phi = x.clone() if width is None else _nystroem(x, landmarks, seed, width)
         phi -= phi.mean(0)
         values, vectors = torch.linalg.eigh((phi.T @ phi).double())
@@ -120,7 +125,7 @@ class KernelHead:
 
         Of a point's own label only its share in the overall mean enters its `left_out`, the same for all points.
         """
-        y = torch.as_tensor(np.asarray(targets), dtype=torch.float32)
+        y = self._here(targets)
         mean = y.mean(0)
         coefficients = self.basis.T @ (y - mean)
         best: tuple[float, float, torch.Tensor] | None = None
@@ -133,7 +138,7 @@ class KernelHead:
                 break  # the error falls and then rises: what is weaker yet overfits
             best = (error, ridge, left)
         assert best is not None
-        return Fit(best[2].numpy(), self.leverage(best[1]).numpy(), best[1], best[0])
+        return Fit(best[2].cpu().numpy(), self.leverage(best[1]).cpu().numpy(), best[1], best[0])
 
     def fit_on(self, targets: Array, train: Array, ridge: float) -> Array:
         """float32 [N, C] by a head that has seen the targets of `train` alone: left out there, predicted elsewhere.
@@ -147,27 +152,31 @@ class KernelHead:
         ridge
             Regularisation.
         """
-        y, inside = torch.as_tensor(np.asarray(targets), dtype=torch.float32), torch.as_tensor(train)
+        y, inside = self._here(targets), torch.as_tensor(train, device=self.basis.device)
         subset = self._subset(train, ridge)
         mean = y[inside].mean(0)
         root = self.spectrum.sqrt()[:, None]
         seen = (y - mean) * inside[:, None]
         fitted = self.basis @ (root * torch.cholesky_solve(root * (self.basis.T @ seen), subset.factor))
         leverage = (subset.leverage * inside)[:, None]
-        return np.asarray(((fitted - seen * leverage) / (1 - leverage) + mean).numpy())
+        return np.asarray(((fitted - seen * leverage) / (1 - leverage) + mean).cpu().numpy())
+
+    def _here(self, targets: Array) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(targets), dtype=torch.float32, device=self.basis.device)
 
     def _subset(self, train: Array, ridge: float) -> _Subset:
         key = train.tobytes(), ridge
         if key not in self._subsets:
-            root, rank = self.spectrum.sqrt(), len(self.spectrum)
-            gram, leverage = torch.zeros(rank, rank), torch.empty(self.n_points)
+            root, rank, device = self.spectrum.sqrt(), len(self.spectrum), self.basis.device
+            gram, leverage = torch.zeros(rank, rank, device=device), torch.empty(self.n_points, device=device)
             for start in range(0, self.n_points, _CHUNK):
                 rows = slice(start, start + _CHUNK)
-                part = self.basis[rows][torch.as_tensor(train[rows])]
+                part = self.basis[rows][torch.as_tensor(train[rows], device=device)]
                 gram += part.T @ part
             largest = float(self.spectrum[-1]) if rank else 0.0
             least = max(ridge, _RANK_TOLERANCE * largest)  # below, rounding decides
-            matrix = (root[:, None] * gram * root).double() + least * torch.eye(rank, dtype=torch.float64)
+            matrix = (root[:, None] * gram * root).double()
+            matrix.diagonal().add_(least)
             factor = torch.linalg.cholesky(matrix).float()
             for start in range(0, self.n_points, _CHUNK):
                 rows = slice(start, start + _CHUNK)
@@ -193,14 +202,14 @@ def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch
     """[N, R] features whose inner products are the kernel's on, and approximate it off, the landmarks."""
     rng = np.random.default_rng([seed, 71])
     chosen = np.sort(rng.permutation(len(x))[:landmarks])
-    centres = x[torch.as_tensor(chosen)]
+    centres = x[torch.as_tensor(chosen, device=x.device)]
     among = _distances(centres, centres)
     positive = among[among > 1e-6]
     scale = width * (float(positive.median()) if len(positive) else 1.0)
     values, vectors = torch.linalg.eigh(torch.exp(-among / scale).double())
     keep = values > float(values[-1]) * _RANK_TOLERANCE
     root = (vectors[:, keep] / values[keep].sqrt()).float()
-    features = torch.empty(len(x), root.shape[1])
+    features = torch.empty(len(x), root.shape[1], device=x.device)
     for start in range(0, len(x), _CHUNK):
         rows = slice(start, start + _CHUNK)
         features[rows] = _distances(x[rows], centres).div_(-scale).exp_() @ root
@@ -241,11 +250,11 @@ class Temperature:
         return np.asarray(torch.log_softmax(z, dim=1).numpy())
 
 
-def temperature(values: Array, labels: Array) -> Temperature:
+def temperature(values: Array, labels: Array, device: str = "cpu") -> Temperature:
     """The scale and class biases under which `values` [N, C] predict `labels` [N] best (penalised likelihood)."""
-    x, y = torch.as_tensor(values, dtype=torch.float32), torch.as_tensor(labels)
-    log_scale = torch.tensor(1.5, requires_grad=True)
-    bias = torch.zeros(x.shape[1], requires_grad=True)
+    x, y = torch.as_tensor(values, dtype=torch.float32, device=device), torch.as_tensor(labels, device=device)
+    log_scale = torch.tensor(1.5, requires_grad=True, device=device)
+    bias = torch.zeros(x.shape[1], requires_grad=True, device=device)
     optimiser = torch.optim.LBFGS([log_scale, bias], max_iter=40, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
@@ -255,8 +264,9 @@ def temperature(values: Array, labels: Array) -> Temperature:
         loss.backward()
         return loss
 
-    optimiser.step(closure)
-    return Temperature(float(log_scale.detach().clamp(-3, 5).exp()), bias.detach().double().numpy())
+    with threads_for(x.numel()):
+        optimiser.step(closure)
+    return Temperature(float(log_scale.detach().clamp(-3, 5).exp()), bias.detach().double().cpu().numpy())
 
 
 @dataclass(frozen=True)
@@ -269,15 +279,16 @@ class SoftmaxHead:
     @classmethod
     def train(
         cls, features: Array, labels: Array, n_classes: int, weight_decay: float, *,
-        start: SoftmaxHead | None = None, iterations: int = 60,
+        start: SoftmaxHead | None = None, iterations: int = 60, device: str = "cpu",
     ) -> SoftmaxHead:  # fmt: skip
         """Minimise mean cross-entropy plus `weight_decay / 2 |W|^2` by L-BFGS (convex, so the start does not matter).
 
         The bias is penalised as well, by a thousandth of it, which makes the minimum unique.
         """
-        x, y = torch.as_tensor(features, dtype=torch.float32), torch.as_tensor(labels)
-        weight = torch.zeros(n_classes, x.shape[1]) if start is None else torch.tensor(start.weight)
-        bias = torch.zeros(n_classes) if start is None else torch.tensor(start.bias)
+        x, y = torch.as_tensor(features, dtype=torch.float32, device=device), torch.as_tensor(labels, device=device)
+        if start is None:
+            start = cls(np.zeros((n_classes, x.shape[1]), np.float32), np.zeros(n_classes, np.float32))
+        weight, bias = torch.tensor(start.weight, device=device), torch.tensor(start.bias, device=device)
         weight.requires_grad_(True)
         bias.requires_grad_(True)
         optimiser = torch.optim.LBFGS(
@@ -291,8 +302,9 @@ class SoftmaxHead:
             loss.backward()
             return loss
 
-        optimiser.step(closure)
-        return cls(weight.detach().numpy(), bias.detach().numpy())
+        with threads_for(x.numel()):
+            optimiser.step(closure)
+        return cls(weight.detach().cpu().numpy(), bias.detach().cpu().numpy())
 
     def logits(self, features: Array) -> Floats:
         """[n, C]."""

@@ -47,12 +47,16 @@ class InfluenceStudy:
         Trusted features, standardised alike, and labels, or None: then the images are split into folds, and the
         influence of an image is the average over the heads of the folds that it trains, measured on the fold left
         out.
+    device
+        Where heads are trained and systems are solved.
     """
 
     def __init__(
-        self, features: Array, n_classes: int, *, reference: tuple[Array, Array] | None, folds: int, seed: int
-    ) -> None:
+        self, features: Array, n_classes: int, *, reference: tuple[Array, Array] | None, folds: int, seed: int,
+        device: str = "cpu",
+    ) -> None:  # fmt: skip
         self.features = features
+        self.device = device
         self.n_classes = n_classes
         self.reference = reference
         n = len(features)
@@ -88,8 +92,8 @@ class InfluenceStudy:
         seen, taught = self._seen(train), labels[train]
         head, rows = None, []
         for damping in sorted(dampings, reverse=True):
-            head = SoftmaxHead.train(seen, taught, self.n_classes, damping, start=head)
-            rows.append(_engine(head, seen, taught, damping).average(x, y))
+            head = SoftmaxHead.train(seen, taught, self.n_classes, damping, start=head, device=self.device)
+            rows.append(self._engine(head, seen, taught, damping).average(x, y))
         order = np.argsort(np.argsort(-np.asarray(dampings), kind="stable"), kind="stable")
         return train, np.stack(rows)[order]
 
@@ -102,8 +106,8 @@ class InfluenceStudy:
 
     def _one(self, labels: Array, train: Array, held: Array, damping: float) -> Influence:
         seen = self._seen(train)
-        head = SoftmaxHead.train(seen, labels[train], self.n_classes, damping)
-        engine = _engine(head, seen, labels[train], damping)
+        head = SoftmaxHead.train(seen, labels[train], self.n_classes, damping, device=self.device)
+        engine = self._engine(head, seen, labels[train], damping)
         x, y = self._target(labels, held)
         average, classwise = self._averages(engine, labels[train], x, y)
         logits = torch.as_tensor(head.logits(seen))
@@ -119,9 +123,9 @@ class InfluenceStudy:
         average = (np.bincount(y, minlength=self.n_classes) / len(y)) @ by_class
         return average, by_class[labels, np.arange(len(labels))]
 
-
-def _engine(head: SoftmaxHead, features: Array, labels: Array, damping: float) -> ClosedForm:
-    return ClosedForm(HeadProblem(features, labels, head.weight, head.bias), damping, dtype=torch.float32)
+    def _engine(self, head: SoftmaxHead, features: Array, labels: Array, damping: float) -> ClosedForm:
+        problem = HeadProblem(features, labels, head.weight, head.bias)
+        return ClosedForm(problem, damping, device=self.device, dtype=torch.float32)
 
 
 def choose_damping(

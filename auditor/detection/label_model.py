@@ -22,6 +22,7 @@ only the shape of the softmax tells an uncertain model from wrong labels; that i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from auditor.arrays import Array, Floats
+from auditor.machine import threads_for
 
 UNIFORM, CONFUSION, CLASSWISE = "uniform", "confusion", "classwise"
 KINDS = (UNIFORM, CONFUSION, CLASSWISE)
@@ -79,23 +81,20 @@ class LabelModel:
     ----------
     share
         Of wrong labels among the given ones.
-    shares
-        What it would be if errors hit all images alike, if some prefer hard images, and if nothing spoke against that.
     kinds
         Kind -> its part of the wrong labels; they sum to 1.
     right, wrong
         float64 [N + m, C]: the joint probability that label c is given to the image and is right, or wrong. Trusted
         images follow the audited ones.
-    parameters
-        With preference: log scale, class biases and logits of the shares; where a resample starts.
+    evidence
+        What was fitted, for `spread` to fit again.
     """
 
     share: float
-    shares: tuple[float, float, float]
     kinds: dict[str, float]
     right: Floats
     wrong: Floats
-    parameters: Floats
+    evidence: Evidence
 
     def log_odds(self) -> Floats:
         """float32 [N + m, C], of wrong against right, for every label on every image."""
@@ -115,6 +114,39 @@ class LabelModel:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far off the share may be.
+
+    Attributes
+    ----------
+    shares
+        What it would be if errors hit all images alike, if some prefer hard images, and if nothing spoke against that.
+    error
+        Standard error of drawing these images.
+    """
+
+    shares: tuple[float, float, float]
+    error: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The question before any kind of error is asked for, and the answers that have been found."""
+
+    problem: _Problem
+    alike: Answer
+    preferring: Answer | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The share of wrong labels by one fit, and its parameters: log scale, class biases and logits of the shares."""
+
+    share: float
+    parameters: Floats
+
+
+@dataclass(frozen=True)
 class _Problem:
     """What is fitted: `x` float64 [N + m, C] evidence for each class, labels [N] and trusted labels [m].
 
@@ -130,13 +162,14 @@ class _Problem:
     cost: float = 0.0
 
     @classmethod
-    def of(cls, losses: Array, labels: Array, trusted: Array, seed: int) -> _Problem:
+    def of(cls, losses: Array, labels: Array, trusted: Array, seed: int, device: str) -> _Problem:
         """Nothing is asked yet; `hard` [N + m, 1] is how unsure a plain fit is, in which every label is right."""
-        x = -torch.as_tensor(losses, dtype=torch.float64)
+        x = -torch.as_tensor(losses, dtype=torch.float64, device=device)
         x = x - x.mean(dim=1, keepdim=True)
         x = x / (x.square().mean().sqrt() + 1e-9)
-        plain = cls(x, torch.tensor(labels), torch.tensor(trusted), torch.zeros(len(x), 0, dtype=x.dtype))
-        theta = torch.tensor(plain.part(seed).solve(plain.start(), ITERATIONS))
+        given, known = torch.tensor(labels, device=device), torch.tensor(trusted, device=device)
+        plain = cls(x, given, known, x.new_zeros(len(x), 0))
+        theta = plain.tensor(plain.part(seed).solve(plain.start(), ITERATIONS))
         return replace(plain, hard=1 - plain.posterior(theta).square().sum(dim=1, keepdim=True))
 
     def asking(self, components: tuple[Component, ...], cost: float = 0.0) -> _Problem:
@@ -147,7 +180,7 @@ class _Problem:
         if self.n_classes == 2:
             powers = sorted({component.power for component in components})
             components = tuple(Component(UNIFORM, power) for power in powers)
-        exponents = torch.tensor([component.power for component in components], dtype=self.x.dtype)
+        exponents = self.tensor([component.power for component in components])
         return replace(self, components=components, cost=cost, hard=self.hard.clamp(min=_TINY) ** exponents)
 
     def part(self, seed: int) -> _Problem:
@@ -157,6 +190,10 @@ class _Problem:
             return self
         rng = np.random.default_rng([seed, 81])
         return self.rows(*(np.sort(rng.permutation(k)[: _scaled(k, most / n_rows)]) for k in _sizes(self)))
+
+    def tensor(self, values: Sequence[float] | Floats) -> torch.Tensor:
+        """Parameters or constants, in the precision and on the device of the evidence."""
+        return torch.tensor(values, dtype=self.x.dtype, device=self.x.device)
 
     @property
     def n(self) -> int:
@@ -172,7 +209,7 @@ class _Problem:
 
     def rows(self, audited: Array, trusted: Array) -> _Problem:
         """Some of the audited and some of the trusted images, repeated where they are drawn repeatedly."""
-        audited_, trusted_ = torch.as_tensor(audited), torch.as_tensor(trusted)
+        audited_, trusted_ = (torch.as_tensor(index, device=self.x.device) for index in (audited, trusted))
         index = torch.cat([audited_, self.n + trusted_])
         return replace(
             self, x=self.x[index], labels=self.labels[audited_], trusted=self.trusted[trusted_],
@@ -185,7 +222,7 @@ class _Problem:
 
     def shares(self, theta: torch.Tensor) -> torch.Tensor:
         """[K]; what is left of 1 is right."""
-        logits = torch.cat([torch.zeros(1, dtype=theta.dtype), theta[1 + self.n_classes :]])
+        logits = torch.cat([theta.new_zeros(1), theta[1 + self.n_classes :]])
         return torch.softmax(logits, dim=0)[1:]
 
     def joint(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -218,7 +255,7 @@ class _Problem:
         right, wrong = self._joint(q[: self.n], shares, self.labels)
         given = -torch.log(right + wrong + _TINY).sum()
         trusted = -torch.log(_at(q[self.n :], self.trusted) + _TINY).sum()
-        preferring = torch.tensor([float(c.power > 0) for c in self.components], dtype=theta.dtype)
+        preferring = self.tensor([float(c.power > 0) for c in self.components])
         prior = 0.5 * CLASS_BIAS * theta[1 : 1 + self.n_classes].square().sum()
         prior = prior + 0.5 * SCALE_CONFIDENCE * (theta[0] - LOG_SCALE) ** 2
         prior = prior + self.cost * (preferring @ shares)
@@ -229,17 +266,18 @@ class _Problem:
         """Parameters that minimise the loss, by L-BFGS from `start`; bounds keep a trial step from overflowing."""
 
         def value(at: Floats) -> tuple[float, Floats]:
-            theta = torch.tensor(at, requires_grad=True)
+            theta = self.tensor(at).requires_grad_()
             loss = self.loss(theta)
             (gradient,) = torch.autograd.grad(loss, theta)
-            return float(loss.detach()), gradient.numpy()
+            return float(loss.detach()), gradient.cpu().numpy()
 
         bounds = [SCALE_BOUNDS, *[BIAS_BOUNDS] * self.n_classes, *[SHARE_BOUNDS] * len(self.components)]
         low, high = np.array(bounds).T
-        found = minimize(
-            value, np.clip(start, low, high), jac=True, method="L-BFGS-B", bounds=bounds,
-            options={"maxiter": iterations, "maxcor": 20},
-        )  # fmt: skip
+        with threads_for(self.x.numel()):
+            found = minimize(
+                value, np.clip(start, low, high), jac=True, method="L-BFGS-B", bounds=bounds,
+                options={"maxiter": iterations, "maxcor": 20},
+            )  # fmt: skip
         return np.asarray(found.x)
 
 
@@ -256,7 +294,7 @@ def _kinds(q: torch.Tensor, wanted: set[str], n: int, given: torch.Tensor | None
         odds = q / (1 - q).clamp(min=1e-6)
         found[CONFUSION] = _at(q, given) * (odds.sum(dim=1, keepdim=True) - _at(odds, given))
     if CLASSWISE in wanted:
-        alike = q[:n].T @ q[:n] * (1 - torch.eye(n_classes, dtype=q.dtype))
+        alike = q[:n].T @ q[:n] * (1 - torch.eye(n_classes, dtype=q.dtype, device=q.device))
         alike = alike / alike.sum(dim=1, keepdim=True).clamp(min=_TINY)
         found[CLASSWISE] = q @ alike if given is None else (q * alike.T[given]).sum(dim=1, keepdim=True)
     return found
@@ -273,6 +311,7 @@ def fit_label_model(
     trusted: Array,
     *,
     seed: int,
+    device: str = "cpu",
 ) -> LabelModel:
     """Maximum (penalised) likelihood of how the given labels came about.
 
@@ -284,13 +323,21 @@ def fit_label_model(
         int64 [N] given labels and [m] trusted ones (m may be 0).
     seed
         Draws the images that are fitted on where there are too many.
+    device
+        Where to compute.
     """
-    problem = _Problem.of(losses, labels, trusted, seed)
+    problem = _Problem.of(losses, labels, trusted, seed, device)
     alike = _fit(problem.asking(ALIKE), seed)
+    if problem.n_classes > 2 and len(trusted) < ENOUGH_TRUSTED:  # preference widens the interval alone
+        return _model(problem, alike, None, 0.0)
     preferring = _fit(problem.asking(PREFERRING, PREFERENCE_COST), seed)
-    free = _fit(problem.asking(PREFERRING), seed, preferring.parameters)
-    pinned_down = problem.n_classes == 2 or len(trusted) >= ENOUGH_TRUSTED
-    weight = float(expit(alike.loss - preferring.loss - FREEDOM)) if pinned_down else 0.0
+    return _model(problem, alike, preferring, float(expit(alike.loss - preferring.loss - FREEDOM)))
+
+
+def _model(problem: _Problem, alike: _Fitted, preferring: _Fitted | None, weight: float) -> LabelModel:
+    """Both fits averaged, `weight` being that of the one with preference."""
+    evidence = Evidence(problem, alike.answer, None if preferring is None else preferring.answer)
+    preferring = preferring or alike
 
     def average(one: Any, other: Any) -> Any:
         return weight * one + (1 - weight) * other
@@ -299,11 +346,10 @@ def fit_label_model(
     wrong = {kind: average(preferring.wrong_of[kind], alike.wrong_of[kind]) for kind in KINDS}
     return LabelModel(
         share,
-        (alike.share, preferring.share, free.share),
         {kind: part / max(share, _TINY) for kind, part in wrong.items()},
         average(preferring.right, alike.right),
         average(preferring.wrong, alike.wrong),
-        preferring.parameters,
+        evidence,
     )
 
 
@@ -321,18 +367,22 @@ class _Fitted:
     def share(self) -> float:
         return sum(self.wrong_of.values())
 
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.share, self.parameters)
+
 
 def _fit(problem: _Problem, seed: int, start: Floats | None = None) -> _Fitted:
     part = problem.part(seed)
     parameters = part.solve(problem.start() if start is None else _lifted(start, problem), ITERATIONS)
-    theta = torch.tensor(parameters)
+    theta = problem.tensor(parameters)
     with torch.no_grad():
         right, wrong = problem.joint(theta)
-        shares, loss = problem.wrong_by_component(theta).numpy(), float(part.loss(theta)) * part.n
+        shares, loss = problem.wrong_by_component(theta).cpu().numpy(), float(part.loss(theta)) * part.n
     by_kind = dict.fromkeys(KINDS, 0.0)
     for component, share in zip(problem.components, shares, strict=True):
         by_kind[component.kind] += float(share)
-    return _Fitted(loss, by_kind, right.numpy(), wrong.numpy(), parameters)
+    return _Fitted(loss, by_kind, right.cpu().numpy(), wrong.cpu().numpy(), parameters)
 
 
 def _lifted(parameters: Floats, problem: _Problem) -> Floats:
@@ -350,26 +400,26 @@ def _scaled(count: int, share: float) -> int:
     return min(count, max(1, round(count * share)))
 
 
-def spread(
-    model: LabelModel,
-    losses: Array,
-    labels: Array,
-    trusted: Array,
-    *,
-    resamples: int,
-    seed: int,
-) -> float:
-    """Standard error of the share, by refits on resampled audited and trusted images (m-out-of-n bootstrap)."""
-    problem = _Problem.of(losses, labels, trusted, seed)
-    problem = problem.asking(PREFERRING, PREFERENCE_COST)
+def spread(evidence: Evidence, *, resamples: int, seed: int) -> Spread:
+    """How far off the share may be: other assumptions, and refits on resampled audited and trusted images."""
+    plain = evidence.problem
+    problem = plain.asking(PREFERRING, PREFERENCE_COST)
+    preferring = evidence.preferring or _fit(problem, seed).answer
+    free = _fit(plain.asking(PREFERRING), seed, preferring.parameters)
+    shares = evidence.alike.share, preferring.share, free.share
+    return Spread(shares, _standard_error(problem, preferring.parameters, resamples, seed))
+
+
+def _standard_error(problem: _Problem, parameters: Floats, resamples: int, seed: int) -> float:
+    """Of the share of wrong labels, by the m-out-of-n bootstrap."""
     size = min(RESAMPLED, max(ENTRIES // problem.n_classes, 1000))
     rng = np.random.default_rng([seed, 82])
     part = min(1.0, size / max(problem.n, 1))
     counts = [_scaled(k, part) for k in _sizes(problem)]
-    start = _lifted(model.parameters, problem)
+    start = _lifted(parameters, problem)
     found = np.empty(resamples)
     for index in range(resamples):
         drawn = problem.rows(*(rng.integers(0, max(k, 1), c) for k, c in zip(_sizes(problem), counts, strict=True)))
-        theta = torch.tensor(drawn.solve(start, ITERATIONS_RESAMPLED))
+        theta = drawn.tensor(drawn.solve(start, ITERATIONS_RESAMPLED))
         found[index] = float(drawn.wrong_by_component(theta).sum())
     return float(found.std(ddof=1) * np.sqrt(part)) if resamples > 1 else float("inf")

@@ -88,30 +88,33 @@ class Views:
         Rank of the kernel's basis.
     folds
         Of the stacked head.
+    device
+        Where bases lie and heads are trained.
     """
 
     def __init__(
-        self, scaled: Array, n_classes: int, *, n_trusted: int, landmarks: int, seed: int, folds: int = 3
-    ) -> None:
+        self, scaled: Array, n_classes: int, *, n_trusted: int, landmarks: int, seed: int, folds: int = 3,
+        device: str = "cpu",
+    ) -> None:  # fmt: skip
         unit = unit_rows(scaled)
-        self.n_trusted, self.seed = n_trusted, seed
+        self.n_trusted, self.seed, self.device = n_trusted, seed, device
         self.scaled = scaled
         folds = max(2, min(folds, len(scaled)))
         self.fold = np.random.default_rng([seed, 76]).permutation(len(scaled)) % folds
         self.n_classes = n_classes
-        self.kernel = KernelHead(unit, landmarks=landmarks, seed=seed)
-        self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None)
+        self.kernel = KernelHead(unit, landmarks=landmarks, seed=seed, device=device)
+        self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None, device=device)
         self.neighbours, self.similarity = _neighbours(self.kernel)
 
     def signals(self, labels: Array) -> Signals:
         """Signals of int64 [N] `labels`."""
         targets = one_hot(labels, self.n_classes)
         fit, linear = self.kernel.fit(targets), self.linear.fit(targets)
-        curve, straight = temperature(fit.left_out, labels), temperature(linear.left_out, labels)
+        curve, straight = (temperature(head.left_out, labels, self.device) for head in (fit, linear))
         log_p = curve.log_probabilities(fit.left_out)
         stacked = self._stacked_loss(labels, targets, (fit.ridge, linear.ridge))
         audited, trusted = np.split(labels, [len(labels) - self.n_trusted])
-        model = fit_label_model(stacked, audited, trusted, seed=self.seed)
+        model = fit_label_model(stacked, audited, trusted, seed=self.seed, device=self.device)
         values = {
             "out_of_fold_loss": -log_p,
             "margin": _margin(log_p),
@@ -137,9 +140,27 @@ class Views:
         for fold in range(int(self.fold.max()) + 1):
             train = self.fold != fold
             x = np.hstack([head.fit_on(targets, train, ridge) for head, ridge in zip(heads, ridges, strict=True)])
-            losses, decay = _fold_loss(Scaling.of(x[train])(x), labels, train, self.n_classes, decays)
+            losses, decay = self._fold_loss(Scaling.of(x[train])(x), labels, train, decays)
             out[~train], decays = losses, (decay,)
         return out
+
+    def _fold_loss(self, x: Array, labels: Array, train: Array, decays: tuple[float, ...]) -> tuple[Array, float]:
+        """[held, C] losses of a head that saw only `train` [N], and the weight decay under which they are least."""
+        best: tuple[float, Array, float] | None = None
+        head: SoftmaxHead | None = None
+        seen, held = x[train], labels[~train]
+        for decay in decays:
+            head = SoftmaxHead.train(
+                seen, labels[train], self.n_classes, decay,
+                start=head, iterations=STACK_ITERATIONS, device=self.device,
+            )  # fmt: skip
+            losses = -torch.log_softmax(torch.as_tensor(head.logits(x[~train])), dim=1).numpy()
+            mean = float(losses[np.arange(len(held)), held].mean())
+            if best is not None and mean > best[0]:
+                break
+            best = mean, losses, decay
+        assert best is not None
+        return best[1], best[2]
 
     def _disagreement(self, labels: Array) -> Array:
         """Weighted share of the nearest neighbours that carry another label than c."""
@@ -149,22 +170,6 @@ class Views:
             np.add.at(votes, (rows, labels[self.neighbours[:, column]]), self.similarity[:, column])
         total = votes.sum(axis=1, keepdims=True)
         return np.asarray(1 - votes / np.where(total > 0, total, 1), dtype=np.float32)
-
-
-def _fold_loss(x: Array, labels: Array, train: Array, n_classes: int, decays: tuple[float, ...]) -> tuple[Array, float]:
-    """[held, C] losses of a head that saw only `train` [N], and the weight decay under which they are least."""
-    best: tuple[float, Array, float] | None = None
-    head: SoftmaxHead | None = None
-    held = labels[~train]
-    for decay in decays:
-        head = SoftmaxHead.train(x[train], labels[train], n_classes, decay, start=head, iterations=STACK_ITERATIONS)
-        losses = -torch.log_softmax(torch.as_tensor(head.logits(x[~train])), dim=1).numpy()
-        mean = float(losses[np.arange(len(held)), held].mean())
-        if best is not None and mean > best[0]:
-            break
-        best = mean, losses, decay
-    assert best is not None
-    return best[1], best[2]
 
 
 def _margin(log_p: Array) -> Array:
@@ -193,9 +198,10 @@ def _neighbours(head: KernelHead) -> tuple[Array, Array]:
     index, weight = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     step = max(1, 2**24 // max(n, 1))
     for start in range(0, n, step):
-        part = torch.arange(start, min(start + step, n))
+        part = torch.arange(start, min(start + step, n), device=lead.device)
         similarity = lead[part] @ lead.T
-        similarity[torch.arange(len(part)), part] = -2
+        similarity[part - start, part] = -2
         near = similarity.topk(k, dim=1)
-        index[start : start + step], weight[start : start + step] = near.indices.numpy(), near.values.clamp(min=0)
+        index[start : start + step] = near.indices.cpu().numpy()
+        weight[start : start + step] = near.values.clamp(min=0).cpu().numpy()
     return index, weight

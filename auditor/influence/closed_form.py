@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from auditor.influence.base import TOLERANCE, Array, HeadProblem, InfluenceEngin
 from auditor.influence.head import KroneckerBasis, LinearHead, to_flat
 from auditor.influence.memory import require
 from auditor.influence.solvers import Solution, conjugate_gradient, relative_residuals
-from auditor.machine import one_thread
+from auditor.machine import threads_for
 
 DENSE_LIMIT = 600
 """Largest (C - 1)(D + 1) at which `auto` builds the dense Hessian: beyond, conjugate gradient is faster."""
@@ -33,8 +33,6 @@ MANY_CLASSES = 128
 images than classes and features: at 300 classes it spares no iteration and makes each four times as long."""
 _MANY_DAMPINGS = 3
 """Dampings factored one by one by Cholesky (a tenth of the work) before eigenvectors serve all that follow."""
-_SMALL = 2**23
-"""Features (N D) up to which one thread does the work: more lose to waiting for each other what they gain."""
 _BLOCK_NUMBERS = 2**24
 """Numbers in one block of right-hand sides; larger sets are solved block by block."""
 
@@ -252,8 +250,7 @@ class ClosedForm(InfluenceEngine):
         return head.n_classes <= MANY_CLASSES or head.n_points >= head.n_classes + head.n_columns
 
     def _threads(self) -> AbstractContextManager[None]:
-        small = self.head.n_points * self.head.n_columns <= _SMALL
-        return one_thread() if small else nullcontext()
+        return threads_for(self.head.n_points * self.head.n_columns)
 
     def _answer(self, rhs: torch.Tensor, dampings: torch.Tensor | None = None) -> Array:
         with self._threads():

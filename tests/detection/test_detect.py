@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import other_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
 from auditor.detection import Detection, DetectionSettings, Scorer, detect, score
@@ -57,14 +59,34 @@ def test_flips_are_found_counted_and_corrected(classes, trusted):
     assert found.basis == ("trusted reference" if trusted else "shape of the posterior")
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("trusted", [False, True])
+def test_another_device_finds_the_same(classes, trusted):
+    device = other_device()
+    x, y = blobs(600, classes, gap=1.5)
+    labels, _ = flip(y, classes, 0.15)
+    reference = blobs(200, classes, gap=1.5, seed=5) if trusted else None
+    one, other = (
+        detect(x, labels, classes, seed=0, reference=reference, settings=QUICK, device=d) for d in ("cpu", device)
+    )
+    assert spearmanr(one.suspicion, other.suspicion).statistic > 0.9999
+    influence = [found.signals["average_influence"] for found in (one, other)]
+    assert spearmanr(*influence).statistic > 0.9999
+    assert one.damping.value == other.damping.value
+    assert one.share is not None and other.share is not None
+    assert one.share.value == pytest.approx(other.share.value, abs=2e-3)
+
+
 def test_with_many_classes_a_signal_is_left_out_and_said(monkeypatch):
     x, y = blobs(120, 3)
     whole = detect(x, y, 3, seed=0, settings=QUICK)
     monkeypatch.setattr("auditor.detection.influence.CLASSWISE_LIMIT", 1)
     found = detect(x, y, 3, seed=0, settings=QUICK)
     assert whole.notes == () and "3 classes" in found.notes[0]
-    assert set(whole.signals) - set(found.signals) == {"classwise_average_influence"} == set(whole.weights) - set(
-        found.weights
+    assert (
+        set(whole.signals) - set(found.signals)
+        == {"classwise_average_influence"}
+        == set(whole.weights) - set(found.weights)
     )
     all_finite(found)
     assert found.suspicion.tobytes() == whole.suspicion.tobytes()
