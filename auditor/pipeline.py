@@ -161,6 +161,7 @@ def _detection(
         return kept.once("detection", lambda: detecting.detect(
             data.features, data.labels, data.n_classes, seed=settings.seed, names=data.paths,
             reference=_pair(trusted), progress=lambda text, part: update(round(100 * part), 100), device=device,
+            settings=detecting.DetectionSettings(repeats=0),  # recovery is what the experiment measures
         ))  # fmt: skip
 
 
