@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES := $(shell nproc 2>/dev/null || echo 2)
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench fuzz audit-deps kills clean
+.PHONY: demo test lint bench fuzz audit-deps kills pictures clean
 
 demo: $(READY)
 	$(BIN)/auditor demo -o demo-audit
@@ -47,6 +47,10 @@ audit-deps: $(READY)
 # Kills audits at random points for as long as one likes; CI's own share is 54 of them.
 kills: $(READY)
 	AUDITOR_KILLS=500 AUDITOR_KILLS_SEED=$$(date +%s) $(BIN)/python -m pytest tests/test_resume.py
+
+# The README's pictures, from the demo's digits; needs chromium and chromedriver.
+pictures: $(READY)
+	AUDITOR_SCREENSHOTS=docs $(BIN)/python -m pytest -n 0 tests/browser/test_readme_round.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-audit

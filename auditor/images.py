@@ -28,7 +28,7 @@ MAX_JPEG_SCANS = 100
 """Progressive JPEG files have about ten scans; thousands in a small file keep a decoder busy for hours."""
 
 TINY_EDGE = 32
-"""Up to this many pixels a thumbnail keeps every one of them: pages enlarge a PNG without smoothing."""
+"""Up to this many pixels a thumbnail keeps every one of them, which costs less than leaving some out."""
 
 SMALL_EDGE = 96
 """Photographs below this size are shown enlarged, where a coarser quality would be seen."""
@@ -125,8 +125,9 @@ def resize_rgb(image: Image.Image, size: int) -> NDArray[np.uint8]:
 def thumbnail(data: bytes, edge: int, max_pixels: int) -> bytes:
     """A small picture of an image for people: PNG for tiny ones, WebP for others, without metadata.
 
-    The longer side is at most `edge`; nothing is enlarged, which whoever shows the picture does without a byte more.
-    Equal bytes give equal bytes with the same version of Pillow.
+    The longer side is at most `edge`; nothing is enlarged. Browsers do that without a byte more, and smoothly: a digit
+    of 8x8 pixels is told at once, in a raster of squares it is not. Equal bytes give equal bytes with the same version
+    of Pillow.
 
     Raises
     ------

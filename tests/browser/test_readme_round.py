@@ -1,4 +1,4 @@
-"""The README's round on the digits, its commands run as written; `AUDITOR_SCREENSHOTS=docs` takes its pictures."""
+"""The README's round on the digits, its commands run as written; `make pictures` takes the README's pictures here."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from helpers import PROJECT
 
 from auditor.result import AuditResult
 
 SEEN = 40
 """How far down the list our reviewer goes."""
+PICTURES = os.environ.get("AUDITOR_SCREENSHOTS")
+"""The folder for pictures, where they are wanted."""
 
 
 def _commands() -> list[list[str]]:
@@ -74,15 +77,22 @@ def test_the_round_of_the_readme(page: Callable[..., Any], tmp_path: Path) -> No
     assert report.errors() == []
 
 
-def _picture(report: Any, name: str, selector: str, height: int) -> None:
+@pytest.mark.skipif(not PICTURES, reason="a picture for the README, and a minute of audit: make pictures")
+def test_the_report_of_the_demo_as_the_readme_shows_it(page: Callable[..., Any], tmp_path: Path) -> None:
+    _run(["auditor", "demo", "-o", "demo-audit"], tmp_path)
+    report = page(AuditResult.load(tmp_path / "demo-audit")).open(width=1080)
+    _picture(report, "demo-report", "body", 1730, width=1080)
+    assert report.errors() == []
+
+
+def _picture(report: Any, name: str, selector: str, height: int, width: int = 1200) -> None:
     """A picture of the window for the README, where pictures are wanted."""
-    folder = os.environ.get("AUDITOR_SCREENSHOTS")
-    if not folder:
+    if not PICTURES:
         return
     from PIL import Image
 
-    window = {"width": 1200, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    window = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     report.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", window)
     report.run("document.querySelector(arguments[0]).scrollIntoView()", selector)
     picture = Image.open(io.BytesIO(report.driver.get_screenshot_as_png())).convert("RGB")
-    picture.save(PROJECT / folder / f"{name}.png", optimize=True)
+    picture.save(PROJECT / PICTURES / f"{name}.png", optimize=True)

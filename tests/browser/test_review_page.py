@@ -202,21 +202,6 @@ def test_further_examples_get_their_pictures_when_they_are_opened(page):
     assert all(src == result.evidence["thumbnails"][path] for path, _, src in shown)
 
 
-def test_only_tiny_images_show_their_pixels(page):
-    result = make_result(n=40)
-    tiny = io.BytesIO()
-    Image.new("L", (8, 8)).save(tiny, "PNG")
-    path = result.ranking["path"].iloc[1]
-    url = "data:image/png;base64," + base64.b64encode(tiny.getvalue()).decode()
-    thumbnails = {**result.evidence["thumbnails"], path: url}
-    report = page(dataclasses.replace(result, evidence={**result.evidence, "thumbnails": thumbnails})).open()
-    rendering = "const i=document.querySelector('.rv-picture img');return [getComputedStyle(i).imageRendering,i.width]"
-    assert report.run(rendering)[0] == "auto"
-    report.keys("n")
-    pixels, width = report.run(rendering)
-    assert pixels == "pixelated" and width > 100
-
-
 def test_look_alikes_stand_together(page):
     result = make_result(n=60)
     report = page(result).open()
