@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import dataclasses
+import errno
 import logging
 import os
 import signal
@@ -111,6 +112,17 @@ def _interrupted() -> ExitCode:
     return ExitCode.INTERRUPTED
 
 
+_WHERE = "set AUDITOR_TRACEBACK=1 to see where"
+_ROOM = "make room there and run the same command again: earlier files are as they were, and finished stages are kept"
+_ALLOW = "check its permissions, or choose another place with -o"
+_WAYS_OUT = {
+    errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: "allow larger files (ulimit -f), or choose another place",
+    errno.EACCES: _ALLOW, errno.EPERM: _ALLOW, errno.EROFS: _ALLOW,
+    errno.EMFILE: "allow more open files (ulimit -n)", errno.ENAMETOOLONG: "choose a shorter name with -o",
+}  # fmt: skip
+"""What a person can do where the system refuses something."""
+
+
 def _unexpected(error: Exception) -> ExitCode:
     """A failure nobody foresaw: one line, unless the user asks for the traceback."""
     if os.environ.get("AUDITOR_TRACEBACK"):
@@ -120,8 +132,9 @@ def _unexpected(error: Exception) -> ExitCode:
         what = "not enough memory; audit fewer --classes, or a smaller --image-size"
     elif isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else what
+        what += f"\n  {_WAYS_OUT.get(error.errno or 0, _WHERE)}"
     else:
-        what = f"unexpected {what}\n  set AUDITOR_TRACEBACK=1 to see where, and please report it"
+        what = f"unexpected {what}\n  {_WHERE}, and please report it"
     _say(f"error: {plain(what)}", err=True)
     return ExitCode.USAGE
 

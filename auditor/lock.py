@@ -54,8 +54,15 @@ def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock inside the block.
+def locked(folder: Path, name: str = NAME, busy: str = "") -> Iterator[None]:
+    """Hold a lock in the folder inside the block.
+
+    Parameters
+    ----------
+    name
+        The lock's file: what goes on under another name does not wait for this one.
+    busy
+        What to say where another process holds it, if not that an audit is writing to the folder.
 
     Raises
     ------
@@ -64,8 +71,8 @@ def locked(folder: Path) -> Iterator[None]:
     ConfigError
         When nothing can be written there.
     """
-    path = folder / NAME
-    handle = _acquired(path, folder)
+    path = folder / name
+    handle = _acquired(path, folder, busy or f"another audit is writing to {folder}")
     try:
         yield
     finally:
@@ -75,7 +82,7 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _acquired(path: Path, folder: Path) -> int:
+def _acquired(path: Path, folder: Path, busy: str) -> int:
     """A handle that holds the lock of the file that bears the name now."""
     while True:
         try:
@@ -90,9 +97,7 @@ def _acquired(path: Path, folder: Path) -> int:
                 return handle
         except BlockingIOError as error:
             os.close(handle)
-            raise LockedError(
-                f"another audit is writing to {folder}", hint="wait for it to end, or choose another folder with -o"
-            ) from error
+            raise LockedError(busy, hint="wait for it to end, or choose another folder with -o") from error
         except BaseException:
             os.close(handle)
             raise

@@ -17,6 +17,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from auditor.interrupts import held
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -199,7 +201,7 @@ def _figure(
     from matplotlib.figure import Figure
 
     style: Any = {**_defaults(), **_STYLE}
-    with rc_context(style):
+    with held(), rc_context(style):
         figure = Figure(figsize=(width / 72, height / 72))
         FigureCanvasSVG(figure)
         ax = figure.subplots()

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from auditor import files
 from auditor.baseline import Baseline, BaselineEntry, is_hash
 from auditor.errors import DecisionsError
+from auditor.lock import locked
 from auditor.regular import read_text
 from auditor.result import AuditResult
 
@@ -268,6 +269,10 @@ def apply(
     DecisionsError
         See `load_decisions`; an image is not the one that was judged; `output` holds other files or lies inside the
         data set. Nothing was written.
+    LockedError
+        Another call is writing to `output`.
+    ConfigError
+        The folder above `output` cannot be written to.
     SourceError
         The data set cannot be opened.
     ResultError
@@ -281,7 +286,16 @@ def apply(
     decisions = load_decisions(decisions_path, result)
     table = open_source(source or result.summary["dataset"]["source"])
     folder = Path(output) if output is not None else Path(out) / "reviewed"
-    _check_folder(folder, Path(source or result.summary["dataset"]["source"]))
+    _check_place(folder, Path(source or result.summary["dataset"]["source"]))
+    with _alone(folder) as drafts:
+        return _applied(result, decisions, table, folder, format, drafts)
+
+
+def _applied(
+    result: AuditResult, decisions: list[Decision], table: Any, folder: Path, format: str, drafts: str
+) -> Applied:
+    """`apply` behind its checks, alone in the folder above `folder`, where names that begin with `drafts` are ours."""
+    _check_content_of(folder)
     for decision in decisions:
         _check_content(table, decision)
     rows = _cleaned(result, decisions)
@@ -289,8 +303,9 @@ def apply(
     earlier = folder / BASELINE_NAME
     baseline = with_decisions(Baseline.load(earlier) if earlier.exists() else Baseline(), decisions)
     counts = _counts(result, decisions, len(rows))
-    staged = Path(tempfile.mkdtemp(dir=_made(folder.parent), prefix=".auditor-review-"))
+    staged = None
     try:
+        staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=drafts))
         for (path, _, _), target in zip(rows, targets, strict=True):
             _place(table, path, staged / target)
         name = _write_manifest(staged, rows, targets) if format == "manifest" else ""
@@ -301,12 +316,45 @@ def apply(
         }  # fmt: skip
         files.write_json(staged / _MARK, mark)
         staged.chmod(0o755)
-        _exchange(staged, folder)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
+        _exchange(staged, folder, _aside(folder, drafts))
+    except BaseException as error:
+        if staged is not None:
+            shutil.rmtree(staged, ignore_errors=True)
+        if isinstance(error, OSError):
+            error.filename = str(folder)  # the user knows this one, and never the draft
         raise
     data = folder / name if name else folder
     return Applied(folder, data, earlier, counts, _summary(counts, data, earlier))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[str]:
+    """Nobody else writes to `folder` inside the block; the value is how the names of drafts beside it begin.
+
+    What a killed call left there is put right first: the earlier folder comes back where it had been moved aside and
+    not yet replaced, since its baseline holds the decisions of earlier reviews, and drafts go.
+    """
+    drafts = f".auditor-review-{hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:12]}-"
+    above = folder.parent
+    made = [path for path in (above, *above.parents) if not path.exists()]
+    above.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(above, f"{drafts}lock", f"another review is being applied to {folder}"):
+            aside = _aside(folder, drafts)
+            if aside.is_dir() and not folder.exists():
+                aside.rename(folder)
+            for left in above.glob(f"{drafts}*/"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield drafts
+    finally:
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()  # only succeeds when an error left it empty
+
+
+def _aside(folder: Path, drafts: str) -> Path:
+    """Where the earlier folder waits while the new one takes its place."""
+    return folder.parent / f"{drafts}old"
 
 
 def _superseded(baseline: Baseline, decisions: Iterable[Decision]) -> Baseline:
@@ -315,8 +363,8 @@ def _superseded(baseline: Baseline, decisions: Iterable[Decision]) -> Baseline:
     return Baseline(tuple(e for e in baseline.entries if e.hash not in judged))
 
 
-def _check_folder(folder: Path, source: Path) -> None:
-    """`folder` is new, empty, or wholly an earlier call's, and does not lie in a folder that is the data set."""
+def _check_place(folder: Path, source: Path) -> None:
+    """`folder` is a folder or nothing yet, and does not lie in a folder that is the data set."""
     real, data = folder.resolve(), source.resolve()
     if source.is_dir() and (real == data or data in real.parents):
         raise DecisionsError(
@@ -324,6 +372,10 @@ def _check_folder(folder: Path, source: Path) -> None:
         )
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise DecisionsError(f"{folder} is not a folder", hint="choose another one with -o")
+
+
+def _check_content_of(folder: Path) -> None:
+    """`folder` is new, empty, or wholly an earlier call's."""
     if not folder.exists() or not any(folder.iterdir()):
         return
     found = sum(len(names) for _, _, names in os.walk(folder))
@@ -334,11 +386,6 @@ def _check_folder(folder: Path, source: Path) -> None:
     raise DecisionsError(
         f"{folder} holds files that this command did not write", hint="choose a new or empty folder with -o"
     )
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _check_content(table: Any, decision: Decision) -> None:
@@ -415,9 +462,12 @@ def _place(table: Any, path: str, target: Path) -> None:
             os.link(os.path.realpath(located), target)
             return
     try:
-        target.write_bytes(table.read(path))
+        data = table.read(path)
     except OSError as error:
-        raise DecisionsError(f"{path} cannot be copied: {error.strerror}", hint="audit the data set again") from error
+        raise DecisionsError(
+            f"{path} cannot be read any more: {error.strerror}", hint="audit the data set again"
+        ) from error
+    target.write_bytes(data)
 
 
 def _write_manifest(folder: Path, rows: list[tuple[str, str, str]], targets: list[str]) -> str:
@@ -441,20 +491,21 @@ def _write_manifest(folder: Path, rows: list[tuple[str, str, str]], targets: lis
     return "cleaned.csv"
 
 
-def _exchange(staged: Path, folder: Path) -> None:
-    """Put the new folder in the place of the old one; the old one goes only after the new one stands."""
+def _exchange(staged: Path, folder: Path, aside: Path) -> None:
+    """Put the new folder in the place of the old one; the old one goes only after the new one stands.
+
+    A kill between the two leaves both beside `folder`, which the next call puts right (see `_alone`).
+    """
     if not folder.exists():
         staged.rename(folder)
         return
-    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".auditor-review-old-"))
-    folder.rename(old / "old")
+    folder.rename(aside)
     try:
         staged.rename(folder)
     except BaseException:
-        (old / "old").rename(folder)
-        old.rmdir()
+        aside.rename(folder)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _counts(result: AuditResult, decisions: Iterable[Decision], written: int) -> dict[str, int]:

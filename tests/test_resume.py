@@ -28,7 +28,8 @@ def _driver(*words: str) -> subprocess.Popen[str]:
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
     """What the drivers, side by side, have to tell."""
-    drivers = [_driver("random", str(KILLS), str(SEED)), _driver("files"), _driver("stages")]
+    kinds = (["random", str(KILLS), str(SEED)], ["files", "stages", "commands"], ["signals"])
+    drivers = [_driver(*words) for words in kinds]
     found: dict[str, Any] = {}
     for driver in drivers:
         out, err = driver.communicate()
@@ -84,6 +85,42 @@ def test_a_kill_after_a_finished_stage_computes_none_of_it_again(told: dict[str,
         assert one["again"][0] == 0 and one["faults"] == [], one
 
 
+def test_every_signal_at_every_stage_of_every_kind_of_training_loses_nothing(told: dict[str, Any]) -> None:
+    met: dict[str, set[str]] = {}
+    for one in told["signals"]:
+        assert one["code"] in (0, 1, 3), one["said"]
+        for stop in one["stopped"]:
+            assert stop["code"] == (-9 if stop["signal"] == "SIGKILL" else 130), (one["train"], stop)
+            assert stop["faults"] == [] and _calm(stop["said"]), (one["train"], stop)
+            assert stop["signal"] == "SIGKILL" or "run the same command again" in stop["said"], stop
+            met.setdefault(stop["moment"], set()).add(stop["signal"])
+        assert one["again"][0] == one["code"] and one["differ"] == [] and one["strangers"] == [], one
+    assert len(met) == 17 and all(which == {"SIGINT", "SIGTERM", "SIGKILL"} for which in met.values())
+
+
+def test_a_kill_at_every_change_of_a_file_by_what_follows_an_audit_loses_nothing(told: dict[str, Any]) -> None:
+    kinds = {one["command"]: one for one in told["commands"]}
+    assert len(kinds) == 6
+    for one in kinds.values():
+        assert one["code"] in (0, 1, 3) and one["undisturbed"] == one["code"], one["said"]
+        assert len(one["kills"]) >= (10 if one["command"].startswith("review") else 3)
+        for kill in one["kills"]:
+            assert kill["code"] == -9 and kill["again"] == one["code"], (one["command"], kill)
+            assert kill["equal"] and kill["data"], (one["command"], kill)
+            assert kill["halves"] == [] and kill["strangers"] == [], (one["command"], kill)
+
+
+def test_two_reviews_applied_at_once_are_told_or_both_right(told: dict[str, Any]) -> None:
+    reviews = [one for one in told["commands"] if one["command"].startswith("review")]
+    assert len(reviews) == 2
+    for one in reviews:
+        codes = sorted(code for code, _ in one["at_once"]["ends"])
+        assert codes in ([0, 0], [0, 2]) and one["at_once"]["equal"], one["at_once"]
+        for code, said in one["at_once"]["ends"]:
+            assert code == 0 or "another review is being applied to" in said
+        assert one["full"] == {"code": 2, "equal": True, "again": 0}
+
+
 def test_a_full_disk_is_said_and_the_earlier_files_stay(told: dict[str, Any]) -> None:
     assert len(told["disk"]) == 3
     for one in told["disk"]:
@@ -92,6 +129,7 @@ def test_a_full_disk_is_said_and_the_earlier_files_stay(told: dict[str, Any]) ->
             continue  # what it said went into a file, which could not grow either
         assert one["code"] == 2 and one["kept"] and _calm(one["said"]), one
         assert "File too large" in one["said"] and (".json" in one["said"] or ".csv" in one["said"]), one
+        assert "ulimit -f" in one["said"], "and what to do"
     assert all(one["again"] == 0 and one["faults"] == [] for one in told["disk"])
 
 

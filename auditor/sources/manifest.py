@@ -143,8 +143,9 @@ def _decode(data: bytes, shown: str) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
+        wanted = encoding.removesuffix("-sig").upper()
         raise SourceError(
-            f"{shown}, row {row}: byte {error.start + 1} (0x{data[error.start]:02x}) is not {encoding[:6].upper()}",
+            f"{shown}, row {row}: byte {error.start + 1} (0x{data[error.start]:02x}) is not {wanted}",
             hint="save the manifest as UTF-8; other encodings such as Windows-1252 cannot be told apart safely",
         ) from error
     nul = text.find("\0")

@@ -94,7 +94,7 @@ def test_encodings_that_say_what_they_are(three: Path, kind: str, encoding: str)
 
 def test_other_encodings_are_refused_with_row_and_byte(three: Path) -> None:
     file = raw(three, "path,label\na.png,cat\nb.png,caf\xe9\n".encode("cp1252"))
-    with pytest.raises(SourceError, match=r"labels.csv, row 3: byte 31 \(0xe9\) is not UTF-8") as caught:
+    with pytest.raises(SourceError, match=r"labels.csv, row 3: byte 31 \(0xe9\) is not UTF-8\n") as caught:
         open_source(file)
     assert "Windows-1252" in caught.value.hint
 
