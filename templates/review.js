@@ -317,7 +317,7 @@
     ui.selection.hidden = selected.size === 0;
     const act = (title, decision) => h("button", { type: "button", class: "quiet-button", onclick: () => decide(decision) }, title);
     ui.selection.replaceChildren(
-      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and these buttons decide for all of them."),
+      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and buttons decide for all of them."),
       h("div", {}, act("Keep", "keep"), act("Relabel each as suggested", "relabel"), h("button", { type: "button", class: "quiet-button", onclick: openChooser }, "Choose a class"),
         act("Drop", "drop"), act("Unsure", "unsure"), h("button", { type: "button", class: "quiet-button", onclick: unpick }, "Cancel")));
   }
