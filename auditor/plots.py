@@ -2,6 +2,7 @@
 
 matplotlib draws with stand-in colours that are replaced by `var(--name)` afterwards. Equal inputs give equal bytes.
 Words in a figure are ours, apart from its accessible name, which is escaped; class names stand in the page around it.
+What a colour says, a dash or a width says too, for eyes and printers that know no colours.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def recovery_curve(rankings: Mapping[str, Any], label: str) -> Markup:
 
     def draw(ax: Axes) -> None:
         looks = (
-            ("random", "muted", (0, (3, 3)), 1.2),
-            ("influence", "clean", "-", 1.8),
+            ("random", "muted", (0, (1, 2.5)), 1.2),
+            ("influence", "clean", (0, (5, 2)), 1.8),
             ("suspicion", "wrong", "-", 2.2),
         )
         for name, colour, line, width in looks:
@@ -107,7 +108,8 @@ def histogram(edges: Sequence[float], series: Sequence[Series], label: str, *, o
             share, colour = counts / max(counts.sum(), 1), _BY_NAME[one.colour]
             if not one.outline:
                 ax.stairs(share, bins, fill=True, color=colour, alpha=0.3, linewidth=0)
-            ax.stairs(share, bins, color=colour, linewidth=1.6)
+            dash = (0, (3, 1.5)) if one.colour == "wrong" else "-"
+            ax.stairs(share, bins, color=colour, linestyle=dash, linewidth=1 if one.outline else 1.6)
         if bins[0] < 0 < bins[-1]:
             ax.axvline(0, color=_BY_NAME["muted"], linewidth=0.8)
         ax.set(xlim=(bins[0], bins[-1]), yticks=[], xlabel=of)
@@ -118,19 +120,18 @@ def histogram(edges: Sequence[float], series: Sequence[Series], label: str, *, o
 
 
 def loss_curves(runs: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> Markup:
-    """Loss per epoch of the clean and the corrupted model: training dashed, validation solid."""
+    """Loss per epoch of the clean and the corrupted model (thicker): training dashed, validation solid."""
 
     from matplotlib.ticker import MaxNLocator
 
     def draw(ax: Axes) -> None:
-        for name, colour in (("clean", "clean"), ("corrupted", "wrong")):
+        for name, colour, width in (("clean", "clean", 1.4), ("corrupted", "wrong", 2.8)):
             losses = runs.get(name) or {}
             for part, line in (("train", (0, (3, 2))), ("val", "-")):
                 values = np.asarray(losses.get(part) or [], dtype=float)
                 if len(values):
-                    ax.plot(
-                        np.arange(1, len(values) + 1), values, color=_BY_NAME[colour], linestyle=line, linewidth=1.8
-                    )
+                    epochs = np.arange(1, len(values) + 1)
+                    ax.plot(epochs, values, color=_BY_NAME[colour], linestyle=line, linewidth=width)
         ax.set(xlabel="epoch", ylabel="cross-entropy")
         ax.set_xlim(left=1)
         ax.set_ylim(bottom=0)

@@ -71,6 +71,21 @@ def test_hostile_names_are_escaped():
         assert svg.count("</svg>") == 1
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_no_two_lines_differ_in_colour_alone(number):
+    groups = [plots.Series([1, 2], "clean"), plots.Series([3, 0], "wrong"), plots.Series([1, 1], "muted", outline=True)]
+    svg = plots.histogram([0.0, 0.5, 1.0], groups, "x") if number == 1 else _figures()[number]
+    looks: dict[str, set[tuple[str, ...]]] = {}
+    for path in _parse(svg).iter("{http://www.w3.org/2000/svg}path"):
+        style = dict(part.strip().split(": ", 1) for part in path.get("style", "").split(";") if ": " in part)
+        if style.get("fill") == "none" and style.get("stroke") in ("var(--clean)", "var(--wrong)", "var(--muted)"):
+            look = (style.get("stroke-dasharray", ""), style.get("stroke-width", "1"))
+            looks.setdefault(style["stroke"], set()).add(look)
+    assert len(looks) == (2 if number == 2 else 3)
+    together = [look for group in looks.values() for look in group]
+    assert len(set(together)) == len(together)
+
+
 def test_recovery_curve_copes_without_suspicion():
     svg = plots.recovery_curve({**RECOVERY, "suspicion": None}, "x")
     assert "var(--wrong)" not in svg and "var(--clean)" in svg
