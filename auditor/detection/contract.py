@@ -38,6 +38,8 @@ class DetectionSettings:
     folds
         Of the stacked head and, without a trusted reference, of influence: each image's is measured on
         the folds it is not in.
+    splits
+        Times that the stacked head's folds are drawn anew; None goes by the number of images.
     bootstrap
         Resamples behind the interval of the share; they only tell its standard error, for which twenty are enough.
     """
@@ -52,6 +54,7 @@ class DetectionSettings:
     tuning: int = 2
     repeats: int = 3
     folds: int = 3
+    splits: int | None = None
     bootstrap: int = 20
 
     @classmethod

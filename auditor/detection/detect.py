@@ -87,7 +87,8 @@ def detect(
     """
     settings, tell = settings or DetectionSettings(), progress or (lambda stage, part: None)
     features, labels, reference = _checked(features, labels, n_classes, reference)
-    bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, tell, device)
+    tell("preparing heads", 0.0)
+    bench = _InfluenceBench.set_up(features, labels, n_classes, reference, settings, seed, device)
     scores, signals = bench.score(labels, tell)
     tell("measuring recovery", 0.6)
     recovery = bench.recovery(signals, scores.combination, scores.damping.value, tell)
@@ -122,7 +123,7 @@ def score(
     """
     settings = settings or DetectionSettings()
     features, labels, reference = _checked(features, labels, n_classes, reference)
-    bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, lambda stage, part: None)
+    bench = _InfluenceBench.set_up(features, labels, n_classes, reference, settings, seed, "cpu")
     return bench.score(labels, lambda stage, part: None, damping)[0]
 
 
@@ -144,8 +145,7 @@ class Scorer:
     ) -> None:  # fmt: skip
         features, labels, reference = _checked(features, labels, n_classes, reference)
         self._bench = _Bench.set_up(
-            features, labels, n_classes, reference, settings or DetectionSettings(), seed,
-            lambda stage, part: None, device,
+            features, labels, n_classes, reference, settings or DetectionSettings(), seed, device
         )  # fmt: skip
 
     def suspicion(self, labels: Array, seed: int) -> Floats:
@@ -189,7 +189,6 @@ class _Bench:
     """What stands before any labelling is looked at: bases, neighbours, folds, and the trusted labels."""
 
     views: Views
-    study: InfluenceStudy
     labels: Array
     trusted: Array
     n_classes: int
@@ -199,23 +198,10 @@ class _Bench:
     @classmethod
     def set_up(
         cls, features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
-        settings: DetectionSettings, seed: int, tell: Progress, device: str = "cpu",
+        settings: DetectionSettings, seed: int, device: str,
     ) -> _Bench:  # fmt: skip
-        tell("preparing heads", 0.0)
-        scaling = Scaling.of(features)
-        scaled = scaling(features)
-        if reference is not None:
-            reference = scaling(reference[0]), reference[1]
-        stacked = scaled if reference is None else np.concatenate([scaled, reference[0]])
-        trusted = np.empty(0, np.int64) if reference is None else reference[1]
-        views = Views(
-            stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed,
-            folds=settings.folds, device=device,
-        )  # fmt: skip
-        study = InfluenceStudy(
-            scaled, n_classes, reference=reference, folds=settings.folds, seed=seed, device=device
-        )  # fmt: skip
-        return cls(views, study, labels, trusted, n_classes, settings, seed)
+        scaled, reference = _scaled(features, reference)
+        return cls(*_views(scaled, labels, n_classes, reference, settings, seed, device, consume=True))
 
     @property
     def n(self) -> int:
@@ -246,15 +232,6 @@ class _Bench:
         targets = confusion_targets(audited), uniform_targets(self.labels, self.n_classes)
         return np.concatenate([table[np.arange(self.n), draw(q, rng)] for q in targets])
 
-    def damping(self, signals: Signals, labels: Array, tell: Progress) -> Damping:
-        """The fixed damping, or the one that recovers planted flips best."""
-        if self.settings.damping is not None:
-            return Damping(float(self.settings.damping), False, ())
-        kinds = self.settings.kinds
-        plantings = [self.plant(signals, labels, kinds[i % len(kinds)], i) for i in range(self.settings.tuning)]
-        told = _between(tell, "choosing the damping", 0.3, 0.5)
-        return choose_damping(self.study, plantings, self.settings.dampings, average_precision, told)
-
     def combine(self, labels: Array, seed: int) -> tuple[Signals, Combination]:
         """Signals of a labelling, those of trusted images last, and their combination fitted on plantings."""
         signals = self.signals(labels)
@@ -263,6 +240,34 @@ class _Bench:
             kinds=self.settings.kinds, use=self.settings.signals,
         )  # fmt: skip
         return signals, combination
+
+
+@dataclass(frozen=True)
+class _InfluenceBench(_Bench):
+    """The same with influence, which needs the features themselves."""
+
+    study: InfluenceStudy
+
+    @classmethod
+    def set_up(
+        cls, features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
+        settings: DetectionSettings, seed: int, device: str,
+    ) -> _InfluenceBench:  # fmt: skip
+        scaled, reference = _scaled(features, reference)
+        views = _views(scaled, labels, n_classes, reference, settings, seed, device, consume=False)
+        study = InfluenceStudy(
+            scaled, n_classes, reference=reference, folds=settings.folds, seed=seed, device=device
+        )  # fmt: skip
+        return cls(*views, study)
+
+    def damping(self, signals: Signals, labels: Array, tell: Progress) -> Damping:
+        """The fixed damping, or the one that recovers planted flips best."""
+        if self.settings.damping is not None:
+            return Damping(float(self.settings.damping), False, ())
+        kinds = self.settings.kinds
+        plantings = [self.plant(signals, labels, kinds[i % len(kinds)], i) for i in range(self.settings.tuning)]
+        told = _between(tell, "choosing the damping", 0.3, 0.5)
+        return choose_damping(self.study, plantings, self.settings.dampings, average_precision, told)
 
     def score(
         self, labels: Array, tell: Progress, damping: Damping | None = None
@@ -307,6 +312,25 @@ class _Bench:
             told(repeat + 1, self.settings.repeats)
         ours, theirs = (_interval(np.array(column)) for column in zip(*found, strict=True))
         return Recovery(self.settings.rate, "uniform", self.settings.repeats, ours, theirs)
+
+
+def _scaled(features: Array, reference: tuple[Array, Array] | None) -> tuple[Array, tuple[Array, Array] | None]:
+    scaling = Scaling.of(features)
+    return scaling(features), None if reference is None else (scaling(reference[0]), reference[1])
+
+
+def _views(
+    scaled: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
+    settings: DetectionSettings, seed: int, device: str, *, consume: bool,
+) -> tuple[Views, Array, Array, int, DetectionSettings, int]:  # fmt: skip
+    """The fields of a bench; `consume` lets the views take the memory of `scaled`, which is lost."""
+    stacked = scaled if reference is None else np.concatenate([scaled, reference[0]])
+    trusted = np.empty(0, np.int64) if reference is None else reference[1]
+    views = Views(
+        stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed,
+        folds=settings.folds, splits=settings.splits, device=device, consume=consume or reference is not None,
+    )  # fmt: skip
+    return views, labels, trusted, n_classes, settings, seed
 
 
 def average_precision(wrong: Array, suspicion: Floats) -> float:
@@ -395,7 +419,7 @@ def _reference_suspects(bench: _Bench, table: Floats, estimate: _Estimate) -> Ar
 
 
 def _assemble(
-    bench: _Bench, scores: Scores, estimate: _Estimate, recovery: Recovery | None,
+    bench: _InfluenceBench, scores: Scores, estimate: _Estimate, recovery: Recovery | None,
     suspects: Array, names: Sequence[str],
 ) -> Detection:  # fmt: skip
     decided = estimate.share is not None

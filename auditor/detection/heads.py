@@ -46,10 +46,11 @@ class Scaling:
         return out
 
 
-def unit_rows(values: Array) -> Array:
-    """Rows scaled to length 1; a row of zeros stays."""
+def unit_rows(values: Array, *, consume: bool = False) -> Array:
+    """Rows scaled to length 1; a row of zeros stays. With `consume`, in the memory of float32 `values`."""
     norms = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.asarray(values / np.where(norms > 0, norms, 1), dtype=np.float32)
+    out = values if consume else np.empty(values.shape, np.float32)
+    return np.divide(values, np.where(norms > 0, norms, 1), out=out)
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,16 @@ class KernelHead:
         Multiplies the median squared distance; `None` gives the linear kernel.
     device
         Where the basis lies and is worked with; what comes in and goes out are arrays in any case.
+    consume
+        The linear kernel's basis may take the memory of `points`, which are lost.
     """
 
     def __init__(
-        self, points: Array, *, landmarks: int, seed: int, width: float | None = 1.0, device: str = "cpu"
-    ) -> None:
+        self, points: Array, *, landmarks: int, seed: int, width: float | None = 1.0, device: str = "cpu",
+        consume: bool = False,
+    ) -> None:  # fmt: skip
         x = torch.as_tensor(points, dtype=torch.float32, device=device)
-        phi = x.clone() if width is None else _nystroem(x, landmarks, seed, width)
+        phi = _nystroem(x, landmarks, seed, width) if width is not None else x if consume else x.clone()
         phi -= phi.mean(0)
         values, vectors = torch.linalg.eigh((phi.T @ phi).double())
         keep = values > max(float(values[-1]) * _RANK_TOLERANCE, _TINY)

@@ -37,6 +37,9 @@ SIGNALS = (
 WEIGHT_DECAYS = (0.03, 0.01, 0.003, 0.001)
 """Weight decays tried for the stacked head, strongest first."""
 STACK_ITERATIONS = 30
+MOST_SPLITS, SPLIT_IMAGES, SPLIT_NUMBERS = 6, 12_000, 2_400_000
+"""The stacked head's folds are drawn anew up to six times, as long as no more than so many images are predicted and
+no more than so many images times squared classes: with few images it matters most which share a fold."""
 NEIGHBOURS = 60
 NEIGHBOUR_DIMENSIONS = 64
 
@@ -86,24 +89,26 @@ class Views:
         How many of the last images carry trusted labels that the label model may rest on.
     landmarks
         Rank of the kernel's basis.
-    folds
-        Of the stacked head.
+    folds, splits
+        The stacked head is cross-fitted on so many folds, drawn anew so many times (None goes by N).
     device
         Where bases lie and heads are trained.
+    consume
+        Take the memory of `scaled`, which is lost.
     """
 
     def __init__(
         self, scaled: Array, n_classes: int, *, n_trusted: int, landmarks: int, seed: int, folds: int = 3,
-        device: str = "cpu",
+        splits: int | None = None, device: str = "cpu", consume: bool = False,
     ) -> None:  # fmt: skip
-        unit = unit_rows(scaled)
+        unit = unit_rows(scaled, consume=consume)
         self.n_trusted, self.seed, self.device = n_trusted, seed, device
-        self.scaled = scaled
         folds = max(2, min(folds, len(scaled)))
-        self.fold = np.random.default_rng([seed, 76]).permutation(len(scaled)) % folds
+        rng = np.random.default_rng([seed, 76])
+        self.splits = [rng.permutation(len(scaled)) % folds for _ in range(splits or _splits(len(scaled), n_classes))]
         self.n_classes = n_classes
         self.kernel = KernelHead(unit, landmarks=landmarks, seed=seed, device=device)
-        self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None, device=device)
+        self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None, device=device, consume=True)
         self.neighbours, self.similarity = _neighbours(self.kernel)
 
     def signals(self, labels: Array) -> Signals:
@@ -133,16 +138,20 @@ class Views:
         outnumber images it is read off them. The weight decay is the first fold's best. Where ridge regression is
         calibrated by one scale for all classes, this learns what each class's predictions are worth, which sharpens
         many-class probabilities.
+
+        Which images share a fold moves every prediction; over several splits that averages out (repeated
+        cross-fitting), in the logarithm, as probabilities of experts are pooled.
         """
-        out = np.zeros((len(labels), self.n_classes), dtype=np.float32)
+        total = np.zeros((len(labels), self.n_classes), dtype=np.float32)
         decays: tuple[float, ...] = WEIGHT_DECAYS
         heads = (self.kernel, self.linear)
-        for fold in range(int(self.fold.max()) + 1):
-            train = self.fold != fold
+        for train in (split != fold for split in self.splits for fold in range(int(split.max()) + 1)):
             x = np.hstack([head.fit_on(targets, train, ridge) for head, ridge in zip(heads, ridges, strict=True)])
             losses, decay = self._fold_loss(Scaling.of(x[train])(x), labels, train, decays)
-            out[~train], decays = losses, (decay,)
-        return out
+            total[~train] += losses
+            decays = (decay,)
+        mean = torch.as_tensor(total / -len(self.splits))
+        return np.asarray(-torch.log_softmax(mean, dim=1).numpy())
 
     def _fold_loss(self, x: Array, labels: Array, train: Array, decays: tuple[float, ...]) -> tuple[Array, float]:
         """[held, C] losses of a head that saw only `train` [N], and the weight decay under which they are least."""
@@ -170,6 +179,10 @@ class Views:
             np.add.at(votes, (rows, labels[self.neighbours[:, column]]), self.similarity[:, column])
         total = votes.sum(axis=1, keepdims=True)
         return np.asarray(1 - votes / np.where(total > 0, total, 1), dtype=np.float32)
+
+
+def _splits(n: int, n_classes: int) -> int:
+    return max(1, min(MOST_SPLITS, SPLIT_IMAGES // n, SPLIT_NUMBERS // (n * n_classes**2)))
 
 
 def _margin(log_p: Array) -> Array:

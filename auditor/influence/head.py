@@ -21,7 +21,7 @@ import torch
 from auditor.errors import EngineError
 from auditor.influence.base import Array, HeadProblem, check_reference, class_weights
 
-RESIDENT_BYTES = 256 * 2**20
+RESIDENT_BYTES = 128 * 2**20
 """Features up to this size are kept in the working precision on the device; larger ones are converted by chunk."""
 _CHUNK_BYTES = 48 * 2**20
 """Size of the largest temporary of one chunk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import pytest
 
 from auditor.detection.heads import Scaling
 from auditor.detection.signals import Views
@@ -24,3 +25,35 @@ def test_the_stacked_loss_knows_nothing_of_the_label_it_judges(n, d):
     kept = np.setdiff1d(np.arange(n), wrong)
     error = np.hypot(of_truth[wrong].std() / len(wrong) ** 0.5, of_truth[kept].std() / len(kept) ** 0.5)
     assert abs(of_truth[wrong].mean() - of_truth[kept].mean()) < 3 * error
+
+
+def test_folds_drawn_anew_steady_what_an_image_is_told_without_its_label() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(120, 20)).astype(np.float32)
+    y = (x[:, 0] + rng.normal(size=120) > 0).astype(int)
+
+    def losses(seed: int, splits: int) -> np.ndarray:
+        views = Views(Scaling.of(x)(x), 2, n_trusted=0, landmarks=1000, seed=seed, splits=splits)
+        assert len(views.splits) == splits
+        return views.signals(y).values["stacked_loss"]
+
+    once, often = (np.std([losses(seed, splits) for seed in range(4)], axis=0).mean() for splits in (1, 6))
+    assert often < 0.7 * once
+    np.testing.assert_allclose(np.exp(-losses(0, 6)).sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "classes", "splits"), [(500, 2, 6), (4000, 2, 3), (20_000, 2, 1), (900, 300, 1)])
+def test_folds_are_drawn_anew_as_often_as_it_costs_little(n: int, classes: int, splits: int) -> None:
+    x = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    assert len(Views(x, classes, n_trusted=0, landmarks=20, seed=0).splits) == splits
+
+
+def test_views_may_take_the_memory_of_the_features() -> None:
+    x = np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32)
+    y = np.arange(90) % 3
+    kept = x.copy()
+    one = Views(x, 3, n_trusted=0, landmarks=50, seed=0).signals(y)
+    np.testing.assert_array_equal(x, kept)
+    other = Views(x, 3, n_trusted=0, landmarks=50, seed=0, consume=True).signals(y)
+    for name, values in one.values.items():
+        np.testing.assert_array_equal(values, other.values[name])
