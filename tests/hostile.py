@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 
 def png(level: int = 128, size: tuple[int, int] = (8, 8)) -> bytes:
@@ -39,10 +39,21 @@ def picture(size: tuple[int, int] = (24, 16)) -> Image.Image:
 def png_claiming(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header claims any size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
+    return _png_of((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
+
+
+def _png_of(*parts: tuple[bytes, bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
     )
+
+
+def png_deep(levels: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow reads but does not write; levels are uint16 [height, width, 3 or 4]."""
+    height, width, channels = levels.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in levels)
+    return _png_of((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
 
 
 def readable_images() -> dict[str, bytes]:
@@ -56,6 +67,8 @@ def readable_images() -> dict[str, bytes]:
     turned[0x0112] = 6
     frames = [rgb.quantize(16), rgb.rotate(180).quantize(16)]
     palette = rgb.quantize(8)
+    wide = np.asarray(rgb).astype(np.uint16) * 257
+    profiles = {space: ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes() for space in ("LAB", "sRGB")}
     return {
         "plain.png": encode(rgb, "PNG"),
         "plain.jpg": encode(rgb, "JPEG", quality=95),
@@ -80,6 +93,8 @@ def readable_images() -> dict[str, bytes]:
         "rgb-key.png": encode(rgb, "PNG", transparency=(0, 0, 0)),
         "16-bit.png": encode(Image.fromarray(deep), "PNG"),
         "16-bit.tif": encode(Image.fromarray(deep), "TIFF"),
+        "16-bit-rgb.png": png_deep(wide),
+        "16-bit-rgba.png": png_deep(np.dstack([wide, np.full_like(wide[..., :1], 65535)])),
         "32-bit.tif": encode(Image.fromarray(deep.astype(np.int32)), "TIFF"),
         "float.tif": encode(Image.fromarray(np.asarray(grey).astype(np.float32) / 255), "TIFF"),
         "nan.tif": encode(Image.fromarray(np.full((16, 24), np.nan, np.float32)), "TIFF"),
@@ -87,6 +102,9 @@ def readable_images() -> dict[str, bytes]:
         "bad-exif.jpg": encode(rgb, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" + bytes(range(40))),
         "bad-profile.jpg": encode(rgb, "JPEG", icc_profile=bytes(range(200))),
         "bad-profile.png": encode(rgb, "PNG", icc_profile=b"nothing of the kind"),
+        "lab-profile.jpg": encode(rgb, "JPEG", icc_profile=profiles["LAB"]),
+        "rgb-profile.cmyk.jpg": encode(rgb.convert("CMYK"), "JPEG", icc_profile=profiles["sRGB"]),
+        "rgb-profile.grey.png": encode(grey, "PNG", icc_profile=profiles["sRGB"]),
         "progressive.jpg": encode(rgb, "JPEG", progressive=True),
         "animated.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50),
         "animated.png": encode(rgb, "PNG", save_all=True, append_images=[rgb.rotate(180)], duration=50),

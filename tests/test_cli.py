@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -328,6 +329,24 @@ def test_flags_win_over_the_configuration_file(tmp_path: Path, run_cli: Run, mon
     assert done.exit_code == 130 and "run the same command again" in done.stderr
     assert (seen[0].seed, seen[0].repeats) == (5, 2)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("code", "words"), [
+    (errno.ENOSPC, "make room there and run the same command again"), (errno.EDQUOT, "make room there"),
+    (errno.EROFS, "choose another place with -o"), (errno.EACCES, "check its permissions"),
+    (errno.EMFILE, "ulimit -n"), (errno.EIO, "AUDITOR_TRACEBACK=1"),
+])  # fmt: skip
+def test_what_the_system_refuses_is_said_with_what_to_do(
+    code: int, words: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(code, os.strerror(code), str(tmp_path / "out" / "ranking.csv"))
+
+    monkeypatch.setattr(pipeline, "audit", refuse)
+    done = run_cli(*small_audit(FIXTURES / "digits", tmp_path / "out"))
+    first, second = done.stderr.strip().splitlines()
+    assert done.exit_code == 2 and first == f"error: {tmp_path / 'out' / 'ranking.csv'}: {os.strerror(code)}"
+    assert words in second
 
 
 def test_an_error_nobody_foresaw_is_one_line(tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,4 +278,7 @@ def _write_file(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_text(path, text)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror or error}",
+            hint="look at its folder's permissions and room, or name another file",
+        ) from error

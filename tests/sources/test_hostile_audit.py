@@ -89,6 +89,23 @@ def test_a_class_that_is_linked_from_outside_is_missed_on_the_terminal_too(
     assert "nothing has changed" in again.stderr and quiet.stderr == ""
 
 
+def test_the_limit_on_pixels_is_said_with_the_option_that_raises_it(
+    fixtures: Path, tmp_path: Path, run_cli: Callable[..., Result], tiny: None
+) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(fixtures / "digits" / "train", root)
+    (root / "3" / "large.png").write_bytes(encode(picture((60, 50)), "PNG"))
+    words = small_audit(root, tmp_path / "out", "--max-pixels", "2999")
+    words.remove("--quiet")
+    refused = run_cli(*words)
+    assert refused.exit_code == 0, refused.stderr
+    assert "60x50 pixels, more than the limit of 2999: '3/large.png'" in refused.stderr
+    assert "--max-pixels" in refused.stderr
+    raised = run_cli(*small_audit(root, tmp_path / "out", "--max-pixels", "3000"))
+    assert raised.exit_code == 0 and raised.stderr == ""
+    assert "3/large.png" in (tmp_path / "out" / "ranking.csv").read_text(encoding="utf-8")
+
+
 def test_what_is_left_out_is_told_by_reason_and_no_longer_than_a_screen() -> None:
     assert left_out([]) == ""
     one = left_out([Skipped("a/1.png", "the file is empty")])
