@@ -42,7 +42,7 @@ class Run:
     average_influence
         float64 [N] of every training point over the reference set (pyDVL's mode `up`; negative is harmful).
     rows
-        Rows of the influence matrix for positions in the test split, [n, N].
+        Rows of the influence matrix for positions in the test split, [n, N], as exact as a reader needs them.
     rows_of
         The same for any images (indices into the data set) under any labels (int64 [n]); for a head always in closed
         form, whatever the engine.
@@ -158,8 +158,8 @@ def _run(
         probabilities=model.softmax(logits[0]),
         test_probabilities=model.softmax(logits[1]),
         average_influence=choice.average(average, *reference()),
-        rows=lambda chosen: rows.rows(*test(chosen)),
-        rows_of=lambda chosen, labels: exact.rows(*anywhere(chosen, labels)),
+        rows=lambda chosen: rows.shown_rows(*test(chosen)),
+        rows_of=lambda chosen, labels: exact.shown_rows(*anywhere(chosen, labels)),
         engine=average.name,
         damping=average.damping,
         notes=average.notes,

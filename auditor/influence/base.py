@@ -191,6 +191,10 @@ class InfluenceEngine(ABC):
     def rows(self, x: Any, y: Any) -> Array:
         """[n, N] rows of the influence matrix, one a reference point."""
 
+    def shown_rows(self, x: Any, y: Any) -> Array:
+        """[n, N] the same for a reader, to whom four digits are enough; an engine may have a quicker way."""
+        return self.rows(x, y)
+
     @abstractmethod
     def self_influence(self) -> Array:
         """[N] influence of each training point on itself, `g_i^T (H + damping I)^-1 g_i`."""

@@ -21,7 +21,7 @@ from auditor.influence.base import TOLERANCE, Array, HeadProblem, InfluenceEngin
 from auditor.influence.head import KroneckerBasis, LinearHead, to_flat
 from auditor.influence.memory import require
 from auditor.influence.solvers import Solution, conjugate_gradient, relative_residuals
-from auditor.machine import threads_for
+from auditor.machine import SMALL, threads_for
 
 DENSE_LIMIT = 600
 """Largest (C - 1)(D + 1) at which `auto` builds the dense Hessian: beyond, conjugate gradient is faster."""
@@ -212,6 +212,25 @@ class ClosedForm(InfluenceEngine):
             self._answer(self.head.gradients(x[i : i + step], y[i : i + step])) for i in range(0, max(len(y), 1), step)
         ]
         return np.concatenate(parts)
+
+    def shown_rows(self, x: Any, y: Any) -> Array:
+        """[n, N]; where conjugate gradient has much to do, in single precision (to a residual of 1e-4): half the time."""
+        if self._dense or self.head.dtype != torch.float64 or self.head.n_points * self.head.n_columns <= SMALL:
+            return self.rows(x, y)
+        return self._single().rows(x, y)
+
+    def _single(self) -> ClosedForm:
+        """The same engine in single precision; what it solves is recorded with all the rest."""
+        key = f"single {self.damping!r}"
+        if key not in self._shared:
+            other = ClosedForm(
+                self.problem, self.damping, device=str(self.head.device), dense=False, dtype=torch.float32,
+                progress=self._progress, name=self._base_name,
+            )  # fmt: skip
+            other._log = self._log
+            self._shared[key] = other
+        single: ClosedForm = self._shared[key]
+        return single
 
     def self_influence(self) -> Array:
         """[N], exact where (C - 1)(D + 1) is at most 1,600 and the dense Hessian fits, else by EKFAC in closed form.

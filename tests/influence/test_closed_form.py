@@ -192,6 +192,20 @@ def test_float32_keeps_four_digits():
     assert single.solves[0].converged
 
 
+def test_rows_that_are_only_shown_are_solved_in_single_precision_where_there_is_much_to_do(monkeypatch):
+    problem, x, y = make(80, 4, 5, 7)
+    small, large = (ClosedForm(problem, 0.1, dense=False) for _ in range(2))
+    np.testing.assert_array_equal(small.shown_rows(x, y), small.rows(x, y))
+    monkeypatch.setattr("auditor.influence.closed_form.SMALL", 10)
+    exact = large.rows(x, y)
+    shown = large.shown_rows(x, y)
+    assert 0 < np.abs(shown - exact).max() < 1e-3 * np.abs(exact).max()
+    assert len(large.solves) == 2 and all(solve.converged for solve in large.solves)
+    assert large.solves[0].relative_residual < 1e-8 < large.solves[1].relative_residual <= 1e-4
+    dense = ClosedForm(problem, 0.1, dense=True)
+    np.testing.assert_array_equal(dense.shown_rows(x, y), dense.rows(x, y))
+
+
 def test_conjugate_gradient_that_stops_early_is_not_silent(monkeypatch):
     problem, x, y = make(200, 4, 20, 6)
     monkeypatch.setattr("auditor.influence.closed_form.MAX_ITERATIONS", 2)
