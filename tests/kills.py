@@ -238,7 +238,8 @@ def _earlier(ground: Ground) -> dict[str, bytes]:
     result = ground.results[0]
     other = result.ranking.assign(suspicion=result.ranking["suspicion"] + 1)
     summary = {**result.summary, "audit_id": "0" * 16, "settings": {**result.summary["settings"], "seed": 99}}
-    AuditResult(summary, other, result.planted, result.evidence).save(ground.out)
+    planted = result.planted.assign(average_influence=result.planted["average_influence"] + 1)
+    AuditResult(summary, other, planted, result.evidence).save(ground.out)
     (ground.out / "report.html").write_text("<html></html>")
     return snapshot(ground.out)
 
@@ -254,10 +255,10 @@ def exact_kills(ground: Ground) -> list[dict[str, Any]]:
             _die_at(count)()
 
         code, said = ground.run(prepare=prepare)
-        now = {name: data for name, data in snapshot(ground.out).items() if name in SAME}
-        whole = all(data in (old[name], ground.expected[name]) for name, data in now.items())
-        marked = (ground.out / "audit.json").exists()
-        mixed = marked and now not in ({name: old[name] for name in SAME}, ground.expected)
+        now = {name: data for name, data in snapshot(ground.out).items() if name in (*SAME, "audit.json")}
+        whole = all(now[name] in (old[name], ground.expected[name]) for name in SAME if name in now)
+        # A reader goes by audit.json: where it lies, all that it speaks of is as old as it, or as new.
+        mixed = "audit.json" in now and len({now.get(name) == old[name] for name in (*SAME, "audit.json")}) > 1
         again = ground.run(prepare=ground.ready)
         rounds.append({
             "code": code, "said": said, "whole": whole, "mixed": mixed, "again": again[0],
