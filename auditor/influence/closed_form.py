@@ -214,7 +214,7 @@ class ClosedForm(InfluenceEngine):
         return np.concatenate(parts)
 
     def shown_rows(self, x: Any, y: Any) -> Array:
-        """[n, N]; where conjugate gradient has much to do, in single precision (to a residual of 1e-4): half the time."""
+        """[n, N]; where conjugate gradient has much to do, in single precision (residual 1e-4): half the time."""
         if self._dense or self.head.dtype != torch.float64 or self.head.n_points * self.head.n_columns <= SMALL:
             return self.rows(x, y)
         return self._single().rows(x, y)
