@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import os
 import pickle
 import shutil
@@ -172,3 +173,13 @@ def test_temporary_files_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "fsync", look)
     files.write_text(tmp_path / "a", "x")
     assert modes == [0o600]
+
+
+def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(PROJECT / "setup.cfg", encoding="utf-8")
+    groups = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
+    wanted = [line.partition(";")[0] for group in groups for line in group.splitlines() if line.strip()]
+    assert len(wanted) > 12
+    for line in wanted:
+        assert ">=" in line and "<" in line.replace("<=", "<"), line
