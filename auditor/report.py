@@ -292,9 +292,9 @@ def _context(
         "validated": any(losses.get("val") for losses in _run_losses(summary["model"]).values()),
         "damping_chosen": _damping_chosen(summary),
         "damping": _damping(summary),
-        "review_rows": _review_rows(summary["calibration"], summary["dataset"]["n_images"]),
+        "review_rows": _review_rows(summary["calibration"]),
         "found_shares": _expects_some(summary["calibration"]),
-        "next_row": _next_row(summary["calibration"], summary["dataset"]["n_images"]),
+        "next_row": _next_row(summary["calibration"]),
         "max_panels": MAX_PANELS,
         "max_matrix": MAX_MATRIX,
         "max_examples": MAX_EXAMPLES,
@@ -499,36 +499,10 @@ def _by_class(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{**row, "estimate": estimated.get(row["label"])} for row in summary["recovery"]["by_class"]]
 
 
-def _review_rows(calibration: Mapping[str, Any] | None, n_images: int) -> list[Any]:
+def _review_rows(calibration: Mapping[str, Any] | None) -> list[Any]:
     """Depths 1, 2, 5, 10 and so on, and the last: a table one can take in at a glance."""
-    rows = _agreeing(calibration, n_images)
+    rows = calibration["review"] if calibration else []
     return [row for row in rows if str(row["k"]).rstrip("0") in ("1", "2", "5") or row is rows[-1]]
-
-
-def _agreeing(calibration: Mapping[str, Any] | None, n_images: int) -> list[dict[str, Any]]:
-    """What reviewing the first k finds, with intervals that agree with one another and with the estimate of all.
-
-    Each row's interval was made on its own. But what the first k hold the first k + 1 hold too, so that a lower end
-    serves every deeper row and an upper end every shallower one, and what all hold is the estimate itself.
-    """
-    rows = [dict(row) for row in calibration["review"]] if calibration else []
-    if any(None in (*row["expected_found_interval"], *row["recall_interval"]) for row in rows):
-        return rows
-    count = calibration["count"] if calibration else None
-    least, most = count["interval"] if count and count["value"] is not None else (math.inf, math.inf)
-    for name, low_bound, high_bound in (("expected_found_interval", least, most), ("recall_interval", 1.0, 1.0)):
-        low, high = 0.0, high_bound
-        for row in rows:
-            low = min(max(low, row[name][0]), low_bound)
-            row[name] = [low, row[name][1]]
-        for row in reversed(rows):
-            high = min(high, row[name][1])
-            row[name] = [min(row[name][0], high), high]
-    if rows and rows[-1]["k"] == n_images and most < math.inf:
-        rows[-1]["expected_found_interval"] = [least, most]
-    for row in rows:
-        row["precision_interval"] = [min(1.0, end / row["k"]) for end in row["expected_found_interval"]]
-    return rows
 
 
 def _expects_some(calibration: Mapping[str, Any] | None) -> bool:
@@ -537,9 +511,9 @@ def _expects_some(calibration: Mapping[str, Any] | None) -> bool:
     return not count or count["value"] is None or round(count["value"]) > 0
 
 
-def _next_row(calibration: Mapping[str, Any] | None, n_images: int) -> Any:
+def _next_row(calibration: Mapping[str, Any] | None) -> Any:
     """What a first sitting of fifty brings, where that is known."""
-    rows = _agreeing(calibration, n_images)
+    rows = calibration["review"] if calibration else []
     if not calibration or not calibration["decided"] or not rows:
         return None
     row = next((row for row in rows if row["k"] >= 50), rows[-1])

@@ -98,19 +98,32 @@ def review_sizes(n: int) -> Array:
 
 
 def review_table(order: Array, p: Floats, p_low: Floats, p_high: Floats) -> pd.DataFrame:
-    """What reviewing the first k finds: expected, with the uncertainty of the share and of chance."""
+    """What reviewing the first k finds: expected, with the uncertainty of the share and of chance.
+
+    What the first k hold the first k + 1 hold too, so that a lower end serves every deeper row and an upper end every
+    shallower one; and what all hold is the estimate itself.
+    """
     k = review_sizes(len(p))
     found, chance = np.cumsum(p[order])[k - 1], np.sqrt(np.cumsum((p * (1 - p))[order])[k - 1])
     least, most = np.cumsum(p_low[order])[k - 1], np.cumsum(p_high[order])[k - 1]
-    low = np.clip(np.minimum(least, found) - _Z * chance, 0, k)
-    high = np.clip(np.maximum(most, found) + _Z * chance, 0, k)
+    low = _nested(np.minimum(least, found) - _Z * chance, 0, np.minimum(k, p_low.sum()), rising=True)
+    high = _nested(np.maximum(most, found) + _Z * chance, 0, np.minimum(k, p_high.sum()), rising=False)
+    low[-1], high[-1] = p_low.sum(), p_high.sum()
     total, rest = max(float(p.sum()), 1e-12), np.maximum(p_high.sum() - most, 0)
     kept = np.maximum(p_low.sum() - least, 0)
+    recall_low = _nested(_ratio(low, low + rest), 0, 1, rising=True)
+    recall_high = _nested(_ratio(high, high + kept), 0, 1, rising=False)
     return pd.DataFrame({
         "k": k, "expected_found": found, "found_low": low, "found_high": high,
         "precision": found / k, "precision_low": low / k, "precision_high": high / k,
-        "recall": found / total, "recall_low": _ratio(low, low + rest), "recall_high": _ratio(high, high + kept),
+        "recall": found / total, "recall_low": recall_low, "recall_high": recall_high,
     })  # fmt: skip
+
+
+def _nested(ends: Floats, least: float, most: Floats | float, *, rising: bool) -> Floats:
+    """Lower ends made to rise from row to row, or upper ends cut by those of all deeper rows."""
+    ends = np.clip(ends, least, most)
+    return np.maximum.accumulate(ends) if rising else np.minimum.accumulate(ends[::-1])[::-1]
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
