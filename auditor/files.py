@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,13 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     out = _UnixLines()
     safe.to_csv(out, index=False, lineterminator="\r\n", float_format="%.10g")
     return out.getvalue().encode("utf-8")
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of text as CSV, as they are: a name that holds line ends comes back whole."""
+    out = _UnixLines()
+    csv.writer(out, lineterminator="\r\n").writerows(rows)
+    return out.getvalue()
 
 
 class _UnixLines(io.StringIO):

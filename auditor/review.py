@@ -7,9 +7,7 @@ conflict with another refuses the whole file, and nothing is written.
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -482,12 +480,11 @@ def _write_manifest(folder: Path, rows: list[tuple[str, str, str]], targets: lis
         )
         files.write_text(folder / "cleaned.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries))
         return "cleaned.jsonl"
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "label", "split"))
-    for (_, label, split), target in zip(rows, targets, strict=True):
-        writer.writerow((target if files.escape_cell(target) == target else f"./{target}", label, split))
-    files.write_text(folder / "cleaned.csv", text.getvalue())
+    entered = [
+        (target if files.escape_cell(target) == target else f"./{target}", label, split)
+        for (_, label, split), target in zip(rows, targets, strict=True)
+    ]
+    files.write_text(folder / "cleaned.csv", files.csv_text([("path", "label", "split"), *entered]))
     return "cleaned.csv"
 
 

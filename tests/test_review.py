@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from builders import make_result, true_labels
+from hostile import HOSTILE_NAMES
 
 from auditor import review
 from auditor.baseline import Baseline, BaselineEntry
@@ -100,6 +101,19 @@ def test_the_cleaned_manifest_is_a_source(tmp_path, audit):
     assert dict(zip(table.frame["path"], table.frame["label"], strict=True)) == truth
     for path in truth:
         assert table.read(path) == (tmp_path / "data" / path).read_bytes()
+
+
+def test_a_cleaned_manifest_of_hostile_names_is_a_source(tmp_path):
+    result = make_result(n=len(HOSTILE_NAMES))
+    renamed = dict(zip(result.ranking["path"], (f"a/{name}" for name in HOSTILE_NAMES), strict=True))
+    ranking = result.ranking.assign(path=result.ranking["path"].map(renamed))
+    audited = _with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
+    (tmp_path / "out").mkdir()
+    audited.save(tmp_path / "out")
+    decisions = _write(tmp_path, audited, [_decision(audited, 0, "keep")])
+    table = open_source(str(review.apply(tmp_path / "out", decisions).data))
+    contents = {table.read(path) for path in table.frame["path"]}
+    assert contents == {b"image " + path.encode() for path in renamed.values()}
 
 
 def test_the_corrected_folder_tree_is_a_source(tmp_path, audit):
