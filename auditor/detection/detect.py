@@ -200,8 +200,15 @@ class _Bench:
         cls, features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
         settings: DetectionSettings, seed: int, device: str,
     ) -> _Bench:  # fmt: skip
-        scaled, reference = _scaled(features, reference)
-        return cls(*_views(scaled, labels, n_classes, reference, settings, seed, device, consume=True))
+        scaling = Scaling.of(features)
+        stacked, trusted = scaling(features), np.empty(0, np.int64)
+        if reference is not None:
+            stacked, trusted = np.concatenate([stacked, scaling(reference[0])]), reference[1]
+        views = Views(
+            stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed,
+            folds=settings.folds, splits=settings.splits, device=device, consume=True,
+        )  # fmt: skip
+        return cls(views, labels, trusted, n_classes, settings, seed)
 
     @property
     def n(self) -> int:
@@ -253,12 +260,12 @@ class _InfluenceBench(_Bench):
         cls, features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
         settings: DetectionSettings, seed: int, device: str,
     ) -> _InfluenceBench:  # fmt: skip
-        scaled, reference = _scaled(features, reference)
-        views = _views(scaled, labels, n_classes, reference, settings, seed, device, consume=False)
+        bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, device)
         study = InfluenceStudy(
-            scaled, n_classes, reference=reference, folds=settings.folds, seed=seed, device=device
+            features, n_classes, reference=reference, folds=settings.folds, seed=seed, device=device,
+            scaling=Scaling.of(features),
         )  # fmt: skip
-        return cls(*views, study)
+        return cls(**vars(bench), study=study)
 
     def damping(self, signals: Signals, labels: Array, tell: Progress) -> Damping:
         """The fixed damping, or the one that recovers planted flips best."""
@@ -312,25 +319,6 @@ class _InfluenceBench(_Bench):
             told(repeat + 1, self.settings.repeats)
         ours, theirs = (_interval(np.array(column)) for column in zip(*found, strict=True))
         return Recovery(self.settings.rate, "uniform", self.settings.repeats, ours, theirs)
-
-
-def _scaled(features: Array, reference: tuple[Array, Array] | None) -> tuple[Array, tuple[Array, Array] | None]:
-    scaling = Scaling.of(features)
-    return scaling(features), None if reference is None else (scaling(reference[0]), reference[1])
-
-
-def _views(
-    scaled: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
-    settings: DetectionSettings, seed: int, device: str, *, consume: bool,
-) -> tuple[Views, Array, Array, int, DetectionSettings, int]:  # fmt: skip
-    """The fields of a bench; `consume` lets the views take the memory of `scaled`, which is lost."""
-    stacked = scaled if reference is None else np.concatenate([scaled, reference[0]])
-    trusted = np.empty(0, np.int64) if reference is None else reference[1]
-    views = Views(
-        stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed,
-        folds=settings.folds, splits=settings.splits, device=device, consume=consume or reference is not None,
-    )  # fmt: skip
-    return views, labels, trusted, n_classes, settings, seed
 
 
 def average_precision(wrong: Array, suspicion: Floats) -> float:

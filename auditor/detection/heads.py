@@ -18,7 +18,7 @@ from auditor.machine import threads_for
 RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-2.0, 3.01, 0.5))
 """Regularisation strengths tried, in units of the kernel (whose diagonal is 1)."""
 _RANK_TOLERANCE = 1e-6
-_CHUNK = 8192
+_CHUNK = 4096
 """Points worked on at a time where a copy of the whole basis would double the memory."""
 _TINY = 1e-12
 
@@ -34,15 +34,18 @@ class Scaling:
     def of(cls, features: Array) -> Scaling:
         """Mean and standard deviation of float [N, D] `features`."""
         mean = features.mean(axis=0, dtype=np.float64)
-        scale = features.std(axis=0, dtype=np.float64)
+        squares = np.zeros_like(mean)
+        for start in range(0, len(features), _CHUNK):  # in double precision, a part at a time
+            squares += np.square(features[start : start + _CHUNK] - mean).sum(axis=0)
+        scale = np.sqrt(squares / len(features))
         return cls(mean, np.where(scale > 1e-6 * (1 + np.abs(mean)), scale, np.inf))
 
-    def __call__(self, features: Array) -> Array:
-        """float32 [n, D]."""
-        out = np.empty(features.shape, np.float32)
-        for start in range(0, len(features), _CHUNK):  # in double precision, a part at a time
+    def __call__(self, features: Array, rows: Array | None = None) -> Array:
+        """float32 [n, D], of `rows` alone where they are given."""
+        out = np.empty((len(features) if rows is None else len(rows), features.shape[1]), np.float32)
+        for start in range(0, len(out), _CHUNK):
             part = slice(start, start + _CHUNK)
-            out[part] = (features[part] - self.mean) / self.scale
+            out[part] = (features[part if rows is None else rows[part]] - self.mean) / self.scale
         return out
 
 

@@ -14,7 +14,7 @@ import torch
 
 from auditor.arrays import Array, Floats
 from auditor.detection.contract import Damping, DampingTrial
-from auditor.detection.heads import SoftmaxHead
+from auditor.detection.heads import Scaling, SoftmaxHead
 from auditor.influence import HeadProblem
 from auditor.influence.closed_form import ClosedForm
 
@@ -42,9 +42,12 @@ class InfluenceStudy:
     Parameters
     ----------
     features
-        float32 [N, D], standardised.
+        float32 [N, D].
+    scaling
+        Standardises them, and the reference's, whenever some are needed: a second copy of all is not kept. None where
+        they are standardised.
     reference
-        Trusted features, standardised alike, and labels, or None: then the images are split into folds, and the
+        Trusted features and labels, or None: then the images are split into folds, and the
         influence of an image is the average over the heads of the folds that it trains, measured on the fold left
         out.
     device
@@ -53,9 +56,10 @@ class InfluenceStudy:
 
     def __init__(
         self, features: Array, n_classes: int, *, reference: tuple[Array, Array] | None, folds: int, seed: int,
-        device: str = "cpu",
+        device: str = "cpu", scaling: Scaling | None = None,
     ) -> None:  # fmt: skip
         self.features = features
+        self.scaling = scaling
         self.device = device
         self.n_classes = n_classes
         self.reference = reference
@@ -98,11 +102,14 @@ class InfluenceStudy:
         return train, np.stack(rows)[order]
 
     def _target(self, labels: Array, held: Array) -> tuple[Array, Array]:
-        return (self.features[held], labels[held]) if self.reference is None else self.reference
+        if self.reference is None:
+            return self._seen(held), labels[held]
+        x, y = self.reference
+        return (x, y) if self.scaling is None else (self.scaling(x), y)
 
-    def _seen(self, train: Array) -> Array:
-        """Features of `train`; no copy where that is all of them, as it is with a reference."""
-        return self.features if len(train) == len(self.features) else self.features[train]
+    def _seen(self, rows: Array) -> Array:
+        """Standardised features of `rows`."""
+        return self.features[rows] if self.scaling is None else self.scaling(self.features, rows)
 
     def _one(self, labels: Array, train: Array, held: Array, damping: float) -> Influence:
         seen = self._seen(train)
