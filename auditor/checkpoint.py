@@ -54,6 +54,11 @@ class Checkpoints:
         self._folder = self._cache / _FOLDER / self._key[:32]
         _forget(self._folder.parent)
 
+    @property
+    def key(self) -> str:
+        """What decides this audit, as a digest; empty where nothing is kept."""
+        return self._key
+
     def once(self, stage: str, compute: Callable[[], T]) -> T:
         """The stage's result: the one that an interrupted audit left, else computed now and kept."""
         found = self.recall(stage)

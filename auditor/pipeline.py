@@ -60,6 +60,7 @@ def audit(
     progress = progress or Progress(quiet=True)
     kept = kept or Checkpoints(None)
     machine.set_threads()
+    _check_matrix(run.save_matrix)
     with contextlib.ExitStack() as stack:
         stack.enter_context(machine.repeatable())
         client = stack.enter_context(_cluster(run.dask, settings)) if run.dask else None
@@ -80,6 +81,18 @@ def audit(
                 trusted = reader.reference(data, update)
         kept.open(*_deciding(data, trusted, reader.backbone, settings, client))
         return _audited(data, trusted, reader.backbone, settings, run, client, progress, kept)
+
+
+def _check_matrix(path: str) -> None:
+    """Said before the work: a matrix is never written over anything, and gone on from only where an audit wrote it."""
+    if path and Path(path).exists() and _author(path) is None:
+        raise ConfigError(f"{path} exists already", hint="give --save-matrix another path, or remove it first")
+
+
+def _author(path: str) -> str | None:
+    from auditor.influence.matrix import author  # zarr and pyDVL, for those who ask for a matrix
+
+    return author(path)
 
 
 def _cluster(address: str, settings: AuditSettings) -> contextlib.AbstractContextManager[Any]:
@@ -115,7 +128,8 @@ def _audited(
         trials = _experiment(data, trusted, backbone.device, learner, clean, settings, detection, update, kept)
     if run.save_matrix:
         with progress.stage("matrix", "Writing the influence matrix"):
-            clean.save_matrix(run.save_matrix, _matrix_names(data, trusted))
+            if not kept.key or _author(run.save_matrix) != kept.key:  # else written before a kill
+                clean.save_matrix(run.save_matrix, {**_matrix_names(data, trusted), "audit": kept.key})
     with progress.stage("result", "Putting the result together"):
         ranking = rankings.given(data, clean, detection, conditioned=learner.conditioned)
         planted = rankings.planted(data, trials[0])
@@ -248,7 +262,8 @@ def _experiment(
         )  # fmt: skip
         if any(np.array_equal(planting.labels, other.planting.labels) for other in trials):
             continue  # the most influential points of two classes are the same ones every time
-        run = learner.learn(planting.labels, _part(update, repeat, settings.repeats)).without_engine()
+        part = _part(update, 2 * repeat, 2 * settings.repeats)  # half of each is its suspicion
+        run = learner.learn(planting.labels, part).without_engine()
         suspicion = -run.average_influence
         if detection is not None:
             # The combination is fitted on plantings of its own, seeded apart from the one it judges.
@@ -256,6 +271,7 @@ def _experiment(
                 f"suspicion-{repeat}", partial(_suspicion, scorer, planting.labels, settings.seed + 1 + repeat)
             )
         trials.append(Trial(planting, run, suspicion))
+        update(2 * repeat + 2, 2 * settings.repeats)
     return trials
 
 

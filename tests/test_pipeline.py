@@ -20,6 +20,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import auditor
 from auditor import features, influence, model, pipeline, weights
+from auditor.checkpoint import Checkpoints
 from auditor.config import AuditSettings, RunSettings
 from auditor.detection.heads import SoftmaxHead
 from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError, WeightsError
@@ -171,6 +172,35 @@ def test_every_stage_is_told_the_device(monkeypatch: pytest.MonkeyPatch, tmp_pat
         monkeypatch.setattr(place, name, spied(getattr(place, name)))
     pipeline.audit(FIXTURES / "digits", QUICK, RunSettings(device="cpu", cache=str(tmp_path)))
     assert len(told) > 5 and set(told) == {"cpu"}
+
+
+# The matrix
+
+
+def test_an_audit_killed_after_its_matrix_goes_on_and_a_foreign_one_is_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "matrix.zarr"
+    run = RunSettings(cache=str(tmp_path / "cache"), save_matrix=str(path))
+
+    def audited() -> AuditResult:
+        return pipeline.audit(FIXTURES / "digits", QUICK, run, kept=Checkpoints(tmp_path / "cache"))
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_evidence", killed)
+        with pytest.raises(KeyboardInterrupt):
+            audited()
+    written = {p: p.stat().st_mtime_ns for p in path.rglob("*")}
+    assert written
+    audited()
+    assert {p: p.stat().st_mtime_ns for p in path.rglob("*")} == written
+    (path / "zarr.json").write_text("{}")
+    monkeypatch.setattr(pipeline.reading, "open_table", killed)
+    with pytest.raises(ConfigError, match="exists already"):
+        audited()
 
 
 # From Python

@@ -6,6 +6,7 @@ Importing this module imports pyDVL and zarr.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -69,6 +70,7 @@ def save_matrix(
             if progress:
                 progress("writing the influence matrix", min(part.stop, len(y)), len(y))
 
+    _sweep(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,3 +83,20 @@ def save_matrix(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return len(y), width
+
+
+def author(path: str | Path) -> str | None:
+    """The attribute `audit` of the matrix at `path`: which audit wrote it. None where it is none of ours."""
+    try:
+        found = zarr.open_array(str(path), mode="r").attrs.get("audit")
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return found if isinstance(found, str) and found else None
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that are gone left of this matrix."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = draft.name.split(".")[-2]
+        if pid.isdecimal() and not Path("/proc", pid).exists() and Path("/proc/self").exists():
+            shutil.rmtree(draft, ignore_errors=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import zarr
 
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, engine
-from auditor.influence.matrix import save_matrix
+from auditor.influence.matrix import author, save_matrix
 
 
 def problem(n_points: int = 50):
@@ -50,3 +54,25 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(EngineError, match="labels run"):
         save_matrix(tmp_path / "matrix.zarr", engine(head, "auto", 0.1), x, y)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_matrix_says_which_audit_wrote_it_and_nothing_else_does(tmp_path):
+    head, x, y = problem()
+    save_matrix(tmp_path / "ours", engine(head, "auto", 0.1), x, y, attributes={"audit": "abc"})
+    assert author(tmp_path / "ours") == "abc"
+    save_matrix(tmp_path / "other", engine(head, "auto", 0.1), x, y)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "zarr.json").write_text("{")
+    assert [author(tmp_path / name) for name in ("other", "folder", "file", "broken", "missing")] == [None] * 5
+
+
+def test_drafts_of_processes_that_are_gone_are_removed(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in (f".m.{gone.pid}.part", f".m.{os.getppid()}.part", ".m.notes.part"):
+        (tmp_path / name).mkdir()
+    head, x, y = problem()
+    save_matrix(tmp_path / "m", engine(head, "auto", 0.1), x, y)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["m", f".m.{os.getppid()}.part", ".m.notes.part"])
