@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import pytest
 
 from auditor.detection.heads import Scaling
 from auditor.detection.signals import Views
