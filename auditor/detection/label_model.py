@@ -407,6 +407,8 @@ def spread(evidence: Evidence, *, resamples: int, seed: int) -> Spread:
     preferring = evidence.preferring or _fit(problem, seed).answer
     free = _fit(plain.asking(PREFERRING), seed, preferring.parameters)
     shares = evidence.alike.share, preferring.share, free.share
+    if evidence.preferring is None:  # the estimate is that of errors that hit all images alike, and so is its error
+        problem, preferring = plain.asking(ALIKE), evidence.alike
     return Spread(shares, _standard_error(problem, preferring.parameters, resamples, seed))
 
 
