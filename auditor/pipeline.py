@@ -204,7 +204,7 @@ def _learner(
 
         def points(name: str) -> Points:
             rows = data.rows(name)
-            return Points(data.features[rows], data.labels[rows])
+            return Points(data.train_features if name == "train" else data.features[rows], data.labels[rows])
 
         reference = points("test") if trusted is None else Points(trusted.features, trusted.labels)
         val = points("val") if len(data.rows("val")) else None
@@ -252,7 +252,7 @@ def _experiment(
     trials: list[Trial] = []
     train = data.rows("train")
     scorer = cache(lambda: detecting.Scorer(  # made when first asked: an audit that goes on may need none
-        data.features[train], data.labels[train], data.n_classes, seed=settings.seed + 1, reference=_pair(trusted),
+        data.train_features, data.labels[train], data.n_classes, seed=settings.seed + 1, reference=_pair(trusted),
         device=device,
     ))  # fmt: skip
     for repeat in range(settings.repeats):

@@ -18,7 +18,7 @@ from auditor.machine import threads_for
 RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-2.0, 3.01, 0.5))
 """Regularisation strengths tried, in units of the kernel (whose diagonal is 1)."""
 _RANK_TOLERANCE = 1e-6
-_CHUNK = 4096
+_CHUNK = 2048
 """Points worked on at a time where a copy of the whole basis would double the memory."""
 _TINY = 1e-12
 
@@ -120,7 +120,7 @@ class KernelHead:
         self.spectrum = values.float()
         self.basis = _times(phi, (vectors / values.sqrt()).float())
         self._leverages: dict[float, torch.Tensor] = {}
-        self._subsets: dict[tuple[bytes, float], _Subset] = {}
+        self._subsets: dict[bytes, tuple[float, _Subset]] = {}
 
     @property
     def n_points(self) -> int:
@@ -172,8 +172,8 @@ class KernelHead:
         return torch.as_tensor(np.asarray(targets), dtype=torch.float32, device=self.basis.device)
 
     def _subset(self, train: Array, ridge: float) -> _Subset:
-        key = train.tobytes(), ridge
-        if key not in self._subsets:
+        key = train.tobytes()
+        if key not in self._subsets or self._subsets[key][0] != ridge:  # of one ridge at a time: they are large
             root, rank, device = self.spectrum.sqrt(), len(self.spectrum), self.basis.device
             gram, leverage = torch.zeros(rank, rank, device=device), torch.empty(self.n_points, device=device)
             for start in range(0, self.n_points, _CHUNK):
@@ -189,8 +189,8 @@ class KernelHead:
                 rows = slice(start, start + _CHUNK)
                 white = torch.linalg.solve_triangular(factor, (self.basis[rows] * root).T, upper=False)
                 leverage[rows] = white.square_().sum(0)
-            self._subsets[key] = _Subset(factor, leverage.clamp(max=1 - 1e-4))
-        return self._subsets[key]
+            self._subsets[key] = ridge, _Subset(factor, leverage.clamp(max=1 - 1e-4))
+        return self._subsets[key][1]
 
     def leverage(self, ridge: float) -> torch.Tensor:
         """[N] diagonal of the smoother; kept below 1 so that leaving out is defined.
