@@ -195,7 +195,7 @@ def summarise(rows: list[dict[str, Any]]) -> str:
 
 PLANS = (
     ("cifar10n", 500, 1000), ("cifar10n", 1000, 4000), ("cifar10n", 2000, 8000),
-    ("tiny10", 0, 1000), ("cifar10n", 0, 1000),
+    ("tiny10", 0, 1000), ("cifar10n", 0, 1000), ("tiny10", 0, 4000),
 )  # fmt: skip
 """Data, trusted images, images."""
 
