@@ -194,6 +194,7 @@ class _Bench:
     n_classes: int
     settings: DetectionSettings
     seed: int
+    scaling: Scaling
 
     @classmethod
     def set_up(
@@ -208,7 +209,7 @@ class _Bench:
             stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed,
             folds=settings.folds, splits=settings.splits, device=device, consume=True,
         )  # fmt: skip
-        return cls(views, labels, trusted, n_classes, settings, seed)
+        return cls(views, labels, trusted, n_classes, settings, seed, scaling)
 
     @property
     def n(self) -> int:
@@ -263,7 +264,7 @@ class _InfluenceBench(_Bench):
         bench = _Bench.set_up(features, labels, n_classes, reference, settings, seed, device)
         study = InfluenceStudy(
             features, n_classes, reference=reference, folds=settings.folds, seed=seed, device=device,
-            scaling=Scaling.of(features),
+            scaling=bench.scaling,
         )  # fmt: skip
         return cls(**vars(bench), study=study)
 
