@@ -28,6 +28,7 @@ from auditor.errors import AuditorError, ConfigError, ExitCode
 from auditor.progress import Progress, plain
 
 if TYPE_CHECKING:
+    from auditor.gate import GateRun
     from auditor.result import AuditResult
 
 Command = Callable[..., Any]
@@ -165,6 +166,32 @@ def _option(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
     )
 
 
+def _gate_options(when: str = "") -> Callable[[Command], Command]:
+    """The options of whatever judges an audit; `when` goes before their help."""
+    options = (
+        click.option(
+            "--baseline", multiple=True, metavar="FILE",
+            help=f"{when}Reviewed images: a baseline, or a reviewer's decisions.json; any number  "
+            "[default: auditor-baseline.json, if there]",
+        ),
+        click.option(
+            "--output", "outputs", multiple=True, metavar="FORMAT[=FILE]",
+            help=f"{when}Write the verdict as github, gitlab, json, junit, markdown or sarif; any number.",
+        ),
+        click.option(
+            "--update-baseline", is_flag=True, help=f"{when}Accept today's new suspects into the (first) baseline."
+        ),
+        click.option("--exit-zero", is_flag=True, help=f"{when}Exit 0 where the gate fails."),
+    )  # fmt: skip
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="auditor")
 def main() -> None:
@@ -187,7 +214,7 @@ def main() -> None:
 )
 @click.option("--download", is_flag=True, help="Allow fetching ImageNet's weights when they are not cached.")
 @click.option("--gate", "with_gate", is_flag=True, help="Judge the result too; its verdict is the exit code.")
-@click.option("--exit-zero", is_flag=True, help="With --gate: exit 0 where the gate fails.")
+@_gate_options("With --gate: ")
 @click.option("--compare", metavar="OUT1", help="Show in the report what changed against an earlier audit.")
 @click.option("--fresh", is_flag=True, help="Audit again even where OUT holds the same audit of the same bytes.")
 @_setting_options(AuditSettings, RunSettings)
@@ -197,6 +224,9 @@ def audit(
     config_file: str | None,
     download: bool,
     with_gate: bool,
+    baseline: tuple[str, ...],
+    outputs: tuple[str, ...],
+    update_baseline: bool,
     exit_zero: bool,
     compare: str | None,
     fresh: bool,
@@ -207,11 +237,14 @@ def audit(
     SOURCE is a folder with one sub-folder a class (train, val, test above them or not), Tiny ImageNet as published,
     a manifest (CSV, JSON lines, Parquet) with the columns path and label, or "digits".
     """
+    asked = {"baseline": baseline, "outputs": outputs, "update_baseline": update_baseline}
+    if not with_gate and any(asked.values()):
+        raise ConfigError(
+            "--baseline, --output and --update-baseline are the gate's", hint="add --gate; OUT is named by -o"
+        )
     values = {**read_settings(config_file), **{k: v for k, v in flags.items() if v is not None}}
-    return _audit(
-        source, out, values, config_file, download=download, with_gate=with_gate, exit_zero=exit_zero,
-        compare=compare, fresh=fresh,
-    )  # fmt: skip
+    judged_by = {"config": config_file, "exit_zero": exit_zero, **asked} if with_gate else None
+    return _audit(source, out, values, judged_by, download=download, compare=compare, fresh=fresh)
 
 
 @main.command()
@@ -227,14 +260,13 @@ def _audit(
     source: str,
     out: str,
     values: dict[str, Any],
-    config_file: str | None = None,
+    judged_by: dict[str, Any] | None = None,
     *,
     download: bool = False,
-    with_gate: bool = False,
-    exit_zero: bool = False,
     compare: str | None = None,
     fresh: bool = True,
 ) -> int:
+    """Audit, and judge by the arguments `judged_by` of `gate.prepare` where there are any."""
     from auditor.lock import output_folder
 
     settings, run = settings_from(values)
@@ -246,8 +278,7 @@ def _audit(
         from auditor.sources.base import Skipped, left_out
 
         earlier = AuditResult.load(compare) if compare else None
-        rules = gates.load_rules(config_file) if with_gate else None
-        baseline = gates.load_baseline(None) if with_gate else None
+        prepared = None if judged_by is None else gates.prepare(folder=folder, keep=[Path(source)], **judged_by)
         progress = Progress(run.quiet, run.log_file)
         known = None if fresh or run.save_matrix else unchanged.previous(folder, source, settings)
         if known is None:
@@ -261,7 +292,8 @@ def _audit(
             stages, result = None, known
             progress.say(f"nothing has changed since the audit in {folder}: its result stands")
             progress.say(left_out(Skipped(**entry) for entry in known.summary["dataset"]["skipped"]))
-        verdict = None if rules is None else gates.evaluate(result, rules, baseline)
+        judged = None if prepared is None else prepared.judge(result)
+        verdict = None if judged is None else judged.verdict
         stands = known is not None and earlier is None
         if not (stands and gates.is_shown(verdict, folder, result, folder / "report.html")):
             if verdict is not None:
@@ -269,12 +301,18 @@ def _audit(
             report.write_report(result, folder, gates.kept(folder, result), _comparison(result, earlier))
         if stages is not None:
             stages.clear()
-    _say(plain(report.headline(result)))
-    _say(f"report: {folder / 'report.html'}")
-    if verdict is None:
-        return ExitCode.OK
-    _say(gates.table(verdict), nl=False)
-    return gates.exit_code(verdict, exit_zero)
+        done = None if judged is None else judged.deliver()
+    aside = judged is not None and judged.takes_standard_output
+    _say(plain(report.headline(result)), err=aside)
+    _say(f"report: {folder / 'report.html'}", err=aside)
+    return ExitCode.OK if done is None else _delivered(done)
+
+
+def _delivered(done: GateRun) -> int:
+    """Print what a run of the gate leaves to print."""
+    _say(done.stdout, nl=False)
+    _say(done.stderr, nl=False, err=True)
+    return done.exit_code
 
 
 def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, Any] | None:
@@ -288,43 +326,25 @@ def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, A
 @main.command()
 @click.argument("out")
 @click.option("--config", "config_file", metavar="FILE", help="Rules  [default: auditor.toml or pyproject.toml]")
-@click.option(
-    "--baseline", "baselines", multiple=True, metavar="FILE",
-    help="Reviewed images: a baseline, or a reviewer's decisions.json; any number  "
-    "[default: auditor-baseline.json, if there]",
-)  # fmt: skip
-@click.option("--output", "outputs", multiple=True, metavar="FORMAT[=FILE]", help="Any number of formats.")
+@_gate_options()
 @click.option("--strict-fresh", is_flag=True, help="Refuse a result that is older than its data.")
-@click.option("--exit-zero", is_flag=True, help="Exit 0 where the gate fails.")
-@click.option("--update-baseline", is_flag=True, help="Accept today's new suspects into the (first) baseline.")
 @click.option("--init", is_flag=True, help="Write a commented auditor.toml with levels derived from this audit.")
 @click.option("--no-keep", is_flag=True, help="Leave OUT as it is: keep no verdict there for the report to show.")
-def gate(
-    out: str,
-    config_file: str | None,
-    baselines: tuple[str, ...],
-    outputs: tuple[str, ...],
-    strict_fresh: bool,
-    exit_zero: bool,
-    update_baseline: bool,
-    init: bool,
-    no_keep: bool,
-) -> int:
+def gate(out: str, config_file: str | None, init: bool, no_keep: bool, **asked: Any) -> int:
     """Judge the finished audit in OUT by rules."""
     from auditor import gate as gates
 
     if init:
-        done = gates.run_init(out, config_file or "auditor.toml")
-    else:
-        done = gates.run(
-            out, config=config_file, baseline=baselines or None, outputs=outputs, strict_fresh=strict_fresh,
-            exit_zero=exit_zero, update_baseline=update_baseline,
-        )  # fmt: skip
-        if done.verdict is not None and not no_keep:
-            gates.keep(done.verdict, out)
-    _say(done.stdout, nl=False)
-    _say(done.stderr, nl=False, err=True)
-    return done.exit_code
+        if any(asked.values()):
+            raise ConfigError(
+                "--init writes levels and judges nothing, so it goes with --config alone",
+                hint="run `auditor gate` again without --init",
+            )
+        return _delivered(gates.run_init(out, config_file or gates.DEFAULT_CONFIG))
+    done = gates.run(out, config=config_file, **asked)
+    if done.verdict is not None and not no_keep:
+        gates.keep(done.verdict, out)
+    return _delivered(done)
 
 
 @main.command()

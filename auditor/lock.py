@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,11 @@ from auditor import files
 from auditor.errors import ConfigError, LockedError
 
 NAME = ".auditor.lock"
+REVIEW_MARK = "review.json"
+"""Lies in a folder that `review apply` wrote and replaces whole, under a lock beside it."""
+_OTHER_FOLDER = "choose another with -o"
+_POLL = 0.05
+"""Seconds between two tries of one who waits."""
 
 
 @contextlib.contextmanager
@@ -40,9 +47,7 @@ def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = "it is a file" if folder.is_file() else error.strerror
-        raise ConfigError(
-            f"the output folder {folder} cannot be made: {reason}", hint="choose another with -o"
-        ) from error
+        raise ConfigError(f"the output folder {folder} cannot be made: {reason}", hint=_OTHER_FOLDER) from error
     try:
         with locked(folder):
             files.sweep(folder)
@@ -53,8 +58,20 @@ def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
                 path.rmdir()  # only succeeds when an error left it empty
 
 
+def beside(folder: Path) -> str:
+    """How the names begin of what `review apply` puts beside the folder it writes: drafts of it, and its lock."""
+    return f".auditor-review-{hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:12]}-"
+
+
 @contextlib.contextmanager
-def locked(folder: Path, name: str = NAME, busy: str = "") -> Iterator[None]:
+def locked(
+    folder: Path,
+    name: str = NAME,
+    busy: str = "",
+    *,
+    patience: float = 0.0,
+    hint: str = "wait for it to end, or choose another folder with -o",
+) -> Iterator[None]:
     """Hold a lock in the folder inside the block.
 
     Parameters
@@ -63,6 +80,10 @@ def locked(folder: Path, name: str = NAME, busy: str = "") -> Iterator[None]:
         The lock's file: what goes on under another name does not wait for this one.
     busy
         What to say where another process holds it, if not that an audit is writing to the folder.
+    patience
+        Seconds to wait for another process to let go of it.
+    hint
+        What to do where it did not.
 
     Raises
     ------
@@ -72,7 +93,11 @@ def locked(folder: Path, name: str = NAME, busy: str = "") -> Iterator[None]:
         When nothing can be written there.
     """
     path = folder / name
-    handle = _acquired(path, folder, busy or f"another audit is writing to {folder}")
+    deadline = time.monotonic() + patience
+    while (handle := _acquired(path)) is None:
+        if time.monotonic() >= deadline:
+            raise LockedError(busy or f"another audit is writing to {folder}", hint=hint)
+        time.sleep(_POLL)
     try:
         yield
     finally:
@@ -82,22 +107,22 @@ def locked(folder: Path, name: str = NAME, busy: str = "") -> Iterator[None]:
         os.close(handle)
 
 
-def _acquired(path: Path, folder: Path, busy: str) -> int:
-    """A handle that holds the lock of the file that bears the name now."""
+def _acquired(path: Path) -> int | None:
+    """A handle that holds the lock of the file that bears the name now; None where another process holds it."""
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise ConfigError(
-                f"the output folder {folder} cannot be written to: {error.strerror}", hint="choose another with -o"
+                f"the output folder {path.parent} cannot be written to: {error.strerror}", hint=_OTHER_FOLDER
             ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _names(path, handle):
                 return handle
-        except BlockingIOError as error:
+        except BlockingIOError:
             os.close(handle)
-            raise LockedError(busy, hint="wait for it to end, or choose another folder with -o") from error
+            return None
         except BaseException:
             os.close(handle)
             raise

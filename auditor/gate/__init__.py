@@ -12,16 +12,19 @@ from auditor.gate.evaluate import evaluate
 from auditor.gate.initial import init_file
 from auditor.gate.kept import is_shown, keep, kept
 from auditor.gate.rules import RULES, Levels, Rule, Rules, default_rules, load_rules
-from auditor.gate.run import GateRun, load_baseline, run, run_init
+from auditor.gate.run import DEFAULT_CONFIG, GateRun, Judged, Prepared, prepare, run, run_init
 from auditor.gate.text import plain, table
 from auditor.gate.verdict import Judgement, RuleOutcome, StaleEntry, Verdict, exit_code, roll_up
 
 __all__ = [
+    "DEFAULT_CONFIG",
     "RULES",
     "ExitCode",
     "GateRun",
+    "Judged",
     "Judgement",
     "Levels",
+    "Prepared",
     "Rule",
     "RuleOutcome",
     "Rules",
@@ -34,9 +37,9 @@ __all__ = [
     "is_shown",
     "keep",
     "kept",
-    "load_baseline",
     "load_rules",
     "plain",
+    "prepare",
     "roll_up",
     "run",
     "run_init",

@@ -1,23 +1,102 @@
-"""`gate --update-baseline`: accept what is there today, so that from now on only what is new counts."""
+"""The gate's baseline: which files make it, how they are read, and `--update-baseline`, which accepts what is there
+today, so that from now on only what is new counts."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from auditor.errors import ConfigError
 from auditor.gate.evaluate import gather
 from auditor.gate.rules import Rules
+from auditor.lock import REVIEW_MARK, beside, locked
 from auditor.result import AuditResult
 
 if TYPE_CHECKING:
     from auditor.baseline import Baseline
 
+DEFAULT = "auditor-baseline.json"
 ACCEPTED = "accepted"
 """The decision of an entry that nobody has looked at: known, not confirmed. It leaves the estimated share alone."""
 MARGIN = 0.5
 """Accept suspects from this part of the rule's probability on: the next audit of nearly the same data gives nearly the
 same probabilities, and an image just under the line today must not be news tomorrow."""
+PATIENCE = 20.0
+"""Seconds to wait for another process that updates the same baseline; one takes far less than a second."""
+
+
+def named(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:
+    """The baseline's files, the default where none was given."""
+    if not given:
+        return (Path(DEFAULT),)
+    return (Path(given),) if isinstance(given, str | Path) else tuple(Path(path) for path in given)
+
+
+def load(paths: Sequence[Path], *, may_be_new: bool) -> Baseline | None:
+    """All files as one baseline, later ones prevailing; None where the only one is missing and may be.
+
+    Raises
+    ------
+    DecisionsError
+        A file is missing (but the first, where it may be new), or neither a baseline nor a reviewer's decisions.
+    """
+    known = None
+    for number, path in enumerate(paths):
+        if number or not may_be_new or path.exists():
+            known = _joined(known, path)
+    return known
+
+
+def _joined(known: Baseline | None, path: Path) -> Baseline:
+    from auditor import review
+    from auditor.baseline import Baseline
+
+    known = known or Baseline()
+    if review.holds_decisions(path):
+        return review.with_decisions(known, review.read_decisions(path))
+    return known.merged(Baseline.load(path).entries)
+
+
+def check_target(path: Path) -> None:
+    """Refuse a file that `--update-baseline` could not write, before any work."""
+    from auditor import review
+
+    if not path.parent.is_dir():
+        raise ConfigError(
+            f"the baseline {path} cannot be written: there is no folder {path.parent}",
+            hint="make the folder, or name another file with --baseline",
+        )
+    if review.holds_decisions(path):
+        raise ConfigError(
+            f"{path} holds a reviewer's decisions and cannot be updated",
+            hint="name a baseline before it with --baseline",
+        )
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Nobody else updates the baseline `path` inside the block: what was read there is what gets written over.
+
+    `review apply` replaces its folder whole, the baseline in it included, so a baseline that lies in such a folder is
+    under that command's lock.
+
+    Raises
+    ------
+    LockedError
+        Another process held it for `PATIENCE` seconds.
+    ConfigError
+        Nothing can be written there.
+    """
+    folder, name = path.parent, f".{path.name}.lock"
+    if (folder / REVIEW_MARK).exists():
+        folder, name = folder.parent, f"{beside(folder)}lock"
+    busy = f"another process is updating the baseline {path}"
+    with locked(folder, name, busy, patience=PATIENCE, hint="wait for it to end and run the same command again"):
+        yield
 
 
 def updated(baseline: Baseline | None, result: AuditResult, rules: Rules, date: str) -> tuple[Baseline, int]:

@@ -1,6 +1,7 @@
-"""`auditor gate` without its command line: read everything, judge, render everything, and only then write.
+"""`auditor gate` and `audit --gate` without their command lines: check everything, judge, render, and only then write.
 
-Every input is checked before the first byte is written, so that a wrong option or a damaged file changes nothing.
+`prepare` reads what was given and refuses what cannot be used; `Prepared.judge` gives the verdict on a result and the
+texts of the outputs; `Judged.deliver` writes them. An audit prepares before its first image is read.
 """
 
 from __future__ import annotations
@@ -11,25 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditor import files
-from auditor.errors import AuditorError, ConfigError, ExitCode
-from auditor.gate.baselining import updated
+from auditor.errors import ConfigError, ExitCode
+from auditor.gate import baselining
+from auditor.gate.delivery import Output, check_data_untouched, parse_outputs, render, write, write_file
 from auditor.gate.evaluate import evaluate
 from auditor.gate.fresh import require_fresh
 from auditor.gate.initial import init_file
 from auditor.gate.rules import CONFIG_FILES, Rules, find_config, has_rules, load_rules
 from auditor.gate.text import counted, plain, table
 from auditor.gate.verdict import Verdict, exit_code
-from auditor.outputs import OWN, Format, get
 from auditor.regular import read_text
 from auditor.result import AuditResult
 
 if TYPE_CHECKING:
     from auditor.baseline import Baseline
 
-DEFAULT_BASELINE = "auditor-baseline.json"
 DEFAULT_CONFIG = "auditor.toml"
-_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 _RESULT_FILES = ("audit.json", "ranking.csv", "planted.csv", "evidence.json", "report.html")
 
 
@@ -57,12 +55,151 @@ class GateRun:
 
 
 @dataclass(frozen=True)
-class Output:
-    """One `--output FORMAT[=FILE]`; `file` is None for standard output."""
+class Judged:
+    """A verdict with its texts, of which none is written yet.
 
-    format: Format
-    name: str
-    file: Path | None
+    Attributes
+    ----------
+    verdict, result
+        What was judged, and how.
+    shown
+        The table for people.
+    texts
+        Every output with its text.
+    exit_code
+        What the process should return.
+    """
+
+    verdict: Verdict
+    result: AuditResult
+    shown: str
+    texts: tuple[tuple[Output, str], ...]
+    exit_code: ExitCode
+
+    @property
+    def takes_standard_output(self) -> bool:
+        """Whether an output was asked for on standard output, which then holds nothing else."""
+        return any(output.file is None for output, _ in self.texts)
+
+    def deliver(self) -> GateRun:
+        """Write the outputs; the table goes to standard error where one of them takes standard output.
+
+        Raises
+        ------
+        ConfigError
+            A file cannot be written.
+        """
+        written = write(self.texts, self.verdict, self.result)
+        if not self.takes_standard_output:
+            return GateRun(self.verdict, self.exit_code, self.shown, "", written)
+        printed = "".join(text for output, text in self.texts if output.file is None)
+        return GateRun(self.verdict, self.exit_code, printed, self.shown, written)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the gate was asked for, read and checked.
+
+    Attributes
+    ----------
+    rules
+        Levels by rule name.
+    config
+        The file they came from; None for the defaults.
+    baseline_files, baseline
+        Where the baseline is, and what it held when it was read; None where there is none.
+    outputs
+        Where the verdict goes.
+    exit_zero
+        A FAIL exits with 0.
+    update_baseline
+        Judging first accepts today's suspects into the first of `baseline_files`.
+    """
+
+    rules: Rules
+    config: Path | None
+    baseline_files: tuple[Path, ...]
+    baseline: Baseline | None
+    outputs: tuple[Output, ...]
+    exit_zero: bool
+    update_baseline: bool
+
+    def judge(self, result: AuditResult, today: datetime.date | None = None) -> Judged:
+        """The verdict on a result, and the texts of the outputs. Writes nothing but the baseline it was to update.
+
+        Raises
+        ------
+        AuditorError
+            The result lacks something, an output would replace a file of its data set, or somebody else went on
+            updating the same baseline. Nothing was written.
+        """
+        check_data_untouched(self.outputs, result)
+        if not self.update_baseline:
+            return self._judged(result, self.baseline)
+        evaluate(result, self.rules, self.baseline)  # a result that cannot be judged cannot be accepted either
+        date = (today or datetime.date.today()).isoformat()
+        target = self.baseline_files[0]
+        with baselining.alone(target):
+            known = baselining.load(self.baseline_files, may_be_new=True)
+            accepted, added = baselining.updated(known, result, self.rules, date)
+            said = f"{counted(added, 'entry was', 'entries were')} added to {plain(str(target), 200)}.\n"
+            judged = self._judged(result, accepted, said)
+            accepted.save(target)
+        return judged
+
+    def _judged(self, result: AuditResult, baseline: Baseline | None, said: str = "") -> Judged:
+        verdict = evaluate(result, self.rules, baseline)
+        texts = tuple(render(self.outputs, verdict, result))
+        return Judged(
+            verdict, result, table(verdict, self._judged_by(baseline)) + said, texts, exit_code(verdict, self.exit_zero)
+        )
+
+    def _judged_by(self, baseline: Baseline | None) -> str:
+        """By which levels and which baseline: what is found by itself in the current folder must not go unsaid."""
+        levels = "the defaults" if self.config is None else plain(str(self.config), 200)
+        names = ", ".join(plain(str(path), 200) for path in self.baseline_files)
+        entries = "none" if baseline is None else f"{names} ({counted(len(baseline.entries), 'entry', 'entries')})"
+        return f"Levels: {levels}. Baseline: {entries}."
+
+
+def prepare(
+    *,
+    config: str | Path | None = None,
+    rules: Rules | None = None,
+    baseline: str | Path | Sequence[str | Path] | None = None,
+    outputs: Sequence[str] = (),
+    exit_zero: bool = False,
+    update_baseline: bool = False,
+    folder: str | Path | None = None,
+    keep: Iterable[Path] = (),
+) -> Prepared:
+    """Read and check what a gate is asked for, before there needs to be a result.
+
+    Parameters
+    ----------
+    config, rules, baseline, outputs, exit_zero, update_baseline
+        See `run`.
+    folder
+        The audit's folder, whose files no output may replace.
+    keep
+        Other files that no output may replace.
+
+    Raises
+    ------
+    AuditorError
+        Something that was given cannot be used; nothing was written.
+    """
+    chosen = None if rules is not None else find_config() if config is None else Path(config)
+    levels = load_rules(chosen) if rules is None else rules
+    paths = baselining.named(baseline)
+    known = baselining.load(paths, may_be_new=update_baseline or not baseline)
+    if update_baseline:
+        baselining.check_target(paths[0])
+    # A configuration without rules is somebody's all the same.
+    read = [*paths, *map(Path, CONFIG_FILES), *([] if chosen is None else [chosen])]
+    result_files = [] if folder is None else [Path(folder) / name for name in _RESULT_FILES]
+    wanted = tuple(parse_outputs(outputs, keep=[*read, *result_files, *keep]))
+    return Prepared(levels, chosen, paths, known, wanted, exit_zero, update_baseline)
 
 
 def run(
@@ -109,31 +246,15 @@ def run(
     AuditorError
         Something that was given cannot be used; nothing was written.
     """
-    chosen = _chosen(config) if rules is None else None
-    rules = load_rules(chosen) if rules is None else rules
+    folder = None if isinstance(out, AuditResult) else out
+    prepared = prepare(
+        config=config, rules=rules, baseline=baseline, outputs=outputs, exit_zero=exit_zero,
+        update_baseline=update_baseline, folder=folder,
+    )  # fmt: skip
     result = out if isinstance(out, AuditResult) else AuditResult.load(out)
-    baseline_files = _baseline_files(baseline)
-    known = _baseline(baseline_files, may_be_new=update_baseline or baseline is None)
-    wanted = parse_outputs(outputs, keep=_inputs(out, chosen, baseline_files))
     if strict_fresh:
         require_fresh(result, open_source)
-    added = 0
-    if update_baseline:
-        _check_target(baseline_files[0])
-        evaluate(result, rules, known)  # a result that cannot be judged cannot be accepted either
-        known, added = updated(known, result, rules, (today or datetime.date.today()).isoformat())
-    verdict = evaluate(result, rules, known)
-    texts = [(output, _rendered(output, verdict, result)) for output in wanted]
-    shown = table(verdict, _judged_by(chosen, baseline_files, known))
-    if update_baseline and known is not None:
-        known.save(baseline_files[0])
-        shown += f"{counted(added, 'entry was', 'entries were')} added to {plain(str(baseline_files[0]), 200)}.\n"
-    written = _write(texts, verdict, result)
-    printed = "".join(text for output, text in texts if output.file is None)
-    code = exit_code(verdict, exit_zero)
-    if any(output.file is None for output in wanted):
-        return GateRun(verdict, code, printed, shown, written)
-    return GateRun(verdict, code, shown, "", written)
+    return prepared.judge(result, today).deliver()
 
 
 def run_init(out: str | Path | AuditResult, path: str | Path = DEFAULT_CONFIG) -> GateRun:
@@ -146,139 +267,9 @@ def run_init(out: str | Path | AuditResult, path: str | Path = DEFAULT_CONFIG) -
     result = out if isinstance(out, AuditResult) else AuditResult.load(out)
     text = init_file(result)
     if not target.exists():
-        _write_file(target, text)
+        write_file(target, text)
         return GateRun(None, ExitCode.OK, f"{target} was written; it is what `auditor gate` reads.\n", "", (target,))
     if target.name == "pyproject.toml" or has_rules(target):
         raise ConfigError(f"{target} is there already", hint="move it away, or edit it")
-    _write_file(target, f"{read_text(target).rstrip()}\n\n{text}".lstrip())
+    write_file(target, f"{read_text(target).rstrip()}\n\n{text}".lstrip())
     return GateRun(None, ExitCode.OK, f"The rules were added to {target}, after what it held.\n", "", (target,))
-
-
-def parse_outputs(outputs: Iterable[str], keep: Iterable[Path] = ()) -> list[Output]:
-    """`FORMAT[=FILE]` words, checked: known formats, no file twice, none of the files in `keep`, no folder.
-
-    `-` is standard output.
-    """
-    taken = {path.resolve(): "it is read here" for path in keep}
-    parsed = []
-    for word in outputs:
-        name, _, file = word.partition("=")
-        if "=" in word and not file:
-            raise ConfigError(f"the output '{word}' names no file", hint=f"write {name}=FILE, or {name} alone")
-        output = Output(get(name), name, Path(file) if file and file not in _STANDARD_OUTPUT else None)
-        if output.file is not None:
-            resolved = output.file.resolve()
-            if resolved in taken:
-                raise ConfigError(f"the output '{word}' would overwrite {output.file}: {taken[resolved]}")
-            if output.file.is_dir():
-                raise ConfigError(f"the output '{word}' names a folder", hint="name a file in it")
-            taken[resolved] = "another output goes there"
-        parsed.append(output)
-    return parsed
-
-
-def _chosen(config: str | Path | None) -> Path | None:
-    return find_config() if config is None else Path(config)
-
-
-def _inputs(out: str | Path | AuditResult, chosen: Path | None, baselines: Sequence[Path]) -> list[Path]:
-    """Files an output must not overwrite; a configuration without rules is somebody's all the same."""
-    folder = [] if isinstance(out, AuditResult) else [Path(out) / name for name in _RESULT_FILES]
-    return [*folder, *baselines, *map(Path, CONFIG_FILES), *([] if chosen is None else [chosen])]
-
-
-def _judged_by(chosen: Path | None, baselines: Sequence[Path], known: Baseline | None) -> str:
-    """Which levels and which baseline held: what is found by itself in the current folder must not go unsaid."""
-    levels = "the defaults" if chosen is None else plain(str(chosen), 200)
-    names = ", ".join(plain(str(path), 200) for path in baselines)
-    entries = "none" if known is None else f"{names} ({counted(len(known.entries), 'entry', 'entries')})"
-    return f"Levels: {levels}. Baseline: {entries}."
-
-
-def _baseline_files(given: str | Path | Sequence[str | Path] | None) -> list[Path]:
-    if not given:
-        return [Path(DEFAULT_BASELINE)]
-    return [Path(given)] if isinstance(given, str | Path) else [Path(path) for path in given]
-
-
-def _baseline(paths: Sequence[Path], may_be_new: bool) -> Baseline | None:
-    """All files as one baseline; only the first may be missing, and where it is alone there is none."""
-    known = None
-    for number, path in enumerate(paths):
-        if number or not may_be_new or path.exists():
-            known = _joined(known, path)
-    return known
-
-
-def _joined(known: Baseline | None, path: Path) -> Baseline:
-    from auditor import review
-    from auditor.baseline import Baseline
-
-    known = known or Baseline()
-    if review.holds_decisions(path):
-        return review.with_decisions(known, review.read_decisions(path))
-    return known.merged(Baseline.load(path).entries)
-
-
-def _check_target(path: Path) -> None:
-    from auditor import review
-
-    if review.holds_decisions(path):
-        raise ConfigError(
-            f"{path} holds a reviewer's decisions and cannot be updated",
-            hint="name a baseline before it with --baseline",
-        )
-
-
-def load_baseline(path: str | Path | None = None) -> Baseline | None:
-    """The baseline in `path`, or by default the one in the current folder, if there is one."""
-    return _baseline(_baseline_files(path), may_be_new=path is None)
-
-
-def _rendered(output: Output, verdict: Verdict, result: AuditResult) -> str:
-    """The text of a format; one from another package may do anything, and the user then needs its name."""
-    if output.name in OWN:
-        return output.format.render(verdict, result)
-    try:
-        text = output.format.render(verdict, result)
-    except AuditorError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"the output format '{output.name}' failed: {type(error).__name__}: {error}",
-            hint="tell those who wrote it, or leave it out",
-        ) from error
-    if not isinstance(text, str):
-        raise ConfigError(f"the output format '{output.name}' gave {type(text).__name__}, not text")
-    return text
-
-
-def _write(texts: list[tuple[Output, str]], verdict: Verdict, result: AuditResult) -> tuple[Path, ...]:
-    for output, text in texts:
-        if output.file is not None:
-            _write_file(output.file, text)
-    for output, _ in texts:
-        publish = getattr(output.format, "publish", None)
-        if publish is not None:
-            publish(verdict, result)
-    return tuple(output.file for output, _ in texts if output.file is not None)
-
-
-def _is_stream(path: Path) -> bool:
-    """Something to write into, never to replace by a file: /dev/null, a pipe, another of the process's streams."""
-    folder = path.parent.resolve()
-    return path.exists() and (not path.is_file() or folder == Path("/dev") or folder.match("/proc/*/fd"))
-
-
-def _write_file(path: Path, text: str) -> None:
-    try:
-        if _is_stream(path):
-            files.write_stream(path, text)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_text(path, text)
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written: {error.strerror or error}",
-            hint="look at its folder's permissions and room, or name another file",
-        ) from error

@@ -170,7 +170,7 @@ def test_a_format_of_another_package_that_fails_is_named_and_nothing_is_written(
         def render(self, verdict: Any, result: Any) -> Any:
             raise KeyError("x")
 
-    monkeypatch.setattr(sys.modules["auditor.gate.run"], "get", lambda name: Broken())
+    monkeypatch.setattr(sys.modules["auditor.gate.delivery"], "get", lambda name: Broken())
     before = state(tmp_path)
     with pytest.raises(AuditorError, match="the output format 'theirs' failed: KeyError"):
         run(out, outputs=["theirs=a.txt"], update_baseline=True)
