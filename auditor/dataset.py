@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,11 +51,6 @@ class Dataset:
     pixels: Pixels | None
     skipped: tuple[Skipped, ...]
     n_cached: int = 0
-
-    @cached_property
-    def train_features(self) -> Array:
-        """float32 [n, D] of the training split: one copy for all who learn from it."""
-        return self.features[self.rows("train")]
 
     def rows(self, name: str) -> Array:
         """int64, the images of a split."""

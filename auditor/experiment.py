@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -170,10 +169,29 @@ def _run(
 
 @dataclass(frozen=True)
 class Points:
-    """Inputs and labels of one role: `x` float32 [n, D] features, `y` int64 [n]."""
+    """Inputs and labels of one role: `rows` int64 [n] of float32 `features`, which others share, and `y` int64 [n].
 
-    x: Array
+    Inputs are copied out when they are asked for, and not held beside the features of all images.
+    """
+
+    features: Array
+    rows: Array
     y: Array
+
+    @property
+    def x(self) -> Array:
+        """float32 [n, D]."""
+        return self.at(np.arange(len(self.rows)))
+
+    @property
+    def last(self) -> Array:
+        """float32 [n, 512], the last layer's columns."""
+        return np.ascontiguousarray(self.features[:, -model.N_FEATURES :][self.rows])
+
+    def at(self, positions: Array) -> Array:
+        """float32 [k, D] of some of these points."""
+        chosen: Array = self.features[self.rows[positions]]
+        return chosen
 
 
 def _last(x: Array) -> Array:
@@ -190,9 +208,10 @@ class HeadLearner:
     fitted with a weight decay equal to the damping, so that the damped Hessian is the Hessian of what was minimised.
     It sees the features of several layers, as detection does; the head that classifies sees the last layer's, which
     are the last columns.
+
+    Between trainings nothing is held: what an engine works on goes with it.
     """
 
-    features: Array
     train: Points
     val: Points | None
     test: Points
@@ -205,15 +224,11 @@ class HeadLearner:
     @property
     def n_parameters(self) -> int:
         """P = C (D + 1)."""
-        return self.n_classes * (min(self.train.x.shape[1], model.N_FEATURES) + 1)
+        return self.n_classes * (min(self.train.features.shape[1], model.N_FEATURES) + 1)
 
     def learn(self, labels: Array, update: Update) -> Run:
         """Train on `labels` int64 [N] of the training split."""
-        val = None if self.val is None else (_last(self.val.x), self.val.y)
-        train = _last(self.train.x)
-        head = model.train_head(
-            train, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
-        )
+        head, logits = self._classifier(labels, update)
         seen, problem = self._influence_problem(head, labels)
         engine = self.choice.open(problem, update)
         exact = engine
@@ -222,29 +237,37 @@ class HeadLearner:
         # A row a solve is what makes the study slow; the exact engines agree, so the fast one answers for them.
         rows = exact if self.choice.name in EXACT else engine
         return _run(
-            head.losses, (head.logits(train), head.logits(_last(self.test.x))), self.test.y, self.n_classes,
+            head.losses, logits, self.test.y, self.n_classes,
             self.choice, (engine, rows, exact), lambda: (seen(self.reference.x), self.reference.y),
-            lambda chosen: (seen(self.test.x[chosen]), self.test.y[chosen]),
-            lambda chosen, labels: (seen(self.features[chosen]), labels),
+            lambda chosen: (seen(self.test.at(chosen)), self.test.y[chosen]),
+            lambda chosen, labels: (seen(self.train.features[chosen]), labels),
         )  # fmt: skip
+
+    def _classifier(self, labels: Array, update: Update) -> tuple[model.Head, tuple[Array, Array]]:
+        """The head that classifies, and its logits of the training and test points."""
+        train, val = self.train.last, None if self.val is None else (self.val.last, self.val.y)
+        head = model.train_head(
+            train, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
+        )
+        return head, (head.logits(train), head.logits(self.test.last))
 
     def _influence_problem(
         self, head: model.Head, labels: Array
     ) -> tuple[Callable[[Array], Array], influence.HeadProblem]:
         """The head whose influences count, and what features pass through before they reach it."""
         if not self.conditioned:
-            return _last, influence.HeadProblem(_last(self.train.x), labels, head.weight, head.bias)
-        scaling, scaled = self._scaled
+            return _last, influence.HeadProblem(self.train.last, labels, head.weight, head.bias)
+        scaling, scaled = self._scaled()
         probe = SoftmaxHead.train(
             scaled, labels, self.n_classes, self.choice.damping, device=self.choice.device
         )  # fmt: skip
         return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias)
 
-    @cached_property
     def _scaled(self) -> tuple[Scaling, Array]:
-        """Training features as every run's engine reads them, in its precision where it would keep them in that."""
-        scaling = Scaling.of(self.train.x)
-        scaled = scaling(self.train.x)
+        """Training features as an engine reads them, in its precision where it would keep them in that."""
+        x = self.train.x
+        scaling = Scaling.of(x)
+        scaled = scaling(x)
         return scaling, scaled.astype(np.float64) if 2 * scaled.nbytes <= RESIDENT_BYTES else scaled
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -69,6 +71,24 @@ def repeatable() -> Iterator[None]:
     """
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         yield
+
+
+def give_back() -> None:
+    """Return freed memory to the system, where the C library keeps it and can be told to (glibc).
+
+    It keeps what was freed between blocks still in use: a quarter of a gigabyte after detection on 50,000 images.
+    """
+    trim = _trimmer()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _trimmer() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):  # another C library, or a system without one name for it
+        return None
 
 
 def arithmetic(device: str) -> dict[str, str | int]:

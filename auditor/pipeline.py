@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from auditor import detection as detecting
 from auditor import evidence, machine, model, noise, reading, summary, versions
@@ -64,12 +66,12 @@ def audit(
     with contextlib.ExitStack() as stack:
         stack.enter_context(machine.repeatable())
         client = stack.enter_context(_cluster(run.dask, settings)) if run.dask else None
-        with progress.stage("open", "Opening the data set"):
+        with _stage(progress, "open", "Opening the data set"):
             table = reading.open_table(source, settings)
             reader = reading.open_reader(table, settings, run, download=download, client=client)
             reader.check(table)
         progress.say(reader.long(table))
-        with progress.stage("features", "Reading images") as update:
+        with _stage(progress, "features", "Reading images") as update:
             data = reader.dataset(table, update)
         progress.say(left_out(data.skipped))
         if data.n_cached:
@@ -77,10 +79,27 @@ def audit(
             progress.say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")
         trusted = None
         if settings.reference:
-            with progress.stage("reference", "Reading the reference") as update:
+            with _stage(progress, "reference", "Reading the reference") as update:
                 trusted = reader.reference(data, update)
         kept.open(*_deciding(data, trusted, reader.backbone, settings, client))
-        return _audited(data, trusted, reader.backbone, settings, run, client, progress, kept)
+        backbone = _still_needed(reader.backbone, settings)
+        del reader
+        return _audited(data, trusted, backbone, settings, run, client, progress, kept)
+
+
+@contextlib.contextmanager
+def _stage(progress: Progress, name: str, title: str) -> Iterator[Any]:
+    """A stage whose freed memory is the system's again when the next one begins."""
+    with progress.stage(name, title) as update:
+        yield update
+    machine.give_back()
+
+
+def _still_needed(backbone: Backbone, settings: AuditSettings) -> Backbone:
+    """The backbone after the pixels: what it is called and, where it is trained itself, its parameters."""
+    if not settings.trains_head_only:
+        return backbone
+    return replace(backbone, network=nn.Identity(), weights=replace(backbone.weights, state=None))
 
 
 def _check_matrix(path: str) -> None:
@@ -117,23 +136,29 @@ def _audited(
     progress: Progress,
     kept: Checkpoints,
 ) -> AuditResult:
-    """Everything after the pixels: detection, the two kinds of run, and the result."""
+    """Everything after the pixels: detection, the two kinds of run, and the result.
+
+    What the clean run's engine is asked comes before the plantings, so that it need not be held beside them.
+    """
     noise.check(data.labels[data.rows("train")], settings.noise_rate, settings.noise)
     detection = _detection(data, trusted, backbone.device, settings, progress, kept)
     learner = Remembering(_learner(data, trusted, backbone, settings, detection, client, kept), kept)
     train = data.rows("train")
-    with progress.stage("train", "Training on the given labels") as update:
+    with _stage(progress, "train", "Training on the given labels") as update:
         clean = learner.learn(data.labels[train], update)
-    with progress.stage("experiment", "Planting noise and finding it again") as update:
-        trials = _experiment(data, trusted, backbone.device, learner, clean, settings, detection, update, kept)
     if run.save_matrix:
-        with progress.stage("matrix", "Writing the influence matrix"):
+        with _stage(progress, "matrix", "Writing the influence matrix"):
             if not kept.key or _author(run.save_matrix) != kept.key:  # else written before a kill
                 clean.save_matrix(run.save_matrix, {**_matrix_names(data, trusted), "audit": kept.key})
-    with progress.stage("result", "Putting the result together"):
+    with _stage(progress, "explain", "Looking for what explains the suspects"):
         ranking = rankings.given(data, clean, detection, conditioned=learner.conditioned)
+        explained = _explained(data, clean, ranking, settings)
+    clean = clean.without_engine()
+    with _stage(progress, "experiment", "Planting noise and finding it again") as update:
+        trials = _experiment(data, trusted, backbone.device, learner, clean, settings, detection, update, kept)
+    with _stage(progress, "result", "Putting the result together"):
         planted = rankings.planted(data, trials[0])
-        shown = _evidence(data, clean, ranking, planted, detection, settings)
+        shown = _evidence(data, clean, ranking, planted, detection, explained, settings)
     made = Made(data, trusted, backbone, learner, clean, trials, detection)
     return AuditResult(summary.document(made, settings, progress.seconds), ranking, planted, shown)
 
@@ -171,7 +196,7 @@ def _detection(
     """Suspicion, calibration and the damping; None for the study, which ranks by its own influence alone."""
     if settings.preset == "study":
         return None
-    with progress.stage("detection", "Looking for wrong labels") as update:
+    with _stage(progress, "detection", "Looking for wrong labels") as update:
         return kept.once("detection", lambda: detecting.detect(
             data.features, data.labels, data.n_classes, seed=settings.seed, names=data.paths,
             reference=_pair(trusted), progress=lambda text, part: update(round(100 * part), 100), device=device,
@@ -204,12 +229,13 @@ def _learner(
 
         def points(name: str) -> Points:
             rows = data.rows(name)
-            return Points(data.train_features if name == "train" else data.features[rows], data.labels[rows])
+            return Points(data.features, rows, data.labels[rows])
 
-        reference = points("test") if trusted is None else Points(trusted.features, trusted.labels)
+        reference = points("test")
+        if trusted is not None:
+            reference = Points(trusted.features, np.arange(len(trusted.labels)), trusted.labels)
         val = points("val") if len(data.rows("val")) else None
         return HeadLearner(
-            data.features,
             points("train"),
             val,
             points("test"),
@@ -248,35 +274,62 @@ def _experiment(
     update: Any,
     kept: Checkpoints,
 ) -> list[Trial]:
-    """Plant, train and rank, as often as asked; the first trial is the one a report shows."""
-    trials: list[Trial] = []
+    """Plant, train and rank, as often as asked; the first trial is the one a report shows.
+
+    All trainings come before all suspicions: neither needs what the other holds.
+    """
+    runs: dict[int, tuple[noise.Planting, Run]] = {}
     train = data.rows("train")
-    scorer = cache(lambda: detecting.Scorer(  # made when first asked: an audit that goes on may need none
-        data.train_features, data.labels[train], data.n_classes, seed=settings.seed + 1, reference=_pair(trusted),
-        device=device,
-    ))  # fmt: skip
     for repeat in range(settings.repeats):
         planting = noise.plant(
             data.labels[train], data.n_classes, settings.noise_rate, settings.noise, (settings.seed, 0x9147, repeat),
             average_influence=clean.average_influence, probabilities=clean.probabilities,
         )  # fmt: skip
-        if any(np.array_equal(planting.labels, other.planting.labels) for other in trials):
+        if any(np.array_equal(planting.labels, other.labels) for other, _ in runs.values()):
             continue  # the most influential points of two classes are the same ones every time
-        part = _part(update, 2 * repeat, 2 * settings.repeats)  # half of each is its suspicion
-        run = learner.learn(planting.labels, part).without_engine()
-        suspicion = -run.average_influence
-        if detection is not None:
-            # The combination is fitted on plantings of its own, seeded apart from the one it judges.
-            suspicion = kept.once(
-                f"suspicion-{repeat}", partial(_suspicion, scorer, planting.labels, settings.seed + 1 + repeat)
-            )
+        part = _part(update, repeat, 2 * settings.repeats)  # half of all is suspicion
+        runs[repeat] = planting, learner.learn(planting.labels, part).without_engine()
+        update(repeat + 1, 2 * settings.repeats)
+    machine.give_back()
+    if detection is None:
+        return [Trial(planting, run, -run.average_influence) for planting, run in runs.values()]
+    scorer = cache(lambda: detecting.Scorer(  # made when first asked: an audit that goes on may need none
+        data.features[train], data.labels[train], data.n_classes, seed=settings.seed + 1, reference=_pair(trusted),
+        device=device,
+    ))  # fmt: skip
+    trials = []
+    for repeat, (planting, run) in runs.items():
+        # The combination is fitted on plantings of its own, seeded apart from the one it judges.
+        suspicion = kept.once(
+            f"suspicion-{repeat}", partial(_suspicion, scorer, planting.labels, settings.seed + 1 + repeat)
+        )
         trials.append(Trial(planting, run, suspicion))
-        update(2 * repeat + 2, 2 * settings.repeats)
+        update(settings.repeats + repeat + 1, 2 * settings.repeats)
     return trials
 
 
 def _suspicion(scorer: Callable[[], detecting.Scorer], labels: Array, seed: int) -> Array:
     return scorer().suspicion(labels, seed)
+
+
+def _suspects(data: Dataset, ranking: pd.DataFrame, settings: AuditSettings) -> tuple[list[str], list[int]]:
+    """Paths and rows of the images that are shown as suspects, the most suspicious first."""
+    position = {path: i for i, path in enumerate(data.paths)}
+    paths = list(ranking[ranking["rank"].notna()].head(settings.thumbnails)["path"])
+    return paths, [position[path] for path in paths]
+
+
+def _explained(data: Dataset, clean: Run, ranking: pd.DataFrame, settings: AuditSettings) -> dict[str, Any]:
+    """What asks the clean run's engine for rows of the influence matrix."""
+    position = {path: i for i, path in enumerate(data.paths)}
+    index = {name: i for i, name in enumerate(data.classes)}
+    suggested = np.full(len(data.paths), -1, dtype=np.int64)
+    suggested[[position[p] for p in ranking["path"]]] = ranking["suggested_label"].map(index).fillna(-1).astype(int)
+    _, rows = _suspects(data, ranking, settings)
+    return {
+        "examples": evidence.examples(data, clean, settings.examples),
+        "why": evidence.explanations(data, clean, rows, suggested),
+    }
 
 
 def _evidence(
@@ -285,25 +338,21 @@ def _evidence(
     ranking: pd.DataFrame,
     planted: pd.DataFrame,
     detection: detecting.Detection | None,
+    explained: dict[str, Any],
     settings: AuditSettings,
 ) -> dict[str, Any]:
-    position = {path: i for i, path in enumerate(data.paths)}
-    index = {name: i for i, name in enumerate(data.classes)}
-    suspects = ranking[ranking["rank"].notna()].head(settings.thumbnails)
-    rows = [position[path] for path in suspects["path"]]
-    suggested = np.full(len(data.paths), -1, dtype=np.int64)
-    suggested[[position[p] for p in ranking["path"]]] = ranking["suggested_label"].map(index).fillna(-1).astype(int)
+    paths, rows = _suspects(data, ranking, settings)
     shown: dict[str, Any] = {
-        "examples": evidence.examples(data, clean, settings.examples),
+        "examples": explained["examples"],
         "histograms": evidence.influence_histograms(data, clean, planted),
         "extremes": evidence.extremes(data, clean),
         "lowest_planted_run": evidence.lowest_planted(planted),
-        "why": evidence.explanations(data, clean, rows, suggested),
+        "why": explained["why"],
         "near_duplicates": evidence.near_duplicates(data, rows),
     }
-    wanted = [*suspects["path"], *evidence.mentioned(list(shown.values()))]
+    wanted = [*paths, *evidence.mentioned(list(shown.values()))]
     shown["suggested_probability"] = {
         data.paths[row]: round(float(detection.suggested_probability[row]), 4) for row in rows
     } if detection is not None else {}  # fmt: skip
-    pictures = evidence.thumbnails(data.table.read, wanted, settings.max_pixels, suspects=len(suspects))
+    pictures = evidence.thumbnails(data.table.read, wanted, settings.max_pixels, suspects=len(paths))
     return {"thumbnails": pictures, **shown}

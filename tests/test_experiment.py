@@ -21,10 +21,10 @@ def _learner(engine: str = "auto", *, conditioned: bool = False, scale: float = 
     features = rng.normal(size=(N + N_TEST, D)).astype(np.float32)
     features[:, 0] *= scale
     labels = np.arange(N + N_TEST) % C
-    train, test = Points(features[:N], labels[:N]), Points(features[N:], labels[N:])
+    train, test = (Points(features, rows, labels[rows]) for rows in np.split(np.arange(N + N_TEST), [N]))
     schedule = model.Schedule(epochs=40, learning_rate=0.05, batch_size=8, seed=0)
     choice = EngineChoice(engine, DAMPING, "cpu", 0)
-    learner = HeadLearner(features, train, None, test, test, C, schedule, choice, conditioned=conditioned)
+    learner = HeadLearner(train, None, test, test, C, schedule, choice, conditioned=conditioned)
     return learner, labels[:N]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -48,3 +51,30 @@ def test_a_number_of_threads_from_the_environment_wins(monkeypatch: pytest.Monke
     monkeypatch.delenv("OMP_NUM_THREADS")
     machine.set_threads()
     assert set_to == [machine.cores()]
+
+
+@pytest.fixture
+def trimmer() -> Iterator[None]:
+    machine._trimmer.cache_clear()
+    yield
+    machine._trimmer.cache_clear()
+
+
+@pytest.mark.usefixtures("trimmer")
+def test_freed_memory_is_given_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
+    machine.give_back()
+    machine.give_back()
+    assert asked == [0, 0], "all that is free, every time"
+
+
+@pytest.mark.usefixtures("trimmer")
+@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
+def test_another_c_library_is_left_alone(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(name: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ctypes, "CDLL", refused)
+    machine.give_back()
+    assert machine._trimmer() is None

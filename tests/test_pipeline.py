@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import io
 import json
 import math
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from auditor.checkpoint import Checkpoints
 from auditor.config import AuditSettings, RunSettings
 from auditor.detection.heads import SoftmaxHead
 from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError, WeightsError
+from auditor.experiment import EngineChoice
+from auditor.made import Made
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
 from auditor.sources.base import ImageTable
 
@@ -172,6 +176,43 @@ def test_every_stage_is_told_the_device(monkeypatch: pytest.MonkeyPatch, tmp_pat
         monkeypatch.setattr(place, name, spied(getattr(place, name)))
     pipeline.audit(FIXTURES / "digits", QUICK, RunSettings(device="cpu", cache=str(tmp_path)))
     assert len(told) > 5 and set(told) == {"cpu"}
+
+
+# Memory
+
+
+def test_no_more_than_one_engine_is_held_and_none_beside_the_plantings_suspicion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An engine holds the training features; so do the bases that suspicion rests on, and the network is done with."""
+    opened: list[weakref.ref[Any]] = []
+    held: list[int] = []
+
+    def alive() -> int:
+        gc.collect()
+        return sum(one() is not None for one in opened)
+
+    def counting(self: EngineChoice, *given: Any, **named: Any) -> Any:
+        held.append(alive())
+        engine = real_open(self, *given, **named)
+        opened.append(weakref.ref(engine))
+        return engine
+
+    def looking(*given: Any, **named: Any) -> Any:
+        held.append(alive())
+        return real_scorer(*given, **named)
+
+    real_open, real_scorer = EngineChoice.open, pipeline.detecting.Scorer
+    monkeypatch.setattr(EngineChoice, "open", counting)
+    monkeypatch.setattr(pipeline.detecting, "Scorer", looking)
+    made: list[Made] = []
+    real_document = pipeline.summary.document
+    monkeypatch.setattr(
+        pipeline.summary, "document", lambda *given: made.append(given[0]) or real_document(*given)
+    )
+    pipeline.audit(FIXTURES / "digits", dataclasses.replace(QUICK, repeats=2))
+    assert len(opened) == 3 and held == [0, 0, 0, 0]
+    assert not list(made[0].backbone.network.parameters()) and made[0].backbone.weights.name == "none"
 
 
 # The matrix
