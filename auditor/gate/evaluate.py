@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from auditor.errors import ResultError
 from auditor.gate import measure
@@ -114,7 +114,7 @@ def _judge(rule: Rule, levels: Levels, found: Measurement, doubt: str, facts: Fa
         interval=found.interval,
         level=level,
         verdict=verdict,
-        message=_message(rule, found, verdict, level, (fail, levels.warn), reason),
+        message=_message(rule, found, verdict, level, fail, reason),
         evidence=found.evidence,
         fail=fail,
         warn=levels.warn,
@@ -153,16 +153,15 @@ def _compare(rule: Rule, fail: float | None, warn: float | None, found: Measurem
     return (Judgement.WARN, warn if warned else fail) if warned or failed else (Judgement.PASS, resting)
 
 
-def _against(rule: Rule, found: Measurement, verdict: Judgement, level: float, levels: tuple[Any, Any]) -> list[str]:
+def _against(rule: Rule, found: Measurement, verdict: Judgement, level: float, fail: float | None) -> list[str]:
     """How the figure stands to the level that decided, in words that tell a warning from a failure."""
-    fail, warn = levels
     shown, side = figure(level, rule.unit), "above" if rule.at_most else "below"
     if verdict is Judgement.PASS:
         return [f"{'at most' if rule.at_most else 'at least'} {shown} passes", *_not_ruled_out(rule, found, fail)]
     if verdict is Judgement.UNDECIDED:
         return [f"not surely at least {shown}", "the audit is too weak to support a verdict"]
     if verdict is Judgement.WARN:
-        name = "warn" if level == warn else "fail"
+        name = "fail" if level == fail else "warn"
         return [f"{side} the {name} level of {shown}", *_not_ruled_out(rule, found, fail)]
     whole = "the whole interval lies " if found.interval is not None else ""
     return [f"{whole}{side} the fail level of {shown}"]
@@ -177,7 +176,7 @@ def _not_ruled_out(rule: Rule, found: Measurement, fail: float | None) -> list[s
 
 
 def _message(
-    rule: Rule, found: Measurement, verdict: Judgement, level: float | None, levels: tuple[Any, Any], reason: str
+    rule: Rule, found: Measurement, verdict: Judgement, level: float | None, fail: float | None, reason: str
 ) -> str:
     parts = [found.sentence] if found.sentence else []
     if found.interval is not None:
@@ -186,7 +185,7 @@ def _message(
     if reason:
         parts.append(f"undecided: {reason}")
     elif level is not None:
-        parts += _against(rule, found, verdict, level, levels)
+        parts += _against(rule, found, verdict, level, fail)
     sentence = "; ".join(parts)
     return sentence[:1].upper() + sentence[1:] + "."
 

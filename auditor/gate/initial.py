@@ -15,7 +15,7 @@ _HEAD = """\
 # Levels of `auditor gate`, written by `auditor gate --init` from audit {audit} of {dataset}.
 #
 # Each level is the default, or what that audit measured where the data set does not meet the default yet: the gate
-# passes today and fails when things get worse. Tighten the levels as the labels get better.
+# does not fail today, and fails when things are surely worse. Tighten the levels as the labels get better.
 #
 # A rule fails on its `fail` level and warns on its `warn` level; `enabled = false` switches it off.
 """
@@ -24,8 +24,9 @@ _HEAD = """\
 def init_file(result: AuditResult) -> str:
     """A commented `auditor.toml` derived from a first audit; `load_rules` reads it back.
 
-    A default level that the data meets is kept. One that it misses is moved to what was measured: `fail` to the end
-    of the interval farther from good, `warn` to the figure itself, both rounded to the lenient side.
+    A default level that the data meets is kept. One that it misses is moved to the figure that was measured, rounded to
+    the lenient side: a rule fails by the far end of its interval, so that today's figure does not fail on itself and
+    one that is surely worse does.
     """
     with complete_result():
         facts = gather(result, None)
@@ -60,11 +61,7 @@ def _met(rule: Rule, found: Measurement) -> Levels:
     levels = rule.levels
     if found.value is None or rule.short_is == "UNDECIDED" or rule.name == "new_suspects":
         return levels
-    ends = found.interval or (found.value, found.value)
-    fail = levels.fail
-    if fail is not None and (found.value > fail if rule.at_most else found.value < fail):
-        fail = _eased(rule, fail, max(ends) if rule.at_most else min(ends))
-    warn = _eased(rule, levels.warn, found.value)
+    fail, warn = (_eased(rule, level, found.value) for level in (levels.fail, levels.warn))
     return Levels(fail, warn, probability=levels.probability)
 
 

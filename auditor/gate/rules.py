@@ -235,14 +235,15 @@ def _number(rule: Rule, key: str, value: Any, where: str) -> float:
 
 
 def _ordered(rule: Rule, levels: Levels, entries: Mapping[str, Any], where: str) -> Levels:
-    """Warning comes before failing. A stricter `fail` alone does without the default warning; a laxer `warn` alone is
-    an error, because a rule must not lose the level it fails on without anybody having said so."""
+    """Warning comes before failing. A `fail` alone that is stricter than the default warning warns too, by the figure
+    itself; a laxer `warn` alone is an error, because a rule must not lose the level it fails on without anybody having
+    said so."""
     if levels.fail is None or levels.warn is None:
         return levels
     if (levels.warn <= levels.fail) if rule.at_most else (levels.warn >= levels.fail):
         return levels
     if "warn" not in entries:
-        return dataclasses.replace(levels, warn=None)
+        return dataclasses.replace(levels, warn=levels.fail)
     side = "above" if rule.at_most else "below"
     default = "" if "fail" in entries else "the default "
     raise ConfigError(

@@ -90,6 +90,15 @@ def test_wrong_labels_fail_by_the_lower_end_and_warn_by_the_point(share: Any, ex
     assert outcome.level == (0.02 if expected is Judgement.WARN and share[0] < 0.3 else outcome.level)
 
 
+def test_a_figure_beyond_the_only_level_never_passes() -> None:
+    """A fail level that is stricter than the default warning leaves no gap that reads as a pass."""
+    rules = rules_from({"wrong_labels": {"fail": 0.01}})
+    outcome = judged(with_share(0.08, 0.0, 0.2), "wrong_labels", rules)
+    assert outcome.verdict is Judgement.WARN
+    assert "above the fail level of 1%; the interval reaches above" in outcome.message
+    assert judged(with_share(0.009, 0.0, 0.2), "wrong_labels", rules).verdict is Judgement.PASS
+
+
 def test_a_loose_interval_is_said_aloud() -> None:
     assert "not ruled out" in judged(with_share(0.01, 0.0, 0.2), "wrong_labels").message
     assert "not ruled out" not in judged(with_share(0.01, 0.0, 0.04), "wrong_labels").message

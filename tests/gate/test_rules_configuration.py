@@ -88,8 +88,9 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
         load_rules(write(tmp_path, "[tool]\nauditor = 1\n", "pyproject.toml"))
 
 
-def test_a_default_warning_gives_way_to_a_stricter_fail_level_and_no_fail_level_is_lost_unsaid() -> None:
-    assert rules_from({"wrong_labels": {"fail": 0.01}})["wrong_labels"].warn is None
+def test_a_stricter_fail_level_alone_warns_too_and_no_fail_level_is_lost_unsaid() -> None:
+    assert rules_from({"wrong_labels": {"fail": 0.01}})["wrong_labels"].warn == 0.01
+    assert rules_from({"recovery": {"fail": 0.5}})["recovery"].warn == 0.5
     assert rules_from({"wrong_labels": {"fail": 1, "warn": 0.2}})["wrong_labels"].fail == 1
 
 
@@ -149,6 +150,17 @@ def test_init_keeps_a_level_that_the_data_meets_however_wide_the_interval() -> N
     rules = load_rules_text(init_file(result))
     assert (rules["wrong_labels"].fail, rules["wrong_labels"].warn) == (0.05, 0.02)
     assert evaluate(result, rules).rules[0].verdict is Judgement.PASS
+
+
+def test_init_leaves_a_level_that_can_still_be_missed_however_wide_the_interval() -> None:
+    result = make_result(n=400, share_wrong=0.15, thumbnails=0, examples=0)
+    calibration = result.summary["calibration"]
+    calibration["share"] = {"value": 0.3, "interval": [0.02, 1.0]}
+    calibration["by_class"][0].update(share=0.5, share_interval=[0.1, 1.0])
+    rules = load_rules_text(init_file(result))
+    assert (rules["wrong_labels"].fail, rules["class_share"].fail) == (0.3, 0.5)
+    calibration["share"] = {"value": 0.6, "interval": [0.35, 1.0]}
+    assert evaluate(result, rules).rules[0].verdict is Judgement.FAIL
 
 
 def load_rules_text(text: str) -> dict[str, object]:
