@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import textwrap
 
@@ -32,7 +33,9 @@ def init_file(result: AuditResult) -> str:
         facts = gather(result, None)
         name = plain(str(result.summary["dataset"]["name"]))
         parts = [_HEAD.format(audit=plain(result.audit_id), dataset=name)]
-        parts += [_table(rule, rule.measure(facts, rule.levels)) for rule in RULES]
+        # Without a fail level the worst class is the one with the highest figure, whichever surely misses the default.
+        measured = [rule.measure(facts, dataclasses.replace(rule.levels, fail=None)) for rule in RULES]
+        parts += [_table(rule, found) for rule, found in zip(RULES, measured, strict=True)]
     text = "\n".join(parts)
     rules_from(_parsed(text))
     return text

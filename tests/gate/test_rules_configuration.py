@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from builders import make_result
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from auditor.config import read_settings
 from auditor.errors import ConfigError, ExitCode
-from auditor.gate import RULES, Judgement, default_rules, evaluate, init_file, load_rules
+from auditor.gate import RULES, Judgement, Levels, default_rules, evaluate, init_file, load_rules
 from auditor.gate.rules import find_config, rules_from
 
 
@@ -116,6 +117,7 @@ def test_settings_in_one_file_and_rules_in_the_other_are_both_found(
     seed=st.integers(0, 99),
     calibrated=st.booleans(),
 )
+@example(n=300, classes=4, share=0.5, seed=4, calibrated=True)  # the worst class is not the one that surely fails
 def test_the_file_of_init_is_met_by_the_audit_it_came_from(
     n: int, classes: int, share: float, seed: int, calibrated: bool
 ) -> None:
@@ -160,10 +162,11 @@ def test_init_leaves_a_level_that_can_still_be_missed_however_wide_the_interval(
     rules = load_rules_text(init_file(result))
     assert (rules["wrong_labels"].fail, rules["class_share"].fail) == (0.3, 0.5)
     calibration["share"] = {"value": 0.6, "interval": [0.35, 1.0]}
+    rules["recovery"] = dataclasses.replace(rules["recovery"], enabled=False)  # poor in a result this small
     assert evaluate(result, rules).rules[0].verdict is Judgement.FAIL
 
 
-def load_rules_text(text: str) -> dict[str, object]:
+def load_rules_text(text: str) -> dict[str, Levels]:
     import tomllib
 
-    return rules_from(tomllib.loads(text)["rules"])  # type: ignore[return-value]
+    return rules_from(tomllib.loads(text)["rules"])
