@@ -6,15 +6,19 @@
 
 Each trial draws images anew, gives a known share of them a wrong label, detects, and judges by `auditor.gate` at its
 default levels. Wrong labels are human ones where people gave any (CIFAR-10N's worst answer) and planted uniformly
-elsewhere. Features are computed once, through the audit's own cache. Every trial is one line of the rows file, and its
-random state depends on its condition and seed alone.
+elsewhere. Features are computed once, through the audit's own cache. Every trial is one line of the rows file, with
+what its interval is made of and the commit it was measured at; its random state depends on its condition and seed
+alone. Where the estimate of the share has changed since, start a new file.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import json
 import os
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +33,8 @@ from backbone import features
 DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SHARES = (0.005, 0.02, 0.05, 0.1, 0.2)
 """True shares of wrong labels: under 1%, then what the issue asks for."""
+TWICE_THE_LEVEL = 0.1
+"""Twice the default fail level of `wrong_labels`."""
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -95,19 +101,48 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
     start = time.perf_counter()
     # Damping only orders influence, which the share does not rest on: fixed, it spares time. All else as in an audit.
     settings = DetectionSettings(damping=1.0)
-    found = detect(
-        material.features[rows],
-        labels,
-        int(material.truth.max()) + 1,
-        seed=seed,
-        reference=reference,
-        settings=settings,
-    )
-    verdict = judge(found, labels)
+    n_classes = int(material.truth.max()) + 1
+    with recorded_interval() as made_of:
+        found = detect(material.features[rows], labels, n_classes, seed=seed, reference=reference, settings=settings)
     return {
-        **asdict(condition), "seed": seed, "true_share": float(len(chosen) / len(rows)), **verdict,
-        "seconds": round(time.perf_counter() - start, 1),
+        **asdict(condition), "seed": seed, "true_share": float(len(chosen) / len(rows)), **judge(found, labels),
+        "seconds": round(time.perf_counter() - start, 1), **made_of, "commit": commit(),
     }  # fmt: skip
+
+
+@contextlib.contextmanager
+def recorded_interval() -> Iterator[dict[str, Any]]:
+    """What the interval of a share estimated inside the block is made of: the estimates under each assumption
+    (`shares`), the standard error of drawing these images (`error`), whether trusted labels were given (`ref`)."""
+    from auditor.detection import calibration
+
+    made_of: dict[str, Any] = {}
+    original = calibration.interval
+
+    def recording(shares: tuple[float, ...], error: float, n: int, *, reference: bool) -> tuple[float, float]:
+        made_of.update(shares=[float(share) for share in shares], error=float(error), ref=reference)
+        return original(shares, error, n, reference=reference)
+
+    calibration.interval = recording
+    try:
+        yield made_of
+    finally:
+        calibration.interval = original
+
+
+@functools.cache
+def commit() -> str:
+    """The commit that is measured, with a + where files differ from it; empty outside a repository."""
+    import auditor
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(auditor.__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short", "HEAD") + "+" * bool(git("status", "--porcelain", "--", "."))
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def judge(found: Any, labels: Any) -> dict[str, Any]:
@@ -172,30 +207,47 @@ def _recovery(found: Any) -> dict[str, Any]:
 
 
 def summarise(rows: list[dict[str, Any]]) -> str:
-    """A Markdown table: a line a condition."""
+    """A Markdown table, a line a condition, and below it what the targets ask for."""
     head = "| data | true share | trials | FAIL | of these by wrong_labels | UNDECIDED | WARN | PASS "
-    head += "| median estimate | interval covers |"
+    head += "| median estimate (least, most) | interval covers |"
     lines = [head, "| --- |" + " ---: |" * (head.count("|") - 2)]
-    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for row in rows:
-        condition = Condition(row["data"], row["reference"], row["share"], row["n"])
-        groups.setdefault((condition.key, row["share"]), []).append(row)
-    for (key, share), group in sorted(groups.items()):
+    for (key, share), group in sorted(_by_condition(rows).items()):
         counts = Counter(row["verdict"] for row in group)
         by_share = sum(row["by_rule"]["wrong_labels"] == "FAIL" for row in group)
         known = [row for row in group if row["estimate"] is not None]
-        middle = f"{np.median([row['estimate'][0] for row in known]):.3f}" if known else "-"
+        estimates = np.array([row["estimate"][0] for row in known])
+        middle = f"{np.median(estimates):.3f} ({estimates.min():.3f}, {estimates.max():.3f})" if known else "-"
         covered = sum(row["estimate"][1] <= row["true_share"] <= row["estimate"][2] for row in known)
         lines.append(
             f"| {key} | {share:g} | {len(group)} | {counts['FAIL']} | {by_share} | {counts['UNDECIDED']} | "
             f"{counts['WARN']} | {counts['PASS']} | {middle} | {covered}/{len(known)} |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_targets(rows)])
+
+
+def _by_condition(rows: list[dict[str, Any]]) -> dict[tuple[str, float], list[dict[str, Any]]]:
+    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for row in rows:
+        condition = Condition(row["data"], row["reference"], row["share"], row["n"])
+        groups.setdefault((condition.key, row["share"]), []).append(row)
+    return groups
+
+
+def _targets(rows: list[dict[str, Any]]) -> list[str]:
+    """False alarms under 1% and what was caught at twice the fail level, by condition and in all."""
+    lines = []
+    for words, share in (("False alarms at", SHARES[0]), ("Caught at", TWICE_THE_LEVEL)):
+        groups = {key: group for (key, at), group in sorted(_by_condition(rows).items()) if at == share}
+        fails = {key: sum(row["verdict"] == "FAIL" for row in group) for key, group in groups.items()}
+        counts = [f"{key}: {fails[key]} of {len(group)}" for key, group in groups.items()]
+        total = f"{sum(fails.values())} of {sum(map(len, groups.values()))}"
+        lines.append(f"{words} {share:g}: {total} ({'; '.join(counts)})")
+    return lines
 
 
 PLANS = (
     ("cifar10n", 500, 1000), ("cifar10n", 1000, 4000), ("cifar10n", 2000, 8000),
-    ("tiny10", 0, 1000), ("cifar10n", 0, 1000), ("tiny10", 0, 4000),
+    ("tiny10", 0, 1000), ("cifar10n", 0, 1000), ("tiny10", 0, 4000), ("cifar10n", 0, 4000),
 )  # fmt: skip
 """Data, trusted images, images."""
 
