@@ -127,11 +127,17 @@ STUDY = {"damping": "0.001", "noise": "influential", "noise_rate": 0.1, "engine"
 """What `--preset study` sets; its normalisation, split and dropped grey-scale images follow from the preset's name."""
 
 
-def read_file(path: str | Path) -> dict[str, Any]:
-    """The `[audit]` table of a TOML file (`[tool.auditor.audit]` in a `pyproject.toml`), names with underscores."""
+def read_toml(path: str | Path) -> Mapping[str, Any]:
+    """What a TOML file says to auditor: all of it, or in a `pyproject.toml` the table `tool.auditor`.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or is not TOML, or a table on the way is none.
+    """
     path = Path(path)
     try:
-        document = tomllib.loads(read_text(path))
+        document: Mapping[str, Any] = tomllib.loads(read_text(path))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -139,14 +145,23 @@ def read_file(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: not UTF-8 ({where})", hint="save it as UTF-8") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    keys = ("tool", "auditor", "audit") if path.name == "pyproject.toml" else ("audit",)
-    table: Any = document
-    for depth, key in enumerate(keys, start=1):
-        table = table.get(key, {})
-        if not isinstance(table, dict):
-            name = ".".join(keys[:depth])
-            raise ConfigError(f"{path}: '{name}' must be a table, written as [{name}]")
-    return {str(key).replace("-", "_"): value for key, value in table.items()}
+    if path.name != "pyproject.toml":
+        return document
+    return _table(_table(document, "tool", path, "tool"), "auditor", path, "tool.auditor")
+
+
+def _table(document: Mapping[str, Any], key: str, path: Path, name: str) -> Mapping[str, Any]:
+    table = document.get(key, {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{path}: '{name}' must be a table, written as [{name}]")
+    return table
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """The `[audit]` table of a TOML file (`[tool.auditor.audit]` in a `pyproject.toml`), names with underscores."""
+    path = Path(path)
+    name = "tool.auditor.audit" if path.name == "pyproject.toml" else "audit"
+    return {str(key).replace("-", "_"): value for key, value in _table(read_toml(path), "audit", path, name).items()}
 
 
 def read_settings(path: str | Path | None = None) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def _targets(rows: list[dict[str, Any]]) -> list[str]:
         fails = {key: sum(row["verdict"] == "FAIL" for row in group) for key, group in groups.items()}
         counts = [f"{key}: {fails[key]} of {len(group)}" for key, group in groups.items()]
         total = f"{sum(fails.values())} of {sum(map(len, groups.values()))}"
-        lines.append(f"{words} {share:g}: {total} ({'; '.join(counts)})")
+        lines += [f"{words} {share:g}: {total} ({'; '.join(counts)})"] if counts else []
     return lines
 
 

@@ -68,7 +68,7 @@ def check_data_untouched(outputs: Iterable[Output], result: AuditResult) -> None
             continue
         if file == source or file.relative_to(folder).as_posix() in entries:
             raise ConfigError(
-                f"the output {output.name} would overwrite {output.file}: it belongs to the data set",
+                f"the output '{output.name}={output.file}' would overwrite {output.file}: it belongs to the data set",
                 hint="name another file",
             )
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from auditor.config import read_toml
 from auditor.errors import ConfigError
 from auditor.gate import measure
 from auditor.gate.measure import Facts, Measurement
-from auditor.regular import read_text
 
 CONFIG_FILES = ("auditor.toml", "pyproject.toml")
 """Where rules are looked for, in this order, when no file is named."""
@@ -253,20 +252,8 @@ def _ordered(rule: Rule, levels: Levels, entries: Mapping[str, Any], where: str)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        document: Mapping[str, Any] = tomllib.loads(read_text(path))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        where = f"{error.reason} at byte {error.start}"
-        raise ConfigError(f"{path} is not valid TOML: not UTF-8 ({where})", hint="save it as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    if path.name == "pyproject.toml":
-        tool = document.get("tool", {})
-        document = tool.get("auditor", {}) if isinstance(tool, Mapping) else {}
-        if not isinstance(document, Mapping):
-            raise ConfigError(f"{path}: 'tool.auditor' must be a table")
+    """A configuration, all of whose tables are known."""
+    document = read_toml(path)
     for name in document:
         if name not in _TABLES:
             raise ConfigError(f"{path}: unknown table '{name}'", hint=_right_table(name, path))

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from auditor.gate.verdict import RuleOutcome, Verdict
+from auditor.gate.verdict import Judgement, RuleOutcome, Verdict
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories that a terminal obeys or a reader cannot see: controls, direction marks, surrogates, line ends."""
@@ -55,6 +55,12 @@ def evidence(row: Mapping[str, Any], limit: int = 200) -> str:
     return f"{plain(str(row['path']), limit)}: {', '.join(said)}"
 
 
+def suspicion(row: Mapping[str, Any]) -> str:
+    """One new suspect as a sentence: what its label is, how surely that is wrong, what it looks like."""
+    suggestion = f"; it looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
+    return f"The label '{plain(row['label'])}' is wrong with a probability of {row['p_mislabelled']:.2f}{suggestion}."
+
+
 def _details(row: Mapping[str, Any]) -> list[str]:
     """What a row says beside its image and label, in the words of a person."""
     words = []
@@ -73,7 +79,7 @@ def _details(row: Mapping[str, Any]) -> list[str]:
 
 def noted(verdict: Verdict) -> list[RuleOutcome]:
     """The rules that did not pass, in their own order."""
-    return [outcome for outcome in verdict.rules if str(outcome.verdict) != "PASS"]
+    return [outcome for outcome in verdict.rules if outcome.verdict is not Judgement.PASS]
 
 
 def table(verdict: Verdict, judged_by: str = "") -> str:
@@ -107,7 +113,7 @@ def _row(outcome: RuleOutcome) -> tuple[str, ...]:
 
 def _more(outcome: RuleOutcome, told: set[str], shown: int = 4) -> list[str]:
     """The first evidence and the advice, neither twice in one text: several rules may rest on the same suspects."""
-    rows = [] if str(outcome.verdict) == "UNDECIDED" else [evidence(row) for row in outcome.evidence]
+    rows = [] if outcome.verdict is Judgement.UNDECIDED else [evidence(row) for row in outcome.evidence]
     fresh = [row for row in rows if row not in told]
     lines = [f"  {row}" for row in fresh[:shown]]
     if len(fresh) > shown:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from auditor.errors import ConfigError
-from auditor.gate.text import plain
+from auditor.gate.text import suspicion
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, records
 from auditor.outputs import markdown
 from auditor.outputs.places import first_file, locator
@@ -29,9 +29,8 @@ def render(verdict: Verdict, result: AuditResult) -> str:
     lines = [_rule(outcome, locate) for outcome in verdict.rules if outcome.verdict in _COMMANDS]
     room = max(0, SHOWN - sum(line.startswith("::warning") for line in lines))
     for row in records(verdict.new_suspects.head(room)):
-        suggestion = f", looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
-        text = f"'{plain(row['label'])}' is wrong with a probability of {row['p_mislabelled']:.2f}{suggestion}"
-        lines.append(_command("warning", text, file=locate(row["path"]), title="auditor: probably mislabelled"))
+        place = locate(row["path"])
+        lines.append(_command("warning", suspicion(row), file=place, title="auditor: probably mislabelled"))
     lines.append(_command("notice", f"{verdict.dataset}: {verdict.verdict}", title="auditor gate"))
     return "\n".join(lines) + "\n"
 

@@ -1,9 +1,9 @@
 """`--output gitlab`: a GitLab code quality report: every rule that did not pass, then one entry a new suspect.
 
 An image's entry stands at its file, a rule's at the data set (a manifest, a folder), or at its first file where it is
-about files. GitLab compares reports of two
-branches by fingerprint, so a finding is named by content and label (and the path, for copies of one file), a rule by
-its verdict: what was there before a merge request does not show up in it, and a warning that became a failure does.
+about files. GitLab compares reports of two branches by fingerprint, so a finding is named by content and label (and the
+path, for copies of one file), a rule by its verdict: what was there before a merge request does not show up in it, and
+a warning that became a failure does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from auditor.gate.text import plain
+from auditor.gate.text import plain, suspicion
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, records
 from auditor.outputs.places import data_set, fingerprint, first_file, locator
 from auditor.result import AuditResult
@@ -43,13 +43,11 @@ def _rule(outcome: RuleOutcome, dataset: str, place: str) -> dict[str, Any]:
 
 
 def _suspect(row: dict[str, Any], file: str) -> dict[str, Any]:
-    suggestion = f"; it looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
-    p = float(row["p_mislabelled"])
     return _entry(
-        f"The label '{plain(row['label'])}' is wrong with a probability of {p:.2f}{suggestion}.",
+        suspicion(row),
         "auditor/wrong-label",
         fingerprint(row["hash"], f"{row['label']}\n{row['path']}"),
-        "major" if p >= _CERTAIN else "minor",
+        "major" if row["p_mislabelled"] >= _CERTAIN else "minor",
         file,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from auditor.gate.text import counted, evidence, figure, interval, noted, plain
-from auditor.gate.verdict import RuleOutcome, Verdict, records
+from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, records
 from auditor.result import AuditResult
 
 name = "markdown"
@@ -40,7 +40,7 @@ def _noted(outcome: RuleOutcome) -> list[str]:
     lines = [f"- **{outcome.verdict}** {_code(outcome.rule)}: {_text(outcome.message, 500)}"]
     lines[0] += f" *{_text(outcome.advice, 500)}*" if outcome.advice else ""
     rows = [row for row in outcome.evidence if "p_mislabelled" not in row]
-    if str(outcome.verdict) == "UNDECIDED":
+    if outcome.verdict is Judgement.UNDECIDED:
         return lines
     return lines + [f"  - {_text(evidence(row), 500)}" for row in rows[:_EVIDENCE]]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from auditor.gate.verdict import RuleOutcome
+from auditor.gate.verdict import Judgement, RuleOutcome
 from auditor.result import AuditResult
 
 
@@ -26,7 +26,7 @@ def first_file(outcome: RuleOutcome, locate: Callable[[str], str]) -> str | None
 
     A rule about an estimate stands on no one file, and its suspects are findings of their own.
     """
-    if outcome.interval is not None or not outcome.evidence or str(outcome.verdict) not in ("WARN", "FAIL"):
+    if outcome.interval is not None or not outcome.evidence or outcome.verdict not in (Judgement.WARN, Judgement.FAIL):
         return None
     path: Any = outcome.evidence[0].get("path")
     return None if path is None else locate(str(path))

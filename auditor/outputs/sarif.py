@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from auditor._version import __version__
 from auditor.gate.rules import RULES
-from auditor.gate.text import plain
+from auditor.gate.text import plain, suspicion
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, exit_code, records
 from auditor.outputs.places import fingerprint, locator
 from auditor.result import AuditResult
@@ -73,16 +73,13 @@ def _notification(outcome: RuleOutcome, index: dict[str, int]) -> dict[str, Any]
 
 
 def _result(row: dict[str, Any], file: str) -> dict[str, Any]:
-    suggestion = f"; it looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
     probability = float(row["p_mislabelled"])
     return {
         "ruleId": RULE,
         "ruleIndex": 0,
         "level": "warning",
         "kind": "fail",
-        "message": _text(
-            f"The label '{plain(row['label'])}' is wrong with a probability of {probability:.2f}{suggestion}."
-        ),
+        "message": _text(suspicion(row)),
         "locations": [
             {
                 "physicalLocation": {
