@@ -31,8 +31,9 @@ SIGNAL_MEANINGS = {
     "stacked_loss": "How improbable the label is to several heads together that never saw it.",
     "in_fold_loss": "How improbable the label stays after training on it.",
     "head_in_fold_loss": "How improbable the label stays to the head that influence is taken from.",
-    "margin": "By how much another label is more probable.",
+    "margin": "By how much another label is more probable to the heads that never saw it.",
     "neighbour_disagreement": "The share of the most similar images that carry another label.",
+    "trusted_loss": "How improbable the label is to a head that trusted labels alone have taught.",
     "error_odds": "The log odds of a wrong against a right label, by what explains all given labels best.",
 }
 SOLVES_KEPT = 200

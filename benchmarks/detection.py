@@ -324,7 +324,7 @@ def run(
     """Every contender's figures on a row, and what calibration said of it; peers that are `known` are not run again."""
     from auditor.detection import DetectionSettings, detect
 
-    settings = DetectionSettings.fast() if fast else DetectionSettings()
+    settings = replace(DetectionSettings.fast() if fast else DetectionSettings(), repeats=0)  # as an audit
     start = time.perf_counter()
     found = detect(
         row.features, row.labels, row.n_classes, seed=row.unit, reference=row.reference, settings=settings

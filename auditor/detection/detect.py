@@ -206,7 +206,7 @@ class _Bench:
         if reference is not None:
             stacked, trusted = np.concatenate([stacked, scaling(reference[0])]), reference[1]
         views = Views(
-            stacked, n_classes, n_trusted=len(trusted), landmarks=settings.landmarks, seed=seed,
+            stacked, n_classes, trusted=trusted, landmarks=settings.landmarks, seed=seed,
             folds=settings.folds, splits=settings.splits, device=device, consume=True,
         )  # fmt: skip
         return cls(views, labels, trusted, n_classes, settings, seed, scaling)
@@ -218,7 +218,7 @@ class _Bench:
 
     def signals(self, labels: Array) -> Signals:
         """Of the audited and, behind them, the trusted images."""
-        return self.views.signals(np.concatenate([labels, self.trusted]))
+        return self.views.signals(labels)
 
     def plant(self, signals: Signals, labels: Array, kind: str, key: int) -> tuple[Array, Array]:
         """Flip `rate` of the labels, drawn at random; a class keeps at least one image."""
@@ -243,9 +243,10 @@ class _Bench:
     def combine(self, labels: Array, seed: int) -> tuple[Signals, Combination]:
         """Signals of a labelling, those of trusted images last, and their combination fitted on plantings."""
         signals = self.signals(labels)
+        vouched = len(self.trusted) if self.views.vouched else 0
         combination = fit_combination(
-            signals.select(np.arange(self.n)), plantings=self.settings.plantings, seed=seed,
-            kinds=self.settings.kinds, use=self.settings.signals,
+            signals.select(np.arange(self.n + vouched)), n_trusted=vouched, plantings=self.settings.plantings,
+            seed=seed, kinds=self.settings.kinds, use=self.settings.signals,
         )  # fmt: skip
         return signals, combination
 
@@ -295,8 +296,8 @@ class _InfluenceBench(_Bench):
             average_influence=influence.average, classwise_average_influence=influence.classwise,
             head_self_influence=influence.own, head_in_fold_loss=influence.loss,
         )  # fmt: skip
-        if not self.study.by_class:
-            frame = frame.drop(columns="classwise_average_influence")
+        measured = {"classwise_average_influence": self.study.by_class, "trusted_loss": self.views.vouched}
+        frame = frame.drop(columns=[name for name, there in measured.items() if not there])
         scores = Scores(suspicion, influence.average, frame, suggested, probability, combination, damping)
         return scores, signals
 

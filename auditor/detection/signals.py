@@ -32,14 +32,17 @@ SIGNALS = (
     "stacked_loss",
     "neighbour_disagreement",
     "error_odds",
+    "trusted_loss",
 )
-"""Signals the suspicion combines, in this order."""
+"""Signals the suspicion combines, in this order. The last is 0 without trusted images of every class."""
 WEIGHT_DECAYS = (0.03, 0.01, 0.003, 0.001)
 """Weight decays tried for the stacked head, strongest first."""
 STACK_ITERATIONS = 30
 MOST_SPLITS, SPLIT_IMAGES, SPLIT_NUMBERS = 6, 12_000, 2_400_000
 """The stacked head's folds are drawn anew up to six times, as long as no more than so many images are predicted and
 no more than so many images times squared classes: with few images it matters most which share a fold."""
+TRUSTED_OF_CLASS = 5
+"""A class with fewer trusted images is one that a head taught by them alone may not know."""
 NEIGHBOURS = 60
 NEIGHBOUR_DIMENSIONS = 64
 
@@ -85,8 +88,8 @@ class Views:
     ----------
     scaled
         float32 [N, D], standardised features, trusted images last where there are any.
-    n_trusted
-        How many of the last images carry trusted labels that the label model may rest on.
+    trusted
+        int64 [m], the trusted labels of the last images; m may be 0.
     landmarks
         Rank of the kernel's basis.
     folds, splits
@@ -98,11 +101,11 @@ class Views:
     """
 
     def __init__(
-        self, scaled: Array, n_classes: int, *, n_trusted: int, landmarks: int, seed: int, folds: int = 3,
+        self, scaled: Array, n_classes: int, *, trusted: Array, landmarks: int, seed: int, folds: int = 3,
         splits: int | None = None, device: str = "cpu", consume: bool = False,
     ) -> None:  # fmt: skip
         unit = unit_rows(scaled, consume=consume)
-        self.n_trusted, self.seed, self.device = n_trusted, seed, device
+        self.trusted, self.seed, self.device = trusted, seed, device
         folds = max(2, min(folds, len(scaled)))
         rng = np.random.default_rng([seed, 76])
         self.splits = [rng.permutation(len(scaled)) % folds for _ in range(splits or _splits(len(scaled), n_classes))]
@@ -110,25 +113,47 @@ class Views:
         self.kernel = KernelHead(unit, landmarks=landmarks, seed=seed, device=device)
         self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None, device=device, consume=True)
         self.neighbours, self.similarity = _neighbours(self.kernel)
+        self.trusted_loss = self._trusted_loss() if self.vouched else np.zeros((len(scaled), n_classes), np.float32)
+
+    @property
+    def vouched(self) -> bool:
+        """Whether trusted images of every class are enough to teach a head of their own."""
+        told_apart = len(self.kernel.spectrum) > 0  # by any feature
+        return told_apart and int(np.bincount(self.trusted, minlength=self.n_classes).min()) >= TRUSTED_OF_CLASS
 
     def signals(self, labels: Array) -> Signals:
-        """Signals of int64 [N] `labels`."""
+        """Signals of int64 [N - m] `labels` of the audited images, and of the trusted ones behind them."""
+        audited, labels = labels, np.concatenate([labels, self.trusted])
         targets = one_hot(labels, self.n_classes)
         fit, linear = self.kernel.fit(targets), self.linear.fit(targets)
         curve, straight = (temperature(head.left_out, labels, self.device) for head in (fit, linear))
         log_p = curve.log_probabilities(fit.left_out)
         stacked = self._stacked_loss(labels, targets, (fit.ridge, linear.ridge))
-        audited, trusted = np.split(labels, [len(labels) - self.n_trusted])
-        model = fit_label_model(stacked, audited, trusted, seed=self.seed, device=self.device)
+        model = fit_label_model(stacked, audited, self.trusted, seed=self.seed, device=self.device)
         values = {
             "out_of_fold_loss": -log_p,
-            "margin": _margin(log_p),
+            "margin": _margin(-stacked),
             "in_fold_loss": _in_fold_loss(linear, straight),
             "stacked_loss": stacked,
             "neighbour_disagreement": self._disagreement(labels),
             "error_odds": model.log_odds(),
+            "trusted_loss": self.trusted_loss,
         }
         return Signals(values, log_p, labels, model)
+
+    def _trusted_loss(self) -> Array:
+        """Loss of label c by a head that only trusted labels have taught: no wrong label can mislead it.
+
+        Fewer labels teach it than the others; where a third of the given ones are wrong it is the best of all.
+        """
+        n, m = self.kernel.n_points, len(self.trusted)
+        taught = np.arange(n) >= n - m
+        known = one_hot(self.trusted, self.n_classes)
+        points = (self.kernel.basis[n - m :] * self.kernel.spectrum.sqrt()).cpu().numpy()
+        ridge = KernelHead(points, landmarks=0, seed=0, width=None, device=self.device).fit(known).ridge
+        targets = np.concatenate([np.zeros((n - m, self.n_classes), np.float32), known])
+        values = self.kernel.fit_on(targets, taught, ridge)
+        return -temperature(values[taught], self.trusted, self.device).log_probabilities(values)
 
     def _stacked_loss(self, labels: Array, targets: Array, ridges: tuple[float, float]) -> Array:
         """Loss of label c by a softmax head on both heads' predictions (stacking; Wolpert, 1992).
@@ -186,7 +211,7 @@ def _splits(n: int, n_classes: int) -> int:
 
 
 def _margin(log_p: Array) -> Array:
-    """By how much the best other class beats c, in nats."""
+    """By how much the best other class beats c, in nats, from [N, C] log probabilities."""
     order = np.sort(log_p, axis=1)
     best, second = order[:, -1:], order[:, -2:-1]
     return np.asarray(np.where(log_p >= best, second, best) - log_p)

@@ -2,7 +2,8 @@
 
 A planted label is put on one image at a time: the leave-one-out heads say exactly what they would have said of it, at
 no cost and without shifting the training of anything else. No ground truth enters: the other examples are the given
-labels, wrong ones among them, which lowers all odds alike and leaves the order as it is.
+labels, wrong ones among them, which lowers all odds alike and leaves the order as it is. Where wrong ones are many that
+favours the signals that they fool, so that trusted labels, where there are any, count for more than given ones.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from scipy.special import expit
 from auditor.arrays import Array, Floats
 from auditor.detection.signals import SIGNALS, Signals
 
-PENALTY = 100.0
-"""Ridge penalty on the coefficients of standardised signals, against a log-likelihood summed over images.
+GIVEN_WORTH, ALL_GIVEN_WORTH, TRUSTED_WORTH = 0.1, 100.0, 1.0
+"""Weight of a given label in the fit, the most that all of them weigh together, and the weight of a trusted label."""
+PENALTY = 10.0
+"""Ridge penalty on the coefficients of standardised signals, against a log-likelihood summed over weighted images.
 
 Strong on purpose: with a thousand images and heavy noise the plantings say little of which signal is better, and equal
 weights on signals that all speak the same way are then the safer answer."""
@@ -87,20 +90,23 @@ def draw(targets: Floats, rng: np.random.Generator) -> Array:
 
 
 def fit_combination(
-    signals: Signals, *, plantings: int, seed: int, kinds: tuple[str, ...], use: tuple[str, ...] = SIGNALS
-) -> Combination:
+    signals: Signals, *, n_trusted: int, plantings: int, seed: int, kinds: tuple[str, ...],
+    use: tuple[str, ...] = SIGNALS,
+) -> Combination:  # fmt: skip
     """Fit the combination on labels planted one at a time.
 
     Parameters
     ----------
     signals
-        Of the given labels.
+        Of the given labels and, behind them, of the trusted ones.
+    n_trusted
+        How many of the last images carry trusted labels.
     plantings
         How many labels of each kind are planted on every image.
     kinds
         `uniform` and `confusion`, or one of them.
     use
-        The signals that may weigh something.
+        The signals that may weigh something. Of two classes the margin is the stacked loss once more.
     """
     rng = np.random.default_rng([seed, 72])
     n_classes = signals.log_probabilities.shape[1]
@@ -112,23 +118,29 @@ def fit_combination(
     planted = np.concatenate(
         [signals.of(draw(targets, rng)) for targets in (makers[k]() for k in kinds) for _ in range(plantings)]
     )
-    bonus = np.array([ODDS_PART * (name == "error_odds" and n_classes > 2) for name in SIGNALS])
-    return fit_weights(given, planted, np.array([name in use for name in SIGNALS]), bonus)
+    n = len(given) - n_trusted
+    worth = np.repeat([min(GIVEN_WORTH, ALL_GIVEN_WORTH / max(n, 1)), TRUSTED_WORTH], [n, n_trusted])
+    many = n_classes > 2
+    bonus = np.array([ODDS_PART * (many and name == "error_odds") for name in SIGNALS])
+    used = np.array([name in use and (many or name != "margin") for name in SIGNALS])
+    return fit_weights(given, planted, worth, used, bonus)
 
 
-def fit_weights(given: Floats, planted: Floats, use: Array, bonus: Floats) -> Combination:
-    """Logistic regression of planted [m, S] against given [N, S] on the signals in `use` [S]; no weight is negative.
+def fit_weights(given: Floats, planted: Floats, worth: Floats, use: Array, bonus: Floats) -> Combination:
+    """Logistic regression of planted [m N, S] against given [N, S] on the signals in `use` [S]; no weight is negative.
 
-    `bonus` [S], in units of the combination's spread, is added to the weights of standardised signals.
+    An image weighs `worth` [N], and so do its planted labels together. `bonus` [S], in units of the combination's
+    spread, is added to the weights of standardised signals.
     """
     both = np.concatenate([given, planted])
-    centre, scale = both.mean(axis=0), both.std(axis=0)
+    times = len(planted) // len(given)
+    weight = np.concatenate([worth, np.tile(worth / times, times)])
+    centre, scale = _moments(both, weight)
     constant = ~use | (scale <= 1e-9 * (1 + np.abs(centre)))
     scale = np.where(constant, 1, scale)
     x = (both - centre) / scale
     x[:, constant] = 0
-    y = np.concatenate([np.zeros(len(given)), np.ones(len(planted))])
-    weight = np.concatenate([np.full(len(given), 1.0), np.full(len(planted), len(given) / len(planted))])
+    y = np.repeat([0.0, 1.0], [len(given), len(planted)])
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         z = x @ theta[:-1] + theta[-1]
@@ -140,9 +152,15 @@ def fit_weights(given: Floats, planted: Floats, use: Array, bonus: Floats) -> Co
     start = np.append(np.where(constant, 0, 0.1), 0.0)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200}).x
     weights = np.where(constant, 0, found[:-1])
-    weights = weights + np.where(constant, 0, bonus * (x @ weights).std())
+    weights = weights + np.where(constant, 0, bonus * _moments(x @ weights, weight)[1])
     stretch, intercept = _unshrunk(x @ weights, y, weight)
     return Combination(centre, scale, weights * stretch, intercept)
+
+
+def _moments(values: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Weighted mean and standard deviation of `values` [n, ...] over the first axis."""
+    mean = np.average(values, axis=0, weights=weight)
+    return mean, np.sqrt(np.average(np.square(values - mean), axis=0, weights=weight))
 
 
 def _unshrunk(z: Floats, y: Floats, weight: Floats) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import other_device
@@ -12,6 +14,7 @@ from sklearn.metrics import average_precision_score
 
 from auditor.detection import Detection, DetectionSettings, Scorer, detect, score
 from auditor.detection.detect import average_precision
+from auditor.detection.signals import SIGNALS
 from auditor.errors import AuditorError
 
 QUICK = DetectionSettings(landmarks=300, plantings=1, dampings=(0.3, 3.0), tuning=1, repeats=1, folds=2, bootstrap=30)
@@ -104,6 +107,24 @@ def test_equal_inputs_give_equal_bytes():
     assert first.suspicion.tobytes() == second.suspicion.tobytes()
     assert first.signals.equals(second.signals)
     assert first.share == second.share and first.review.equals(second.review)
+
+
+def test_where_many_labels_are_wrong_trusted_ones_say_which():
+    x, y = blobs(400, 2, gap=0.8)
+    hard = np.argsort(np.abs(x[:, 0] - x[:, 0].mean()))[:300]
+    labels = y.copy()
+    labels[np.random.default_rng(0).permutation(hard)[:160]] ^= 1
+    reference = blobs(60, 2, gap=0.8, seed=5)
+    without = tuple(name for name in SIGNALS if name != "trusted_loss")
+    found, less, blind = (
+        detect(x, labels, 2, seed=0, reference=trusted, settings=replace(QUICK, signals=use))
+        for trusted, use in ((reference, SIGNALS), (reference, without), (None, SIGNALS))
+    )
+    assert found.weights["trusted_loss"] > 0
+    assert "trusted_loss" not in blind.signals.columns
+    assert "trusted_loss" not in blind.weights
+    good, before = (average_precision_score(labels != y, d.suspicion) for d in (found, less))
+    assert 1 - good < 0.8 * (1 - before), (good, before)
 
 
 def test_wrong_reference_labels_are_listed():
