@@ -347,24 +347,50 @@ def run(
     return listed, said
 
 
-def ablation(chosen: list[Row], fast: bool) -> pd.DataFrame:
-    """Average precision of suspicion without each signal and each kind of planting, as a change from the whole."""
-    from auditor.detection import DetectionSettings, score
+def variants() -> dict[str, dict[str, tuple[str, ...]]]:
+    """What the combination may use: everything, all but one signal, one signal alone, one kind of planting."""
+    from auditor.detection import DetectionSettings
     from auditor.detection.signals import SIGNALS
 
-    whole = replace(DetectionSettings.fast() if fast else DetectionSettings(), damping=1.0)
-    variants = {"everything": whole}
-    variants |= {f"without {s}": replace(whole, signals=tuple(k for k in SIGNALS if k != s)) for s in SIGNALS}
-    variants |= {f"{s} alone": replace(whole, signals=(s,)) for s in SIGNALS}
-    variants |= {f"{k} plantings only": replace(whole, kinds=(k,)) for k in whole.kinds}
-    records = []
-    for row in chosen:
-        for name, settings in variants.items():
-            found = score(row.features, row.labels, row.n_classes, seed=row.unit, settings=settings)
-            records.append({"variant": name, "row": row.name, "AP": figures(found.suspicion, row.wrong)["AP"]})
+    whole = {"use": SIGNALS, "kinds": DetectionSettings().kinds}
+    found = {"everything": whole}
+    found |= {f"without {s}": whole | {"use": tuple(k for k in SIGNALS if k != s)} for s in SIGNALS}
+    found |= {f"{s} alone": whole | {"use": (s,)} for s in SIGNALS}
+    return found | {f"{k} plantings only": whole | {"kinds": (k,)} for k in whole["kinds"]}
+
+
+def ablated(row: Row) -> list[dict[str, Any]]:
+    """Average precision of every variant on a row; signals are made once, only the combination is fitted anew."""
+    from auditor.detection import DetectionSettings
+    from auditor.detection.heads import Scaling
+    from auditor.detection.signals import Views
+    from auditor.detection.suspicion import fit_combination
+
+    settings, scaling = DetectionSettings(), Scaling.of(row.features)
+    x, trusted = row.reference or (row.features[:0], row.labels[:0])
+    views = Views(
+        np.concatenate([scaling(row.features), scaling(x)]), row.n_classes, trusted=trusted,
+        landmarks=settings.landmarks, seed=row.unit, folds=settings.folds,
+    )  # fmt: skip
+    n, counted = len(row.labels), len(trusted) if views.vouched else 0
+    signals = views.signals(row.labels)
+    audited = signals.select(np.arange(n)).of(row.labels)
+    both, records = signals.select(np.arange(n + counted)), []
+    for name, variant in variants().items():
+        fitted = fit_combination(both, n_trusted=counted, plantings=settings.plantings, seed=row.unit, **variant)
+        suspicion = fitted.suspicion(audited)
+        records.append({"variant": name, "row": row.name, "AP": figures(suspicion, row.wrong)["AP"]})
+    return records
+
+
+def ablation(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Mean average precision of each variant over groups of rows."""
     frame = pd.DataFrame(records)
-    table = frame.pivot_table(index="variant", columns="row", values="AP", sort=False)
-    table["mean"] = table.mean(axis=1)
+    name = frame["row"].str
+    kind = np.where(name.contains("human"), "human", np.where(name.startswith("tiny10"), "ten classes", "two classes"))
+    frame["group"] = kind + np.where(name.contains("reference"), ", reference", "")
+    table = frame.pivot_table(index="variant", columns="group", values="AP", sort=False)
+    table["mean"] = frame.groupby("variant")["AP"].mean()
     return table.round(3)
 
 
@@ -434,7 +460,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(f"{before.rstrip()}\n\n{HEADING}\n\n{text.strip()}\n{after}", encoding="utf-8")
 
 
-def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame | None, how: str) -> str:
+def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame, how: str) -> str:
     """The section of `RESULTS.md`."""
     import machine
 
@@ -464,8 +490,7 @@ def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame | None
     for column in ("AP", "AUROC", "precision at true number", "found in first 10%", "found in first 20%", "seconds"):
         parts += [f"### Detection: {column}", markdown(summary(frame, column))]
     parts += ["### Detection: share of wrong labels", markdown(said.round(3).set_index("row"))]
-    if dropped is not None:
-        parts += ["### Detection: ablation, average precision", markdown(dropped)]
+    parts += ["### Detection: ablation, average precision", markdown(dropped)]
     return "\n\n".join(parts)
 
 
@@ -478,6 +503,7 @@ class Stored:
         found = [json.loads(line) for line in lines]
         self.records = [record for one in found for record in one["records"]]
         self.said = [one["said"] for one in found]
+        self.ablated = [record for one in found for record in one.get("ablated", [])]
 
     @property
     def done(self) -> set[tuple[str, int]]:
@@ -489,13 +515,14 @@ class Stored:
         mine = [r for r in self.records if (r["row"], r["unit"]) == (row.name, row.unit)]
         return [r for r in mine if r["contender"] not in (*OURS, RANDOM)]
 
-    def add(self, records: list[dict[str, Any]], said: dict[str, Any]) -> None:
+    def add(self, records: list[dict[str, Any]], said: dict[str, Any], dropped: list[dict[str, Any]]) -> None:
         """Keep another row."""
         self.records += records
         self.said.append(said)
+        self.ablated += dropped
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
-                print(json.dumps({"records": records, "said": said}, default=_plain), file=file)
+                print(json.dumps({"records": records, "said": said, "ablated": dropped}, default=_plain), file=file)
 
 
 def _plain(value: Any) -> Any:
@@ -511,7 +538,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="class pairs (default 10, with --quick 3)")
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
     parser.add_argument("--peers", type=Path, help="an earlier --rows file: peers are not run again on its rows")
-    parser.add_argument("--table", action="store_true", help="run no row and no ablation, write up the rows there are")
+    parser.add_argument("--table", action="store_true", help="run no row, write up the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure; write nothing up")
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--cache", type=Path, default=Path(os.environ.get("TMPDIR", "/tmp")) / "auditor-bench")
@@ -523,16 +550,13 @@ def main() -> None:
         sys.exit(f"the shared data are not at {data}; set AUDITOR_DATA")
     warnings.filterwarnings("ignore")
     stored, peers, earlier = Stored(options.rows), Peers(), Stored(options.peers)
-    kept = []
     for row in rows(Features(data, options.cache), options.quick, options.seeds, options.pairs):
         if options.only not in row.name:
             continue
-        if row.unit == 0 and row.reference is None:
-            kept.append(row)
         if (row.name, row.unit) in stored.done or options.table:
             continue
         listed, share = run(row, peers, options.fast, earlier.peers(row))
-        stored.add(listed, share)
+        stored.add(listed, share, ablated(row) if row.unit == 0 else [])
         best = sorted(listed, key=lambda r: -r["AP"])[:3]
         print(row.name, row.unit, [(r["contender"], round(r["AP"], 3)) for r in listed[:2] + best], share, flush=True)
     if options.measure:
@@ -540,8 +564,7 @@ def main() -> None:
     records, said = stored.records, stored.said
     frame = pd.DataFrame(records)
     how = f"Command: `python benchmarks/detection.py {' '.join(sys.argv[1:])}`. Figures are means ± standard errors."
-    dropped = None if options.table else ablation(kept, options.fast)
-    text = report(frame, pd.DataFrame(said), dropped, how)
+    text = report(frame, pd.DataFrame(said), ablation(stored.ablated), how)
     write(options.output / "RESULTS.md", text)
     plot(frame, options.output / "detection.png")
     print(text)
