@@ -18,7 +18,7 @@ import pytest
 from auditor.errors import AuditorError
 
 if TYPE_CHECKING:
-    from auditor.gate.rules import Rules
+    from auditor.gate.run import Prepared
     from auditor.gate.verdict import RuleOutcome, Verdict
     from auditor.result import AuditResult
 
@@ -51,6 +51,8 @@ _Audit = Callable[[], LabelAudit]
 _NOT_SETTINGS = ("out", "download")
 """Options of `auditor.audit` that are no settings of an audit."""
 _AUDIT = pytest.StashKey[_Audit]()
+_RULES = pytest.StashKey[tuple[str, ...]]()
+"""Names of the rules that are switched on."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,18 +80,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if not (source or finished):
         return
     from auditor.config import read_settings, settings_from
-    from auditor.gate import load_rules
+    from auditor.gate import RULES, prepare
 
     try:
-        rules = load_rules(config.getoption("--audit-config"))
+        baseline = config.getoption("--audit-baseline")
+        prepared = prepare(config=config.getoption("--audit-config"), baseline=baseline)
         options = {**read_settings(config.getoption("--audit-config")), **_options(config.getoption("--audit-option"))}
         settings_from({name: value for name, value in options.items() if name not in _NOT_SETTINGS})
     except AuditorError as error:
         raise pytest.UsageError(str(error)) from error
-    baseline = config.getoption("--audit-baseline")
-
-    audit: _Audit = functools.cache(lambda: _audit(source, finished, options, rules, baseline))
+    audit: _Audit = functools.cache(lambda: _audit(source, finished, options, prepared))
     config.stash[_AUDIT] = audit
+    config.stash[_RULES] = tuple(rule.name for rule in RULES if prepared.rules[rule.name].enabled)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,11 +100,8 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     audit = config.stash.get(_AUDIT, None)
     if audit is None:
         return
-    from auditor.gate import RULES, load_rules
-
-    levels = load_rules(config.getoption("--audit-config"))
     parent = _Rules.from_parent(session, name="label-audit", nodeid="label-audit")
-    items += [RuleItem.from_parent(parent, name=rule.name, audit=audit) for rule in RULES if levels[rule.name].enabled]
+    items += [RuleItem.from_parent(parent, name=rule, audit=audit) for rule in config.stash[_RULES]]
 
 
 @pytest.fixture(scope="session")
@@ -173,11 +172,7 @@ def _options(words: list[str]) -> dict[str, Any]:
     return {name.strip().lstrip("-").replace("-", "_"): value for name, _, value in pairs}
 
 
-def _audit(
-    source: str | None, finished: str | None, options: dict[str, Any], rules: Rules, baseline: list[str] | None
-) -> LabelAudit:
-    from auditor.gate import run
-
+def _audit(source: str | None, finished: str | None, options: dict[str, Any], prepared: Prepared) -> LabelAudit:
     if source is None:
         from auditor.result import AuditResult
 
@@ -186,7 +181,4 @@ def _audit(
         import auditor
 
         result = auditor.audit(source, **options)
-    verdict = run(result, rules=rules, baseline=baseline).verdict
-    if verdict is None:
-        raise AssertionError("a run that judges has a verdict")
-    return LabelAudit(result, verdict)
+    return LabelAudit(result, prepared.judge(result).verdict)

@@ -88,6 +88,7 @@ def test_the_fixture_gives_the_result_and_the_verdict_beside_other_tests(bad: Pa
     [
         (("--audit-result", "a", "--audit-source", "b"), "exclude each other"),
         (("--audit-result", "out", "--audit-config", "none.toml"), "cannot read the configuration none.toml"),
+        (("--audit-source", "x", "--audit-baseline", "none.json"), "cannot read the baseline none.json"),
         (("--audit-source", "x", "--audit-option", "seed"), "is not NAME=VALUE"),
         (("--audit-source", "x", "--audit-option", "wieghts=none"), "did you mean 'weights'?"),
     ],

@@ -12,6 +12,7 @@ import pytest
 from helpers import FIXTURES, small_audit, snapshot
 
 from auditor.baseline import Baseline
+from auditor.outputs import OWN
 
 Run = Callable[..., Any]
 FAILING = "[rules.model_f1]\nfail = 1.0\nwarn = 1.0\n"
@@ -93,3 +94,9 @@ def test_init_judges_nothing_and_says_so(here: Path, run_cli: Run, word: str) ->
     done = run_cli("gate", "out", "--init", word)
     assert done.exit_code == 2 and "--config alone" in done.stderr
     assert snapshot(here) == before
+
+
+@pytest.mark.parametrize("command", ["audit", "gate"])
+def test_the_help_names_every_format(command: str, run_cli: Run) -> None:
+    said = run_cli(command, "--help").stdout.partition("--output")[2]
+    assert all(name in said for name in OWN)
