@@ -388,7 +388,7 @@ def ablation(records: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(records)
     name = frame["row"].str
     kind = np.where(name.contains("human"), "human", np.where(name.startswith("tiny10"), "ten classes", "two classes"))
-    frame["group"] = kind + np.where(name.contains("reference"), ", reference", "")
+    frame["group"] = pd.Series(kind) + name.contains("reference").map({True: ", reference", False: ""})
     table = frame.pivot_table(index="variant", columns="group", values="AP", sort=False)
     table["mean"] = frame.groupby("variant")["AP"].mean()
     return table.round(3)
