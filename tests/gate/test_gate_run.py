@@ -101,6 +101,22 @@ def test_a_file_that_cannot_be_written_is_an_error_and_leaves_no_part(out: Path,
     assert (tmp_path / "plain").read_text() == "a file, not a folder"
 
 
+def test_no_output_replaces_a_file_of_the_data_set(out: Path, wrong: AuditResult, tmp_path: Path) -> None:
+    first = wrong.ranking["path"].iloc[0]
+    image = tmp_path / "data" / first
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"an image")
+    (tmp_path / "data" / "list.csv").write_text("path,label\n")
+    for source, file in (("data", image), ("data/list.csv", image), ("data/list.csv", tmp_path / "data/list.csv")):
+        summary = {**wrong.summary, "dataset": {**wrong.summary["dataset"], "source": source}}
+        result = dataclasses.replace(wrong, summary=summary)
+        before = state(tmp_path)
+        with pytest.raises(AuditorError, match="belongs to the data set"):
+            run(result, outputs=["markdown=new.md", f"json={file}"], update_baseline=True)
+        assert state(tmp_path) == before
+        assert run(result, outputs=["json=data/verdict.json"]).written == (Path("data/verdict.json"),)
+
+
 def test_init_writes_a_configuration_that_the_audit_meets_and_never_over_one(out: Path, tmp_path: Path) -> None:
     assert run(out).exit_code is ExitCode.GATE_FAILED
     done = run_init(out)
