@@ -34,6 +34,8 @@ MANY_CLASSES = 128
 ROW_NUMBERS = 2**22
 """Numbers solved for at once with many classes: rows times classes times features. At 300 classes of 896 features that
 is 15 rows for the examples and as many for the suspects, at 3,000 one each, which takes as long."""
+_CHUNK = 4096
+"""Images compared with the suspects at a time."""
 LOWEST = 24
 BINS = 40
 ALIKE = 0.9
@@ -218,8 +220,7 @@ def explanations(data: Dataset, run: Run, suspects: Sequence[int], suggested: Ar
     # Rows cost a solve each: with many classes only the first suspects get theirs.
     n_rows = EXPLAINED if data.n_classes <= DENSE_CLASSES else most_rows(data, EXPLAINED_MANY)
     influence = run.rows_of(chosen[:n_rows], data.labels[chosen[:n_rows]])
-    unit = _unit(data.features)
-    similarity = unit[chosen] @ unit.T
+    similarity = _similarity(data.features, chosen)
     similarity[np.arange(len(chosen)), chosen] = -np.inf
     found = {}
     for i, row in enumerate(chosen):
@@ -254,7 +255,7 @@ def near_duplicates(data: Dataset, suspects: Sequence[int]) -> list[list[str]]:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    unit = _unit(data.features)[chosen]
+    unit = _unit(data.features[chosen], data.features.mean(axis=0))
     close = np.argwhere(np.triu(unit @ unit.T > ALIKE, 1))
     graph = coo_matrix((np.ones(len(close)), close.T), shape=(len(chosen), len(chosen)))
     _, component = connected_components(graph, directed=False)
@@ -262,8 +263,20 @@ def near_duplicates(data: Dataset, suspects: Sequence[int]) -> list[list[str]]:
     return [sorted(data.paths[i] for i in group) for group in groups if len(group) > 1]
 
 
-def _unit(features: Array) -> Array:
-    centred = features - features.mean(axis=0)
+def _similarity(features: Array, chosen: Array) -> Array:
+    """float32 [k, N], cosines between centred features of `chosen` [k] images and all; a part of them at a time."""
+    centre = features.mean(axis=0)
+    unit = _unit(features[chosen], centre)
+    out = np.empty((len(chosen), len(features)), np.float32)
+    for start in range(0, len(features), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        out[:, part] = unit @ _unit(features[part], centre).T
+    return out
+
+
+def _unit(features: Array, centre: Array) -> Array:
+    """Features about `centre`, scaled to length 1."""
+    centred = features - centre
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.asarray(centred / np.where(norms > 0, norms, 1))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -209,7 +209,7 @@ class HeadLearner:
     It sees the features of several layers, as detection does; the head that classifies sees the last layer's, which
     are the last columns.
 
-    Between trainings nothing is held: what an engine works on goes with it.
+    Between trainings little is held: what an engine works on goes with it, but for what no label touches (`shared`).
     """
 
     train: Points
@@ -220,6 +220,7 @@ class HeadLearner:
     schedule: model.Schedule
     choice: EngineChoice
     conditioned: bool = False
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_parameters(self) -> int:
@@ -256,12 +257,12 @@ class HeadLearner:
     ) -> tuple[Callable[[Array], Array], influence.HeadProblem]:
         """The head whose influences count, and what features pass through before they reach it."""
         if not self.conditioned:
-            return _last, influence.HeadProblem(self.train.last, labels, head.weight, head.bias)
+            return _last, influence.HeadProblem(self.train.last, labels, head.weight, head.bias, self.shared)
         scaling, scaled = self._scaled()
         probe = SoftmaxHead.train(
             scaled, labels, self.n_classes, self.choice.damping, device=self.choice.device
         )  # fmt: skip
-        return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias)
+        return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias, self.shared)
 
     def _scaled(self) -> tuple[Scaling, Array]:
         """Training features as an engine reads them, in its precision where it would keep them in that."""

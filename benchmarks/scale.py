@@ -1,7 +1,7 @@
 """Cost and peak memory against the number of points and classes: the engine alone, and whole audits.
 
     python benchmarks/scale.py engine                      # a Markdown table, each row measured in a process of its own
-    python benchmarks/scale.py audit --points 1000 10000 50000
+    python benchmarks/scale.py audit --points 1000 10000 50000   # --images DIR keeps the image sets for another run
     python benchmarks/scale.py plan                        # past it, from constants measured by `engine` and `audit`
     python benchmarks/scale.py plot OUT.svg                # the engine table's rows.jsonl as a plot
 
@@ -13,13 +13,16 @@ images. Rows are kept in `--rows` (JSON lines), so that an interrupted run goes 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,7 @@ def main() -> int:
     parser.add_argument("rest", nargs="*")
     parser.add_argument("--points", type=int, nargs="+", default=[1_000, 10_000, 50_000])
     parser.add_argument("--rows", type=Path, default=Path(tempfile.gettempdir()) / "auditor-scale.jsonl")
+    parser.add_argument("--images", type=Path, help="where image sets are kept, one folder a number of images")
     options = parser.parse_args()
     if options.part == "child":
         print(json.dumps(CHILDREN[options.rest[0]](*options.rest[1:])))
@@ -48,7 +52,7 @@ def main() -> int:
         if not (DATA / "tiny10").is_dir():
             print(f"no data at {DATA}: set AUDITOR_DATA", file=sys.stderr)
             return 2
-        print(audit_section([audit_rows(n, options.rows) for n in options.points]))
+        print(audit_section([audit_rows(n, options.rows, options.images) for n in options.points]))
     elif options.part == "plan":
         print(plan(stored(options.rows)))
     else:
@@ -132,12 +136,13 @@ def engine_section(rows: list[dict[str, Any]]) -> str:
 # Whole audits
 
 
-def audit_rows(n: int, path: Path) -> dict[str, Any]:
+def audit_rows(n: int, path: Path, kept: Path | None) -> dict[str, Any]:
     """A forward pass, a first audit and a second from the cache, each in a process of its own, on `n` images."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_images(folder / "images", n)
-        images, cache = str(folder / "images"), str(folder / "cache")
+        folder = (kept or Path(name)) / f"images{n}"
+        if not folder.is_dir():
+            make_images(folder, n)
+        images, cache = str(folder), str(Path(name) / "cache")
         forward = row("forward", path, str(n), where=(images,))
         first = row("audit", path, str(n), "first", where=(images, cache))
         second = row("audit", path, str(n), "second", where=(images, cache))
@@ -190,18 +195,67 @@ def measure_forward(n_text: str, folder: str) -> dict[str, Any]:
 
 def measure_audit(n_text: str, which: str, folder: str, cache: str) -> dict[str, Any]:
     """A whole audit by the command line's own path: images to files, report included."""
+    start, cpu = time.perf_counter(), time.process_time()
     import auditor
 
-    start, cpu = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory() as out, watched() as stages:
         result = auditor.audit(
             folder, out=out, weights=str(DATA / "weights" / "resnet18-tiny170.pth"), cache=cache, quiet=True
         )
         total, total_cpu = time.perf_counter() - start, time.process_time() - cpu
+        report = (Path(out) / "report.html").stat().st_size
     return {
         "n": int(n_text), "which": which, "wall": total, "cpu": total_cpu, "peak_gib": peak_gib(),
-        "stages": result.summary["stages"],
+        "stages": result.summary["stages"], "cpu_by_stage": stages.cpu, "gib_by_stage": stages.peak,
+        "report_mb": report / 1e6,
     }  # fmt: skip
+
+
+class Stages:
+    """Processor seconds, and the largest resident memory in GiB, by stage of an audit; `rest` is between them."""
+
+    def __init__(self) -> None:
+        self.cpu: dict[str, float] = {}
+        self.peak: dict[str, float] = {}
+        self.now = "rest"
+
+    def look(self) -> None:
+        """Note how much is resident."""
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        gib = pages * os.sysconf("SC_PAGE_SIZE") / 2**30
+        self.peak[self.now] = max(self.peak.get(self.now, 0.0), gib)
+
+
+@contextlib.contextmanager
+def watched(every: float = 0.05) -> Iterator[Stages]:
+    """Watch the audit that runs inside the block."""
+    from auditor.progress import Progress
+
+    stages, real, over = Stages(), Progress.stage, threading.Event()
+
+    @contextlib.contextmanager
+    def stage(self: Progress, name: str, title: str) -> Iterator[Any]:
+        stages.now, cpu = name, time.process_time()
+        try:
+            with real(self, name, title) as update:
+                yield update
+        finally:
+            stages.cpu[name] = stages.cpu.get(name, 0.0) + time.process_time() - cpu
+            stages.now = "rest"
+
+    def watch() -> None:
+        while not over.wait(every):
+            stages.look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    Progress.stage = stage  # type: ignore[method-assign]
+    watcher.start()
+    try:
+        yield stages
+    finally:
+        over.set()
+        watcher.join()
+        Progress.stage = real  # type: ignore[method-assign]
 
 
 def audit_section(rows: list[dict[str, Any]]) -> str:
@@ -224,11 +278,26 @@ def audit_section(rows: list[dict[str, Any]]) -> str:
             f"| {r['n']:,} | {_both(forward)} | {_both(first)} | {first['wall'] / forward['wall']:.2f} "
             f"({first['cpu'] / forward['cpu']:.2f}) | {_both(second)} | {first['peak_gib']:.2f} |"
         )
-    lines += ["", "Where the time goes, first audit, seconds on the clock:", ""]
+    lines += [
+        "", "Processor seconds, and the largest resident GiB, by stage:", "",
+        "| images | audit | " + " | ".join(STAGES) + " | report MB |",
+        "| --- | --- |" + " --- |" * (len(STAGES) + 1),
+    ]  # fmt: skip
     for r in rows:
-        stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in r["first"]["stages"].items())
-        lines.append(f"- {r['n']:,} images: {stages}.")
+        for one in (r["first"], r["second"]):
+            cells = " | ".join(_stage(one, name) for name in STAGES)
+            lines.append(f"| {r['n']:,} | {one['which']} | {cells} | {one['report_mb']:.1f} |")
     return "\n".join(lines)
+
+
+STAGES = ("open", "features", "detection", "train", "explain", "experiment", "result", "rest")
+"""Of an audit, in order; the rest is imports and, after the stages, the report and the other files."""
+
+
+def _stage(row_: dict[str, Any], name: str) -> str:
+    cpu, peak = row_["cpu_by_stage"], row_["gib_by_stage"]
+    seconds = row_["cpu"] - sum(cpu.values()) if name == "rest" else cpu[name]
+    return f"{seconds:.1f}, {peak[name]:.2f}"
 
 
 def _both(row_: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from helpers import FIXTURES
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +86,15 @@ def test_photographs_saved_anew_stand_together_and_others_do_not(
     assert run_cli("audit", tmp_path / "data", "-o", tmp_path / "out", *words).exit_code == 0
     groups = AuditResult.load(tmp_path / "out").evidence["near_duplicates"]
     assert {frozenset(group) for group in groups} == copies
+
+
+def test_images_are_compared_with_all_others_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(23, 6)).astype(np.float32)
+    chosen = np.array([4, 0, 22])
+    monkeypatch.setattr(evidence, "_CHUNK", 5)
+    centred = features - features.mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    np.testing.assert_allclose(evidence._similarity(features, chosen), unit[chosen] @ unit.T, atol=1e-6)
 
 
 def test_evidence_names_images_of_the_data_set(finished: AuditResult) -> None:

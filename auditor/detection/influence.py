@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,6 +73,7 @@ class InfluenceStudy:
             if reference is not None
             else [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(folds)]
         )
+        self._shared: list[dict[Any, Any]] = [{} for _ in self.splits]  # of each split's features, whatever the head
 
     @property
     def by_class(self) -> bool:
@@ -82,8 +84,8 @@ class InfluenceStudy:
         """Influence of int64 [N] `labels`."""
         total = {name: np.zeros(len(labels)) for name in ("average", "classwise", "own", "loss")}
         times = np.zeros(len(labels))
-        for train, held in self.splits:
-            part = self._one(labels, train, held, damping)
+        for split, (train, _) in enumerate(self.splits):
+            part = self._one(labels, split, damping)
             for name, values in total.items():
                 values[train] += getattr(part, name)
             times[train] += 1
@@ -97,7 +99,7 @@ class InfluenceStudy:
         head, rows = None, []
         for damping in sorted(dampings, reverse=True):
             head = SoftmaxHead.train(seen, taught, self.n_classes, damping, start=head, device=self.device)
-            rows.append(self._engine(head, seen, taught, damping).average(x, y))
+            rows.append(self._engine(head, seen, taught, damping, split=0).average(x, y))
         order = np.argsort(np.argsort(-np.asarray(dampings), kind="stable"), kind="stable")
         return train, np.stack(rows)[order]
 
@@ -111,10 +113,11 @@ class InfluenceStudy:
         """Standardised features of `rows`."""
         return self.features[rows] if self.scaling is None else self.scaling(self.features, rows)
 
-    def _one(self, labels: Array, train: Array, held: Array, damping: float) -> Influence:
+    def _one(self, labels: Array, split: int, damping: float) -> Influence:
+        train, held = self.splits[split]
         seen = self._seen(train)
         head = SoftmaxHead.train(seen, labels[train], self.n_classes, damping, device=self.device)
-        engine = self._engine(head, seen, labels[train], damping)
+        engine = self._engine(head, seen, labels[train], damping, split)
         x, y = self._target(labels, held)
         average, classwise = self._averages(engine, labels[train], x, y)
         logits = torch.as_tensor(head.logits(seen))
@@ -130,8 +133,8 @@ class InfluenceStudy:
         average = (np.bincount(y, minlength=self.n_classes) / len(y)) @ by_class
         return average, by_class[labels, np.arange(len(labels))]
 
-    def _engine(self, head: SoftmaxHead, features: Array, labels: Array, damping: float) -> ClosedForm:
-        problem = HeadProblem(features, labels, head.weight, head.bias)
+    def _engine(self, head: SoftmaxHead, features: Array, labels: Array, damping: float, split: int) -> ClosedForm:
+        problem = HeadProblem(features, labels, head.weight, head.bias, self._shared[split])
         return ClosedForm(problem, damping, device=self.device, dtype=torch.float32)
 
 

@@ -70,12 +70,16 @@ class HeadProblem:
         [N] int64, the labels the head was trained on.
     weight, bias
         [C, D] and [C], the trained head.
+    shared
+        What engines find out about the features alone. Problems that are given the same dict, and the same features,
+        have it found once.
     """
 
     features: npt.NDArray[Any]
     labels: Labels
     weight: npt.NDArray[Any]
     bias: npt.NDArray[Any]
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.features.ndim != 2 or self.weight.ndim != 2:

@@ -12,6 +12,7 @@ Directions are tensors [k, C, D+1], the bias in the last column. pyDVL's flat or
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,11 @@ class LinearHead:
         flat = v.reshape(k * n_classes, self.n_columns)
         out = torch.zeros_like(flat)
         for part, features in self.chunks(k * n_classes):
-            p = self.probabilities[part][:, None, :]
-            s = torch.addmm(flat[:, -1], features, flat[:, :-1].T).view(-1, k, n_classes)
-            m = ((s - (p * s).sum(2, keepdim=True)) * p).view(-1, k * n_classes)
-            out[:, :-1].addmm_(m.T, features)
-            out[:, -1] += m.sum(0)
+            p = self.probabilities[part].T.contiguous()  # points in columns: for few classes products are faster so
+            s = torch.addmm(flat[:, -1:], flat[:, :-1], features.T).view(k, n_classes, -1)
+            m = s.sub_((p * s).sum(1, keepdim=True)).mul_(p).view(k * n_classes, -1)
+            out[:, :-1].addmm_(m, features)
+            out[:, -1] += m.sum(1)
         return out.view(k, n_classes, self.n_columns) / self.n_points
 
     def influences(self, z: torch.Tensor) -> Array:
@@ -99,8 +100,8 @@ class LinearHead:
         flat = z.reshape(k * n_classes, self.n_columns)
         out = np.empty((k, self.n_points))
         for part, features in self.chunks(k * n_classes):
-            s = torch.addmm(flat[:, -1], features, flat[:, :-1].T).view(-1, k, n_classes)
-            out[:, part] = torch.einsum("nkc,nc->kn", s, self.residuals(part)).double().cpu().numpy()
+            s = torch.addmm(flat[:, -1:], flat[:, :-1], features.T).view(k, n_classes, -1)
+            out[:, part] = s.mul_(self.residuals(part).T).sum(1).double().cpu().numpy()
         return out
 
     def residuals(self, part: slice) -> torch.Tensor:
@@ -154,14 +155,47 @@ class LinearHead:
             features = features.copy()
         return torch.from_numpy(features).to(self.device, self.dtype)
 
-    def sample(self, limit: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features [m, D+1] (bias column included) and probabilities [m, C] of evenly spaced training points."""
+    def spaced(self, limit: int | None) -> npt.NDArray[np.int64]:
+        """Evenly spaced training points, `limit` of them at most."""
         rows = np.arange(self.n_points)
         if limit is not None and self.n_points > limit:
             rows = np.linspace(0, self.n_points - 1, limit).astype(np.int64)
+        return rows
+
+    def columns(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """[m, D+1] features of training points, bias column included."""
         index = torch.as_tensor(rows, device=self.device)
         chosen = self._resident[index] if self._resident is not None else self._convert(self.problem.features[rows])
-        return torch.nn.functional.pad(chosen, (0, 1), value=1.0), self.probabilities[index]
+        return torch.nn.functional.pad(chosen, (0, 1), value=1.0)
+
+
+@dataclass(frozen=True)
+class _FeatureBasis:
+    """The basis' part that no head touches.
+
+    Attributes
+    ----------
+    vectors
+        [D+1, D+1], eigenvectors of the features' second moments, in columns.
+    squares
+        [m, D+1], squares of `m` points' coordinates in them, in units of `scale`.
+    scale
+        Of the largest feature.
+    """
+
+    vectors: torch.Tensor
+    squares: torch.Tensor
+    scale: torch.Tensor
+
+    @classmethod
+    def of(cls, features: torch.Tensor, *, single: bool) -> _FeatureBasis:
+        """Of [m, D+1] features."""
+        scale = features.abs().max()  # at least the bias column's 1; squares of huge features leave single precision
+        features = features / scale
+        if single:
+            features = features.float()
+        vectors = _eigenvectors(features.T @ features / len(features))
+        return cls(vectors, (features @ vectors) ** 2, scale)
 
 
 class KroneckerBasis:
@@ -181,18 +215,15 @@ class KroneckerBasis:
     """
 
     def __init__(self, head: LinearHead, limit: int | None = PRECONDITIONER_POINTS) -> None:
-        features, p = head.sample(limit)
-        scale = features.abs().max()  # at least the bias column's 1; squares of huge features leave single precision
-        features = features / scale
+        rows = head.spaced(limit)
+        features, p = _feature_basis(head, rows, limit), head.probabilities[torch.as_tensor(rows, device=head.device)]
         if limit is not None:
-            features, p = features.float(), p.float()
-        curvature = torch.diag(p.mean(0)) - p.T @ p / len(p)
-        classes = _eigenvectors(curvature)
-        columns = _eigenvectors(features.T @ features / len(p))
+            p = p.float()
+        classes = _eigenvectors(torch.diag(p.mean(0)) - p.T @ p / len(p))
         spread = p @ classes**2 - (p @ classes) ** 2
-        diagonal = (spread.T @ (features @ columns) ** 2 / len(p)).clamp_min_(0)
-        self.classes, self.columns = classes.to(head.dtype), columns.to(head.dtype)
-        self.diagonal = diagonal.to(head.dtype) * scale**2
+        diagonal = (spread.T @ features.squares / len(p)).clamp_min_(0)
+        self.classes, self.columns = classes.to(head.dtype), features.vectors.to(head.dtype)
+        self.diagonal = diagonal.to(head.dtype) * features.scale**2
 
     def rotate(self, v: torch.Tensor) -> torch.Tensor:
         """[k, C, D+1] into the basis."""
@@ -204,6 +235,18 @@ class KroneckerBasis:
         scaled = self.rotate(v) / (self.diagonal + dampings[:, None, None])
         solved: torch.Tensor = self.classes @ scaled @ self.columns.T
         return solved
+
+
+def _feature_basis(head: LinearHead, rows: npt.NDArray[np.int64], limit: int | None) -> _FeatureBasis:
+    """Of some training points; found once for all problems on these features, unless it is of all points."""
+    if limit is None:
+        return _FeatureBasis.of(head.columns(rows), single=False)
+    key = _FeatureBasis, limit, head.dtype, head.device
+    shared = head.problem.shared
+    if key not in shared:
+        shared[key] = _FeatureBasis.of(head.columns(rows), single=True)
+    found: _FeatureBasis = shared[key]
+    return found
 
 
 def _eigenvectors(matrix: torch.Tensor) -> torch.Tensor:

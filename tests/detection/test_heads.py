@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from auditor.detection import heads
 from auditor.detection.heads import KernelHead, Scaling, SoftmaxHead, one_hot, temperature, unit_rows
 
 
@@ -94,3 +96,28 @@ def test_softmax_head_reaches_the_stationary_point():
     p /= p.sum(1, keepdims=True)
     gradient = (p - one_hot(y, 3)).T @ x / 60 + 0.1 * head.weight
     assert np.abs(gradient).max() < 1e-4
+
+
+@pytest.mark.parametrize("cached", [1, 40, 2**20])
+def test_the_softmax_heads_loss_and_gradient_are_autograds_however_the_points_are_parted(cached, monkeypatch):
+    monkeypatch.setattr(heads, "_CACHED", cached)
+    rng = np.random.default_rng(0)
+    x = torch.tensor(rng.normal(size=(61, 5)).astype(np.float32))
+    y = torch.tensor(rng.integers(0, 4, 61))
+    weight, bias = (torch.tensor(rng.normal(size=s).astype(np.float32), requires_grad=True) for s in ((4, 5), (4,)))
+    expected = torch.nn.functional.cross_entropy(x @ weight.T + bias, y)
+    expected = expected + 0.5 * 0.3 * (weight.square().sum() + 1e-3 * bias.square().sum())
+    expected.backward()
+    with torch.no_grad():
+        loss, by_weight, by_bias = heads._softmax_loss(x, y, weight, bias, 0.3)
+    assert loss == pytest.approx(float(expected.detach()), rel=1e-6)
+    np.testing.assert_allclose(by_weight, weight.grad, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(by_bias, bias.grad, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("block", [1, 3, 192])
+def test_a_symmetric_product_by_blocks_is_that_product(block, monkeypatch):
+    monkeypatch.setattr(heads, "_BLOCK", block)
+    x = torch.tensor(np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32))
+    found = heads._gram(x.split(16), x)
+    np.testing.assert_allclose(found, x.T @ x, rtol=1e-5, atol=1e-5)

@@ -156,6 +156,23 @@ def test_eigenvectors_that_lapack_does_not_find_in_single_precision_are_found_in
     assert torch.float64 in asked and all(solve.converged and solve.iterations < 30 for solve in other.solves)
 
 
+def test_what_features_alone_decide_is_found_once_for_all_heads_on_them(monkeypatch):
+    problem, x, y = make(60, 3, 8, 6)
+    asked = []
+    found = torch.linalg.eigh
+    monkeypatch.setattr(torch.linalg, "eigh", lambda matrix: asked.append(len(matrix)) or found(matrix))
+    shared = {}
+    for labels in (problem.labels, (problem.labels + 1) % 3):
+        for damping in (0.1, 0.3):
+            plain, sharing = (
+                ClosedForm(HeadProblem(problem.features, labels, problem.weight, problem.bias, *more), damping,
+                           dense=False)
+                for more in ((), (shared,))
+            )  # fmt: skip
+            np.testing.assert_array_equal(sharing.average(x, y), plain.average(x, y))
+    assert asked.count(9) == 4 + 1 and asked.count(3) == 8, "features' vectors once, classes' for every head"
+
+
 def test_many_classes_and_few_images_go_without_a_preconditioner(monkeypatch):
     problem, x, y = make(40, 6, 12, 5)
     told = []
@@ -204,6 +221,25 @@ def test_rows_that_are_only_shown_are_solved_in_single_precision_where_there_is_
     assert large.solves[0].relative_residual < 1e-8 < large.solves[1].relative_residual <= 1e-4
     dense = ClosedForm(problem, 0.1, dense=True)
     np.testing.assert_array_equal(dense.shown_rows(x, y), dense.rows(x, y))
+
+
+@pytest.mark.parametrize("refinements", [4, 1])
+def test_much_to_do_is_solved_in_single_precision_until_the_double_residual_is_small(refinements, monkeypatch):
+    problem, x, y = make(300, 4, 16, 7, dtype=np.float32)
+    told = []
+    plain, refined = (
+        ClosedForm(problem, 0.1, dense=False, progress=lambda text, done, total: told.append(done)) for _ in range(2)
+    )
+    expected = [plain.average(x, y), plain.rows(x, y), plain.average_by_class(x, y, 4)]
+    told.clear()
+    monkeypatch.setattr("auditor.influence.closed_form.SMALL", 10)
+    monkeypatch.setattr("auditor.influence.closed_form.REFINEMENTS", refinements)  # one is never enough
+    found = [refined.average(x, y), refined.rows(x, y), refined.average_by_class(x, y, 4)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-7 * np.abs(other).max())
+        assert refinements == 1 or not np.array_equal(one, other)
+    assert [solve.converged for solve in refined.solves] == [True] * 3 and 0 < min(told) <= max(told) <= 100
+    assert all(0 < solve.relative_residual <= 1e-8 and solve.iterations > 2 for solve in refined.solves)
 
 
 def test_conjugate_gradient_that_stops_early_is_not_silent(monkeypatch):
