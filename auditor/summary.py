@@ -37,6 +37,8 @@ SIGNAL_MEANINGS = {
     "error_odds": "The log odds of a wrong against a right label, by what explains all given labels best.",
 }
 SOLVES_KEPT = 200
+CROWDED = 0.5
+"""Wrong labels among the given ones, as a part of the planted ones, from which recovery is said to read low."""
 
 
 def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> dict[str, Any]:
@@ -206,8 +208,21 @@ def _reference_suspects(made: Made) -> list[dict[str, Any]]:
     ]
 
 
+def _crowded(detection: Detection | None, rate: float) -> list[str]:
+    """What wrong labels that were there before do to the figures of recovery, where they are many."""
+    share = None if detection is None else detection.share
+    if share is None or share.low < CROWDED * rate:
+        return []
+    return [
+        f"About {share.value:.0%} of the given labels are probably wrong already. They stand at the top of the list "
+        "beside the planted ones and count there as misses, so that the figures of recovery say less of how well "
+        "wrong labels are found than they would on clean data."
+    ]
+
+
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
     notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(evidence.limits(made.data, settings.examples))
     if made.trusted is not None:
         notes.extend(made.trusted.notes)

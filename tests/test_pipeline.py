@@ -380,6 +380,17 @@ def test_separable_classes_give_up_what_was_planted() -> None:
     assert result.summary["recovery"]["rankings"]["influence"]["auroc"]["value"] > 0.95
 
 
+def test_wrong_labels_beside_the_planted_ones_are_said_to_lower_recovery() -> None:
+    given = [("dark" if i % 2 else "light", _square(20 if i % 2 else 230, 10, i)) for i in range(240)]
+    other = {"dark": "light", "light": "dark"}
+    swapped = [(other[label] if i % 10 < 3 else label, content) for i, (label, content) in enumerate(given)]
+    clean, dirty = (pipeline.audit(_table(images), QUICK).summary for images in (given, swapped))
+    assert not any("wrong already" in note for note in clean["notes"])
+    said = [note for note in dirty["notes"] if "wrong already" in note]
+    share = dirty["calibration"]["share"]["value"]
+    assert [note.split(" of ")[0] for note in said] == [f"About {share:.0%}"]
+
+
 def test_labels_that_are_all_wrong_speak_against_the_reference() -> None:
     """The model learns the opposite of the test labels: it gets them all wrong, and no training point is helpful."""
     result = pipeline.audit(_all_wrong(), dataclasses.replace(QUICK, epochs=200, learning_rate=0.02))
