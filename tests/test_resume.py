@@ -15,6 +15,7 @@ from helpers import PROJECT
 KILLS = int(os.environ.get("AUDITOR_KILLS", "54"))
 """How many random kills; `AUDITOR_KILLS=500` for a long night."""
 SEED = int(os.environ.get("AUDITOR_KILLS_SEED", "0"))
+ALL_FILES = ["audit.json", "evidence.json", "planted.csv", "ranking.csv", "report.html", "verdict.json"]
 
 
 def _driver(*words: str) -> subprocess.Popen[str]:
@@ -94,8 +95,8 @@ def test_every_signal_at_every_stage_of_every_kind_of_training_loses_nothing(tol
             assert stop["faults"] == [] and _calm(stop["said"]), (one["train"], stop)
             assert stop["signal"] == "SIGKILL" or "run the same command again" in stop["said"], stop
             met.setdefault(stop["moment"], set()).add(stop["signal"])
-        assert one["again"][0] == one["code"] and one["differ"] == [] and one["strangers"] == [], one
-    assert len(met) == 17 and all(which == {"SIGINT", "SIGTERM", "SIGKILL"} for which in met.values())
+        assert one["again"][0] == one["code"] and one["faults"] == [] and one["files"] == ALL_FILES, one
+    assert len(met) == 18 and all(which == {"SIGINT", "SIGTERM", "SIGKILL"} for which in met.values())
 
 
 def test_a_kill_at_every_change_of_a_file_by_what_follows_an_audit_loses_nothing(told: dict[str, Any]) -> None:
