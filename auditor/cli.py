@@ -28,6 +28,7 @@ from auditor.errors import AuditorError, ConfigError, ExitCode
 from auditor.progress import Progress, plain
 
 if TYPE_CHECKING:
+    from auditor.checkpoint import Checkpoints
     from auditor.gate import GateRun
     from auditor.result import AuditResult
 
@@ -273,28 +274,15 @@ def _audit(
     folder = Path(out)
     with output_folder(out, source):
         from auditor import gate as gates
-        from auditor import report, unchanged
+        from auditor import report
         from auditor.result import AuditResult
-        from auditor.sources.base import Skipped, left_out
 
         earlier = AuditResult.load(compare) if compare else None
         prepared = None if judged_by is None else gates.prepare(folder=folder, keep=[Path(source)], **judged_by)
-        progress = Progress(run.quiet, run.log_file)
-        known = None if fresh or run.save_matrix else unchanged.previous(folder, source, settings)
-        if known is None:
-            from auditor import pipeline, reading
-            from auditor.checkpoint import Checkpoints
-
-            stages = Checkpoints(reading.cache_folder(run), progress.resumed)
-            result = pipeline.audit(source, settings, run, download=download, progress=progress, kept=stages)
-            result.save(folder)
-        else:
-            stages, result = None, known
-            progress.say(f"nothing has changed since the audit in {folder}: its result stands")
-            progress.say(left_out(Skipped(**entry) for entry in known.summary["dataset"]["skipped"]))
+        result, stages = _audited(source, folder, settings, run, download, fresh)
         judged = None if prepared is None else prepared.judge(result)
         verdict = None if judged is None else judged.verdict
-        stands = known is not None and earlier is None
+        stands = stages is None and earlier is None
         if not (stands and gates.is_shown(verdict, folder, result, folder / "report.html")):
             if verdict is not None:
                 gates.keep(verdict, folder)
@@ -306,6 +294,28 @@ def _audit(
     _say(plain(report.headline(result)), err=aside)
     _say(f"report: {folder / 'report.html'}", err=aside)
     return ExitCode.OK if done is None else _delivered(done)
+
+
+def _audited(
+    source: str, folder: Path, settings: AuditSettings, run: RunSettings, download: bool, fresh: bool
+) -> tuple[AuditResult, Checkpoints | None]:
+    """The audit's result, saved, and its checkpoints; the earlier result and None where nothing has changed."""
+    from auditor import unchanged
+    from auditor.sources.base import Skipped, left_out
+
+    progress = Progress(run.quiet, run.log_file)
+    known = None if fresh or run.save_matrix else unchanged.previous(folder, source, settings)
+    if known is not None:
+        progress.say(f"nothing has changed since the audit in {folder}: its result stands")
+        progress.say(left_out(Skipped(**entry) for entry in known.summary["dataset"]["skipped"]))
+        return known, None
+    from auditor import pipeline, reading
+    from auditor.checkpoint import Checkpoints
+
+    stages = Checkpoints(reading.cache_folder(run), progress.resumed)
+    result = pipeline.audit(source, settings, run, download=download, progress=progress, kept=stages)
+    result.save(folder)
+    return result, stages
 
 
 def _delivered(done: GateRun) -> int:
