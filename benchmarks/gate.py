@@ -104,8 +104,9 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
     n_classes = int(material.truth.max()) + 1
     with recorded_interval() as made_of:
         found = detect(material.features[rows], labels, n_classes, seed=seed, reference=reference, settings=settings)
+    verdict = judge(found, labels, labels != material.truth[rows])
     return {
-        **asdict(condition), "seed": seed, "true_share": float(len(chosen) / len(rows)), **judge(found, labels),
+        **asdict(condition), "seed": seed, "true_share": float(len(chosen) / len(rows)), **verdict,
         "seconds": round(time.perf_counter() - start, 1), **made_of, "commit": commit(),
     }  # fmt: skip
 
@@ -145,8 +146,12 @@ def commit() -> str:
         return ""
 
 
-def judge(found: Any, labels: Any) -> dict[str, Any]:
-    """The gate's verdict on a detection: a result with just what the label rules read, everything else at ease."""
+def judge(found: Any, labels: Any, wrong: Any) -> dict[str, Any]:
+    """The gate's verdict on a detection: a result with just what the label rules read, everything else at ease.
+
+    `wrong` [N] tells which labels really are: how many of the suspects, beside what the gate says of their number.
+    """
+    from auditor.baseline import Baseline
     from auditor.gate import evaluate
     from auditor.gate.rules import rules_from
     from auditor.result import AuditResult
@@ -169,15 +174,21 @@ def judge(found: Any, labels: Any) -> dict[str, Any]:
         "calibration": _calibration(found, names), "recovery": _recovery(found),
     }  # fmt: skip
     off = ("model_f1", "f1_drop", "unreadable", "class_balance", "conflicting_duplicates", "leakage")
-    verdict = evaluate(
-        AuditResult(summary, ranking, ranking.iloc[:0], {}), rules_from({name: {"enabled": False} for name in off})
-    )
+    result = AuditResult(summary, ranking, ranking.iloc[:0], {})
+    rules = rules_from({name: {"enabled": False} for name in off})
+    verdict = evaluate(result, rules)
+    # With a baseline, be it empty, the default fail level of new suspects holds as well.
+    later = evaluate(result, rules, Baseline())
+    suspects = next(outcome for outcome in later.rules if outcome.rule == "new_suspects")
     share = found.share
     return {
+        "with_baseline": str(later.verdict),
+        "suspects": {"n": suspects.measured, "interval": suspects.interval, "fails": str(suspects.verdict) == "FAIL",
+                     "wrong": int(wrong[p >= (rules["new_suspects"].probability or 1.0)].sum())},
         "verdict": str(verdict.verdict),
         "by_rule": {outcome.rule: str(outcome.verdict) for outcome in verdict.rules},
         "estimate": None if share is None else [share.value, share.low, share.high],
-    }
+    }  # fmt: skip
 
 
 def _calibration(found: Any, names: list[str]) -> dict[str, Any]:
@@ -234,7 +245,7 @@ def _by_condition(rows: list[dict[str, Any]]) -> dict[tuple[str, float], list[di
 
 
 def _targets(rows: list[dict[str, Any]]) -> list[str]:
-    """False alarms under 1% and what was caught at twice the fail level, by condition and in all."""
+    """False alarms under 1% and what was caught at twice the fail level, by condition and in all; suspects in all."""
     lines = []
     for words, share in (("False alarms at", SHARES[0]), ("Caught at", TWICE_THE_LEVEL)):
         groups = {key: group for (key, at), group in sorted(_by_condition(rows).items()) if at == share}
@@ -242,6 +253,11 @@ def _targets(rows: list[dict[str, Any]]) -> list[str]:
         counts = [f"{key}: {fails[key]} of {len(group)}" for key, group in groups.items()]
         total = f"{sum(fails.values())} of {sum(map(len, groups.values()))}"
         lines += [f"{words} {share:g}: {total} ({'; '.join(counts)})"] if counts else []
+    some = [row["suspects"] for row in rows if row.get("suspects", {}).get("n")]
+    if some:
+        n, wrong = sum(int(s["n"]) for s in some), sum(s["wrong"] for s in some)
+        held = sum(s["interval"][0] <= s["wrong"] <= s["interval"][1] for s in some)
+        lines.append(f"New suspects: {wrong} of {n} are wrong; their range holds in {held} of {len(some)} trials")
     return lines
 
 

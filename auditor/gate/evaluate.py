@@ -181,7 +181,7 @@ def _message(
     parts = [found.sentence] if found.sentence else []
     if found.interval is not None:
         low, high = (figure(end, rule.unit) for end in found.interval)
-        parts.append(f"95% interval {low} to {high}" + (" really wrong" if rule.name == "new_suspects" else ""))
+        parts.append(f"95% interval {low} to {high} {found.interval_of}".rstrip())
     if reason:
         parts.append(f"undecided: {reason}")
     elif level is not None:

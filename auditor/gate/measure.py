@@ -35,7 +35,11 @@ WRONG_DECISIONS = frozenset({"drop"})
 
 @dataclass(frozen=True)
 class Measurement:
-    """A rule's figure. `at_worst_warn` keeps a rule from failing on what is not the data's doing."""
+    """A rule's figure.
+
+    `at_worst_warn` keeps a rule from failing on what is not the data's doing; `interval_of` says what the interval is
+    about where that is not the figure itself.
+    """
 
     value: float | None
     interval: tuple[float, float] | None = None
@@ -43,6 +47,7 @@ class Measurement:
     evidence: tuple[dict[str, Any], ...] = ()
     undecided: str = ""
     at_worst_warn: bool = False
+    interval_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,11 @@ def class_share(facts: Facts, levels: Levels) -> Measurement:
 
 
 def new_suspects(facts: Facts, levels: Levels) -> Measurement:
-    """How many suspects are new; the interval is about how many of them are really wrong."""
+    """How many suspects are new; the interval is about how many of them are wrong, given their probabilities.
+
+    It leaves out what the share may be off by: with that counted in, as in the report's table of what a review finds,
+    its lower end is nothing wherever the share's is, and thirty new wrong labels among ten thousand would never fail.
+    """
     reason = _uncalibrated(facts)
     if facts.rows["p_mislabelled"].isna().all():
         return Measurement(None, undecided=reason or "the audit gives no probabilities")
@@ -130,9 +139,9 @@ def new_suspects(facts: Facts, levels: Levels) -> Measurement:
     count = len(rows)
     words = ("new suspect", "new suspects") if facts.has_baseline else ("unreviewed suspect", "unreviewed suspects")
     sentence = f"{counted(count, *words)} with a probability of at least {levels.probability:g}"
-    return Measurement(
-        float(count), wrong_among(rows["p_mislabelled"].to_numpy(float)), sentence, _suspects(rows, facts), reason
-    )
+    wrong = wrong_among(rows["p_mislabelled"].to_numpy(float))
+    about = "wrong if the probabilities hold"
+    return Measurement(float(count), wrong, sentence, _suspects(rows, facts), reason, interval_of=about)
 
 
 def new_suspect_rows(facts: Facts, levels: Levels) -> pd.DataFrame:

@@ -190,6 +190,7 @@ def test_new_suspects_warn_by_number_and_fail_only_when_surely_wrong() -> None:
     outcome = judged(many, "new_suspects", baseline=baseline_of([]))
     assert (outcome.verdict, outcome.measured) == (Judgement.FAIL, 30.0)
     assert outcome.interval is not None and outcome.interval[0] > 10
+    assert "30 wrong if the probabilities hold; " in outcome.message
     assert judged(many, "new_suspects", rules_from({"new_suspects": {"fail": 10}})).verdict is Judgement.FAIL
     few = suspects(clean_result(), [0.9] * 12)
     assert judged(few, "new_suspects", baseline=baseline_of([])).verdict is Judgement.WARN
