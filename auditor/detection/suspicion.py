@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from auditor.arrays import Array, Floats
+from auditor.detection.label_model import UNIFORM
 from auditor.detection.signals import SIGNALS, Signals
 
 GIVEN_WORTH, ALL_GIVEN_WORTH, TRUSTED_WORTH = 0.1, 100.0, 1.0
@@ -26,10 +27,11 @@ Strong on purpose: with a thousand images and heavy noise the plantings say litt
 weights on signals that all speak the same way are then the safer answer."""
 CONFUSION_FLOOR = 0.02
 """Share of a planted label's distribution that stays uniform even where the model is sure."""
-ODDS_PART = 0.5
-"""What is added to the weight of `error_odds`, as a part of the whole combination's spread, where there are more
-classes than two. Which wrong class a label names, planted labels show as we plant them; the label model, as people and
-machines gave them. With two classes there is no which."""
+LOSS_PART, ODDS_PART = 2.0, 1.0
+"""What is added to the weights of `stacked_loss` and `error_odds`, as parts of the whole combination's spread, where
+there are more classes than two. How wrong labels go wrong, planted ones show as we plant them; the label model, as
+people and machines gave them. The first is added by the share of those that are wrong at random, which show best by how
+improbable they are, and the second by the share of all others. With two classes there is but one wrong label."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ def fit_combination(
     )
     n = len(given) - n_trusted
     worth = np.repeat([min(GIVEN_WORTH, ALL_GIVEN_WORTH / max(n, 1)), TRUSTED_WORTH], [n, n_trusted])
-    many = n_classes > 2
-    bonus = np.array([ODDS_PART * (many and name == "error_odds") for name in SIGNALS])
+    many, at_random = n_classes > 2, signals.model.kinds[UNIFORM]
+    parts = {"stacked_loss": LOSS_PART * at_random, "error_odds": ODDS_PART * (1 - at_random)}
+    bonus = np.array([many * parts.get(name, 0.0) for name in SIGNALS])
     used = np.array([name in use and (many or name != "margin") for name in SIGNALS])
     return fit_weights(given, planted, worth, used, bonus)
 
