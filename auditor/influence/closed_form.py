@@ -218,12 +218,12 @@ class ClosedForm(InfluenceEngine):
 
     def shown_rows(self, x: Any, y: Any) -> Array:
         """[n, N]; where conjugate gradient has much to do, in single precision (residual 1e-4): half the time."""
-        return self._single().rows(x, y) if self._slow else self.rows(x, y)
+        return self._single().rows(x, y) if self._slow(len(y)) else self.rows(x, y)
 
-    @property
-    def _slow(self) -> bool:
-        """Whether conjugate gradient in double precision has much to do."""
-        return not self._dense and self.head.dtype == torch.float64 and self.head.n_points * self.head.n_columns > SMALL
+    def _slow(self, n_systems: int) -> bool:
+        """Whether conjugate gradient in double precision has much to do on so many systems together."""
+        much = n_systems * self.head.n_points * self.head.n_columns > SMALL
+        return much and not self._dense and self.head.dtype == torch.float64
 
     def _single(self) -> ClosedForm:
         """The same engine in single precision; what it solves is recorded with all the rest."""
@@ -251,7 +251,7 @@ class ClosedForm(InfluenceEngine):
 
     def solve(self, rhs: torch.Tensor, dampings: torch.Tensor) -> Solution:
         """[k, C, D+1] through `(H + dampings[i] I)^-1`, with true residuals."""
-        refined = self._refined(rhs, dampings) if self._slow else None
+        refined = self._refined(rhs, dampings) if self._slow(len(rhs)) else None
         return refined or self._solved(rhs, dampings, self._progress)
 
     def _refined(self, rhs: torch.Tensor, dampings: torch.Tensor) -> Solution | None:
