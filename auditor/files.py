@@ -60,7 +60,11 @@ def sweep(folder: Path, older_than: float = 0.0) -> None:
 
 def _staged(path: Path, data: bytes, private: bool = False) -> Path:
     """A temporary file beside `path` that holds `data`, safe on the disk and with the permissions of a new file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import re
 import threading
 import warnings
@@ -49,8 +50,10 @@ _ORIENTATION = 0x0112
 _MODE = "source_mode"
 _pillow_limit = threading.Lock()
 
-# Pillow warns about damaged metadata in a file's own words: noise, and hostile text on a terminal.
+# Pillow warns about damaged metadata in a file's own words: noise, and hostile text on a terminal. What it logs goes to
+# whoever has asked for logs, and not, as where nobody has, to standard error.
 warnings.filterwarnings("ignore", module=r"PIL\.|auditor\.images")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class UnreadableImage(AuditorError):

@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import json
 import os
+import stat
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from auditor.errors import ConfigError
 Update = Callable[[int, int], None]
 LINE_EVERY, LOG_EVERY = 10.0, 1.0
 """Seconds between two lines about the same stage, for a person and in the log."""
+_BEGINNING = b'{"time": "'
 PULSE = 1.0
 """Seconds between two looks at whether a stage has been silent for longer than `LINE_EVERY`; then it is said to be at
 work, whatever holds the main thread."""
@@ -46,7 +48,7 @@ class Progress:
     Raises
     ------
     ConfigError
-        When the log file cannot be opened.
+        When the log file cannot be opened, or holds something else than a log.
     """
 
     quiet: bool = False
@@ -266,6 +268,11 @@ class _Log:
     """Lines of JSON; a log that cannot grow any more (a full disk) does not stop the work it tells about."""
 
     def __init__(self, path: str) -> None:
+        if not _continues(path):
+            raise ConfigError(
+                f"the log file {path} holds something else than a log, and stays as it is",
+                hint="choose another with --log-file",
+            )
         try:
             # O_NONBLOCK: a pipe that nobody reads is an error, not a wait without end.
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
@@ -285,6 +292,22 @@ class _Log:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.file.close()
+
+
+def _continues(path: str) -> bool:
+    """Whether a log may be appended: to a new file, an empty one, one that begins like ours, or a pipe or device.
+
+    Else a slip of the hand would put lines of JSON behind a manifest's rows or an image's pixels.
+    """
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            return True
+        with Path(path).open("rb") as file:
+            first = file.readline(1000)
+    except OSError:  # opening it says what is wrong
+        return True
+    whole = first.endswith(b"\n")
+    return not first or (first.startswith(_BEGINNING) and (b'"event": "' in first or not whole))
 
 
 class _Logged:

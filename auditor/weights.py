@@ -110,8 +110,24 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
         raise WeightsError(f"{path} holds no state_dict", hint="give a state_dict saved by torch.save")
+    for name, value in loaded.items():
+        if not _is_plain(value):
+            raise WeightsError(
+                f"{path}: parameter {str(name)[:80]} is no plain array of real numbers",
+                hint="give a state_dict saved by torch.save",
+            )
     state = {str(name).removeprefix("module."): value for name, value in loaded.items()}
     return {name: value for name, value in state.items() if not name.startswith("fc.")}
+
+
+def _is_plain(value: torch.Tensor) -> bool:
+    """Whether a tensor's numbers all stand in the file.
+
+    A view with a stride of 0 claims terabytes in a kilobyte; sparse, quantised and complex ones fail at the first use.
+    """
+    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _sha256(path: Path) -> str:

@@ -56,6 +56,33 @@ def png_deep(levels: np.ndarray) -> bytes:
     return _png_of((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
 
 
+def tiff_of(*entries: tuple[int, int, int, int], following: int = 0) -> bytes:
+    """A TIFF of one directory of (tag, type, count, value), which names the directory after it."""
+    body = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\0\x08\0\0\0" + body + struct.pack("<I", following)
+
+
+def tiff_in_a_loop() -> bytes:
+    """A TIFF whose directory names itself as the next one."""
+    data = bytearray(encode(picture(), "TIFF"))
+    at = struct.unpack("<I", data[4:8])[0]
+    end = at + 2 + 12 * struct.unpack("<H", data[at : at + 2])[0]
+    data[end : end + 4] = struct.pack("<I", at)
+    return bytes(data)
+
+
+def gif_of_many(frames: int) -> bytes:
+    """A GIF that repeats its frame."""
+    one = encode(picture().quantize(16), "GIF")
+    return one[:-1] + one[one.index(b"\x2c") : -1] * (frames - 1) + b"\x3b"
+
+
+def png_with(kind: bytes, body: bytes) -> bytes:
+    """A PNG with one more chunk behind its header."""
+    whole = encode(picture(), "PNG")
+    return whole[:33] + _png_of((kind, body))[8:] + whole[33:]
+
+
 def readable_images() -> dict[str, bytes]:
     """File name -> bytes of images that are unusual but whole."""
     rgb = picture()
@@ -109,6 +136,9 @@ def readable_images() -> dict[str, bytes]:
         "animated.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50),
         "animated.png": encode(rgb, "PNG", save_all=True, append_images=[rgb.rotate(180)], duration=50),
         "animated.webp": encode(rgb, "WEBP", save_all=True, append_images=[rgb.rotate(180)], lossless=True),
+        "many-frames.gif": gif_of_many(20_000),
+        "claimed-frames.png": png_with(b"acTL", struct.pack(">II", 2**31 - 1, 0)),
+        "loop.tif": tiff_in_a_loop(),
         "1x1.png": encode(rgb.resize((1, 1)), "PNG"),
         "10000x1.png": encode(rgb.resize((10_000, 1)), "PNG"),
         "1x10000.jpg": encode(rgb.resize((1, 10_000)), "JPEG"),
@@ -133,6 +163,10 @@ def unreadable_images() -> dict[str, bytes]:
         "truncated.webp": encode(rgb, "WEBP")[:60],
         "bomb.png": png_claiming(60_000, 60_000),
         "wide-bomb.png": png_claiming(2_000_000_000, 1),
+        "text-bomb.png": png_with(b"zTXt", b"k\0\0" + zlib.compress(bytes(20_000_000))),
+        "profile-bomb.png": png_with(b"iCCP", b"k\0\0" + zlib.compress(bytes(20_000_000))),
+        "samples.tif": tiff_of((256, 4, 1, 9), (257, 4, 1, 9), (258, 3, 1, 8), (262, 3, 1, 2), (277, 3, 1, 65535)),
+        "icon.png": encode(rgb.resize((32, 32)), "ICO"),
         "postscript.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
         "document.jpg": b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n",
         "vector.png": b"<svg xmlns='http://www.w3.org/2000/svg'><rect width='9' height='9'/></svg>",

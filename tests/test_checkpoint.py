@@ -63,6 +63,19 @@ def test_another_version_of_the_program_finds_nothing(tmp_path: Path, monkeypatc
     assert _opened(tmp_path).recall("a") is None
 
 
+def test_a_change_of_any_module_is_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deeper").mkdir()
+    for name in ("one.py", "deeper/two.py"):
+        (tmp_path / name).write_text("a = 1", encoding="utf-8")
+    monkeypatch.setattr(checkpoint, "__file__", str(tmp_path / "one.py"))
+    found = [checkpoint.code.__wrapped__()]
+    for name, text in (("one.py", "a = 2"), ("deeper/two.py", "a = 3"), ("deeper/three.py", "")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        found.append(checkpoint.code.__wrapped__())
+    (tmp_path / "deeper" / "two.py").rename(tmp_path / "two.py")
+    assert len({*found, checkpoint.code.__wrapped__()}) == 5
+
+
 @pytest.mark.parametrize("damage", [
     lambda path: path.write_bytes(b""), lambda path: path.write_bytes(path.read_bytes()[:-7]),
     lambda path: path.write_bytes(os.urandom(300)), lambda path: path.rename(path.with_name("b.npz")),

@@ -132,6 +132,12 @@ def test_a_full_disk_leaves_the_old_files(tmp_path: Path) -> None:
     assert {(tmp_path / name).read_text() for name in "ab"} == {"old"}
 
 
+def test_a_folder_that_is_gone_is_an_error_about_the_file_the_user_knows(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write_text(tmp_path / "gone" / "audit.json", "{}")
+    assert caught.value.filename == str(tmp_path / "gone" / "audit.json")
+
+
 def test_together_takes_the_mark_away_before_anything_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever dies between two renames leaves no mark, so that new and old files are never taken for one result."""
     for name in ("a", "b", "mark"):

@@ -114,11 +114,31 @@ def test_many_updates_do_not_flood_the_log(tmp_path: Path) -> None:
 
 def test_the_log_is_appended_to_and_readable_while_it_grows(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    path.write_text('{"event":"earlier"}\n')
+    for earlier in ([], ["begin", "end"]):
+        progress = Progress(quiet=True, log_file=str(path))
+        with progress.stage("read", "Reading images"):
+            assert [event["event"] for event in _log(path)] == [*earlier, "begin"]
+        progress.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"path,label\na.png,cat\n", b"\x89PNG\r\n", b'{"path": "a.png"}\n', b'{"time": "x"}\n']
+)
+def test_a_log_is_never_appended_to_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "labels"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="holds something else than a log"):
+        Progress(log_file=str(path))
+    assert path.read_bytes() == content
+
+
+def test_a_log_whose_first_line_was_cut_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"time": "2026-11-')
     progress = Progress(quiet=True, log_file=str(path))
-    with progress.stage("read", "Reading images"):
-        assert [event["event"] for event in _log(path)] == ["earlier", "begin"]
+    progress.say("on")
     progress.close()
+    assert path.read_bytes().startswith(b'{"time": "2026-11-') and b'"event": "message"' in path.read_bytes()
 
 
 def test_a_log_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:

@@ -101,6 +101,27 @@ def test_files_that_are_no_weights(tmp_path: Path, content: bytes) -> None:
         weights.load_weights(str(path))
 
 
+def test_tensors_whose_numbers_do_not_stand_in_the_file_are_refused(
+    tmp_path: Path, state: dict[str, torch.Tensor]
+) -> None:
+    kinds = {
+        "terabytes in a kilobyte": torch.zeros(1).expand(10**12),
+        "sparse": torch.zeros(64, 3, 7, 7).to_sparse(),
+        "complex": torch.zeros(64, 3, 7, 7, dtype=torch.complex64),
+        "nowhere": torch.zeros(64, 3, 7, 7, device="meta"),
+    }
+    for number, value in enumerate(kinds.values()):
+        path = tmp_path / f"{number}.pth"
+        torch.save({**state, "conv1.weight": value}, path)
+        with pytest.raises(WeightsError, match=r"conv1\.weight is no plain array"):
+            weights.load_weights(str(path))
+
+
+def test_a_view_of_a_part_of_what_the_file_holds_is_read(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    torch.save({**state, "conv1.weight": torch.ones(128, 3, 7, 7)[64:]}, tmp_path / "w.pth")
+    assert weights.load_weights(str(tmp_path / "w.pth")).state["conv1.weight"].shape == (64, 3, 7, 7)
+
+
 @pytest.mark.parametrize("value", [torch.zeros(3), [torch.zeros(3)], {"a": 1}, {}])
 def test_tensors_that_are_no_state_dict(tmp_path: Path, value: object) -> None:
     path = tmp_path / "w.pth"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers import small_audit
 from hostile import HostileFolder, encode, hostile_folder, picture, readable_images, unreadable_images
 
+from auditor import evidence, features
 from auditor.sources.base import Skipped, left_out
 
 if TYPE_CHECKING:
@@ -105,6 +107,35 @@ def test_the_limit_on_pixels_is_said_with_the_option_that_raises_it(
     raised = run_cli(*small_audit(root, tmp_path / "out", "--max-pixels", "3000"))
     assert raised.exit_code == 0 and raised.stderr == ""
     assert "3/large.png" in (tmp_path / "out" / "ranking.csv").read_text(encoding="utf-8")
+
+
+def test_images_that_go_away_or_become_pipes_during_the_audit_do_not_stop_it(
+    fixtures: Path, tmp_path: Path, run_cli: Callable[..., Result], tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(fixtures / "digits", root)
+    first, *others = sorted((root / "train" / "3").iterdir())
+    reading, showing = features.extract, evidence.thumbnails
+
+    def gone_when_read(*arguments: Any, **options: Any) -> Any:
+        first.unlink()
+        return reading(*arguments, **options)
+
+    def pipes_when_shown(*arguments: Any, **options: Any) -> Any:
+        for path in others:
+            path.unlink()
+            os.mkfifo(path)
+        return showing(*arguments, **options)
+
+    monkeypatch.setattr(features, "extract", gone_when_read)
+    monkeypatch.setattr(evidence, "thumbnails", pipes_when_shown)
+    done = run_cli(*small_audit(root, tmp_path / "out"))
+    assert done.exit_code == 0 and done.stderr == "", done.stderr
+    skipped = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))["dataset"]["skipped"]
+    assert skipped == [{"path": f"train/3/{first.name}", "reason": "cannot be read: No such file or directory"}]
+    shown = json.loads((tmp_path / "out" / "evidence.json").read_text(encoding="utf-8"))["thumbnails"]
+    assert shown and not any(path.startswith("train/3/") for path in shown)
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_what_is_left_out_is_told_by_reason_and_no_longer_than_a_screen() -> None:
