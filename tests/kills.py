@@ -318,8 +318,8 @@ def stage_kills(ground: Ground) -> list[dict[str, Any]]:
 
 MOMENTS = (
     "open begins", "features begins", "features goes on", "reference begins", "reference goes on", "detection begins",
-    "detection goes on", "train begins", "train goes on", "experiment begins", "experiment goes on", "result begins",
-    "save", "judge", "keep", "write_report", "clear", "deliver",
+    "detection goes on", "train begins", "train goes on", "explain begins", "experiment begins", "experiment goes on",
+    "result begins", "save", "judge", "keep", "write_report", "clear", "deliver",
 )  # fmt: skip
 """Every stage of an audit with a gate, when it begins and when it has something to tell; then every kind of file."""
 WRITING: dict[str, Any] = {
@@ -395,6 +395,7 @@ def signals(ground: Ground) -> list[dict[str, Any]]:
         rounds.append({
             "train": train, "code": code, "said": said, "stopped": stopped, "again": again,
             "files": sorted(ground.expected), "faults": faults,
+            "stages": list(json.loads((ground.out / "audit.json").read_text())["stages"]),
         })  # fmt: skip
     return rounds
 

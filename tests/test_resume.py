@@ -96,7 +96,9 @@ def test_every_signal_at_every_stage_of_every_kind_of_training_loses_nothing(tol
             assert stop["signal"] == "SIGKILL" or "run the same command again" in stop["said"], stop
             met.setdefault(stop["moment"], set()).add(stop["signal"])
         assert one["again"][0] == one["code"] and one["faults"] == [] and one["files"] == ALL_FILES, one
-    assert len(met) == 18 and all(which == {"SIGINT", "SIGTERM", "SIGKILL"} for which in met.values())
+        missing = {f"{stage} begins" for stage in one["stages"]} - met.keys()
+        assert not missing, "a stage that no signal was tried in"
+    assert len(met) == 19 and all(which == {"SIGINT", "SIGTERM", "SIGKILL"} for which in met.values())
 
 
 def test_a_kill_at_every_change_of_a_file_by_what_follows_an_audit_loses_nothing(told: dict[str, Any]) -> None:
