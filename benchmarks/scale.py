@@ -172,10 +172,10 @@ def make_images(folder: Path, n: int) -> None:
 
 def measure_forward(n_text: str, folder: str) -> dict[str, Any]:
     """One bare forward pass of the frozen backbone over decoded images; decoding is not counted."""
-    import torch
     from PIL import Image
 
     from auditor import features, model
+    from auditor import machine as own_machine
     from auditor.weights import load_weights
 
     weights = load_weights(str(DATA / "weights" / "resnet18-tiny170.pth"))
@@ -183,7 +183,7 @@ def measure_forward(n_text: str, folder: str) -> dict[str, Any]:
     extractor = model.feature_extractor(model.build_network(weights, 10, 64, seed=0))
     files = sorted(Path(folder).glob("*/*"))
     pixels = np.stack([np.asarray(Image.open(f)) for f in files[: min(len(files), 4096)]])
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    own_machine.set_threads()  # as an audit does: all cores, or what OMP_NUM_THREADS says
     start, cpu = time.perf_counter(), time.process_time()
     done = 0
     while done < len(files):
