@@ -18,8 +18,9 @@ from auditor.arrays import Array, Floats
 from auditor.detection.label_model import UNIFORM
 from auditor.detection.signals import SIGNALS, Signals
 
-GIVEN_WORTH, ALL_GIVEN_WORTH, TRUSTED_WORTH = 0.1, 100.0, 1.0
-"""Weight of a given label in the fit, the most that all of them weigh together, and the weight of a trusted label."""
+GIVEN_WORTH = 0.1
+TRUSTED_TIMES, TRUSTED_PART = 10.0, 0.01
+"""Weight of a given label in the fit; a trusted one weighs so many times as much, or as this part of all given ones."""
 PENALTY = 10.0
 """Ridge penalty on the coefficients of standardised signals, against a log-likelihood summed over weighted images.
 
@@ -121,7 +122,7 @@ def fit_combination(
         [signals.of(draw(targets, rng)) for targets in (makers[k]() for k in kinds) for _ in range(plantings)]
     )
     n = len(given) - n_trusted
-    worth = np.repeat([min(GIVEN_WORTH, ALL_GIVEN_WORTH / max(n, 1)), TRUSTED_WORTH], [n, n_trusted])
+    worth = GIVEN_WORTH * np.repeat([1.0, max(TRUSTED_TIMES, TRUSTED_PART * n)], [n, n_trusted])
     many, at_random = n_classes > 2, signals.model.kinds[UNIFORM]
     parts = {"stacked_loss": LOSS_PART * at_random, "error_odds": ODDS_PART * (1 - at_random)}
     bonus = np.array([many * parts.get(name, 0.0) for name in SIGNALS])
