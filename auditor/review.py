@@ -21,7 +21,7 @@ from typing import Any
 from auditor import files
 from auditor.baseline import Baseline, BaselineEntry, is_hash
 from auditor.errors import DecisionsError
-from auditor.lock import locked
+from auditor.lock import REVIEW_MARK, beside, locked
 from auditor.regular import read_text
 from auditor.result import AuditResult
 
@@ -30,7 +30,6 @@ KIND = "auditor-decisions"
 DECISIONS = ("keep", "relabel", "drop", "unsure")
 FORMATS = ("manifest", "folder")
 BASELINE_NAME = "auditor-baseline.json"
-_MARK = "review.json"
 _SUSPECT = 0.5
 """Probability from which a comparison counts an image as a suspect: more likely wrong than right."""
 
@@ -285,7 +284,7 @@ def apply(
     table = open_source(source or result.summary["dataset"]["source"])
     folder = Path(output) if output is not None else Path(out) / "reviewed"
     _check_place(folder, Path(source or result.summary["dataset"]["source"]))
-    with _alone(folder) as drafts:
+    with alone(folder) as drafts:
         return _applied(result, decisions, table, folder, format, drafts)
 
 
@@ -312,7 +311,7 @@ def _applied(
             "schema_version": SCHEMA_VERSION, "kind": "auditor-review", "audit_id": result.audit_id,
             "format": format, "counts": counts, "files": len(rows) + 2 + bool(name),
         }  # fmt: skip
-        files.write_json(staged / _MARK, mark)
+        files.write_json(staged / REVIEW_MARK, mark)
         staged.chmod(0o755)
         _exchange(staged, folder, _aside(folder, drafts))
     except BaseException as error:
@@ -326,13 +325,18 @@ def _applied(
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[str]:
+def alone(folder: Path) -> Iterator[str]:
     """Nobody else writes to `folder` inside the block; the value is how the names of drafts beside it begin.
 
     What a killed call left there is put right first: the earlier folder comes back where it had been moved aside and
     not yet replaced, since its baseline holds the decisions of earlier reviews, and drafts go.
+
+    Raises
+    ------
+    LockedError, ConfigError
+        As `auditor.lock.locked`.
     """
-    drafts = f".auditor-review-{hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:12]}-"
+    drafts = beside(folder)
     above = folder.parent
     made = [path for path in (above, *above.parents) if not path.exists()]
     above.mkdir(parents=True, exist_ok=True)
@@ -378,7 +382,7 @@ def _check_content_of(folder: Path) -> None:
         return
     found = sum(len(names) for _, _, names in os.walk(folder))
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        mark = json.loads(read_text(folder / _MARK))
+        mark = json.loads(read_text(folder / REVIEW_MARK))
         if mark["kind"] == "auditor-review" and mark["files"] == found:
             return
     raise DecisionsError(
@@ -415,7 +419,7 @@ def _cleaned(result: AuditResult, decisions: Iterable[Decision]) -> list[tuple[s
 
 def _targets(rows: list[tuple[str, str, str]], format: str) -> list[str]:
     """Where each image goes, relative to the output, each place once and none outside it."""
-    taken = {_MARK, BASELINE_NAME, "cleaned.csv", "cleaned.jsonl"}
+    taken = {REVIEW_MARK, BASELINE_NAME, "cleaned.csv", "cleaned.jsonl"}
     targets = []
     for path, label, split in rows:
         name = PurePosixPath(path).name
@@ -491,7 +495,7 @@ def _write_manifest(folder: Path, rows: list[tuple[str, str, str]], targets: lis
 def _exchange(staged: Path, folder: Path, aside: Path) -> None:
     """Put the new folder in the place of the old one; the old one goes only after the new one stands.
 
-    A kill between the two leaves both beside `folder`, which the next call puts right (see `_alone`).
+    A kill between the two leaves both beside `folder`, which the next call puts right (see `alone`).
     """
     if not folder.exists():
         staged.rename(folder)

@@ -94,9 +94,9 @@ def test_a_baseline_that_a_review_wrote_is_under_the_reviews_lock(
     (folder / "review.json").write_text("{}")
     baseline = folder / review.BASELINE_NAME
     Baseline().save(baseline)
-    with review._alone(folder), pytest.raises(LockedError):
+    with review.alone(folder), pytest.raises(LockedError):
         run(tmp_path / "one", baseline=baseline, update_baseline=True)
-    with baselining.alone(baseline), pytest.raises(LockedError), review._alone(folder):
+    with baselining.alone(baseline), pytest.raises(LockedError), review.alone(folder):
         pass
     with baselining.alone(baseline):
         assert names(folder) == ["auditor-baseline.json", "review.json"], "a lock in it would be a stranger's file"
