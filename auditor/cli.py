@@ -292,7 +292,7 @@ def _audit(
         done = None if judged is None else judged.deliver()
     aside = judged is not None and judged.takes_standard_output
     _say(plain(report.headline(result)), err=aside)
-    _say(f"report: {folder / 'report.html'}", err=aside)
+    _say(plain(f"report: {folder / 'report.html'}"), err=aside)
     return ExitCode.OK if done is None else _delivered(done)
 
 

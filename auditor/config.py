@@ -86,6 +86,7 @@ class AuditSettings:
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("examples", "thumbnails", "seed"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        _check(self.seed < 1 << 63, "seed", self.seed, "below 2 to the power of 63")
         _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         _check(0 <= self.max_unreadable <= 1, "max_unreadable", self.max_unreadable, "between 0 and 1")
 

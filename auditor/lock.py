@@ -35,13 +35,8 @@ def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
     """
     if not str(out).strip():
         raise ConfigError("the output folder has no name", hint="name one with -o")
-    folder, data = Path(out), Path(source)
-    real = folder.resolve()
-    if str(source) and data.is_dir() and data.resolve() in (real, *real.parents):
-        raise ConfigError(
-            f"the output folder {folder} lies inside the data set, which is never changed",
-            hint="choose another folder with -o",
-        )
+    folder = Path(out)
+    refuse_inside(folder, source, "output folder", "-o")
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,6 +51,16 @@ def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
         with contextlib.suppress(OSError):
             for path in made:
                 path.rmdir()  # only succeeds when an error left it empty
+
+
+def refuse_inside(folder: str | Path, source: str | Path, what: str, option: str) -> None:
+    """Raise `ConfigError` where a folder to be written lies within the folder `source`: it would become a class."""
+    data, real = Path(source), Path(folder).expanduser().resolve()
+    if str(source) and data.is_dir() and data.resolve() in (real, *real.parents):
+        raise ConfigError(
+            f"the {what} {folder} lies inside the data set, which is never changed",
+            hint=f"choose another folder with {option}",
+        )
 
 
 def beside(folder: Path) -> str:

@@ -22,6 +22,7 @@ from auditor.config import AuditSettings, RunSettings
 from auditor.dataset import Dataset
 from auditor.errors import ConfigError
 from auditor.experiment import EngineChoice, HeadLearner, ImagePoints, Learner, NetworkLearner, Points, Run
+from auditor.lock import refuse_inside
 from auditor.made import Backbone, Made, Reference, Trial
 from auditor.progress import Progress
 from auditor.result import AuditResult
@@ -62,6 +63,10 @@ def audit(
     progress = progress or Progress(quiet=True)
     kept = kept or Checkpoints(None)
     machine.set_threads()
+    if not isinstance(source, ImageTable):
+        for path, what, option in ((run.cache, "cache", "--cache"), (run.save_matrix, "matrix", "--save-matrix")):
+            if path:
+                refuse_inside(path, source, what, option)
     _check_matrix(run.save_matrix)
     with contextlib.ExitStack() as stack:
         stack.enter_context(machine.repeatable())

@@ -135,6 +135,22 @@ def test_an_output_folder_inside_the_data_set_is_refused(tmp_path: Path, run_cli
     assert snapshot(tmp_path) == before and names(data) == ["3", "8"]
 
 
+@pytest.mark.parametrize("option", ["--cache", "--save-matrix"])
+def test_what_an_audit_writes_is_never_inside_the_data_set(option: str, tmp_path: Path, run_cli: Run) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(FIXTURES / "digits" / "train", data)
+    done = run_cli(*small_audit(data, tmp_path / "out", option, str(data / "kept")))
+    assert done.exit_code == 2 and "inside the data set" in done.stderr and option in done.stderr
+    assert names(data) == ["3", "8"]
+
+
+def test_an_output_folder_whose_name_is_not_utf8(tmp_path: Path, run_cli: Run, tiny: None) -> None:
+    out = tmp_path / os.fsdecode(b"o\xffut")
+    done = run_cli(*small_audit(FIXTURES / "digits", out, "--epochs", "3"))
+    assert done.exit_code == 0 and "report: " in done.stdout, done.stderr
+    assert (out / "report.html").is_file()
+
+
 def test_an_output_folder_without_a_name_is_refused(run_cli: Run) -> None:
     done = run_cli(*small_audit(FIXTURES / "digits", ""))
     assert done.exit_code == 2 and "-o" in done.stderr

@@ -376,7 +376,7 @@ def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -
     value, least, most = (cal.at_share(p, share) for share in (model.share, low, high))
     basis = "trusted reference" if reference else "shape of the posterior"
     area = cal.separation(bench.planted_one_by_one(table, signals), scores.suspicion)
-    reason = _undecided(n, area, model.share, low, high, bench.n_classes)
+    reason = _contradicted(bench, signals) or _undecided(n, area, model.share, low, high, bench.n_classes)
     share = None if reason else cal.as_share(model.share, low, high, n)
     doubted = model.at_share(REFERENCE_PRIOR)[np.arange(n, len(table)), bench.trusted]
     return _Estimate(share, value, least, most, doubted, basis, reason)
@@ -397,6 +397,28 @@ def _undecided(n: int, area: float, value: float, low: float, high: float, n_cla
     if high - low > 0.5:
         return f"The share of wrong labels could be anything from {low:.0%} to {high:.0%}."
     return ""
+
+
+def _contradicted(bench: _Bench, signals: Signals) -> str:
+    """That trusted labels speak against all that the given ones teach; empty where they do not.
+
+    Labels that are wrong nearly everywhere agree among themselves. The reference shows it where heads that mostly given
+    labels have taught say of its images hardly better than chance what it says, and much less often than of the others.
+    """
+    m, n = len(bench.trusted), bench.n
+    if not m:
+        return ""
+    likeliest = signals.values["stacked_loss"].argmin(axis=1)
+    own = float((likeliest[:n] == bench.labels).mean())
+    theirs = float((likeliest[n:] == bench.trusted).mean())
+    pooled = (own * n + theirs * m) / (n + m)
+    beyond = own - theirs > 4 * np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    if theirs > 1 - 0.9 * (1 - 1 / bench.n_classes) or not beyond:
+        return ""
+    return (
+        f"The reference contradicts the given labels: {theirs:.0%} of its {m} labels are what they teach, of their own "
+        f"{own:.0%}. Either nearly all given labels are wrong, or the reference names the classes otherwise."
+    )
 
 
 def _reference_suspects(bench: _Bench, table: Floats, estimate: _Estimate) -> Array:

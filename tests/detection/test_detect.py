@@ -214,3 +214,16 @@ def test_average_precision_is_scikit_learns(pairs):
     wrong, values = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs], float)
     expected = average_precision_score(wrong, values) if wrong.any() else 0.0
     assert average_precision(wrong, values) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_trusted", [5, 40, 200])
+def test_a_reference_that_says_the_opposite_of_all_labels_is_no_all_clear(n_trusted: int) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 300 + n_trusted)
+    x = rng.normal(size=(len(truth), 20)).astype(np.float32)
+    x[:, 0] += 6 * truth
+    opposite, trusted = 1 - truth[:300], (x[300:], truth[300:])
+    found = detect(x[:300], opposite, 2, seed=0, reference=trusted, settings=QUICK)
+    assert not found.decided and "The reference contradicts the given labels" in found.reason
+    agreed = detect(x[:300], truth[:300], 2, seed=0, reference=trusted, settings=QUICK)
+    assert agreed.decided and agreed.share is not None and agreed.share.value < 0.05
