@@ -424,6 +424,14 @@ def against_peers(frame: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
+def estimates(said: pd.DataFrame) -> pd.DataFrame:
+    """Estimated shares and their intervals by row: means over decided units, and how many intervals hold the truth."""
+    grouped = said.groupby("row", sort=False)
+    out = grouped.agg({"n": "max", "unit": "count", "decided": "sum", "covered": "sum"}).astype(int)
+    means = grouped[["truth", "estimate", "low", "high", "precision error"]].mean().astype(float).round(3)
+    return out.rename(columns={"unit": "units"}).join(means)
+
+
 def plot(frame: pd.DataFrame, path: Path) -> None:
     """Average precision by row for the contenders worth looking at."""
     import matplotlib as mpl
@@ -489,7 +497,7 @@ def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame, how: 
     parts += ["Against the best peer, average precision:", markdown(versus)]
     for column in ("AP", "AUROC", "precision at true number", "found in first 10%", "found in first 20%", "seconds"):
         parts += [f"### Detection: {column}", markdown(summary(frame, column))]
-    parts += ["### Detection: share of wrong labels", markdown(said.round(3).set_index("row"))]
+    parts += ["### Detection: share of wrong labels", "Means over the decided units.", markdown(estimates(said))]
     parts += ["### Detection: ablation, average precision", markdown(dropped)]
     return "\n\n".join(parts)
 

@@ -38,7 +38,8 @@ def test_the_study_preset_sets_its_values_and_gives_way_to_the_users() -> None:
         ("damping", "inf"), ("image_size", "7"), ("image_size", "1025"), ("image_size", "63.5"), ("image_size", "big"),
         ("classes", "a"), ("classes", "a,a"), ("classes", 3), ("classes", ["a", 3]),
         ("repeats", 0), ("repeats", 1.5), ("epochs", 0), ("batch_size", 0), ("max_pixels", 0),
-        ("examples", -1), ("thumbnails", -1), ("seed", -1), ("seed", 1 << 63), ("learning_rate", 0), ("learning_rate", float("inf")),
+        ("examples", -1), ("thumbnails", -1), ("seed", -1), ("seed", 1 << 63),
+        ("learning_rate", 0), ("learning_rate", float("inf")),
         ("max_unreadable", 1.01), ("max_unreadable", -0.01), ("quiet", "yes"), ("quiet", 1),
     ],
 )  # fmt: skip
