@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from auditor import dataset, features, images, influence, machine, model, split
 from auditor.arrays import Array
@@ -209,7 +210,7 @@ class Reader:
             return read, _values(read)
         if settle:
             model.settle_batchnorm(network, _batches(read.pixels))
-        extractor = model.layered_extractor(network).to(device)
+        extractor = self._extractor(network)
         return read, features.forward(extractor, transform, read.pixels.values, device)
 
     def _finite(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array]:
@@ -242,14 +243,17 @@ class Reader:
         )
         return read, values[keep]
 
+    def _extractor(self, network: nn.Module) -> nn.Module:
+        return model.in_precision(model.layered_extractor(network).to(self.backbone.device), self.settings.dtype)
+
     def _cached_features(self, table: ImageTable, update: Update) -> Features:
         backbone, transform = self.backbone, self.backbone.transform
         folder = cache_folder(self.run)
         key: dict[str, object] = {
             "layers": "2,3,4", "weights": backbone.weights.sha256, "size": transform.size,
-            "mean": transform.mean, "std": transform.std,
+            "mean": transform.mean, "std": transform.std, "dtype": self.settings.dtype,
         }  # fmt: skip
-        extractor = model.layered_extractor(backbone.network).to(backbone.device)
+        extractor = self._extractor(backbone.network)
         if self.client is not None:
             from auditor.distribute import CacheAt, extract_on
 

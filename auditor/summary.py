@@ -53,7 +53,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "auditor_version": __version__,
         "command": command_line(data.source, settings),
         "settings": chosen,
-        "run": {"device": made.backbone.device, "threads": torch.get_num_threads(), "dtype": "float32"},
+        "run": {"device": made.backbone.device, "threads": torch.get_num_threads(), "dtype": settings.dtype},
         "dataset": content,
         "model": _model(made, settings),
         "reference": {

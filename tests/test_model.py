@@ -217,3 +217,14 @@ def test_quality_is_its_definition(n_classes: int, n: int, seed: int) -> None:
 def test_softmax_survives_large_logits() -> None:
     rows = model.softmax(np.array([[1e4, 0, -1e4], [1.0, 1.0, 1.0]], dtype=np.float32))
     assert np.allclose(rows, [[1, 0, 0], [1 / 3] * 3])
+
+
+def test_bfloat16_is_nearly_float32_and_float32_untouched() -> None:
+    parts = torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 4)
+    network = torch.nn.Sequential(*parts)
+    x = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert model.in_precision(network, "float32") is network
+    with torch.inference_mode():
+        exact, fast = network(x), model.in_precision(network, "bfloat16")(x)
+    assert fast.dtype == torch.float32 and not torch.equal(exact, fast)
+    torch.testing.assert_close(fast, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))

@@ -142,6 +142,15 @@ def test_the_summary_says_what_was_done(finished: AuditResult) -> None:
 # Another device
 
 
+def test_a_pass_in_bfloat16_is_said_and_finds_nearly_the_same(tmp_path: Path) -> None:
+    settings = [dataclasses.replace(QUICK, dtype=dtype) for dtype in ("float32", "bfloat16")]
+    exact, fast = (pipeline.audit(FIXTURES / "digits", one) for one in settings)
+    assert [one.summary["run"]["dtype"] for one in (exact, fast)] == ["float32", "bfloat16"]
+    both = exact.ranking.merge(fast.ranking, on="path")
+    assert not np.array_equal(both["suspicion_x"], both["suspicion_y"])
+    assert both[["suspicion_x", "suspicion_y"]].corr("spearman").iloc[0, 1] > 0.9
+
+
 @pytest.mark.parametrize("train", ["head", "layers:layer4,fc"])
 def test_another_device_gives_the_same_audit_every_time(train: str, tmp_path: Path) -> None:
     device = other_device()
