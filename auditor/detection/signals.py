@@ -105,7 +105,7 @@ class Views:
         splits: int | None = None, device: str = "cpu", consume: bool = False,
     ) -> None:  # fmt: skip
         unit = unit_rows(scaled, consume=consume)
-        self.trusted, self.seed, self.device = trusted, seed, device
+        self.trusted, self.seed, self.device = np.array(trusted), seed, device  # torch warns of read-only arrays
         folds = max(2, min(folds, len(scaled)))
         rng = np.random.default_rng([seed, 76])
         self.splits = [rng.permutation(len(scaled)) % folds for _ in range(splits or _splits(len(scaled), n_classes))]
