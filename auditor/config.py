@@ -46,8 +46,9 @@ class AuditSettings:
     seed: int = _setting(0, "Seed of splits, planting and training.")
     image_size: str = _setting("auto", "Edge in pixels the backbone sees: auto or a number of at least 8.")
     dtype: str = _setting(
-        "float32", "Precision of the backbone's pass over the images. bfloat16 takes half the time on processors with "
-        "AVX512-BF16 or AMX and far longer on others; features differ by half a per cent.", choices=DTYPES,
+        "float32", "Precision of the backbone's pass over the images. bfloat16 took six tenths of the time on a "
+        "processor with AVX512-BF16 and nine times as long on one without; features differ by half a per cent.",
+        choices=DTYPES,
     )  # fmt: skip
     epochs: int = _setting(50, "Training epochs.")
     learning_rate: float = _setting(1e-3, "Adam's learning rate.")

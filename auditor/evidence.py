@@ -13,6 +13,7 @@ import pandas as pd
 from auditor import images
 from auditor.arrays import Array
 from auditor.dataset import Dataset
+from auditor.detection.heads import unit_rows
 from auditor.experiment import Run
 
 THUMBNAIL_EDGE = 96
@@ -255,7 +256,7 @@ def near_duplicates(data: Dataset, suspects: Sequence[int]) -> list[list[str]]:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    unit = _unit(data.features[chosen], data.features.mean(axis=0))
+    unit = unit_rows(data.features[chosen] - data.features.mean(axis=0))
     close = np.argwhere(np.triu(unit @ unit.T > ALIKE, 1))
     graph = coo_matrix((np.ones(len(close)), close.T), shape=(len(chosen), len(chosen)))
     _, component = connected_components(graph, directed=False)
@@ -266,19 +267,12 @@ def near_duplicates(data: Dataset, suspects: Sequence[int]) -> list[list[str]]:
 def _similarity(features: Array, chosen: Array) -> Array:
     """float32 [k, N], cosines between centred features of `chosen` [k] images and all; a part of them at a time."""
     centre = features.mean(axis=0)
-    unit = _unit(features[chosen], centre)
+    unit = unit_rows(features[chosen] - centre)
     out = np.empty((len(chosen), len(features)), np.float32)
     for start in range(0, len(features), _CHUNK):
         part = slice(start, start + _CHUNK)
-        out[:, part] = unit @ _unit(features[part], centre).T
+        out[:, part] = unit @ unit_rows(features[part] - centre).T
     return out
-
-
-def _unit(features: Array, centre: Array) -> Array:
-    """Features about `centre`, scaled to length 1."""
-    centred = features - centre
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred / np.where(norms > 0, norms, 1))
 
 
 def mentioned(evidence: Any) -> Iterable[str]:

@@ -181,7 +181,8 @@ class Points:
     @property
     def x(self) -> Array:
         """float32 [n, D]."""
-        return self.at(np.arange(len(self.rows)))
+        found: Array = self.features[self.rows]
+        return found
 
     @property
     def last(self) -> Array:

@@ -203,8 +203,8 @@ class _InBfloat16(nn.Module):
 
 
 def in_precision(network: nn.Module, dtype: str) -> nn.Module:
-    """The network as it is for `float32`; for `bfloat16` one that gives nearly the same, faster where there are units
-    for it (AVX512-BF16, AMX)."""
+    """The network as it is for `float32`; for `bfloat16` one that gives nearly the same, faster where the processor
+    has units for it."""
     return network if dtype == "float32" else _InBfloat16(network)
 
 

@@ -14,7 +14,6 @@ alone. Where the estimate of the share has changed since, start a new file.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import json
 import os
@@ -102,33 +101,13 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
     # Damping only orders influence, which the share does not rest on: fixed, it spares time. All else as in an audit.
     settings = DetectionSettings(damping=1.0)
     n_classes = int(material.truth.max()) + 1
-    with recorded_interval() as made_of:
-        found = detect(material.features[rows], labels, n_classes, seed=seed, reference=reference, settings=settings)
+    found = detect(material.features[rows], labels, n_classes, seed=seed, reference=reference, settings=settings)
+    made_of = {**asdict(found.spread), "ref": found.basis == "trusted reference"}
     verdict = judge(found, labels, labels != material.truth[rows])
     return {
         **asdict(condition), "seed": seed, "true_share": float(len(chosen) / len(rows)), **verdict,
         "seconds": round(time.perf_counter() - start, 1), **made_of, "commit": commit(),
     }  # fmt: skip
-
-
-@contextlib.contextmanager
-def recorded_interval() -> Iterator[dict[str, Any]]:
-    """What the interval of a share estimated inside the block is made of: the estimates under each assumption
-    (`shares`), the standard error of drawing these images (`error`), whether trusted labels were given (`ref`)."""
-    from auditor.detection import calibration
-
-    made_of: dict[str, Any] = {}
-    original = calibration.interval
-
-    def recording(shares: tuple[float, ...], error: float, n: int, *, reference: bool) -> tuple[float, float]:
-        made_of.update(shares=[float(share) for share in shares], error=float(error), ref=reference)
-        return original(shares, error, n, reference=reference)
-
-    calibration.interval = recording
-    try:
-        yield made_of
-    finally:
-        calibration.interval = original
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from auditor.arrays import Array, Floats, Ints
+from auditor.detection.label_model import Spread
 from auditor.detection.signals import SIGNALS
 from auditor.detection.suspicion import Combination
 
@@ -152,6 +153,8 @@ class Detection:
         What was chosen and the trace of how.
     share
         The share of wrong labels; None where undecided.
+    spread
+        What its interval is made of, decided or not.
     by_class
         Columns `label, n, expected, low, high, share`: expected number of wrong labels among those given `label`.
     by_pair
@@ -179,6 +182,7 @@ class Detection:
     p_mislabelled: Floats | None
     damping: Damping
     share: Share | None
+    spread: Spread
     by_class: pd.DataFrame
     by_pair: pd.DataFrame
     review: pd.DataFrame

@@ -15,7 +15,7 @@ from auditor.detection import calibration as cal
 from auditor.detection.contract import Damping, Detection, DetectionSettings, Recovery, Scores, Share
 from auditor.detection.heads import Scaling
 from auditor.detection.influence import InfluenceStudy, choose_damping
-from auditor.detection.label_model import ENOUGH_TRUSTED, spread
+from auditor.detection.label_model import ENOUGH_TRUSTED, Spread, spread
 from auditor.detection.signals import SIGNALS, Signals, Views
 from auditor.detection.suspicion import Combination, confusion_targets, draw, fit_combination, uniform_targets
 from auditor.errors import AuditorError, UndecidedError
@@ -355,10 +355,11 @@ def _suggest(signals: Signals) -> tuple[Array, Floats]:
 class _Estimate:
     """What calibration found: probabilities at the estimated share and at both ends of its interval.
 
-    `doubted` is the probability that each trusted label is wrong.
+    `spread` is what that interval is made of, `doubted` the probability that each trusted label is wrong.
     """
 
     share: Share | None
+    spread: Spread
     p: Floats
     low: Floats
     high: Floats
@@ -379,7 +380,7 @@ def _calibrate(bench: _Bench, table: Floats, signals: Signals, scores: Scores) -
     reason = _contradicted(bench, signals) or _undecided(n, area, model.share, low, high, bench.n_classes)
     share = None if reason else cal.as_share(model.share, low, high, n)
     doubted = model.at_share(REFERENCE_PRIOR)[np.arange(n, len(table)), bench.trusted]
-    return _Estimate(share, value, least, most, doubted, basis, reason)
+    return _Estimate(share, doubt, value, least, most, doubted, basis, reason)
 
 
 def _undecided(n: int, area: float, value: float, low: float, high: float, n_classes: int) -> str:
@@ -453,6 +454,7 @@ def _assemble(
         p_mislabelled=estimate.p if decided else None,
         damping=scores.damping,
         share=estimate.share,
+        spread=estimate.spread,
         by_class=by_class.iloc[keep],
         by_pair=cal.grouped(pairs, *three).iloc[keep],
         review=cal.review_table(order, *three).iloc[keep],

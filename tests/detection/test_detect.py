@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
 from auditor.detection import Detection, DetectionSettings, Scorer, detect, score
+from auditor.detection.calibration import interval
 from auditor.detection.detect import average_precision
 from auditor.detection.signals import SIGNALS
 from auditor.errors import AuditorError
@@ -150,6 +151,15 @@ def test_review_adds_up():
     assert (review["found_high"] <= review["k"]).all()
     for frame in (found.by_class, found.by_pair):
         assert frame["expected"].sum() == pytest.approx(p.sum())
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_the_interval_is_made_of_what_the_result_says(trusted: bool) -> None:
+    x, y = blobs(300, 3)
+    reference = blobs(120, 3, seed=5) if trusted else None
+    found = detect(x, flip(y, 3, 0.2)[0], 3, seed=0, reference=reference, settings=QUICK)
+    made_of = interval(found.spread.shares, found.spread.error, 300, reference=trusted)
+    assert found.share is not None and made_of == (found.share.low, found.share.high)
 
 
 def test_too_few_images_are_said_to_be_too_few():
