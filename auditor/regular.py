@@ -7,9 +7,12 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from typing import BinaryIO
 
 MAX_FILE_BYTES = 1 << 30
 """Larger files are not read: no image within the pixel limit needs more, and memory stays bounded."""
+_PART = 1 << 20
+"""Bytes that are asked for at a time of a file that grows."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPECIAL = (
@@ -46,13 +49,28 @@ def read_regular(path: str, *, limit: int = MAX_FILE_BYTES, inside: Callable[[st
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:
-        _check_regular(os.fstat(descriptor), path, limit)
+        status = os.fstat(descriptor)
+        _check_regular(status, path, limit)
         if inside is not None and not inside(_real_path(descriptor, path)):
             raise PermissionError(errno.EACCES, "leads outside the root", display(path))
-        data = file.read(limit + 1)
+        data = _read(file, status.st_size, limit)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"grew beyond {limit} bytes while it was read", display(path))
     return data
+
+
+def _read(file: BinaryIO, size: int, limit: int) -> bytes:
+    """All of a file that was `size` bytes long, and a byte more than `limit` of one that has grown beyond.
+
+    `read(n)` asks for `n` bytes of memory before it reads, and a system refuses more than it has.
+    """
+    data = file.read(size + 1)
+    if len(data) <= size:
+        return data
+    parts = [data]
+    while (left := limit + 1 - sum(map(len, parts))) > 0 and (part := file.read(min(left, _PART))):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
