@@ -23,6 +23,7 @@ from helpers import FIXTURES, PROJECT, names, small_audit, snapshot
 
 from auditor import pipeline, reading
 from auditor.config import AuditSettings, RunSettings
+from auditor.result import AuditResult
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -231,13 +232,14 @@ def test_more_classes_than_the_memory_holds_is_said_before_an_image_is_read(
 def test_how_long_many_classes_take_is_said_before_an_image_is_read(
     tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert (reading.LONG, reading.LONGEST) == (600, 24 * 3600), "ten minutes and a day, as docs/robustness.md says"
     monkeypatch.setattr("auditor.reading.MANY_CLASSES", 1)
     monkeypatch.setattr("auditor.reading.LONG", 0.0)
     words = small_audit(FIXTURES / "digits", tmp_path / "out")
     words.remove("--quiet")
     done = run_cli(*words)
     said = done.stderr.index("2 classes: the search for wrong labels takes about 1 minutes of processor time")
-    assert done.exit_code == 0 and said < done.stderr.index("Reading images")
+    assert done.exit_code == 0 and said < done.stderr.index("--classes") < done.stderr.index("Reading images")
 
 
 def test_an_output_folder_that_is_a_file(tmp_path: Path, run_cli: Run) -> None:
@@ -349,6 +351,31 @@ def test_what_the_system_refuses_is_said_with_what_to_do(
     assert words in second
 
 
+@pytest.mark.parametrize(("owner", "name", "error", "code"), [
+    (pipeline, "_evidence", KeyboardInterrupt(), 130),
+    (AuditResult, "save", OSError(errno.ENOSPC, "No space left on device"), 2),
+])  # fmt: skip
+def test_an_audit_that_ends_early_goes_on_from_its_finished_stages(
+    owner: Any, name: str, error: BaseException, code: int, tmp_path: Path, run_cli: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    cache, log = tmp_path / "cache", tmp_path / "log"
+    words = [*small_audit(FIXTURES / "digits", tmp_path / "out"), "--cache", cache, "--log-file", log]
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fail)
+        assert run_cli(*words).exit_code == code
+    log.unlink()
+    done = run_cli(*words)
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    taken = sorted(event["stage"].split("-")[0] for event in events if event["event"] == "resumed")
+    assert done.exit_code == 0 and taken == ["detection", "run", "run", "suspicion"], done.stderr
+    assert not (cache / "checkpoints").exists()
+
+
 def test_an_error_nobody_foresaw_is_one_line(tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(error: BaseException) -> Callable[..., None]:
         def audit(*_: Any, **__: Any) -> None:
@@ -358,12 +385,17 @@ def test_an_error_nobody_foresaw_is_one_line(tmp_path: Path, run_cli: Run, monke
 
     for error, words in (
         (ZeroDivisionError("division by \x1b[31mzero"), "unexpected ZeroDivisionError: division by \\x1b[31mzero"),
+        (ValueError("one line\nand another"), "unexpected ValueError: one line"),
         (MemoryError(), "not enough memory"),
         (OSError(28, "No space left on device", "/x/ranking.csv"), "/x/ranking.csv: No space left on device"),
     ):
         monkeypatch.setattr(pipeline, "audit", fail(error))
         done = run_cli("audit", "digits", "-o", tmp_path / "out")
         assert done.exit_code == 2 and words in done.stderr and "Traceback" not in done.stderr
+        assert len(done.stderr.splitlines()) <= 2, "one line, and what to do"
+    monkeypatch.setattr(pipeline, "audit", fail(ZeroDivisionError("here")))
+    monkeypatch.setenv("AUDITOR_TRACEBACK", "1")
+    assert isinstance(run_cli("audit", "digits", "-o", tmp_path / "out").exception, ZeroDivisionError)
 
 
 def test_names_cannot_steer_the_terminal(tmp_path: Path, run_cli: Run) -> None:

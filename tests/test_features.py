@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +165,14 @@ def test_another_key_finds_nothing(table: ImageTable, tmp_path: Path, change: di
     assert extract(table, TRANSFORM, _Means(), cache=FeatureCache(tmp_path, {**KEY, **change}, 12)).n_cached == 0
 
 
+def test_another_version_of_the_cache_finds_nothing(
+    table: ImageTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract(table, TRANSFORM, _Means(), cache=FeatureCache(tmp_path, KEY, 12))
+    monkeypatch.setattr(features, "CACHE_VERSION", features.CACHE_VERSION + 1)
+    assert extract(table, TRANSFORM, _Means(), cache=FeatureCache(tmp_path, KEY, 12)).n_cached == 0
+
+
 def test_a_changed_image_is_computed_again(table: ImageTable, tmp_path: Path) -> None:
     extract(table, TRANSFORM, _Means(), cache=FeatureCache(tmp_path, KEY, 12))
     data = {p: table.read(p) for p in table.frame["path"]} | {"005.png": _png(999)}
@@ -283,7 +292,18 @@ def test_a_cache_that_cannot_be_written_is_no_error(table: ImageTable, tmp_path:
 def test_the_cache_is_private(table: ImageTable, tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "cache", KEY, 12)
     extract(table, TRANSFORM, _Means(), cache=cache)
-    assert cache.folder.stat().st_mode & 0o077 == 0
+    (shard,) = _shards(tmp_path)
+    assert cache.folder.stat().st_mode & 0o077 == shard.stat().st_mode & 0o077 == 0
+
+
+def test_what_a_killed_audit_left_half_written_goes_after_a_day(tmp_path: Path) -> None:
+    folder = FeatureCache(tmp_path, KEY, 12).folder
+    folder.mkdir(parents=True)
+    for name, age in (("old", features.ABANDONED + 60), ("young", features.ABANDONED - 60)):
+        (folder / f".auditor-{name}.tmp").write_bytes(b"half")
+        os.utime(folder / f".auditor-{name}.tmp", 2 * (time.time() - age,))
+    FeatureCache(tmp_path, KEY, 12)
+    assert [path.name for path in folder.iterdir()] == [".auditor-young.tmp"] and features.ABANDONED == 24 * 3600
 
 
 def test_a_pass_that_is_killed_keeps_its_finished_chunks(

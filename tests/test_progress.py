@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from auditor import progress as progress_module
 from auditor.errors import ConfigError
 from auditor.progress import Progress
 
@@ -146,19 +147,29 @@ def test_a_log_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> No
         Progress(log_file=str(tmp_path / "none" / "log.jsonl"))
 
 
+def test_a_log_that_cannot_grow_any_more_stops_nothing() -> None:
+    progress = Progress(quiet=True, log_file="/dev/full")
+    with progress.stage("read", "Reading images") as update:
+        update(1, 2)
+    progress.close()
+    assert "read" in progress.seconds
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_stage_that_tells_nothing_is_said_to_be_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
 ) -> None:
     stream = _Terminal() if terminal else io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
+    assert progress_module.LINE_EVERY + 2 * progress_module.PULSE == 12, "seconds, as docs/robustness.md says"
     monkeypatch.setattr("auditor.progress.LINE_EVERY", 0.05)
     monkeypatch.setattr("auditor.progress.PULSE", 0.01)
     before = threading.active_count()
     progress = Progress(log_file=str(tmp_path / "log"))
     with progress.stage("detection", "Looking for wrong labels") as update:
         time.sleep(0.3)
-        assert "Looking for wrong labels" in stream.getvalue() and "at work for 0 s" in stream.getvalue()
+        assert "Looking for wrong labels" in stream.getvalue() and "at work for 0 s, " in stream.getvalue()
+        assert "GB of memory" in stream.getvalue()
         update(3, 10)
         time.sleep(0.3)
         said = stream.getvalue()
