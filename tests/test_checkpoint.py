@@ -13,7 +13,7 @@ import torch
 from helpers import FIXTURES, tiny_network, use_tiny_network
 
 import auditor
-from auditor import checkpoint, model, resuming, training
+from auditor import checkpoint, model, resuming, serial, training
 from auditor import detection as detecting
 from auditor.checkpoint import Checkpoints
 
@@ -81,6 +81,7 @@ def test_a_change_of_any_module_is_another_version(tmp_path: Path, monkeypatch: 
     lambda path: path.write_bytes(os.urandom(300)), lambda path: path.rename(path.with_name("b.npz")),
     lambda path: (path.unlink(), path.mkdir()), lambda path: (path.unlink(), path.symlink_to("/dev/null")),
     lambda path: (path.unlink(), os.mkfifo(path)),
+    lambda path: path.write_bytes(serial.dumps(("the key of another audit", "a", 1))),
 ])  # fmt: skip
 def test_damaged_and_foreign_files_are_computed_again(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     _opened(tmp_path).keep("a", 1)
@@ -94,10 +95,12 @@ def test_stages_are_private_and_old_ones_are_forgotten(tmp_path: Path) -> None:
     old = _files(tmp_path)[0].parent
     past = time.time() - checkpoint.FORGOTTEN - 1
     os.utime(old, (past, past))
+    _opened(tmp_path, "young").keep("a", 1)
     _opened(tmp_path).keep("a", 1)
-    assert not old.exists()
-    (file,) = _files(tmp_path)
-    assert all(path.stat().st_mode & 0o077 == 0 for path in (file, file.parent, file.parent.parent))
+    assert not old.exists() and checkpoint.FORGOTTEN == 7 * 24 * 3600
+    files = _files(tmp_path)
+    assert len(files) == 2, "of the audit that is not old too"
+    assert all(path.stat().st_mode & 0o077 == 0 for file in files for path in (file, file.parent, file.parent.parent))
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:

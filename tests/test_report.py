@@ -26,6 +26,7 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
+        self.styles: list[str] = []
         self.scripts: list[tuple[dict[str, str | None], str]] = []
         self._open: list[str] = []
         self.feed(html)
@@ -46,6 +47,8 @@ class _Page(HTMLParser):
             self.scripts[-1] = (attrs, text + data)
         elif not self._open or self._open[-1] != "style":
             self.texts.append(data)
+        else:
+            self.styles.append(data)
 
     @property
     def text(self) -> str:
@@ -259,11 +262,15 @@ def test_page_loads_nothing_and_runs_one_known_script(arguments):
     page = _page(**arguments)
     policy = next(a["content"] for a in page.attributes("meta") if a.get("http-equiv") == "Content-Security-Policy")
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
-    assert rules["default-src"] == "'none'" and rules["img-src"] == "data:"
+    assert {name: rule for name, rule in rules.items() if name != "script-src"} == {
+        "default-src": "'none'", "img-src": "data:", "style-src": "'unsafe-inline'", "base-uri": "'none'",
+        "form-action": "'none'",
+    }  # fmt: skip
     kinds = [attrs.get("type") for attrs, _ in page.scripts]
     assert kinds == ["application/json", None]
     digest = base64.b64encode(hashlib.sha256(page.scripts[1][1].encode()).digest()).decode()
     assert rules["script-src"] == f"'sha256-{digest}'"
+    assert page.styles and not re.search(r"@import|url\(", "".join(page.styles))
     for tag, attrs in page.tags:
         assert not [name for name in attrs if name.startswith("on")], (tag, attrs)
         assert tag not in ("link", "iframe", "object", "embed", "base", "form")

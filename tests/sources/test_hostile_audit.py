@@ -53,10 +53,10 @@ def test_every_entry_is_audited_or_skipped_with_its_reason(
     with (tmp_path / "out" / "ranking.csv").open(encoding="utf-8", newline="") as file:
         audited = {row["path"].removeprefix("'") for row in csv.DictReader(file)}
     assert audited == hostile.listed
-    skipped = {
-        entry["path"]: entry["reason"]
-        for entry in json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))["dataset"]["skipped"]
-    }
+    dataset = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))["dataset"]
+    pictures = json.loads((tmp_path / "out" / "evidence.json").read_text(encoding="utf-8"))["thumbnails"]
+    assert dataset["hashes"].keys() == hostile.listed and pictures.keys() <= hostile.listed
+    skipped = {entry["path"]: entry["reason"] for entry in dataset["skipped"]}
     assert skipped.keys() == hostile.skipped.keys()
     assert {path for path, words in hostile.skipped.items() if words not in skipped[path]} == set()
     report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
