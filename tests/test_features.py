@@ -271,6 +271,7 @@ def test_a_damaged_or_foreign_file_costs_time_never_correctness(
     second = extract(table, TRANSFORM, _Means(), cache=FeatureCache(cache, KEY, 12))
     assert first.values is not None and second.values is not None
     assert second.values.dtype == np.float32 and first.values.tobytes() == second.values.tobytes()
+    assert second.grey.tolist() == first.grey.tolist()
     assert not (tmp_path / "executed").exists()
 
 

@@ -79,6 +79,26 @@ def test_who_waited_with_the_old_file_open_does_not_share_with_who_comes_new(
         pass
 
 
+def test_who_comes_the_moment_the_holder_leaves_keeps_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder removes its file before it lets go: afterwards it would be the next one's."""
+    first, second = locked(tmp_path), locked(tmp_path)
+    first.__enter__()
+    real, taken = os.close, []
+
+    def close(handle: int) -> None:
+        real(handle)
+        if not taken:
+            taken.append(second.__enter__())
+
+    monkeypatch.setattr(os, "close", close)
+    first.__exit__(None, None, None)
+    with pytest.raises(LockedError), locked(tmp_path):
+        pass
+    second.__exit__(None, None, None)
+
+
 def _take_turns(folder: Path, times: int) -> None:
     inside = folder / "inside"
     for _ in range(times):

@@ -123,8 +123,10 @@ def test_the_log_is_appended_to_and_readable_while_it_grows(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "content", [b"path,label\na.png,cat\n", b"\x89PNG\r\n", b'{"path": "a.png"}\n', b'{"time": "x"}\n']
-)
+    "content",
+    [b"path,label\na.png,cat\n", b"\x89PNG\r\n", b'{"path": "a.png"}\n', b'{"time": "x"}\n',
+     b'{"path": "a.png", "event": "begin"}\n'],
+)  # fmt: skip
 def test_a_log_is_never_appended_to_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "labels"
     path.write_bytes(content)

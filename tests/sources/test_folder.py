@@ -193,6 +193,21 @@ def test_read_never_hangs_on_special_files(hostile: HostileFolder, path: str) ->
     assert "not a file" in str(errors[0])
 
 
+@pytest.mark.parametrize("path", ["b/pipe.png", "b/socket.png", "b/pipe-link.png"])
+def test_special_files_are_never_opened(hostile: HostileFolder, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening a device can have effects, so that looking at the open file comes too late."""
+    table, opened = open_source(str(hostile.root)), list[object]()
+    monkeypatch.setattr(os, "open", lambda *arguments, **_: opened.append(arguments))
+    with pytest.raises(OSError, match="not a file"):
+        table.read(path)
+    assert opened == []
+
+
+def test_litter_of_other_programs_is_no_class(tmp_path: Path) -> None:
+    table = open_source(str(fill(tmp_path, "cat/1.png", "dog/1.png", "__MACOSX/cat/1.png", "cat/__pycache__/2.png")))
+    assert [row[0] for row in rows(table)] == ["cat/1.png", "dog/1.png"] and table.skipped == ()
+
+
 def test_a_file_exchanged_after_listing_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "set", "a/1.png", "b/1.png")
     secret = fill(tmp_path, "secret.png") / "secret.png"
@@ -263,7 +278,8 @@ def test_order_does_not_depend_on_the_order_of_creation(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], order: random.Random
 ) -> None:
     paths = [f"{label}/{name}.png" for label in ("x", "y") for name in names if not name.startswith(".")]
-    paths += ["x/plain.png", "y/plain.png"]
+    fixed = ("plain.png", "Zebra.png", "\u00e9tude.png", "10.png", "9.png", "b.heic", "a.heic")
+    paths = list(dict.fromkeys([*paths, *(f"{label}/{name}" for label in ("x", "y") for name in fixed)]))
     tables = []
     for _ in range(2):
         order.shuffle(paths)
@@ -273,7 +289,8 @@ def test_order_does_not_depend_on_the_order_of_creation(
             (folder / path).write_bytes(b"")
         tables.append(open_source(str(folder)))
     assert rows(tables[0]) == rows(tables[1])
-    assert list(tables[0].frame["path"]) == sorted(paths)
+    assert list(tables[0].frame["path"]) == sorted(path for path in paths if not path.endswith(".heic"))
+    assert [entry.path for entry in tables[0].skipped] == ["x/a.heic", "x/b.heic", "y/a.heic", "y/b.heic"]
     assert tables[0].skipped == tables[1].skipped
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from hostile import HOSTILE_NAMES, hostile_folder, png
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from auditor.errors import SourceError
@@ -33,7 +33,7 @@ def write(folder: Path, rows: Sequence[dict[str, str]], kind: str = "csv", encod
         return str(file)
     text = io.StringIO()
     if kind == "jsonl":
-        text.writelines(json.dumps(row) + "\n" for row in rows)
+        text.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
         writer = csv.DictWriter(text, list(rows[0]), delimiter="\t" if kind == "tsv" else ",", quoting=csv.QUOTE_ALL)
         writer.writeheader()
@@ -180,6 +180,14 @@ def test_faulty_rows_are_named(three: Path, text: str, words: str) -> None:
     assert caught.value.hint
 
 
+def test_three_bad_rows_are_named_and_the_others_counted(three: Path) -> None:
+    for path, words in (("missing{}.png", "5 images cannot be used"), ("../out{}.png", "5 paths are absolute or lead")):
+        text = "path,label\na.png,cat\n" + "".join(path.format(number) + ",dog\n" for number in range(5))
+        with pytest.raises(SourceError, match=words) as caught:
+            open_source(raw(three, text.encode()))
+        assert caught.match(r"row 3 .*; row 4 .*; row 5 .*; and 2 more\n") and "row 6" not in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -304,14 +312,23 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["b/pipe.png", "b/socket.png", "b/pipe-link.png", "b/loop.png"])
-def test_special_files_are_refused_without_opening(tmp_path: Path, path: str) -> None:
+def test_special_files_are_refused_without_opening(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hostile_folder(tmp_path / "set")
+    file, opened, real = raw(tmp_path / "set", f"path,label\n{path},y\n".encode()), list[str](), os.open
+    monkeypatch.setattr(os, "open", lambda name, *rest, **more: opened.append(str(name)) or real(name, *rest, **more))
     with pytest.raises(SourceError, match=f"row 2 .{path}"):
-        open_source(raw(tmp_path / "set", f"path,label\n{path},y\n".encode()))
+        open_source(file)
+    assert opened == [file]
 
 
-def test_a_manifest_that_is_a_pipe_or_folder_or_missing(tmp_path: Path) -> None:
+def test_a_manifest_that_is_a_pipe_or_folder_or_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(SourceError, match=r"folder\.csv holds no labelled image"):  # a folder may be called anything
+        open_source(str(tmp_path / "folder.csv"))
+    monkeypatch.setattr(os, "open", lambda *_, **__: pytest.fail("opened"))
     with pytest.raises(SourceError, match=r"cannot read the manifest .*a named pipe, not a file"):
         open_source(str(tmp_path / "pipe.csv"))
     with pytest.raises(SourceError, match=r"cannot read the manifest .*No such file"):
@@ -333,6 +350,7 @@ LABELS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(labels=["one\u2028two\u0085three"], kind="jsonl", encoding="utf-8")
 @given(
     labels=st.lists(LABELS, min_size=1, max_size=8),
     kind=st.sampled_from(FORMATS),
@@ -355,6 +373,7 @@ PIECES = [b"path", b"label", b"a.png", b",", b'"', b"\n", b"\r", b"\xff", b"\0",
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(data=b'{"path": "a.png", "\\ud83d": "cat"}', name="l.jsonl")
 @given(
     data=st.one_of(
         st.binary(max_size=200),
