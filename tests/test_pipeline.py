@@ -384,9 +384,19 @@ def test_numbers_that_break(case: str, tmp_path: Path) -> None:
     assert "</html>" in page and ">nan<" not in page.lower()
 
 
+def test_influential_noise_on_classes_too_small_is_refused_before_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("searched")
+
+    monkeypatch.setattr(pipeline.detecting, "detect", never)
+    with pytest.raises(UndecidedError, match="no class has more than 2"):
+        pipeline.audit(_pairs(), dataclasses.replace(QUICK, noise="influential"))
+
+
 def test_separable_classes_give_up_what_was_planted() -> None:
     result = pipeline.audit(_separable(), QUICK)
-    assert result.summary["recovery"]["rankings"]["influence"]["auroc"]["value"] > 0.95
+    rankings = result.summary["recovery"]["rankings"]
+    assert rankings["influence"]["auroc"]["value"] > 0.95 and rankings["suspicion"]["auroc"]["value"] > 0.95
 
 
 def test_wrong_labels_beside_the_planted_ones_are_said_to_lower_recovery() -> None:
@@ -412,6 +422,7 @@ def test_features_all_equal_say_nothing_about_single_points() -> None:
     """Nothing distinguishes points of a class but chance: the audit must not claim that it found much."""
     figures = pipeline.audit(_equal(), QUICK).summary["recovery"]["rankings"]
     assert figures["influence"]["auroc"]["interval"][0] <= 0.75
+    assert figures["suspicion"]["auroc"]["interval"][0] <= 0.75
 
 
 class _Overflowing(torch.nn.Module):
@@ -450,7 +461,8 @@ def test_features_that_are_not_finite_are_left_out_or_the_weights_are_refused(
     monkeypatch.setattr(model, "build_network", build)
     run = RunSettings(cache=str(tmp_path))
     if n_bad == 62:
-        with pytest.raises(WeightsError, match=r"NaN or infinite features for 62 of 62 images of synthetic; the first"):
+        words = r"\(random\.pth\) gives NaN or infinite features for 62 of 62 images of synthetic; the first"
+        with pytest.raises(WeightsError, match=words):
             pipeline.audit(table, settings, run)
         return
     for _ in range(2):  # the second time from the cache
