@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,11 @@ class Dataset:
     classes
         C class names, sorted; `labels` int64 [N] indexes them.
     splits
-        [N] strings, `train`, `val` or `test`.
+        [N] strings, `train`, `val`, `test` or `reference` (`split.SETTLED`).
+    given_splits
+        [N] strings, as the source has them; empty where it has none.
+    trusted_labels
+        int64 [N], what a trusted reference says of the very same file; -1 where it does not hold it.
     features
         float32 [N, D] of the backbone as it was before any training on these labels; the head's own come last.
     pixels
@@ -46,7 +50,9 @@ class Dataset:
     classes: tuple[str, ...]
     labels: Array
     splits: Array
+    given_splits: Array
     split_origin: str
+    trusted_labels: Array
     features: Array
     pixels: Pixels | None
     skipped: tuple[Skipped, ...]
@@ -66,9 +72,65 @@ class Dataset:
         """sha256 over path, image hash and label of every image."""
         return content_hash(self.paths, self.hashes, [self.classes[label] for label in self.labels])
 
+    def settled_by(self, trusted: Mapping[str, int], seed: int) -> Dataset:
+        """The same beside a reference that holds some of these very files.
+
+        What the reference says of them is settled: they neither train nor test, and nothing is planted on them or
+        estimated of them. A model that has seen an image under its given label is surer of the trusted copy than of
+        any other image, so that every measure taken from the copies would be too good (benchmarks/RESULTS.md: clean
+        labels were estimated as 2 to 8% wrong).
+
+        Parameters
+        ----------
+        trusted
+            sha256 of an image file -> its class by the reference.
+
+        Raises
+        ------
+        SourceError
+            When too few images of a class are left to be audited.
+        """
+        labels = np.array([trusted.get(digest, -1) for digest in self.hashes], np.int64)
+        rest = np.flatnonzero(labels < 0)
+        if len(rest) == len(labels):
+            return self
+        self._check_left(labels, rest)
+        splits = np.full(len(labels), split.SETTLED, dtype=object)
+        splits[rest], origin = split.assign(self.labels[rest], self.given_splits[rest], list(self.classes), seed)
+        return replace(self, splits=splits.astype(str), split_origin=origin, trusted_labels=labels)
+
+    def settled(self) -> dict[str, Any]:
+        """The `reference.settled` part of `audit.json`: how many are settled, and those whose given label is wrong."""
+        known = self.trusted_labels
+        return {
+            "n": int((known >= 0).sum()),
+            "wrong": [
+                {
+                    "path": self.paths[row],
+                    "label": self.classes[self.labels[row]],
+                    "suggested_label": self.classes[known[row]],
+                }
+                for row in np.flatnonzero((known >= 0) & (known != self.labels))
+            ],
+        }
+
+    def _check_left(self, trusted: Array, rest: Array) -> None:
+        left = np.bincount(self.labels[rest], minlength=self.n_classes)
+        if left.min() >= split.SMALLEST_CLASS:
+            return
+        wrong = np.flatnonzero((trusted >= 0) & (trusted != self.labels))
+        first = f" (the first is {self.paths[wrong[0]]})" if len(wrong) else ""
+        raise SourceError(
+            f"the reference holds {len(trusted) - len(rest)} of the {len(trusted)} images of {self.name} themselves, "
+            f"{len(wrong)} of them under another label{first}; of class '{self.classes[int(left.argmin())]}' that "
+            f"leaves {left.min()} to audit",
+            hint="what the reference holds it settles: give one of other images, or of fewer of these",
+        )
+
     def summary(self) -> dict[str, Any]:
         """The `dataset` part of `audit.json`."""
         counts = np.bincount(self.labels, minlength=self.n_classes)
+        parts = ("train", "val", "test", *([split.SETTLED] if (self.splits == split.SETTLED).any() else []))
         return {
             "name": self.name,
             "source": self.source,
@@ -76,7 +138,7 @@ class Dataset:
             "n_images": len(self.paths),
             "classes": list(self.classes),
             "counts": {name: int(n) for name, n in zip(self.classes, counts, strict=True)},
-            "splits": {part: len(self.rows(part)) for part in ("train", "val", "test")},
+            "splits": {part: len(self.rows(part)) for part in parts},
             "split_origin": self.split_origin,
             "skipped": [{"path": s.path, "reason": s.reason} for s in self.skipped],
             "n_skipped": len(self.skipped),
@@ -134,8 +196,9 @@ def build(
     splits, origin = split.assign(labels, given, classes, seed)
     return Dataset(
         name=table.name, source=table.root, table=table, paths=tuple(frame["path"]), hashes=read.hashes,
-        classes=tuple(classes), labels=labels, splits=splits, split_origin=origin, features=values,
-        pixels=read.pixels, skipped=(*table.skipped, *read.skipped), n_cached=read.n_cached,
+        classes=tuple(classes), labels=labels, splits=splits, given_splits=given, split_origin=origin,
+        trusted_labels=np.full(len(labels), -1, np.int64), features=values, pixels=read.pixels,
+        skipped=(*table.skipped, *read.skipped), n_cached=read.n_cached,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -76,8 +77,10 @@ def repeatable() -> Iterator[None]:
 def give_back() -> None:
     """Return freed memory to the system, where the C library keeps it and can be told to (glibc).
 
-    It keeps what was freed between blocks still in use: a quarter of a gigabyte after detection on 50,000 images.
+    It keeps what was freed between blocks still in use: a quarter of a gigabyte after detection on 50,000 images. What
+    hangs together in circles, as torch's optimisers and their closures do, is freed first: 0.4 GiB there.
     """
+    gc.collect()
     trim = _trimmer()
     if trim is not None:
         trim(0)

@@ -27,15 +27,21 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Reference:
-    """Trusted images, where the user gave some: features float32 [n, D], labels int64 [n]."""
+    """Trusted images, where the user gave some: features float32 [n, D], labels int64 [n], n sha256 hex digests."""
 
     source: str
     paths: tuple[str, ...]
+    hashes: tuple[str, ...]
     content_hash: str
     features: Array
     labels: Array
     pixels: Pixels | None
     notes: tuple[str, ...]
+
+    @property
+    def labels_by_hash(self) -> dict[str, int]:
+        """sha256 of an image file -> its class."""
+        return dict(zip(self.hashes, map(int, self.labels), strict=True))
 
 
 @dataclass(frozen=True)

@@ -86,10 +86,20 @@ def audit(
         if settings.reference:
             with _stage(progress, "reference", "Reading the reference") as update:
                 trusted = reader.reference(data, update)
+                data = data.settled_by(trusted.labels_by_hash, settings.seed)
+            progress.say(_settled(data))
         kept.open(*_deciding(data, trusted, reader.backbone, settings, client))
         backbone = _still_needed(reader.backbone, settings)
         del reader
         return _audited(data, trusted, backbone, settings, run, client, progress, kept)
+
+
+def _settled(data: Dataset) -> str:
+    """How many images the reference holds itself, as a line for the terminal; empty where there are none."""
+    found = data.settled()
+    if not found["n"]:
+        return ""
+    return f"  {found['n']} images are in the reference itself, {len(found['wrong'])} of them under another label"
 
 
 @contextlib.contextmanager
@@ -204,7 +214,8 @@ def _detection(
     with _stage(progress, "detection", "Looking for wrong labels") as update:
         return kept.once("detection", lambda: detecting.detect(
             data.features, data.labels, data.n_classes, seed=settings.seed, names=data.paths,
-            reference=_pair(trusted), progress=lambda text, part: update(round(100 * part), 100), device=device,
+            reference=_pair(trusted), settled=data.trusted_labels, device=device,
+            progress=lambda text, part: update(round(100 * part), 100),
             settings=detecting.DetectionSettings(repeats=0),  # recovery is what the experiment measures
         ))  # fmt: skip
 
@@ -357,7 +368,8 @@ def _evidence(
     }
     wanted = [*paths, *evidence.mentioned(list(shown.values()))]
     shown["suggested_probability"] = {
-        data.paths[row]: round(float(detection.suggested_probability[row]), 4) for row in rows
+        data.paths[row]: round(float(detection.suggested_probability[row]), 4)
+        for row in rows if data.trusted_labels[row] < 0
     } if detection is not None else {}  # fmt: skip
     pictures = evidence.thumbnails(data.table.read, wanted, settings.max_pixels, suspects=len(paths))
     return {"thumbnails": pictures, **shown}

@@ -17,9 +17,10 @@ from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS
 def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned: bool) -> pd.DataFrame:
     """Every labelled image once, by rank.
 
-    With detection every image has a suspicion; without it (the reference study) suspicion is the negative average
-    influence and only the training split is ranked. Average influence is cross-fitted over all images where the
-    influence head is the detection's own (`conditioned`), and that of the training split otherwise.
+    With detection every image has a suspicion but those whose label a reference settles as right; without it (the
+    reference study) suspicion is the negative average influence and only the training split is ranked. Average
+    influence is cross-fitted over all images where the influence head is the detection's own (`conditioned`), and that
+    of the training split otherwise.
     """
     n, train = len(data.paths), data.rows("train")
     names = np.array(data.classes, dtype=object)
@@ -36,7 +37,7 @@ def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned
         differs = predicted != data.labels[train]
         suggested[train[differs]] = names[predicted[differs]]
     else:
-        suggested = names[detection.suggested_label]
+        suggested = np.where(detection.suggested_label >= 0, names[detection.suggested_label], "")
         if detection.p_mislabelled is not None:
             p_mislabelled = detection.p_mislabelled
     frame = pd.DataFrame({

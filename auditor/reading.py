@@ -167,12 +167,12 @@ class Reader:
         )
 
     def reference(self, data: Dataset, update: Update) -> Reference:
-        """The trusted images that the settings name.
+        """The trusted images that the settings name, but for those that stand there under several labels.
 
         Raises
         ------
         SourceError
-            When it shares no class with the data set, or cannot be read.
+            When it shares no class with the data set, cannot be read, or contradicts itself everywhere.
         """
         table = self._reference_table
         frame, others = dataset.reference_rows(table, data.classes)
@@ -180,16 +180,26 @@ class Reader:
         read, values = self._features(table, update, settle=False)
         if not len(read.rows):
             raise SourceError(f"no image of the reference {table.name} can be read")
-        frame = frame.iloc[read.rows]
         index = {name: i for i, name in enumerate(data.classes)}
+        labels = frame["label"].iloc[read.rows].map(index).to_numpy(np.int64)
+        content = content_hash(frame["path"].iloc[read.rows], read.hashes, frame["label"].iloc[read.rows])
+        single = _of_one_label(read.hashes, labels)
+        if not single.any():
+            raise SourceError(
+                f"every image of the reference {table.name} stands there under several labels",
+                hint="keep the copies whose label is right, and remove the others",
+            )
+        notes = tuple(_reference_notes(read, others, int((~single).sum())))
+        read, values, labels = _subset(read, single), values[single], labels[single]
         return Reference(
             source=self.settings.reference,
-            paths=tuple(frame["path"]),
-            content_hash=content_hash(frame["path"], read.hashes, frame["label"]),
+            paths=tuple(frame["path"].iloc[read.rows]),
+            hashes=read.hashes,
+            content_hash=content,
             features=values,
-            labels=frame["label"].map(index).to_numpy(np.int64),
+            labels=labels,
             pixels=read.pixels,
-            notes=tuple(_reference_notes(data, read, others)),
+            notes=notes,
         )
 
     def _features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
@@ -231,17 +241,8 @@ class Reader:
                 f"{len(good)} images of {table.name}; the first is {bad[0]}",
                 hint="give weights that were trained on images normalised like these, or --weights none",
             )
-        keep = np.flatnonzero(good)
-        read = replace(
-            read,
-            rows=read.rows[keep],
-            values=None if read.values is None else read.values[keep],
-            hashes=tuple(read.hashes[i] for i in keep),
-            grey=read.grey[keep],
-            pixels=None if read.pixels is None else Pixels(read.pixels.values[keep], read.pixels.transform),
-            skipped=(*read.skipped, *(Skipped(path, images.NOT_FINITE) for path in bad)),
-        )
-        return read, values[keep]
+        skipped = (*read.skipped, *(Skipped(path, images.NOT_FINITE) for path in bad))
+        return replace(_subset(read, good), skipped=skipped), values[good]
 
     def _extractor(self, network: nn.Module) -> nn.Module:
         return model.in_precision(model.layered_extractor(network).to(self.backbone.device), self.settings.dtype)
@@ -282,11 +283,36 @@ def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:
         yield pixels.batch(np.arange(start, min(start + features.BATCH, len(pixels.values))))
 
 
-def _reference_notes(data: Dataset, read: Features, others: int) -> Iterator[str]:
+def _subset(read: Features, keep: Array) -> Features:
+    """The images where bool [N] `keep`; `skipped` stays as it is."""
+    if keep.all():
+        return read
+    rows = np.flatnonzero(keep)
+    return replace(
+        read,
+        rows=read.rows[rows],
+        values=None if read.values is None else read.values[rows],
+        hashes=tuple(read.hashes[i] for i in rows),
+        grey=read.grey[rows],
+        pixels=None if read.pixels is None else Pixels(read.pixels.values[rows], read.pixels.transform),
+    )
+
+
+def _of_one_label(hashes: tuple[str, ...], labels: Array) -> Array:
+    """bool [n], images of which no copy (an equal sha256) has another label."""
+    said: dict[str, set[int]] = {}
+    for digest, label in zip(hashes, labels, strict=True):
+        said.setdefault(digest, set()).add(int(label))
+    return np.array([len(said[digest]) == 1 for digest in hashes], bool)
+
+
+def _reference_notes(read: Features, others: int, contradicted: int) -> Iterator[str]:
     if others:
         yield f"{others} reference images belong to classes outside the audit and were left out."
     if read.skipped:
         yield f"{len(read.skipped)} reference images could not be read and were left out."
-    overlap = len(set(read.hashes) & set(data.hashes))
-    if overlap:
-        yield f"{overlap} reference images are also in the data set; trust in them is the user's."
+    if contradicted:
+        yield (
+            f"{contradicted} reference images are copies of each other under different labels and were left out: none "
+            "of these labels can be trusted."
+        )

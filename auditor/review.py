@@ -24,6 +24,7 @@ from auditor.errors import DecisionsError
 from auditor.lock import REVIEW_MARK, beside, locked
 from auditor.regular import read_text
 from auditor.result import AuditResult
+from auditor.split import SETTLED
 
 SCHEMA_VERSION = 1
 KIND = "auditor-decisions"
@@ -404,14 +405,18 @@ def _check_content(table: Any, decision: Decision) -> None:
 
 
 def _cleaned(result: AuditResult, decisions: Iterable[Decision]) -> list[tuple[str, str, str]]:
-    """(path, label, split) of every image that stays, sorted by path."""
+    """(path, label, split) of every image that stays, sorted by path.
+
+    What a reference settled in this audit trains in the next, unless that is given the reference again.
+    """
     said = {d.path: d for d in decisions}
     rows = []
     columns = (result.ranking[c] for c in ("path", "label", "split"))
     for path, label, split in sorted(zip(*columns, strict=True)):
         decision = said.get(path)
         if decision is None or decision.decision != "drop":
-            rows.append((path, (decision.new_label if decision else None) or label, split))
+            role = "train" if split == SETTLED else split
+            rows.append((path, (decision.new_label if decision else None) or label, role))
     if not rows:
         raise DecisionsError("every image is dropped, so that no data set is left", hint="keep some of them")
     return rows

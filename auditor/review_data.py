@@ -48,7 +48,8 @@ def payload(
         none), `p` (1/10,000, None where unknown), `suspicion`, `influence`, `hashes` (`HASH_WIDTH` characters
         a row); the first `ranked` rows are suspects. `pictures` maps rows to data URIs or numbers of inlined
         pictures, `why` rows to [[row, influence]] and [[row, similarity]], `likely` rows to the probability of
-        the suggested label, `groups` lists near-duplicates by row.
+        the suggested label, `groups` lists near-duplicates by row, `settled` the suspects that the reference itself
+        holds under another label.
     """
     ranking, classes = result.ranking, result.classes
     paths = [str(path) for path in ranking["path"]]
@@ -74,6 +75,7 @@ def payload(
         "influence": [_short(value) for value in _numbers(ranking["average_influence"])],
         "hashes": "".join(_packed(hashes.get(path)) for path in paths),
         "why": why,
+        "settled": _settled(result, row_of),
         "likely": _likely(result.evidence.get("suggested_probability") or {}, row_of),
         "groups": [
             rows for group in result.evidence.get("near_duplicates") or [] if len(rows := _rows(group, row_of)) > 1
@@ -157,6 +159,12 @@ def _why(why: Mapping[str, Any], row_of: Mapping[str, int]) -> dict[str, Any]:
         ]
         for row, reason in rows
     }
+
+
+def _settled(result: AuditResult, row_of: Mapping[str, int]) -> list[int]:
+    """Rows of the images whose label the reference contradicts; none in an audit of before there were such."""
+    settled = result.summary["reference"].get("settled") or {"wrong": []}
+    return sorted(_rows([entry["path"] for entry in settled["wrong"]], row_of))
 
 
 def _likely(probabilities: Mapping[str, Any], row_of: Mapping[str, int]) -> dict[str, float]:

@@ -8,6 +8,8 @@ import pandas as pd
 from auditor.arrays import Array
 from auditor.errors import SourceError
 
+SETTLED = "reference"
+"""The split of images whose very file a trusted reference holds: they are settled, and serve nothing else."""
 SMALLEST_CLASS = 3
 """Images a class needs so that each split gets one."""
 

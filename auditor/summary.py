@@ -62,6 +62,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
             "n": len(data.rows("test")) if trusted is None else len(trusted.labels),
             "content_hash": None if trusted is None else trusted.content_hash,
             "suspects": _reference_suspects(made),
+            "settled": data.settled(),
         },
         "influence": _influence(made),
         "recovery": _recovery(made, settings),
@@ -226,6 +227,7 @@ def _notes(made: Made, settings: AuditSettings) -> list[str]:
     notes.extend(evidence.limits(made.data, settings.examples))
     if made.trusted is not None:
         notes.extend(made.trusted.notes)
+        notes.extend(_settled_notes(made.data.settled()))
     else:
         notes.append(
             "Influence is measured on images whose labels are as uncertain as the rest; "
@@ -248,6 +250,17 @@ def _notes(made: Made, settings: AuditSettings) -> list[str]:
             "Suspicion rests on features of the network as it was before training, which no label can have influenced."
         )
     return notes
+
+
+def _settled_notes(settled: dict[str, Any]) -> list[str]:
+    n, wrong = settled["n"], len(settled["wrong"])
+    if not n:
+        return []
+    return [
+        f"The reference holds {n} of the data set's images themselves, {wrong} of them under another label. What it "
+        f"says of them is settled: {wrong} are certainly wrong and {n - wrong} right, if the reference is. They were "
+        "left out of training, test, planting and estimate; the figures of recovery are those of the other images."
+    ]
 
 
 def command_line(source: str, settings: AuditSettings) -> str:

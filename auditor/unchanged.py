@@ -14,6 +14,7 @@ from auditor import images, versions
 from auditor.config import AuditSettings
 from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditResult
+from auditor.split import SETTLED
 
 
 def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult | None:
@@ -57,7 +58,7 @@ def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> b
         return False
     split = dict(zip(result.ranking["path"], result.ranking["split"], strict=True))
     given = zip(table.frame["path"], table.frame["split"], strict=True)
-    return all(not now or path not in split or split[path] == now for path, now in given)
+    return all(not now or split.get(path, now) in (now, SETTLED) for path, now in given)
 
 
 def _same_reference(summary: dict[str, Any], settings: AuditSettings) -> bool:

@@ -5,6 +5,7 @@
   const table = Decisions.rows(data);
   const WORDS = { keep: "kept", relabel: "relabelled", drop: "dropped", unsure: "unsure" };
   const ROW = 60;
+  const settled = new Set(data.settled);
   const telling = data.p !== null && data.p.some((p) => p >= 50); // whether any probability reaches half a percent
   let volatile = false;
   const forecast = Decisions.forecaster(data);
@@ -390,7 +391,8 @@
         h("dl", { class: "rv-labels" },
           h("div", {}, h("dt", {}, "Given label"), h("dd", {}, named(table.label(row)))),
           h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(row)))),
-        p === null ? h("p", { class: "quiet" }, "No probability was estimated.")
+        settled.has(row) ? h("p", {}, "The trusted reference holds this very file as ", named(suggestion), ".")
+          : p === null ? h("p", { class: "quiet" }, "No probability was estimated.")
           : h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", telling ? null : expectsNone()),
         h("div", { class: "rv-actions" },
           action("keep", "K", "Keep ", named(table.label(row))),

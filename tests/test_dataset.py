@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auditor import dataset
+from auditor import dataset, split
 from auditor.dataset import Dataset
 from auditor.errors import SourceError
 from auditor.features import Features
@@ -124,3 +124,39 @@ def test_reference_rows_keep_known_classes() -> None:
     assert frame["label"].tolist() == ["a", "b", "a"] and others == 1
     with pytest.raises(SourceError, match="shares no class"):
         dataset.reference_rows(table, ["x", "y"])
+
+
+def test_files_that_a_reference_holds_serve_nothing_else() -> None:
+    table = _table(["a", "b"] * 20)
+    data = _build(table, _read(table))
+    trusted = {data.hashes[i]: i % 2 for i in range(8)}
+    trusted[data.hashes[3]] = 0  # given as b
+    beside = data.settled_by(trusted, seed=0)
+    assert (beside.splits[:8] == split.SETTLED).all()
+    assert beside.trusted_labels.tolist() == [0, 1, 0, 0, 0, 1, 0, 1, *[-1] * 32]
+    others = Counter(beside.splits[8:])
+    assert set(others) == {"train", "val", "test"}
+    assert beside.summary()["splits"] == {**{part: others[part] for part in ("train", "val", "test")}, "reference": 8}
+    assert data.summary()["splits"].keys() == {"train", "val", "test"}  # the word is not there without need
+    assert data.settled_by({"0" * 63 + "x": 1}, seed=0) is data
+
+
+def test_a_test_split_that_the_reference_holds_whole_gets_a_successor() -> None:
+    table = _table(["a", "b"] * 20, ["train"] * 30 + ["test"] * 10)
+    data = _build(table, _read(table))
+    beside = data.settled_by({data.hashes[i]: i % 2 for i in range(30, 40)}, seed=0)
+    assert (beside.splits[30:] == split.SETTLED).all() and (beside.splits[:30] == "test").any()
+    assert beside.split_origin == "partly seeded"
+
+
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_a_reference_of_all_images_leaves_nothing_to_audit(wrong: int) -> None:
+    table = _table(["a", "b"] * 10)
+    data = _build(table, _read(table))
+    trusted = {digest: int(label) for digest, label in zip(data.hashes, data.labels, strict=True)}
+    for digest in data.hashes[5 : 5 + wrong]:
+        trusted[digest] = 1 - trusted[digest]
+    first = r" \(the first is 005.png\)" if wrong else ""
+    said = rf"holds 20 of the 20 images of photos themselves, {wrong} of them under another label{first}; of class 'a'"
+    with pytest.raises(SourceError, match=said):
+        data.settled_by(trusted, seed=0)

@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import math
+import shutil
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +22,14 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import auditor
-from auditor import features, influence, model, pipeline, weights
+from auditor import features, influence, model, pipeline, report, weights
 from auditor.checkpoint import Checkpoints
 from auditor.config import AuditSettings, RunSettings
 from auditor.detection.heads import SoftmaxHead
 from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError, WeightsError
 from auditor.experiment import EngineChoice
 from auditor.made import Made
+from auditor.progress import Progress
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
 from auditor.sources.base import ImageTable
 
@@ -486,6 +488,73 @@ def test_a_reference_passes_through_the_very_backbone_of_the_data_set() -> None:
     reader.reference(data, lambda done, total: None)
     after = reader.backbone.network.state_dict()
     assert all(bool((after[name] == value).all()) for name, value in before.items())
+
+
+def _digits_with_some_held_by_a_reference(tmp_path: Path, wrong: int) -> tuple[Path, Path]:
+    """The digits, and a reference that holds 40 of them, `wrong` under the other label, and one image twice."""
+    data, trusted = tmp_path / "data", tmp_path / "trusted"
+    shutil.copytree(FIXTURES / "digits" / "train", data)
+    held = sorted(data.rglob("*.png"))[::3][:40]
+    other = {"3": "8", "8": "3"}
+    for i, path in enumerate(held):
+        label = other[path.parent.name] if i < wrong else path.parent.name
+        (trusted / label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, trusted / label / f"mine-{i}.png")
+    spare = next(path for path in sorted(data.rglob("*.png")) if path not in held)
+    for label in other:
+        shutil.copy(spare, trusted / label / "both.png")
+    return data, trusted
+
+
+def test_a_reference_of_the_audited_images_themselves_settles_them(tmp_path: Path) -> None:
+    """What the very same file is under the reference's word needs no estimate, and must not be waved through."""
+    data, trusted = _digits_with_some_held_by_a_reference(tmp_path, wrong=6)
+    told: list[str] = []
+    progress = Progress(quiet=True)
+    progress.say = told.append  # type: ignore[method-assign]
+    result = pipeline.audit(str(data), dataclasses.replace(QUICK, reference=str(trusted)), progress=progress)
+    settled = result.summary["reference"]["settled"]
+    assert settled["n"] == 40 and len(settled["wrong"]) == 6
+    assert "  40 images are in the reference itself, 6 of them under another label" in told
+    first = result.ranking.head(6)
+    assert sorted(first["path"]) == sorted(entry["path"] for entry in settled["wrong"])
+    assert (first["split"] == "reference").all() and (first["suggested_label"] != first["label"]).all()
+    right = result.ranking[result.ranking["rank"].isna()]
+    assert len(right) == 34 and (right["split"] == "reference").all() and (right["suggested_label"] == "").all()
+    assert not set(result.planted["path"]) & set(result.ranking.loc[result.ranking["split"] == "reference", "path"])
+    calibration = result.summary["calibration"]
+    if calibration["decided"]:
+        assert calibration["count"]["interval"][0] >= 6 and (first["p_mislabelled"] == 1).all()
+    else:
+        assert "Of 6 images the reference itself says another class" in calibration["reason"]
+    notes = " ".join(result.summary["notes"])
+    assert "6 are certainly wrong and 34 right, if the reference is" in notes
+    assert "2 reference images are copies of each other under different labels and were left out" in notes
+    assert result.summary["reference"]["n"] == 40
+    page = report.render(result)
+    assert "Images that the reference holds under another label (6)" in page
+
+
+def test_a_reference_of_all_audited_images_is_refused_with_what_it_contradicts(tmp_path: Path) -> None:
+    """160 digits under swapped labels once ended in "at most 3 are probably wrong"."""
+    data, trusted = tmp_path / "data", tmp_path / "trusted"
+    shutil.copytree(FIXTURES / "digits" / "train", data)
+    shutil.copytree(data, trusted)
+    for old, new in (("3", "x"), ("8", "3"), ("x", "8")):
+        (trusted / old).rename(trusted / new)
+    n = len(list(data.rglob("*.png")))
+    said = rf"holds {n} of the {n} images of data themselves, {n} of them under another"
+    with pytest.raises(SourceError, match=said):
+        pipeline.audit(str(data), dataclasses.replace(QUICK, reference=str(trusted)))
+
+
+def test_a_reference_that_contradicts_itself_everywhere_is_refused(tmp_path: Path) -> None:
+    picture = next((FIXTURES / "digits" / "train" / "3").iterdir())
+    for label in ("3", "8"):
+        (tmp_path / label).mkdir()
+        shutil.copy(picture, tmp_path / label / "one.png")
+    with pytest.raises(SourceError, match=r"every image of the reference .* stands there under several labels"):
+        pipeline.audit(str(FIXTURES / "digits"), dataclasses.replace(QUICK, reference=str(tmp_path)))
 
 
 def test_many_classes_get_fewer_rows_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

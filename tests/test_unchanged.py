@@ -150,3 +150,19 @@ def test_a_gate_where_one_percent_of_the_images_changed_reads_only_those_again(
     assert again.exit_code in (0, 3), again.stderr
     assert len(decoded) == sum(forwarded) == 2
     assert "158 images were in the cache, 2 went through the network" in again.stderr
+
+
+def test_images_that_a_reference_settled_are_no_change(tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted"
+    for label in ("3", "8"):
+        held = sorted((FIXTURES / "digits" / "train" / label).iterdir())[:4]
+        (trusted / label).mkdir(parents=True)
+        for path in held:
+            shutil.copy(path, trusted / label)
+    options = {**SETTINGS, "reference": str(trusted)}
+    auditor.audit(str(FIXTURES / "digits"), out=tmp_path / "out", **options)
+    settings = settings_from(options)[0]
+    known = unchanged.previous(tmp_path / "out", str(FIXTURES / "digits"), settings)
+    assert known is not None and known.summary["reference"]["settled"]["n"] == 8
+    next((trusted / "3").iterdir()).unlink()
+    assert unchanged.previous(tmp_path / "out", str(FIXTURES / "digits"), settings) is None

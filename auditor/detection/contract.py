@@ -145,6 +145,8 @@ class Detection:
     ----------
     suspicion, signals, suggested_label, suggested_probability
         As in `Scores`. After calibration `suspicion` orders the images; ties are the caller's to break by path.
+        Images that a reference settles as wrong stand above all others; those that it settles as right have neither
+        suspicion nor signals (NaN) nor a suggestion (-1).
     weights
         Signal -> weight of the standardised signal in the suspicion; reported-only signals weigh 0.
     p_mislabelled
@@ -154,7 +156,7 @@ class Detection:
     share
         The share of wrong labels; None where undecided.
     spread
-        What its interval is made of, decided or not.
+        What its interval is made of, decided or not, among the images that are not settled.
     by_class
         Columns `label, n, expected, low, high, share`: expected number of wrong labels among those given `label`.
     by_pair

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from auditor.detection.contract import Damping, Detection, DetectionSettings, Re
 from auditor.detection.heads import Scaling
 from auditor.detection.influence import InfluenceStudy, choose_damping
 from auditor.detection.label_model import ENOUGH_TRUSTED, Spread, spread
+from auditor.detection.settled import Settled
 from auditor.detection.signals import SIGNALS, Signals, Views
 from auditor.detection.suspicion import Combination, confusion_targets, draw, fit_combination, uniform_targets
 from auditor.errors import AuditorError, UndecidedError
@@ -57,6 +58,7 @@ def detect(
     seed: int,
     names: Sequence[str] = (),
     reference: tuple[Array, Array] | None = None,
+    settled: Array | None = None,
     settings: DetectionSettings | None = None,
     progress: Progress | None = None,
     device: str = "cpu",
@@ -75,6 +77,9 @@ def detect(
         Image paths; order exactly equal suspicions in `review`.
     reference
         Trusted features [n, D] and labels [n].
+    settled
+        int64 [N], the class of images that the reference holds themselves, -1 for all others; None where it holds
+        none. They are certain, and serve nothing else.
     progress
         Called with a stage's name and the share done.
     device
@@ -87,6 +92,9 @@ def detect(
     """
     settings, tell = settings or DetectionSettings(), progress or (lambda stage, part: None)
     features, labels, reference = _checked(features, labels, n_classes, reference)
+    known = Settled.of(labels, settled)
+    if len(known.rest) < len(labels):
+        features, labels, reference = _checked(features[known.rest], labels[known.rest], n_classes, reference)
     tell("preparing heads", 0.0)
     bench = _InfluenceBench.set_up(features, labels, n_classes, reference, settings, seed, device)
     scores, signals = bench.score(labels, tell)
@@ -96,7 +104,7 @@ def detect(
     table = scores.combination.table(signals)
     estimate = _calibrate(bench, table, signals, scores)
     suspects = _reference_suspects(bench, table, estimate)
-    out = _assemble(bench, scores, estimate, recovery, suspects, names)
+    out = _assemble(bench, _everywhere(scores, known), estimate, recovery, suspects, known, names)
     tell("done", 1.0)
     return out
 
@@ -240,9 +248,14 @@ class _Bench:
         targets = confusion_targets(audited), uniform_targets(self.labels, self.n_classes)
         return np.concatenate([table[np.arange(self.n), draw(q, rng)] for q in targets])
 
-    def combine(self, labels: Array, seed: int) -> tuple[Signals, Combination]:
-        """Signals of a labelling, those of trusted images last, and their combination fitted on plantings."""
+    def combine(self, labels: Array, seed: int, *, last: bool = False) -> tuple[Signals, Combination]:
+        """Signals of a labelling, those of trusted images last, and their combination fitted on plantings.
+
+        After the `last` labelling the bases are given back: what follows needs memory of its own.
+        """
         signals = self.signals(labels)
+        if last:
+            self.views.release()
         vouched = len(self.trusted) if self.views.vouched else 0
         combination = fit_combination(
             signals.select(np.arange(self.n + vouched)), n_trusted=vouched, plantings=self.settings.plantings,
@@ -283,7 +296,7 @@ class _InfluenceBench(_Bench):
     ) -> tuple[Scores, Signals]:  # fmt: skip
         """Suspicion and influence of a labelling."""
         tell("fitting heads", 0.2)
-        signals, combination = self.combine(labels, self.seed)
+        signals, combination = self.combine(labels, self.seed, last=self.settings.repeats < 1)
         audited = signals.select(np.arange(self.n))
         tell("choosing the damping", 0.3)
         damping = damping or self.damping(signals, labels, tell)
@@ -431,17 +444,33 @@ def _reference_suspects(bench: _Bench, table: Floats, estimate: _Estimate) -> Ar
     return found[np.argsort(-suspicion[found], kind="stable")]
 
 
+def _everywhere(scores: Scores, known: Settled) -> Scores:
+    """Scores of all images from those of the images that are not settled; signals of the others are NaN."""
+    if len(known.rest) == len(known.given):
+        return scores
+    return replace(
+        scores,
+        suspicion=known.suspicion(scores.suspicion),
+        average_influence=known.whole(scores.average_influence, right=np.nan, wrong=np.nan),
+        signals=scores.signals.set_axis(known.rest).reindex(range(len(known.given))),
+        suggested_label=known.suggested(scores.suggested_label),
+        suggested_probability=known.whole(scores.suggested_probability, right=0.0, wrong=1.0),
+    )
+
+
 def _assemble(
     bench: _InfluenceBench, scores: Scores, estimate: _Estimate, recovery: Recovery | None,
-    suspects: Array, names: Sequence[str],
+    suspects: Array, known: Settled, names: Sequence[str],
 ) -> Detection:  # fmt: skip
-    decided = estimate.share is not None
-    order = np.lexsort((np.asarray(names) if len(names) else np.arange(bench.n), -scores.suspicion))
-    three = (estimate.p, estimate.low, estimate.high)
+    decided, n = estimate.share is not None, len(known.given)
+    certainly = np.nan_to_num(scores.suspicion, nan=-np.inf)
+    order = np.lexsort((np.asarray(names) if len(names) else np.arange(n), -certainly))
+    three = p, _, _ = tuple(known.whole(q, right=0.0, wrong=1.0) for q in (estimate.p, estimate.low, estimate.high))
     keep = slice(None) if decided else slice(0, 0)
-    by_class = cal.grouped(pd.DataFrame({"label": bench.labels}), *three)
+    by_class = cal.grouped(pd.DataFrame({"label": known.given}), *three)
     by_class["share"] = by_class["expected"] / by_class["n"]
-    pairs = pd.DataFrame({"label": bench.labels, "suggested_label": scores.suggested_label})
+    doubted = ~known.right
+    pairs = pd.DataFrame({"label": known.given, "suggested_label": scores.suggested_label})[doubted]
     return Detection(
         suspicion=scores.suspicion,
         signals=scores.signals,
@@ -451,18 +480,32 @@ def _assemble(
         },
         suggested_label=scores.suggested_label,
         suggested_probability=scores.suggested_probability,
-        p_mislabelled=estimate.p if decided else None,
+        p_mislabelled=p if decided else None,
         damping=scores.damping,
-        share=estimate.share,
+        share=estimate.share and _of_all(estimate.share, known),
         spread=estimate.spread,
         by_class=by_class.iloc[keep],
-        by_pair=cal.grouped(pairs, *three).iloc[keep],
+        by_pair=cal.grouped(pairs, *(q[doubted] for q in three)).iloc[keep],
         review=cal.review_table(order, *three).iloc[keep],
         assumption=ASSUMPTIONS[estimate.basis],
         basis=estimate.basis,
         decided=decided,
-        reason=estimate.reason,
+        reason=_with_settled(estimate.reason, known),
         reference_suspects=suspects,
         planted_recovery=recovery,
         notes=() if bench.study.by_class else (NOT_BY_CLASS.format(bench.n_classes),),
     )
+
+
+def _of_all(share: Share, known: Settled) -> Share:
+    """The share among all images, the settled ones being certain."""
+    value, low, high = (known.share(end) for end in (share.value, share.low, share.high))
+    return cal.as_share(value, low, high, len(known.given))
+
+
+def _with_settled(reason: str, known: Settled) -> str:
+    """Why nothing could be decided, and what is certain all the same."""
+    wrong = int(known.wrong.sum())
+    if not reason or not wrong:
+        return reason
+    return f"{reason} Of {wrong} images the reference itself says another class than their label."

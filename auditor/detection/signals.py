@@ -98,6 +98,11 @@ class Views:
         Where bases lie and heads are trained.
     consume
         Take the memory of `scaled`, which is lost.
+
+    Attributes
+    ----------
+    vouched
+        Whether trusted images of every class are enough to teach a head of their own.
     """
 
     def __init__(
@@ -113,13 +118,13 @@ class Views:
         self.kernel = KernelHead(unit, landmarks=landmarks, seed=seed, device=device)
         self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None, device=device, consume=True)
         self.neighbours, self.similarity = _neighbours(self.kernel)
+        told_apart = len(self.kernel.spectrum) > 0  # by any feature
+        self.vouched = told_apart and _enough_of_each(self.trusted, n_classes)
         self.trusted_loss = self._trusted_loss() if self.vouched else np.zeros((len(scaled), n_classes), np.float32)
 
-    @property
-    def vouched(self) -> bool:
-        """Whether trusted images of every class are enough to teach a head of their own."""
-        told_apart = len(self.kernel.spectrum) > 0  # by any feature
-        return told_apart and int(np.bincount(self.trusted, minlength=self.n_classes).min()) >= TRUSTED_OF_CLASS
+    def release(self) -> None:
+        """Give back the bases, most of detection's memory; no further labelling can be looked at."""
+        del self.kernel, self.linear, self.neighbours, self.similarity
 
     def signals(self, labels: Array) -> Signals:
         """Signals of int64 [N - m] `labels` of the audited images, and of the trusted ones behind them."""
@@ -204,6 +209,10 @@ class Views:
             np.add.at(votes, (rows, labels[self.neighbours[:, column]]), self.similarity[:, column])
         total = votes.sum(axis=1, keepdims=True)
         return np.asarray(1 - votes / np.where(total > 0, total, 1), dtype=np.float32)
+
+
+def _enough_of_each(trusted: Array, n_classes: int) -> bool:
+    return int(np.bincount(trusted, minlength=n_classes).min()) >= TRUSTED_OF_CLASS
 
 
 def _splits(n: int, n_classes: int) -> int:
