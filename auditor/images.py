@@ -7,6 +7,8 @@ does; an image's EXIF orientation is applied, and of an animation the first fram
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import io
 import logging
@@ -15,6 +17,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +57,22 @@ _pillow_limit = threading.Lock()
 # whoever has asked for logs, and not, as where nobody has, to standard error.
 warnings.filterwarnings("ignore", module=r"PIL\.|auditor\.images")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def _hush_libtiff() -> None:
+    """Let libtiff keep to itself what it prints of a damaged file on standard error, past Python, where it is found.
+
+    Pillow's wheels bring it along as a library of its own; Linux says where.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
+        for path in sorted({line.split(maxsplit=5)[-1] for line in mapped.splitlines() if "/libtiff" in line}):
+            library = ctypes.CDLL(path)
+            library.TIFFSetErrorHandler(None)
+            library.TIFFSetWarningHandler(None)
+
+
+_hush_libtiff()
 
 
 class UnreadableImage(AuditorError):

@@ -68,7 +68,8 @@ def test_too_many_unreadable_images_are_an_error_that_writes_nothing(
 ) -> None:
     done = run_cli(*small_audit(hostile.root, tmp_path / "out", "--max-unreadable", "0.01"))
     assert done.exit_code == 2
-    assert f"{len(UNREADABLE)} of " in done.stderr
+    first = min(path for path, words in hostile.skipped.items() if not words)
+    assert f"{len(UNREADABLE)} of " in done.stderr and f"the first, {first}: " in done.stderr
     assert "--max-unreadable" in done.stderr
     assert not (tmp_path / "out" / "audit.json").exists()
 
