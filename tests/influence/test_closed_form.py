@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, engine
 from auditor.influence.closed_form import ClosedForm, class_basis
-from auditor.influence.head import LinearHead, from_flat, to_flat
+from auditor.influence.head import LinearHead, _eigenvectors, from_flat, to_flat
 
 
 def make(n_points: int, n_classes: int, n_features: int, seed: int, n_reference: int = 5, dtype=np.float64):
@@ -154,6 +154,12 @@ def test_eigenvectors_that_lapack_does_not_find_in_single_precision_are_found_in
     other = ClosedForm(problem, 0.3, dense=False)
     np.testing.assert_allclose(other.rows(x, y), expected, rtol=1e-6, atol=1e-9)
     assert torch.float64 in asked and all(solve.converged and solve.iterations < 30 for solve in other.solves)
+    features = torch.as_tensor(problem.features, dtype=torch.float32)  # fewer points than features: zeros among them
+    moments = features.T @ features / len(features)
+    vectors = _eigenvectors(moments)
+    diagonal = vectors.T @ moments @ vectors
+    torch.testing.assert_close(diagonal, torch.diag(diagonal.diagonal()), atol=1e-5, rtol=0)
+    torch.testing.assert_close(vectors.T @ vectors, torch.eye(len(vectors)), atol=1e-5, rtol=0)
 
 
 def test_what_features_alone_decide_is_found_once_for_all_heads_on_them(monkeypatch):
