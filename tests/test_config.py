@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from auditor.config import STUDY, AuditSettings, RunSettings, read_file, settings_from
@@ -37,7 +37,8 @@ def test_the_study_preset_sets_its_values_and_gives_way_to_the_users() -> None:
         ("train", "layers:"), ("train", "everything"), ("damping", "0"), ("damping", "-1"), ("damping", "a lot"),
         ("damping", "inf"), ("image_size", "7"), ("image_size", "1025"), ("image_size", "63.5"), ("image_size", "big"),
         ("classes", "a"), ("classes", "a,a"), ("classes", 3), ("classes", ["a", 3]),
-        ("repeats", 0), ("repeats", 1.5), ("epochs", 0), ("batch_size", 0), ("max_pixels", 0),
+        ("repeats", 0), ("repeats", 1.5), ("repeats", True), ("max_unreadable", False),
+        ("epochs", 0), ("batch_size", 0), ("max_pixels", 0),
         ("examples", -1), ("thumbnails", -1), ("seed", -1), ("seed", 1 << 63),
         ("learning_rate", 0), ("learning_rate", float("inf")),
         ("max_unreadable", 1.01), ("max_unreadable", -0.01), ("quiet", "yes"), ("quiet", 1),
@@ -57,6 +58,9 @@ def test_an_unknown_name_gets_the_near_one() -> None:
     assert "noise_rate" in caught.value.hint
 
 
+@example({"seed": 3, "repeats": 2.0, "thumbnails": "7"})
+@example({"damping": 0.5, "image_size": 64, "weights": 3})
+@example({"classes": ["a", "b"], "quiet": True})
 @given(
     st.dictionaries(
         st.sampled_from([f.name for s in (AuditSettings, RunSettings) for f in dataclasses.fields(s)]),
