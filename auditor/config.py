@@ -6,6 +6,7 @@ command line's options are made from their fields.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import tomllib
@@ -219,11 +220,17 @@ def _convert(name: str, value: Any, default: Any) -> Any:
         raise ConfigError(f"{name} must be a {type(default).__name__}, not {value!r}")
     if isinstance(default, str):
         return str(value)
+    return _whole(value, name) if isinstance(default, int) else _number(value, name)
+
+
+def _whole(value: Any, name: str) -> int:
+    """A whole number, however it is spelt; digits count as they stand, where a float would keep sixteen of them."""
+    if isinstance(value, int | str):
+        with contextlib.suppress(ValueError):
+            return int(value)
     number = _number(value, name)
-    if isinstance(default, int):
-        _check(number == int(number), name, value, "a whole number")
-        return int(number)
-    return number
+    _check(number == int(number), name, value, "a whole number")
+    return int(number)
 
 
 def _number(value: Any, name: str = "value") -> float:

@@ -632,9 +632,9 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
         sentences.append("In neither audit is any single image more likely wrong than right.")
     elif suspects:
         sentences.append(
-            f"Of {suspects['earlier']:,} earlier suspects (more likely wrong than right), {suspects['relabelled']:,} "
-            f"were relabelled, {suspects['removed']:,} removed, {suspects['cleared']:,} are suspects no longer and "
-            f"{suspects['remaining']:,} still are; {suspects['new']:,} are new."
+            f"Earlier suspects (more likely wrong than right): {suspects['earlier']:,}; of them relabelled: "
+            f"{suspects['relabelled']:,}, removed: {suspects['removed']:,}, no longer suspects: "
+            f"{suspects['cleared']:,}, still suspects: {suspects['remaining']:,}. New suspects: {suspects['new']:,}."
         )
     if found["settings"]:
         sentences.append(

@@ -51,6 +51,15 @@ def test_bad_values_are_named(name: str, value: Any) -> None:
     assert name in caught.value.message or "value" in caught.value.message
 
 
+def test_whole_numbers_are_read_digit_by_digit() -> None:
+    for spelt in ("9007199254740993", 9007199254740993):
+        assert settings_from({"seed": spelt})[0].seed == 9007199254740993  # no float holds it
+    for spelt in ("3.0", 3.0, "3e0"):
+        assert settings_from({"seed": spelt})[0].seed == 3
+    with pytest.raises(ConfigError, match="seed is 12345678901234567890123, but must be"):
+        settings_from({"seed": "12345678901234567890123"})
+
+
 def test_an_unknown_name_gets_the_near_one() -> None:
     with pytest.raises(ConfigError) as caught:
         settings_from({"noise_rat": 0.1}, where="auditor.toml")
