@@ -86,6 +86,16 @@ def test_a_cut_file_is_refused(tmp_path: Path, name: str) -> None:
             AuditResult.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["planted.csv", "ranking.csv"])
+def test_other_columns_are_refused_however_many_rows_there_are(tmp_path: Path, name: str) -> None:
+    make_result(40, thumbnails=2).save(tmp_path)
+    head, rows = (tmp_path / name).read_text(encoding="utf-8").split("\n", 1)
+    for other in (head.replace("suspicion", "suspicions"), ",".join(reversed(head.split(",")))):
+        (tmp_path / name).write_text(f"{other}\n{rows}", encoding="utf-8")
+        with pytest.raises(ResultError, match=f"{name} has other columns"):
+            AuditResult.load(tmp_path)
+
+
 def test_words_where_numbers_belong_are_refused(tmp_path: Path) -> None:
     result = make_result(40, thumbnails=2)
     result.save(tmp_path)
