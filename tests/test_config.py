@@ -90,6 +90,22 @@ def test_any_mapping_gives_settings_or_a_config_error(values: dict[str, Any]) ->
             assert isinstance(getattr(settings, field.name), type(field.default))
 
 
+@pytest.mark.parametrize(
+    ("train", "engine", "serves"),
+    [("full", "ekfac", False), ("layers:fc", "ekfac", False), ("full", "direct", False), ("head", "ekfac", True),
+     ("head", "direct", True), ("layers:layer4,fc", "direct", True), ("full", "nystroem", True)],
+)  # fmt: skip
+def test_engines_that_cannot_serve_what_is_trained_are_refused_before_anything_is_read(
+    train: str, engine: str, serves: bool
+) -> None:
+    if serves:
+        assert settings_from({"train": train, "engine": engine})[0].engine == engine
+        return
+    with pytest.raises(ConfigError, match=f"engine {engine}") as caught:
+        settings_from({"train": train, "engine": engine})
+    assert "--engine auto" in caught.value.hint
+
+
 def test_equal_settings_however_they_are_spelt() -> None:
     from_toml = settings_from({"classes": ["a", "b"], "damping": 0.001, "image_size": 64, "seed": 3.0})
     from_flags = settings_from({"classes": "a, b", "damping": "0.001", "image_size": "64", "seed": 3})

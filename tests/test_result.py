@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -72,6 +74,23 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> N
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ResultError, match=name):
         AuditResult.load(tmp_path)
+
+
+@pytest.mark.parametrize("words", [["report"], ["gate"], ["review", "apply"]])
+@pytest.mark.parametrize("content", [None, b"{"])
+def test_every_command_that_reads_a_result_ends_with_2(
+    words: list[str], content: bytes | None, tmp_path: Path, run_cli: Callable[..., Any]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    make_result(40, thumbnails=2).save(out)
+    (out / "audit.json").unlink()
+    if content is not None:
+        (out / "audit.json").write_bytes(content)
+    before = snapshot(tmp_path)
+    done = run_cli(*words, out, *[out / "decisions.json"] * (words[0] == "review"))
+    assert done.exit_code == 2 and "audit.json" in done.stderr and "run " in done.stderr, done.output
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["planted.csv", "ranking.csv"])
