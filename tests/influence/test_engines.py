@@ -191,6 +191,7 @@ def test_engines_on_a_network(name):
     np.testing.assert_allclose(other.average_by_class(x, y, 3), expected, atol=bound)
     np.testing.assert_allclose(other.average(x, y), exact.average(x, y), atol=1e-3 * np.abs(expected).max())
     assert told and all(0 < done <= total for done, total in told), "a solve that takes long says how far it is"
+    assert any(done < total for done, total in told), "and what is still to come"
     np.testing.assert_array_equal(other.rows(x, y), exact.rows(x, y))
     assert any("by engine auto" in note for note in other.notes)
     assert all(s.converged for s in other.solves)
