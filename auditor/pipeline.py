@@ -310,7 +310,7 @@ def _experiment(
     if detection is None:
         return [Trial(planting, run, -run.average_influence) for planting, run in runs.values()]
     scorer = cache(lambda: detecting.Scorer(  # made when first asked: an audit that goes on may need none
-        data.features[train], data.labels[train], data.n_classes, seed=settings.seed + 1, reference=_pair(trusted),
+        data.features, data.labels, data.n_classes, rows=train, seed=settings.seed + 1, reference=_pair(trusted),
         device=device,
     ))  # fmt: skip
     trials = []

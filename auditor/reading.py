@@ -17,7 +17,8 @@ from auditor import dataset, features, images, influence, machine, model, split
 from auditor.arrays import Array
 from auditor.config import AuditSettings, RunSettings
 from auditor.dataset import Dataset
-from auditor.detection.effort import processor_seconds, table_bytes
+from auditor.detection import DetectionSettings
+from auditor.detection.effort import memory_bytes, processor_seconds
 from auditor.errors import ConfigError, SourceError, WeightsError
 from auditor.features import Features, Pixels, Transform
 from auditor.made import Backbone, Reference
@@ -137,8 +138,9 @@ class Reader:
     def _check_tables(self, n_images: int, n_classes: int) -> None:
         if not self.study:
             influence.require(
-                table_bytes(n_images, n_classes), f"detection on {n_images} images in {n_classes} classes", "cpu",
-                "choose fewer --classes and audit some at a time",
+                memory_bytes(n_images, n_classes, model.N_LAYERED, DetectionSettings().landmarks),
+                f"detection on {n_images} images in {n_classes} classes", "cpu",
+                "choose fewer --classes, or audit the images a part at a time",
             )  # fmt: skip
 
     def _check_probabilities(self, n_images: int, n_classes: int) -> None:

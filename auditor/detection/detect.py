@@ -96,7 +96,7 @@ def detect(
     if len(known.rest) < len(labels):
         features, labels, reference = _checked(features[known.rest], labels[known.rest], n_classes, reference)
     tell("preparing heads", 0.0)
-    bench = _InfluenceBench.set_up(features, labels, n_classes, reference, settings, seed, device)
+    bench = _InfluenceBench.with_influence(features, labels, n_classes, reference, settings, seed, device)
     scores, signals = bench.score(labels, tell)
     tell("measuring recovery", 0.6)
     recovery = bench.recovery(signals, scores.combination, scores.damping.value, tell)
@@ -131,7 +131,7 @@ def score(
     """
     settings = settings or DetectionSettings()
     features, labels, reference = _checked(features, labels, n_classes, reference)
-    bench = _InfluenceBench.set_up(features, labels, n_classes, reference, settings, seed, "cpu")
+    bench = _InfluenceBench.with_influence(features, labels, n_classes, reference, settings, seed, "cpu")
     return bench.score(labels, lambda stage, part: None, damping)[0]
 
 
@@ -145,19 +145,22 @@ class Scorer:
     ----------
     features, labels, n_classes, seed, reference, settings, device
         As in `detect`.
+    rows
+        int64 [n], the images that are looked at; None for all. They are not copied out of `features`.
     """
 
     def __init__(
-        self, features: Array, labels: Array, n_classes: int, *, seed: int,
+        self, features: Array, labels: Array, n_classes: int, *, seed: int, rows: Array | None = None,
         reference: tuple[Array, Array] | None = None, settings: DetectionSettings | None = None, device: str = "cpu",
     ) -> None:  # fmt: skip
         features, labels, reference = _checked(features, labels, n_classes, reference)
+        rows = np.arange(len(labels)) if rows is None else rows
         self._bench = _Bench.set_up(
-            features, labels, n_classes, reference, settings or DetectionSettings(), seed, device
+            features, labels[rows], n_classes, reference, settings or DetectionSettings(), seed, device, rows
         )  # fmt: skip
 
     def suspicion(self, labels: Array, seed: int) -> Floats:
-        """float64 [N], of int64 [N] `labels`; `seed` draws the plantings that the combination is fitted on."""
+        """float64 [n], of int64 [n] `labels`; `seed` draws the plantings that the combination is fitted on."""
         signals, combination = self._bench.combine(labels, seed)
         return combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
 
@@ -185,7 +188,7 @@ def _pair(features: Array, labels: Array, n_classes: int, what: str) -> tuple[Ar
     features, labels = np.asarray(features, dtype=np.float32), np.asarray(labels, dtype=np.int64)
     if features.ndim != 2 or labels.shape != (len(features),):
         raise AuditorError(f"{what} have features of shape {features.shape} and labels of shape {labels.shape}")
-    if not np.isfinite(features).all():
+    if not np.isfinite(features.sum(axis=1, dtype=np.float64)).all():  # N times D answers would be a quarter of them
         raise AuditorError(f"features of {what} are not finite", hint="check the images and the weights")
     if n_classes < 2 or (len(labels) and not 0 <= labels.min() <= labels.max() < n_classes):
         raise AuditorError(f"labels of {what} must lie in 0..{n_classes - 1}, with at least two classes")
@@ -207,10 +210,10 @@ class _Bench:
     @classmethod
     def set_up(
         cls, features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
-        settings: DetectionSettings, seed: int, device: str,
+        settings: DetectionSettings, seed: int, device: str, rows: Array | None = None,
     ) -> _Bench:  # fmt: skip
-        scaling = Scaling.of(features)
-        stacked, trusted = scaling(features), np.empty(0, np.int64)
+        scaling = Scaling.of(features, rows)
+        stacked, trusted = scaling(features, rows), np.empty(0, np.int64)
         if reference is not None:
             stacked, trusted = np.concatenate([stacked, scaling(reference[0])]), reference[1]
         views = Views(
@@ -271,7 +274,7 @@ class _InfluenceBench(_Bench):
     study: InfluenceStudy
 
     @classmethod
-    def set_up(
+    def with_influence(
         cls, features: Array, labels: Array, n_classes: int, reference: tuple[Array, Array] | None,
         settings: DetectionSettings, seed: int, device: str,
     ) -> _InfluenceBench:  # fmt: skip

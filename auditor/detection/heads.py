@@ -7,7 +7,7 @@ makes planted flips affordable. `SoftmaxHead` is the linear softmax head that in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,18 @@ RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-2.0, 3.01, 0.5))
 _RANK_TOLERANCE = 1e-6
 _CHUNK = 2048
 """Points worked on at a time where a copy of the whole basis would double the memory."""
+_SOLVED = 256
+"""Points solved for at a time: a fifth faster than by 2,048, and without the hundred megabytes that those take."""
 _CACHED = 2**20
 """Numbers a core works on at a time where they are read twice."""
 _BLOCK = 192
 """Columns of one block of a symmetric product."""
 _TINY = 1e-12
+
+
+def _parts(n: int) -> Iterator[slice]:
+    """`n` points, `_CHUNK` at a time."""
+    return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))
 
 
 @dataclass(frozen=True)
@@ -36,29 +43,32 @@ class Scaling:
     scale: Array
 
     @classmethod
-    def of(cls, features: Array) -> Scaling:
-        """Mean and standard deviation of float [N, D] `features`."""
-        mean = features.mean(axis=0, dtype=np.float64)
-        squares = np.zeros_like(mean)
-        for start in range(0, len(features), _CHUNK):  # in double precision, a part at a time
-            squares += np.square(features[start : start + _CHUNK] - mean).sum(axis=0)
-        scale = np.sqrt(squares / len(features))
+    def of(cls, features: Array, rows: Array | None = None) -> Scaling:
+        """Mean and standard deviation of float [N, D] `features`, or of `rows` [n] of them alone."""
+        n = len(features) if rows is None else len(rows)
+        mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
+        for part in _parts(n):  # in double precision, a part at a time
+            mean += features[part if rows is None else rows[part]].sum(axis=0, dtype=np.float64) / n
+        for part in _parts(n):
+            squares += np.square(features[part if rows is None else rows[part]] - mean).sum(axis=0)
+        scale = np.sqrt(squares / n)
         return cls(mean, np.where(scale > 1e-6 * (1 + np.abs(mean)), scale, np.inf))
 
     def __call__(self, features: Array, rows: Array | None = None) -> Array:
         """float32 [n, D], of `rows` alone where they are given."""
         out = np.empty((len(features) if rows is None else len(rows), features.shape[1]), np.float32)
-        for start in range(0, len(out), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for part in _parts(len(out)):
             out[part] = (features[part if rows is None else rows[part]] - self.mean) / self.scale
         return out
 
 
 def unit_rows(values: Array, *, consume: bool = False) -> Array:
     """Rows scaled to length 1; a row of zeros stays. With `consume`, in the memory of float32 `values`."""
-    norms = np.linalg.norm(values, axis=1, keepdims=True)
     out = values if consume else np.empty(values.shape, np.float32)
-    return np.divide(values, np.where(norms > 0, norms, 1), out=out)
+    for part in _parts(len(values)):  # norms take a copy
+        norms = np.linalg.norm(values[part], axis=1, keepdims=True)
+        np.divide(values[part], np.where(norms > 0, norms, 1), out=out[part])
+    return out
 
 
 @dataclass(frozen=True)
@@ -191,14 +201,15 @@ class KernelHead:
         key = train.tobytes()
         if key not in self._subsets or self._subsets[key][0] != ridge:  # of one ridge at a time: they are large
             root, device = self.spectrum.sqrt(), self.basis.device
-            inside = torch.as_tensor(np.flatnonzero(train), device=device).split(_CHUNK)
+            inside = torch.as_tensor(np.flatnonzero(train), device=device)
             largest = float(self.spectrum[-1]) if len(root) else 0.0
             least = max(ridge, _RANK_TOLERANCE * largest)  # below, rounding decides
-            matrix = (root[:, None] * _gram((self.basis[rows] for rows in inside), self.basis) * root).double()
+            gram = _gram((self.basis[rows] for rows in inside.split(_CHUNK)), self.basis)
+            matrix = (root[:, None] * gram * root).double()
             matrix.diagonal().add_(least)
             factor = torch.linalg.cholesky(matrix).float()
             leverage = torch.zeros(self.n_points, device=device)
-            for rows in inside:
+            for rows in inside.split(_SOLVED):
                 white = torch.linalg.solve_triangular(factor, (self.basis[rows] * root).T, upper=False)
                 leverage[rows] = white.square_().sum(0)
             self._subsets[key] = ridge, _Subset(factor, leverage.clamp(max=1 - 1e-4))
@@ -212,8 +223,10 @@ class KernelHead:
         """
         if ridge not in self._leverages:
             share = self.spectrum / (self.spectrum + ridge)
-            parts = [part.square() @ share for part in self.basis.split(_CHUNK)]
-            self._leverages[ridge] = torch.cat(parts).clamp(max=1 - 1e-4)
+            found = torch.empty(self.n_points, device=share.device)
+            for rows in _parts(self.n_points):  # a list of results would keep the squares' memory from being used again
+                found[rows] = self.basis[rows].square() @ share
+            self._leverages[ridge] = found.clamp_(max=1 - 1e-4)
         return self._leverages[ridge]
 
 
@@ -229,8 +242,7 @@ def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch
     keep = values > float(values[-1]) * _RANK_TOLERANCE
     root = (vectors[:, keep] / values[keep].sqrt()).float()
     features = torch.empty(len(x), root.shape[1], device=x.device)
-    for start in range(0, len(x), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for rows in _parts(len(x)):
         features[rows] = _distances(x[rows], centres).div_(-scale).exp_() @ root
     return features
 
@@ -251,8 +263,7 @@ def _gram(parts: Iterable[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
 def _times(values: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """`values` [N, R] times [R, r <= R] in the memory of `values`, which is lost."""
     product = values[:, : matrix.shape[1]]
-    for start in range(0, len(values), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for rows in _parts(len(values)):
         product[rows] = values[rows] @ matrix
     return product
 

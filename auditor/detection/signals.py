@@ -24,6 +24,7 @@ from auditor.detection.heads import (
     unit_rows,
 )
 from auditor.detection.label_model import LabelModel, fit_label_model
+from auditor.machine import give_back
 
 SIGNALS = (
     "out_of_fold_loss",
@@ -45,6 +46,8 @@ TRUSTED_OF_CLASS = 5
 """A class with fewer trusted images is one that a head taught by them alone may not know."""
 NEIGHBOURS = 60
 NEIGHBOUR_DIMENSIONS = 64
+SIMILARITIES = 2**22
+"""Pairs of images compared at a time: 16 MB, and faster so than by 64."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Views:
         self.kernel = KernelHead(unit, landmarks=landmarks, seed=seed, device=device)
         self.linear = KernelHead(unit, landmarks=landmarks, seed=seed, width=None, device=device, consume=True)
         self.neighbours, self.similarity = _neighbours(self.kernel)
+        give_back()  # what bases were made of
         told_apart = len(self.kernel.spectrum) > 0  # by any feature
         self.vouched = told_apart and _enough_of_each(self.trusted, n_classes)
         self.trusted_loss = self._trusted_loss() if self.vouched else np.zeros((len(scaled), n_classes), np.float32)
@@ -125,6 +129,7 @@ class Views:
     def release(self) -> None:
         """Give back the bases, most of detection's memory; no further labelling can be looked at."""
         del self.kernel, self.linear, self.neighbours, self.similarity
+        give_back()
 
     def signals(self, labels: Array) -> Signals:
         """Signals of int64 [N - m] `labels` of the audited images, and of the trusted ones behind them."""
@@ -243,7 +248,7 @@ def _neighbours(head: KernelHead) -> tuple[Array, Array]:
     lead = head.basis[:, -NEIGHBOUR_DIMENSIONS:] * head.spectrum[-NEIGHBOUR_DIMENSIONS:].sqrt()
     lead = torch.nn.functional.normalize(lead, dim=1)
     index, weight = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
-    step = max(1, 2**24 // max(n, 1))
+    step = max(1, SIMILARITIES // max(n, 1))
     for start in range(0, n, step):
         part = torch.arange(start, min(start + step, n), device=lead.device)
         similarity = lead[part] @ lead.T

@@ -202,6 +202,9 @@ def test_a_planted_labelling_is_scored_without_knowing_its_flips():
     assert average_precision(wrong, -found.average_influence) > 0.7
     np.testing.assert_array_equal(found.suspicion, detect(x, labels, 3, seed=0, settings=QUICK).suspicion)
     np.testing.assert_array_equal(found.suspicion, Scorer(x, y, 3, seed=0, settings=QUICK).suspicion(labels, 0))
+    more, rows = np.concatenate([x[:7] + 9, x]), np.arange(7, 507)
+    some = Scorer(more, np.concatenate([y[:7], y]), 3, seed=0, rows=rows, settings=QUICK)
+    np.testing.assert_array_equal(found.suspicion, some.suspicion(labels, 0))
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,13 @@ def test_a_symmetric_product_by_blocks_is_that_product(block, monkeypatch):
     x = torch.tensor(np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32))
     found = heads._gram(x.split(16), x)
     np.testing.assert_allclose(found, x.T @ x, rtol=1e-5, atol=1e-5)
+
+
+def test_some_rows_are_standardised_without_being_copied_out() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(2, 3, size=(5000, 4)).astype(np.float32)
+    rows = np.flatnonzero(rng.random(5000) < 0.6)
+    scaling = Scaling.of(x, rows)
+    np.testing.assert_allclose(scaling.mean, x[rows].mean(axis=0, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(scaling.scale, x[rows].std(axis=0, dtype=np.float64), rtol=1e-7)
+    np.testing.assert_array_equal(scaling(x, rows), Scaling.of(x[rows])(x[rows]))
