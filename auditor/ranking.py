@@ -8,6 +8,7 @@ import pandas as pd
 from auditor.arrays import Array
 from auditor.dataset import Dataset
 from auditor.detection import Detection
+from auditor.detection.settled import Settled
 from auditor.experiment import Run
 from auditor.made import Trial
 from auditor.recovery import ranks_of
@@ -18,9 +19,9 @@ def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned
     """Every labelled image once, by rank.
 
     With detection every image has a suspicion but those whose label a reference settles as right; without it (the
-    reference study) suspicion is the negative average influence and only the training split is ranked. Average
-    influence is cross-fitted over all images where the influence head is the detection's own (`conditioned`), and that
-    of the training split otherwise.
+    reference study) suspicion is the negative average influence and only the training split is ranked, behind images
+    that a reference settles as wrong. Average influence is cross-fitted over all images where the influence head is the
+    detection's own (`conditioned`), and that of the training split otherwise.
     """
     n, train = len(data.paths), data.rows("train")
     names = np.array(data.classes, dtype=object)
@@ -36,6 +37,9 @@ def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned
         predicted = clean.probabilities.argmax(axis=1)
         differs = predicted != data.labels[train]
         suggested[train[differs]] = names[predicted[differs]]
+        known = Settled.of(data.labels, data.trusted_labels).wrong
+        suspicion = np.where(known, np.nanmax(suspicion) + 1, suspicion)
+        suggested[known] = names[data.trusted_labels[known]]
     else:
         suggested = np.where(detection.suggested_label >= 0, names[detection.suggested_label], "")
         if detection.p_mislabelled is not None:

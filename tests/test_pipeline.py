@@ -24,7 +24,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import auditor
 from auditor import features, influence, model, pipeline, report, weights
 from auditor.checkpoint import Checkpoints
-from auditor.config import AuditSettings, RunSettings
+from auditor.config import AuditSettings, RunSettings, settings_from
 from auditor.detection.heads import SoftmaxHead
 from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError, WeightsError
 from auditor.experiment import EngineChoice
@@ -478,7 +478,6 @@ def test_features_that_are_not_finite_are_left_out_or_the_weights_are_refused(
 
 def test_a_reference_passes_through_the_very_backbone_of_the_data_set() -> None:
     from auditor import reading
-    from auditor.config import settings_from
 
     settings, run = settings_from({"weights": "none", "classes": "3,8", "reference": str(FIXTURES / "digits")})
     table = reading.open_table("digits", settings)
@@ -533,6 +532,17 @@ def test_a_reference_of_the_audited_images_themselves_settles_them(tmp_path: Pat
     assert result.summary["reference"]["n"] == 40
     page = report.render(result)
     assert "Images that the reference holds under another label (6)" in page
+
+
+def test_the_study_ranks_what_a_reference_settles_as_wrong_first(tmp_path: Path) -> None:
+    data, trusted = _digits_with_some_held_by_a_reference(tmp_path, wrong=6)
+    settings = settings_from({"weights": "none", "preset": "study", "engine": "auto", "epochs": 2, "examples": 1})[0]
+    for path in (*data.rglob("*.png"), *trusted.rglob("*.png")):  # the study drops grey-scale images
+        Image.open(path).convert("RGB").save(path)
+    result = pipeline.audit(str(data), dataclasses.replace(settings, reference=str(trusted)))
+    first = result.ranking.head(6)
+    assert (first["split"] == "reference").all() and (first["suggested_label"] != first["label"]).all()
+    assert result.ranking["rank"].notna().sum() == 6 + (result.ranking["split"] == "train").sum()
 
 
 def test_a_reference_of_all_audited_images_is_refused_with_what_it_contradicts(tmp_path: Path) -> None:
