@@ -458,3 +458,17 @@ def test_fifty_thousand_images(page, tmp_path):
     report.choose("Find", result.ranking["path"].iloc[49_999])
     report.keys("d")
     assert [d["decision"] for d in report.decisions()] == ["keep", "keep", "relabel", "relabel", "drop"]
+
+
+def test_what_the_reference_holds_under_another_label_is_said_instead_of_a_probability(page):
+    result = make_result(n=30, share_wrong=0.2)
+    first, second = result.ranking.iloc[0], result.ranking.iloc[1]
+    entry = {"path": first["path"], "label": first["label"], "suggested_label": first["suggested_label"]}
+    reference = {**result.summary["reference"], "settled": {"n": 3, "wrong": [entry]}}
+    report = page(dataclasses.replace(result, summary={**result.summary, "reference": reference})).open()
+    said = f"The trusted reference holds this very file as {first['suggested_label']}."
+    assert said in report.text(".rv-card") and "likely that" not in report.text(".rv-card")
+    report.keys("n")
+    assert second["path"] in report.text(".rv-card")
+    assert "The trusted reference" not in report.text(".rv-card") and "likely that" in report.text(".rv-card")
+    assert report.errors() == []
