@@ -24,6 +24,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/gate.py
+	$(BIN)/python benchmarks/overlap.py
 
 # Ten minutes; a finding stops it and stays behind as crash-* in fuzz-out.
 fuzz: $(READY)
