@@ -17,6 +17,38 @@ from auditor.sources.base import ImageTable, Skipped, content_hash
 
 
 @dataclass(frozen=True)
+class Trusted:
+    """What a reference says of images that it may share with a data set.
+
+    Attributes
+    ----------
+    by_file
+        sha256 of an image file -> its class.
+    by_features
+        The bytes of a row of features -> its class: of equal pixels in files of another kind. None that the reference
+        has under several classes, as features have that tell nothing apart.
+    """
+
+    by_file: Mapping[str, int]
+    by_features: Mapping[bytes, int]
+
+    @classmethod
+    def labels(cls, hashes: Sequence[str], features: Array, labels: Array) -> Trusted:
+        """From n sha256 hex digests, float32 [n, D] features and int64 [n] classes of the reference."""
+        said: dict[bytes, set[int]] = {}
+        for row, label in zip(features, labels, strict=True):
+            said.setdefault(row.tobytes(), set()).add(int(label))
+        single = {row: label for row, found in said.items() if len(found) == 1 for label in found}
+        return cls(dict(zip(hashes, map(int, labels), strict=True)), single)
+
+    def of(self, hashes: Sequence[str], features: Array) -> Array:
+        """int64 [N], -1 for the images that the reference does not hold."""
+        rows = zip(hashes, features, strict=True)
+        found = [self.by_file.get(digest, self.by_features.get(row.tobytes(), -1)) for digest, row in rows]
+        return np.array(found, np.int64)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Labelled images ready for training; every array is in the order of `paths`, which is sorted.
 
@@ -33,7 +65,7 @@ class Dataset:
     given_splits
         [N] strings, as the source has them; empty where it has none.
     trusted_labels
-        int64 [N], what a trusted reference says of the very same file; -1 where it does not hold it.
+        int64 [N], what a trusted reference says of the very same image; -1 where it does not hold it.
     features
         float32 [N, D] of the backbone as it was before any training on these labels; the head's own come last.
     pixels
@@ -72,8 +104,8 @@ class Dataset:
         """sha256 over path, image hash and label of every image."""
         return content_hash(self.paths, self.hashes, [self.classes[label] for label in self.labels])
 
-    def settled_by(self, trusted: Mapping[str, int], seed: int) -> Dataset:
-        """The same beside a reference that holds some of these very files.
+    def settled_by(self, trusted: Trusted, seed: int) -> Dataset:
+        """The same beside a reference that holds some of these very images.
 
         What the reference says of them is settled: they neither train nor test, and nothing is planted on them or
         estimated of them. A model that has seen an image under its given label is surer of the trusted copy than of
@@ -83,14 +115,14 @@ class Dataset:
         Parameters
         ----------
         trusted
-            sha256 of an image file -> its class by the reference.
+            What the reference says.
 
         Raises
         ------
         SourceError
             When too few images of a class are left to be audited.
         """
-        labels = np.array([trusted.get(digest, -1) for digest in self.hashes], np.int64)
+        labels = trusted.of(self.hashes, self.features)
         rest = np.flatnonzero(labels < 0)
         if len(rest) == len(labels):
             return self

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from auditor.arrays import Array
-from auditor.dataset import Dataset
+from auditor.dataset import Dataset, Trusted
 from auditor.detection import Detection
 from auditor.experiment import Learner, Run
 from auditor.features import Pixels, Transform
@@ -39,9 +39,9 @@ class Reference:
     notes: tuple[str, ...]
 
     @property
-    def labels_by_hash(self) -> dict[str, int]:
-        """sha256 of an image file -> its class."""
-        return dict(zip(self.hashes, map(int, self.labels), strict=True))
+    def trusted(self) -> Trusted:
+        """What it says of the images it holds."""
+        return Trusted.labels(self.hashes, self.features, self.labels)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def audit(
         if settings.reference:
             with _stage(progress, "reference", "Reading the reference") as update:
                 trusted = reader.reference(data, update)
-                data = data.settled_by(trusted.labels_by_hash, settings.seed)
+                data = data.settled_by(trusted.trusted, settings.seed)
             progress.say(_settled(data))
         kept.open(*_deciding(data, trusted, reader.backbone, settings, client))
         backbone = _still_needed(reader.backbone, settings)

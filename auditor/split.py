@@ -9,7 +9,7 @@ from auditor.arrays import Array
 from auditor.errors import SourceError
 
 SETTLED = "reference"
-"""The split of images whose very file a trusted reference holds: they are settled, and serve nothing else."""
+"""The split of images that a trusted reference holds itself: they are settled, and serve nothing else."""
 SMALLEST_CLASS = 3
 """Images a class needs so that each split gets one."""
 

@@ -391,7 +391,7 @@
         h("dl", { class: "rv-labels" },
           h("div", {}, h("dt", {}, "Given label"), h("dd", {}, named(table.label(row)))),
           h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(row)))),
-        settled.has(row) ? h("p", {}, "The trusted reference holds this very file as ", named(suggestion), ".")
+        settled.has(row) ? h("p", {}, "The trusted reference holds this very image as ", named(suggestion), ".")
           : p === null ? h("p", { class: "quiet" }, "No probability was estimated.")
           : h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", telling ? null : expectsNone()),
         h("div", { class: "rv-actions" },

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from auditor import dataset, split
-from auditor.dataset import Dataset
+from auditor.dataset import Dataset, Trusted
 from auditor.errors import SourceError
 from auditor.features import Features
 from auditor.sources.base import ImageTable, Skipped
@@ -126,25 +126,44 @@ def test_reference_rows_keep_known_classes() -> None:
         dataset.reference_rows(table, ["x", "y"])
 
 
+def _said(by_file: dict[str, int]) -> Trusted:
+    return Trusted(by_file, {})
+
+
+def test_a_reference_knows_an_image_by_its_file_and_by_what_the_backbone_sees() -> None:
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    trusted = Trusted.labels(["a", "b", "c", "d"], rows[[0, 1, 2, 2]], np.array([0, 1, 0, 1]))
+    others = np.full((4, 3), 99, np.float32)
+    assert trusted.of(["d", "a", "x", "b"], others).tolist() == [1, 0, -1, 1]
+    assert trusted.of(["x", "y", "z", "a"], rows).tolist() == [0, 1, -1, 0]  # the third stands there as both classes
+    assert trusted.of(["b"], rows[:1]).tolist() == [1]  # the file's own word comes first
+
+
+def test_features_that_tell_nothing_apart_settle_nothing() -> None:
+    same = np.ones((4, 3), np.float32)
+    trusted = Trusted.labels(["a", "b", "c", "d"], same, np.array([0, 1, 0, 1]))
+    assert trusted.of(["x", "y"], same[:2]).tolist() == [-1, -1]
+
+
 def test_files_that_a_reference_holds_serve_nothing_else() -> None:
     table = _table(["a", "b"] * 20)
     data = _build(table, _read(table))
     trusted = {data.hashes[i]: i % 2 for i in range(8)}
     trusted[data.hashes[3]] = 0  # given as b
-    beside = data.settled_by(trusted, seed=0)
+    beside = data.settled_by(_said(trusted), seed=0)
     assert (beside.splits[:8] == split.SETTLED).all()
     assert beside.trusted_labels.tolist() == [0, 1, 0, 0, 0, 1, 0, 1, *[-1] * 32]
     others = Counter(beside.splits[8:])
     assert set(others) == {"train", "val", "test"}
     assert beside.summary()["splits"] == {**{part: others[part] for part in ("train", "val", "test")}, "reference": 8}
     assert data.summary()["splits"].keys() == {"train", "val", "test"}  # the word is not there without need
-    assert data.settled_by({"0" * 63 + "x": 1}, seed=0) is data
+    assert data.settled_by(_said({"0" * 63 + "x": 1}), seed=0) is data
 
 
 def test_a_test_split_that_the_reference_holds_whole_gets_a_successor() -> None:
     table = _table(["a", "b"] * 20, ["train"] * 30 + ["test"] * 10)
     data = _build(table, _read(table))
-    beside = data.settled_by({data.hashes[i]: i % 2 for i in range(30, 40)}, seed=0)
+    beside = data.settled_by(_said({data.hashes[i]: i % 2 for i in range(30, 40)}), seed=0)
     assert (beside.splits[30:] == split.SETTLED).all() and (beside.splits[:30] == "test").any()
     assert beside.split_origin == "partly seeded"
 
@@ -159,4 +178,4 @@ def test_a_reference_of_all_images_leaves_nothing_to_audit(wrong: int) -> None:
     first = r" \(the first is 005.png\)" if wrong else ""
     said = rf"holds 20 of the 20 images of photos themselves, {wrong} of them under another label{first}; of class 'a'"
     with pytest.raises(SourceError, match=said):
-        data.settled_by(trusted, seed=0)
+        data.settled_by(_said(trusted), seed=0)

@@ -498,7 +498,10 @@ def _digits_with_some_held_by_a_reference(tmp_path: Path, wrong: int) -> tuple[P
     for i, path in enumerate(held):
         label = other[path.parent.name] if i < wrong else path.parent.name
         (trusted / label).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, trusted / label / f"mine-{i}.png")
+        if i % 2:
+            shutil.copy(path, trusted / label / f"mine-{i}.png")
+        else:  # equal pixels in another kind of file
+            Image.open(path).save(trusted / label / f"mine-{i}.bmp")
     spare = next(path for path in sorted(data.rglob("*.png")) if path not in held)
     for label in other:
         shutil.copy(spare, trusted / label / "both.png")
@@ -537,7 +540,7 @@ def test_a_reference_of_the_audited_images_themselves_settles_them(tmp_path: Pat
 def test_the_study_ranks_what_a_reference_settles_as_wrong_first(tmp_path: Path) -> None:
     data, trusted = _digits_with_some_held_by_a_reference(tmp_path, wrong=6)
     settings = settings_from({"weights": "none", "preset": "study", "engine": "auto", "epochs": 2, "examples": 1})[0]
-    for path in (*data.rglob("*.png"), *trusted.rglob("*.png")):  # the study drops grey-scale images
+    for path in (*data.rglob("*.*"), *trusted.rglob("*.*")):  # the study drops grey-scale images
         Image.open(path).convert("RGB").save(path)
     result = pipeline.audit(str(data), dataclasses.replace(settings, reference=str(trusted)))
     first = result.ranking.head(6)

@@ -466,7 +466,7 @@ def test_what_the_reference_holds_under_another_label_is_said_instead_of_a_proba
     entry = {"path": first["path"], "label": first["label"], "suggested_label": first["suggested_label"]}
     reference = {**result.summary["reference"], "settled": {"n": 3, "wrong": [entry]}}
     report = page(dataclasses.replace(result, summary={**result.summary, "reference": reference})).open()
-    said = f"The trusted reference holds this very file as {first['suggested_label']}."
+    said = f"The trusted reference holds this very image as {first['suggested_label']}."
     assert said in report.text(".rv-card") and "likely that" not in report.text(".rv-card")
     report.keys("n")
     assert second["path"] in report.text(".rv-card")
