@@ -6,7 +6,6 @@ Results go to standard output, talk to standard error. Imports of torch wait ins
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import dataclasses
 import errno
@@ -86,6 +85,17 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+_SOON = 0.01
+"""Seconds until the main thread is interrupted again."""
+
+
+def _interrupt_main() -> None:
+    """By a true signal, which ends a sleep of the main thread's too; where one would be handled and not the end."""
+    main = threading.main_thread().ident
+    if main is not None and callable(signal.getsignal(signal.SIGTERM)):
+        signal.pthread_kill(main, signal.SIGTERM)
+
+
 @contextlib.contextmanager
 def _no_interrupt_lost() -> Iterator[None]:
     """Interrupt again where the first one hit a destructor or a weak reference's callback.
@@ -98,9 +108,15 @@ def _no_interrupt_lost() -> Iterator[None]:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             before(unraisable)
             return
-        again = threading.Timer(0.01, _thread.interrupt_main, (signal.SIGTERM,))
-        again.daemon = True
-        again.start()
+        seconds = _SOON
+        while True:
+            try:
+                again = threading.Timer(seconds, _interrupt_main)
+                again.daemon = True
+                again.start()
+                return
+            except KeyboardInterrupt:  # on a busy machine it comes before the hook has returned, and would be lost here
+                seconds = 2 * seconds + _SOON
 
     sys.unraisablehook = hook
     try:
