@@ -85,7 +85,7 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-_SOON = 0.01
+_SOON = 0.05
 """Seconds until the main thread is interrupted again."""
 
 
