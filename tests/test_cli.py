@@ -403,6 +403,8 @@ def test_an_error_nobody_foresaw_is_one_line(tmp_path: Path, run_cli: Run, monke
         done = run_cli("audit", "digits", "-o", tmp_path / "out")
         assert done.exit_code == 2 and words in done.stderr and "Traceback" not in done.stderr
         assert len(done.stderr.splitlines()) <= 2, "one line, and what to do"
+        if "unexpected" in words:
+            assert "AUDITOR_TRACEBACK=1" in done.stderr and "report it" in done.stderr
     monkeypatch.setattr(pipeline, "audit", fail(ZeroDivisionError("here")))
     monkeypatch.setenv("AUDITOR_TRACEBACK", "1")
     assert isinstance(run_cli("audit", "digits", "-o", tmp_path / "out").exception, ZeroDivisionError)

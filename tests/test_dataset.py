@@ -179,3 +179,16 @@ def test_a_reference_of_all_images_leaves_nothing_to_audit(wrong: int) -> None:
     said = rf"holds 20 of the 20 images of photos themselves, {wrong} of them under another label{first}; of class 'a'"
     with pytest.raises(SourceError, match=said):
         data.settled_by(_said(trusted), seed=0)
+
+
+@pytest.mark.parametrize("left", [2, 3])
+def test_a_class_of_which_a_reference_leaves_two_cannot_be_audited(left: int) -> None:
+    table = _table(["a", "b"] * 10)
+    data = _build(table, _read(table))
+    first = [i for i in range(20) if data.labels[i] == 0][left:]
+    trusted = _said({data.hashes[i]: 0 for i in first})
+    if left == 2:
+        with pytest.raises(SourceError, match="of class 'a' that leaves 2 to audit"):
+            data.settled_by(trusted, seed=0)
+    else:
+        assert (data.settled_by(trusted, seed=0).splits[first] == split.SETTLED).all()

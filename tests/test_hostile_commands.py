@@ -29,6 +29,12 @@ def _shell(command: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
+def finished_folder(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of one's own: a gate leaves its verdict there."""
+    return Path(shutil.copytree(finished_folder, tmp_path_factory.mktemp("finished") / "out"))
+
+
+@pytest.fixture
 def pipe(tmp_path: Path) -> Path:
     path = tmp_path / "pipe"
     os.mkfifo(path)
@@ -183,6 +189,8 @@ def test_an_audit_whose_progress_nobody_reads_goes_on(streams: str, tmp_path: Pa
     done = _shell(f"{shlex.join([*AUDITOR, *words])} {streams}; exit ${{PIPESTATUS[0]}}")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.html").is_file()
+    if streams == "2>&-":  # standard output is for results, whatever became of the other
+        assert done.stdout.splitlines()[-1].startswith("report: ") and "Reading images" not in done.stdout
 
 
 def test_no_home_no_locale_no_cache_is_no_obstacle(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def test_the_cleaned_manifest_is_a_source(tmp_path, audit):
 
 def test_a_cleaned_manifest_of_hostile_names_is_a_source(tmp_path):
     result = make_result(n=len(HOSTILE_NAMES))
-    renamed = dict(zip(result.ranking["path"], (f"a/{name}" for name in HOSTILE_NAMES), strict=True))
+    # The first stands at the root, where a spreadsheet would take its path for a formula.
+    hostile = ("=1+1.png", *(f"a/{name}" for name in HOSTILE_NAMES[1:]))
+    renamed = dict(zip(result.ranking["path"], hostile, strict=True))
     ranking = result.ranking.assign(path=result.ranking["path"].map(renamed))
     audited = _with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
     (tmp_path / "out").mkdir()

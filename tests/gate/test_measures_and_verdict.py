@@ -331,6 +331,10 @@ def test_plain_text_is_one_printable_line(text: str) -> None:
     assert plain(text).isprintable() or all(c.isspace() and c not in "\r\n" for c in plain(text) if not c.isprintable())
 
 
+def test_long_text_is_cut_where_it_is_said_to_be() -> None:
+    assert plain("x" * 300, 200) == "x" * 197 + "..." and plain("x" * 200, 200) == "x" * 200
+
+
 def test_the_gate_starts_without_torch_or_pydvl() -> None:
     code = "import sys, auditor.gate, auditor.outputs; from auditor.outputs import get, names\n"
     code += "[get(n) for n in names()]\n"
