@@ -14,6 +14,8 @@ import os
 import signal
 import sys
 import threading
+import time
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,17 +87,6 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-_SOON = 0.05
-"""Seconds until the main thread is interrupted again."""
-
-
-def _interrupt_main() -> None:
-    """By a true signal, which ends a sleep of the main thread's too; where one would be handled and not the end."""
-    main = threading.main_thread().ident
-    if main is not None and callable(signal.getsignal(signal.SIGTERM)):
-        signal.pthread_kill(main, signal.SIGTERM)
-
-
 @contextlib.contextmanager
 def _no_interrupt_lost() -> Iterator[None]:
     """Interrupt again where the first one hit a destructor or a weak reference's callback.
@@ -105,24 +96,39 @@ def _no_interrupt_lost() -> Iterator[None]:
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Thread(target=_interrupt_after, args=(hook.__code__,), daemon=True).start()
+        else:
             before(unraisable)
-            return
-        seconds = _SOON
-        while True:
-            try:
-                again = threading.Timer(seconds, _interrupt_main)
-                again.daemon = True
-                again.start()
-                return
-            except KeyboardInterrupt:  # on a busy machine it comes before the hook has returned, and would be lost here
-                seconds = 2 * seconds + _SOON
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
         sys.unraisablehook = before
+
+
+def _interrupt_after(code: types.CodeType) -> None:
+    """Interrupt the main thread once it is out of `code`, where an interrupt would be dropped as well.
+
+    By a true signal, which ends a sleep too; unless it would be the process's end, when its handler is gone.
+    """
+    main = threading.main_thread().ident
+    while _runs(code, main):
+        time.sleep(_SOON)
+    if main is not None and callable(signal.getsignal(signal.SIGTERM)):
+        signal.pthread_kill(main, signal.SIGTERM)
+
+
+_SOON = 0.01
+"""Seconds after which is looked again whether an interrupt would be dropped."""
+
+
+def _runs(code: types.CodeType, thread: int | None) -> bool:
+    frame = sys._current_frames().get(thread or 0)
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _interrupted() -> ExitCode:
