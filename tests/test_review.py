@@ -118,6 +118,18 @@ def test_a_cleaned_manifest_of_hostile_names_is_a_source(tmp_path):
     assert contents == {b"image " + path.encode() for path in renamed.values()}
 
 
+def test_what_a_reference_settled_trains_in_the_cleaned_data_set(tmp_path):
+    """A manifest knows no split of that name, and without the reference these are images like others."""
+    result = make_result(n=40)
+    ranking = result.ranking.assign(split=["reference", *result.ranking["split"].iloc[1:]])
+    audited = _with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
+    (tmp_path / "out").mkdir()
+    audited.save(tmp_path / "out")
+    table = open_source(str(review.apply(tmp_path / "out", _write(tmp_path, audited, [])).data))
+    split = dict(zip(table.frame["path"], table.frame["split"], strict=True))
+    assert split[ranking["path"].iloc[0]] == "train" and len(split) == 40
+
+
 def test_the_corrected_folder_tree_is_a_source(tmp_path, audit):
     decisions, truth = _by_truth(audit)
     applied = review.apply(

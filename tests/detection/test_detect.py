@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from sklearn.metrics import average_precision_score
 from auditor.detection import Detection, DetectionSettings, Scorer, detect, score
 from auditor.detection.calibration import interval
 from auditor.detection.detect import average_precision
+from auditor.detection.heads import KernelHead
+from auditor.detection.influence import InfluenceStudy
 from auditor.detection.signals import SIGNALS
 from auditor.errors import AuditorError
 
@@ -240,3 +243,26 @@ def test_a_reference_that_says_the_opposite_of_all_labels_is_no_all_clear(n_trus
     assert not found.decided and "The reference contradicts the given labels" in found.reason
     agreed = detect(x[:300], truth[:300], 2, seed=0, reference=trusted, settings=QUICK)
     assert agreed.decided and agreed.share is not None and agreed.share.value < 0.05
+
+
+@pytest.mark.parametrize(("repeats", "held"), [(0, 0), (1, 2)])
+def test_the_bases_are_gone_before_influence_is_measured_unless_they_are_needed_again(
+    monkeypatch: pytest.MonkeyPatch, repeats: int, held: int
+) -> None:
+    """They are most of detection's memory, and influence needs memory of its own."""
+    heads, alive = [], []
+    made, measured = KernelHead.__init__, InfluenceStudy.measure
+
+    def made_and_noted(self, *args, **options):
+        made(self, *args, **options)
+        heads.append(weakref.ref(self))
+
+    def noted_and_measured(self, *args):
+        alive.append(sum(head() is not None for head in heads))
+        return measured(self, *args)
+
+    monkeypatch.setattr(KernelHead, "__init__", made_and_noted)
+    monkeypatch.setattr(InfluenceStudy, "measure", noted_and_measured)
+    x, y = blobs(120, 2)
+    detect(x, y, 2, seed=0, settings=replace(QUICK, repeats=repeats))
+    assert alive == [held]
