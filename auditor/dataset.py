@@ -142,15 +142,19 @@ class Dataset:
                     "label": self.classes[self.labels[row]],
                     "suggested_label": self.classes[known[row]],
                 }
-                for row in np.flatnonzero((known >= 0) & (known != self.labels))
+                for row in self._contradicted(known)
             ],
         }
+
+    def _contradicted(self, trusted: Array) -> Array:
+        """int64, the images of which int64 [N] `trusted` says another class than their given label."""
+        return np.flatnonzero((trusted >= 0) & (trusted != self.labels))
 
     def _check_left(self, trusted: Array, rest: Array) -> None:
         left = np.bincount(self.labels[rest], minlength=self.n_classes)
         if left.min() >= split.SMALLEST_CLASS:
             return
-        wrong = np.flatnonzero((trusted >= 0) & (trusted != self.labels))
+        wrong = self._contradicted(trusted)
         first = f" (the first is {self.paths[wrong[0]]})" if len(wrong) else ""
         raise SourceError(
             f"the reference holds {len(trusted) - len(rest)} of the {len(trusted)} images of {self.name} themselves, "
