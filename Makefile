@@ -15,7 +15,7 @@ test: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check auditor
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: $(READY)
@@ -47,7 +47,7 @@ audit-deps: $(READY)
 
 # Kills audits at random points for as long as one likes; CI's own share is 54 of them.
 kills: $(READY)
-	AUDITOR_KILLS=500 AUDITOR_KILLS_SEED=$$(date +%s) $(BIN)/python -m pytest tests/test_resume.py
+	AUDITOR_KILLS=500 AUDITOR_KILLS_SEED=$$(date +%s) $(BIN)/python -m pytest tests/experiment/test_resume.py
 
 # The README's pictures, from the demo's digits; needs chromium and chromedriver.
 pictures: $(READY)

@@ -18,6 +18,7 @@ from auditor.errors import AuditorError, ExitCode
 if TYPE_CHECKING:
     from auditor.result import AuditResult
 
+
 __all__ = ["AuditorError", "ExitCode", "__version__", "audit"]
 
 
@@ -48,18 +49,21 @@ def audit(source: str | Path, *, out: str | Path | None = None, download: bool =
     # Of use where torch is not loaded yet: on a busy machine threads that spin for each other cost ten times as much.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Torch and pyDVL take seconds to import; those who only read a result never need them.
-    from auditor import config, pipeline, reading, report
-    from auditor.checkpoint import Checkpoints
-    from auditor.lock import output_folder
-    from auditor.progress import Progress
+    from auditor import config
+    from auditor.data import feature_cache
+    from auditor.pipeline import stages
+    from auditor.report import page
+    from auditor.system.checkpoint import Checkpoints
+    from auditor.system.lock import output_folder
+    from auditor.system.progress import Progress
 
     audit_settings, run_settings = config.settings_from({"quiet": True, **settings})
     with contextlib.nullcontext() if out is None else output_folder(out, source):
         progress = Progress(run_settings.quiet, run_settings.log_file)
-        kept = Checkpoints(reading.cache_folder(run_settings), progress.resumed)
-        result = pipeline.audit(source, audit_settings, run_settings, download=download, progress=progress, kept=kept)
+        kept = Checkpoints(feature_cache.cache_folder(run_settings), progress.resumed)
+        result = stages.audit(source, audit_settings, run_settings, download=download, progress=progress, kept=kept)
         if out is not None:
             result.save(out)
-            report.write_report(result, Path(out))
+            page.write_report(result, Path(out))
         kept.clear()
     return result

@@ -13,11 +13,8 @@ import logging
 import os
 import signal
 import sys
-import threading
-import time
-import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +23,18 @@ import click
 from auditor._version import __version__
 from auditor.config import AuditSettings, RunSettings, read_settings, settings_from
 from auditor.errors import AuditorError, ConfigError, ExitCode
-from auditor.progress import Progress, plain
+from auditor.system.interrupts import interrupt, no_interrupt_lost
+from auditor.system.progress import Progress
+from auditor.system.text import terminal_text
 
 if TYPE_CHECKING:
-    from auditor.checkpoint import Checkpoints
     from auditor.gate import GateRun
     from auditor.result import AuditResult
+    from auditor.system.checkpoint import Checkpoints
+
 
 Command = Callable[..., Any]
+
 DEMO = {"classes": ("3", "8"), "weights": "none", "train": "full", "epochs": 4, "repeats": 1}
 """What the demo sets; everything else is the default."""
 
@@ -49,9 +50,9 @@ class _Group(click.Group):
             warnings.simplefilter("ignore")  # other libraries' advice to their own developers
             logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache elsewhere is no concern of the user's
         with contextlib.suppress(ValueError):  # not in the main thread
-            signal.signal(signal.SIGTERM, _interrupt)
+            signal.signal(signal.SIGTERM, interrupt)
         try:
-            with _no_interrupt_lost():
+            with no_interrupt_lost():
                 code = super().main(*args, **kwargs)
         except click.exceptions.Abort:
             code = _interrupted()
@@ -59,7 +60,7 @@ class _Group(click.Group):
             error.show()
             code = ExitCode.USAGE
         except AuditorError as error:
-            _say(f"error: {plain(str(error))}", err=True)
+            _say(f"error: {terminal_text(str(error))}", err=True)
             code = error.exit_code
         except KeyboardInterrupt:
             code = _interrupted()
@@ -83,67 +84,27 @@ def _say(text: str, *, nl: bool = True, err: bool = False) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _no_interrupt_lost() -> Iterator[None]:
-    """Interrupt again where the first one hit a destructor or a weak reference's callback.
-
-    Python prints and drops whatever is raised there, a user's Ctrl-C included, and the audit would go on.
-    """
-    before = sys.unraisablehook
-
-    def hook(unraisable: sys.UnraisableHookArgs) -> None:
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            threading.Thread(target=_interrupt_after, args=(hook.__code__,), daemon=True).start()
-        else:
-            before(unraisable)
-
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
-
-
-def _interrupt_after(code: types.CodeType) -> None:
-    """Interrupt the main thread once it is out of `code`, where an interrupt would be dropped as well.
-
-    By a true signal, which ends a sleep too; unless it would be the process's end, when its handler is gone.
-    """
-    main = threading.main_thread().ident
-    while _runs(code, main):
-        time.sleep(_SOON)
-    if main is not None and callable(signal.getsignal(signal.SIGTERM)):
-        signal.pthread_kill(main, signal.SIGTERM)
-
-
-_SOON = 0.01
-"""Seconds after which is looked again whether an interrupt would be dropped."""
-
-
-def _runs(code: types.CodeType, thread: int | None) -> bool:
-    frame = sys._current_frames().get(thread or 0)
-    while frame is not None and frame.f_code is not code:
-        frame = frame.f_back
-    return frame is not None
-
-
 def _interrupted() -> ExitCode:
     _say("interrupted; run the same command again to go on", err=True)
     return ExitCode.INTERRUPTED
 
 
 _WHERE = "set AUDITOR_TRACEBACK=1 to see where"
+
 _ROOM = "make room there and run the same command again: earlier files are as they were, and finished stages are kept"
+
 _ALLOW = "check its permissions, or choose another place with -o"
+
 _WAYS_OUT = {
-    errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: "allow larger files (ulimit -f), or choose another place",
-    errno.EACCES: _ALLOW, errno.EPERM: _ALLOW, errno.EROFS: _ALLOW,
-    errno.EMFILE: "allow more open files (ulimit -n)", errno.ENAMETOOLONG: "choose a shorter name with -o",
-}  # fmt: skip
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "allow larger files (ulimit -f), or choose another place",
+    errno.EACCES: _ALLOW,
+    errno.EPERM: _ALLOW,
+    errno.EROFS: _ALLOW,
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENAMETOOLONG: "choose a shorter name with -o",
+}
 """What a person can do where the system refuses something."""
 
 
@@ -159,7 +120,7 @@ def _unexpected(error: Exception) -> ExitCode:
         what += f"\n  {_WAYS_OUT.get(error.errno or 0, _WHERE)}"
     else:
         what = f"unexpected {what}\n  {_WHERE}, and please report it"
-    _say(f"error: {plain(what)}", err=True)
+    _say(f"error: {terminal_text(what)}", err=True)
     return ExitCode.USAGE
 
 
@@ -193,19 +154,24 @@ def _gate_options(when: str = "") -> Callable[[Command], Command]:
     """The options of whatever judges an audit; `when` goes before their help."""
     options = (
         click.option(
-            "--baseline", multiple=True, metavar="FILE",
+            "--baseline",
+            multiple=True,
+            metavar="FILE",
             help=f"{when}Reviewed images: a baseline, or a reviewer's decisions.json; any number  "
             "[default: auditor-baseline.json, if there]",
         ),
         click.option(
-            "--output", "outputs", multiple=True, metavar="FORMAT[=FILE]",
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="FORMAT[=FILE]",
             help=f"{when}Write the verdict as github, gitlab, json, junit, markdown or sarif; any number.",
         ),
         click.option(
             "--update-baseline", is_flag=True, help=f"{when}Accept today's new suspects into the (first) baseline."
         ),
         click.option("--exit-zero", is_flag=True, help=f"{when}Exit 0 where the gate fails."),
-    )  # fmt: skip
+    )
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -290,7 +256,7 @@ def _audit(
     fresh: bool = True,
 ) -> int:
     """Audit, and judge by the arguments `judged_by` of `gate.prepare` where there are any."""
-    from auditor.lock import output_folder
+    from auditor.system.lock import output_folder
 
     settings, run = settings_from(values)
     folder = Path(out)
@@ -313,8 +279,8 @@ def _audit(
             stages.clear()
         done = None if judged is None else judged.deliver()
     aside = judged is not None and judged.takes_standard_output
-    _say(plain(report.headline(result)), err=aside)
-    _say(plain(f"report: {folder / 'report.html'}"), err=aside)
+    _say(terminal_text(report.headline(result)), err=aside)
+    _say(terminal_text(f"report: {folder / 'report.html'}"), err=aside)
     return ExitCode.OK if done is None else _delivered(done)
 
 
@@ -322,20 +288,21 @@ def _audited(
     source: str, folder: Path, settings: AuditSettings, run: RunSettings, download: bool, fresh: bool
 ) -> tuple[AuditResult, Checkpoints | None]:
     """The audit's result, saved, and its checkpoints; the earlier result and None where nothing has changed."""
-    from auditor import unchanged
+    from auditor.data.fresh import previous
     from auditor.sources.base import Skipped, left_out
 
     progress = Progress(run.quiet, run.log_file)
-    known = None if fresh or run.save_matrix else unchanged.previous(folder, source, settings)
+    known = None if fresh or run.save_matrix else previous(folder, source, settings)
     if known is not None:
         progress.say(f"nothing has changed since the audit in {folder}: its result stands")
         progress.say(left_out(Skipped(**entry) for entry in known.summary["dataset"]["skipped"]))
         return known, None
-    from auditor import pipeline, reading
-    from auditor.checkpoint import Checkpoints
+    from auditor.data import feature_cache
+    from auditor.pipeline.stages import audit
+    from auditor.system.checkpoint import Checkpoints
 
-    stages = Checkpoints(reading.cache_folder(run), progress.resumed)
-    result = pipeline.audit(source, settings, run, download=download, progress=progress, kept=stages)
+    stages = Checkpoints(feature_cache.cache_folder(run), progress.resumed)
+    result = audit(source, settings, run, download=download, progress=progress, kept=stages)
     result.save(folder)
     return result, stages
 
@@ -350,9 +317,9 @@ def _delivered(done: GateRun) -> int:
 def _comparison(result: AuditResult, earlier: AuditResult | None) -> dict[str, Any] | None:
     if earlier is None:
         return None
-    from auditor import review as reviews
+    from auditor.review.compare import compare
 
-    return reviews.compare(result, earlier)
+    return compare(result, earlier)
 
 
 @main.command()
@@ -385,7 +352,7 @@ def gate(out: str, config_file: str | None, init: bool, no_keep: bool, **asked: 
 def report(out: str, compare: str | None) -> int:
     """Render the report of the finished audit in OUT again, with the gate's last verdict about it."""
     from auditor import gate as gates
-    from auditor import report as reports
+    from auditor.report import page as reports
     from auditor.result import AuditResult
 
     result = AuditResult.load(out)
@@ -406,7 +373,7 @@ def review() -> None:
 @click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
 def apply_decisions(out: str, decisions: str, output: str | None, kind: str) -> int:
     """Apply DECISIONS, exported from the report of OUT: a cleaned data set and a baseline for the gate."""
-    from auditor import review as reviews
+    from auditor.review import apply as reviews
 
     _say(reviews.apply(out, decisions, output=output, format=kind).text)
     return ExitCode.OK
@@ -415,7 +382,7 @@ def apply_decisions(out: str, decisions: str, output: str | None, kind: str) -> 
 @main.command()
 def doctor() -> int:
     """Versions, device, weights, cache, and what is missing."""
-    from auditor import doctor as doctors
+    from auditor.pipeline import doctor as doctors
 
     lines, healthy = doctors.examine()
     _say("\n".join(lines))

@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from auditor.errors import ConfigError
-from auditor.regular import read_text
+from auditor.system.files import read_text
 
 NOISE_KINDS = ("uniform", "influential", "confusion")
+
 ENGINES = ("auto", "cg", "direct", "nystroem", "arnoldi", "lissa", "ekfac", "ihm")
+
 PRESETS = ("default", "study")
+
 DTYPES = ("float32", "bfloat16")
+
 DEVICES = ("auto", "cpu", "cuda")
+
 MAX_PIXELS = 100_000_000
 """Images with more pixels are skipped as possible decompression bombs."""
 
@@ -47,10 +52,11 @@ class AuditSettings:
     seed: int = _setting(0, "Seed of splits, planting and training.")
     image_size: str = _setting("auto", "Edge in pixels the backbone sees: auto or a number of at least 8.")
     dtype: str = _setting(
-        "float32", "Precision of the backbone's pass over the images. bfloat16 took six tenths of the time on a "
+        "float32",
+        "Precision of the backbone's pass over the images. bfloat16 took six tenths of the time on a "
         "processor with AVX512-BF16 and nine times as long on one without; features differ by half a per cent.",
         choices=DTYPES,
-    )  # fmt: skip
+    )
     epochs: int = _setting(50, "Training epochs.")
     learning_rate: float = _setting(1e-3, "Adam's learning rate.")
     batch_size: int = _setting(768, "Training batch size.")
@@ -59,9 +65,10 @@ class AuditSettings:
     max_unreadable: float = _setting(0.1, "Stop when more than this share of the images cannot be read.")
     allow_outside: bool = _setting(False, "Follow links and manifest paths that leave the data set's folder.")
     examples: int = _setting(
-        3, "Correctly classified test images to explain by their influence rows; wrong ones are explained up to 100 "
-        "(fewer with many classes), or up to this number where it is higher."
-    )  # fmt: skip
+        3,
+        "Correctly classified test images to explain by their influence rows; wrong ones are explained up to 100 "
+        "(fewer with many classes), or up to this number where it is higher.",
+    )
     thumbnails: int = _setting(500, "Suspects the report shows as pictures.")
 
     def __post_init__(self) -> None:
@@ -71,8 +78,10 @@ class AuditSettings:
             _check(getattr(self, name) in choices, name, getattr(self, name), "one of " + ", ".join(choices))
         _check(
             self.train in ("head", "full") or (self.train.startswith("layers:") and len(self.train) > 7),
-            "train", self.train, "head, full or layers:NAME,...",
-        )  # fmt: skip
+            "train",
+            self.train,
+            "head, full or layers:NAME,...",
+        )
         if self.engine == "ekfac" and not self.trains_head_only:
             raise ConfigError(
                 f"engine ekfac factors linear layers only, and train is '{self.train}'",

@@ -48,9 +48,12 @@ class LabelAudit:
 
 
 _Audit = Callable[[], LabelAudit]
+
 _NOT_SETTINGS = ("out", "download")
 """Options of `auditor.audit` that are no settings of an audit."""
+
 _AUDIT = pytest.StashKey[_Audit]()
+
 _RULES = pytest.StashKey[tuple[str, ...]]()
 """Names of the rules that are switched on."""
 
@@ -61,14 +64,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--audit-source", metavar="SOURCE", help="audit this data set; one test a rule of the gate")
     group.addoption("--audit-result", metavar="OUT", help="judge this finished audit instead of running one")
     group.addoption(
-        "--audit-option", metavar="NAME=VALUE", action="append", default=[],
+        "--audit-option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
         help="an option of `auditor audit`, such as noise-rate=0.1; may be repeated",
-    )  # fmt: skip
+    )
     group.addoption("--audit-config", metavar="FILE", help="settings and levels (default: auditor.toml, if any)")
     group.addoption(
-        "--audit-baseline", metavar="FILE", action="append",
+        "--audit-baseline",
+        metavar="FILE",
+        action="append",
         help="reviewed images, a baseline or decisions (default: auditor-baseline.json, if any); may be repeated",
-    )  # fmt: skip
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -154,7 +162,7 @@ class RuleItem(pytest.Item):
 
 
 def _explained(outcome: RuleOutcome, shown: int = 5) -> str:
-    from auditor.gate.text import evidence
+    from auditor.gate.wording import evidence
 
     lines = [f"{outcome.verdict} {outcome.rule}: {outcome.message}"]
     lines += [f"  {evidence(row)}" for row in outcome.evidence[:shown]]

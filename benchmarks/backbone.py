@@ -18,19 +18,21 @@ def features(data: Path, name: str, paths: Iterable[str], cache: Path | None = N
 
     Those of layer2, layer3 and layer4, pooled, which is what an audit's detection sees.
     """
-    from auditor import model
-    from auditor.features import FeatureCache, Transform, extract
+    from auditor.data.feature_cache import FeatureCache, default_cache
+    from auditor.data.features import extract
+    from auditor.model import backbone, resnet
+    from auditor.model.backbone import Transform
+    from auditor.model.weights import load_weights
     from auditor.sources.base import ImageTable
-    from auditor.weights import default_cache, load_weights
 
     root = data / name
     weights = load_weights(str(data / WEIGHTS))
-    mean, std = model.normalisation("default", weights)
-    network = model.layered_extractor(model.build_network(weights, 2, SIZE, 0))
+    mean, std = backbone.normalisation("default", weights)
+    network = resnet.layered_extractor(resnet.build_network(weights, 2, SIZE, 0))
     frame = pd.DataFrame({"path": list(paths), "label": "", "split": ""})
     table = ImageTable(name, str(root), frame, lambda path: (root / path).read_bytes())
     key = {"layers": "2,3,4", "weights": weights.sha256, "size": SIZE, "mean": mean, "std": std}
-    store = FeatureCache(cache or default_cache(), key, model.N_LAYERED)
+    store = FeatureCache(cache or default_cache(), key, resnet.N_LAYERED)
     read = extract(table, Transform(SIZE, mean, std), network, cache=store)
     if len(read.rows) != len(frame):
         raise SystemExit(f"{len(frame) - len(read.rows)} images of {root} cannot be read")

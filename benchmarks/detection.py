@@ -72,9 +72,10 @@ def folder(features: Features, name: str, split: str) -> tuple[np.ndarray, np.nd
 
 def flipped(x: np.ndarray, y: np.ndarray, n_classes: int, rate: float, kind: str, seed: int) -> np.ndarray:
     """`y` with planted flips; confusion and influence are those of a head on the clean labels."""
-    from auditor import noise
-    from auditor.detection.heads import Scaling, SoftmaxHead
     from auditor.detection.influence import InfluenceStudy
+    from auditor.experiment import noise
+    from auditor.model.scaling import Scaling
+    from auditor.model.softmax_head import SoftmaxHead
 
     probabilities = influence = None
     if kind == "confusion":
@@ -92,7 +93,7 @@ def flipped(x: np.ndarray, y: np.ndarray, n_classes: int, rate: float, kind: str
         )
     return noise.plant(
         y, n_classes, rate, kind, (seed,), average_influence=influence, probabilities=probabilities
-    ).labels  # fmt: skip
+    ).labels
 
 
 def rows(features: Features, quick: bool, seeds: int, n_pairs: int) -> Iterator[Row]:
@@ -195,7 +196,7 @@ def margins(row: Row, seed: int) -> dict[str, np.ndarray]:
     """AUM (Pleiss et al., 2020): margin of the label averaged over the epochs of a linear head's training."""
     import torch
 
-    from auditor.detection.heads import Scaling
+    from auditor.model.scaling import Scaling
 
     torch.manual_seed(seed)
     x, y = torch.as_tensor(Scaling.of(row.features)(row.features)), torch.as_tensor(row.labels)
@@ -217,15 +218,16 @@ def margins(row: Row, seed: int) -> dict[str, np.ndarray]:
 
 def study(row: Row, seed: int) -> dict[str, np.ndarray]:
     """The reference study: head of 50 Adam steps, damping 1e-3, and the same head's self-influence."""
-    from auditor import influence, model
+    from auditor import influence
+    from auditor.model import training
 
-    schedule = model.Schedule(epochs=50, learning_rate=1e-3, batch_size=len(row.labels), seed=seed)
+    schedule = training.Schedule(epochs=50, learning_rate=1e-3, batch_size=len(row.labels), seed=seed)
     fold = np.random.default_rng(seed).permutation(len(row.labels)) % 5
     average, own = np.full(len(row.labels), np.nan), np.full(len(row.labels), np.nan)
     for part in (0, 1):
         train = np.flatnonzero(fold != part) if row.reference is None else np.arange(len(row.labels))
         held = row.reference or (row.features[fold == part], row.labels[fold == part])
-        head = model.train_head(row.features[train], row.labels[train], row.n_classes, schedule)
+        head = training.train_head(row.features[train], row.labels[train], row.n_classes, schedule)
         engine = influence.engine(
             influence.HeadProblem(row.features[train], row.labels[train], head.weight, head.bias), "auto", 1e-3
         )
@@ -247,7 +249,7 @@ def valuation(row: Row, seed: int) -> dict[str, np.ndarray]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
 
-    from auditor.detection.heads import Scaling
+    from auditor.model.scaling import Scaling
 
     x = Scaling.of(row.features)(row.features)
     half = np.random.default_rng(seed).permutation(len(x)) % 2
@@ -326,9 +328,7 @@ def run(
 
     settings = replace(DetectionSettings.fast() if fast else DetectionSettings(), repeats=0)  # as an audit
     start = time.perf_counter()
-    found = detect(
-        row.features, row.labels, row.n_classes, seed=row.unit, reference=row.reference, settings=settings
-    )  # fmt: skip
+    found = detect(row.features, row.labels, row.n_classes, seed=row.unit, reference=row.reference, settings=settings)
     seconds = time.perf_counter() - start
     average = found.signals["average_influence"].to_numpy()
     ours = [("our suspicion", found.suspicion, seconds), ("our influence", -average, seconds)]
@@ -362,16 +362,20 @@ def variants() -> dict[str, dict[str, tuple[str, ...]]]:
 def ablated(row: Row) -> list[dict[str, Any]]:
     """Average precision of every variant on a row; signals are made once, only the combination is fitted anew."""
     from auditor.detection import DetectionSettings
-    from auditor.detection.heads import Scaling
     from auditor.detection.signals import Views
     from auditor.detection.suspicion import fit_combination
+    from auditor.model.scaling import Scaling
 
     settings, scaling = DetectionSettings(), Scaling.of(row.features)
     x, trusted = row.reference or (row.features[:0], row.labels[:0])
     views = Views(
-        np.concatenate([scaling(row.features), scaling(x)]), row.n_classes, trusted=trusted,
-        landmarks=settings.landmarks, seed=row.unit, folds=settings.folds,
-    )  # fmt: skip
+        np.concatenate([scaling(row.features), scaling(x)]),
+        row.n_classes,
+        trusted=trusted,
+        landmarks=settings.landmarks,
+        seed=row.unit,
+        folds=settings.folds,
+    )
     n, counted = len(row.labels), len(trusted) if views.vouched else 0
     signals = views.signals(row.labels)
     audited = signals.select(np.arange(n)).of(row.labels)
@@ -412,14 +416,18 @@ def against_peers(frame: pd.DataFrame) -> pd.DataFrame:
     mean = _wide(frame.groupby(["row", "contender"], sort=False)["AP"].mean())
     peers = mean.drop(columns=[*OURS, RANDOM])
     best = peers.max(axis=1)
-    out = pd.DataFrame({
-        "our suspicion": mean["our suspicion"].round(3), "best peer": best.round(3), "which": peers.idxmax(axis=1),
-        "missing area removed": ((mean["our suspicion"] - best) / (1 - best)).round(3),
-    })  # fmt: skip
+    out = pd.DataFrame(
+        {
+            "our suspicion": mean["our suspicion"].round(3),
+            "best peer": best.round(3),
+            "which": peers.idxmax(axis=1),
+            "missing area removed": ((mean["our suspicion"] - best) / (1 - best)).round(3),
+        }
+    )
     pivot = frame.pivot_table(index=["row", "unit"], columns="contender", values="AP", sort=False)
-    difference = pd.Series({
-        name: (part["our suspicion"] - part[out.loc[name, "which"]]).sem() for name, part in pivot.groupby("row")
-    })  # fmt: skip
+    difference = pd.Series(
+        {name: (part["our suspicion"] - part[out.loc[name, "which"]]).sem() for name, part in pivot.groupby("row")}
+    )
     out["standard error of the difference"] = difference.reindex(out.index).round(3)
     return out
 
@@ -479,7 +487,8 @@ def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame, how: 
     recovered = _wide(frame.groupby(["row", "contender"], sort=False)["AP"].mean())
     uniform = recovered[recovered.index.str.contains("uniform.*reference")]
     lines = [
-        machine.describe(), how,
+        machine.describe(),
+        how,
         f"- Planted rows without a reference: suspicion removes {planted['missing area removed'].mean():.0%} of the "
         "best peer's missing area on average (target: at least 10%, aim 20%).",
         f"- Rows in which suspicion is behind the best peer: {int((versus['missing area removed'] < 0).sum())} of "
@@ -492,7 +501,7 @@ def report(frame: pd.DataFrame, said: pd.DataFrame, dropped: pd.DataFrame, how: 
         f"{(decided.drop(with_reference.index).eval('estimate - truth')).abs().mean():.3f}.",
         f"- Expected against true precision of the first k: {decided['precision error'].mean():.3f} apart on average "
         "(target 0.05).",
-    ]  # fmt: skip
+    ]
     parts = ["\n\n".join(lines[:2]), "\n".join(lines[2:])]
     parts += ["Against the best peer, average precision:", markdown(versus)]
     for column in ("AP", "AUROC", "precision at true number", "found in first 10%", "found in first 20%", "seconds"):

@@ -51,12 +51,14 @@ def main() -> int:
 
 def forward(devices: tuple[str, ...], only: str) -> Iterator[str]:
     """Reading 5,000 images against the backbone in three precisions."""
-    from auditor import features, machine, model
+    from auditor.compute import hardware
+    from auditor.data import features
+    from auditor.model import backbone, resnet
+    from auditor.model.weights import load_weights
     from auditor.sources import open_source
-    from auditor.weights import load_weights
 
     weights = load_weights(str(WEIGHTS))
-    transform = features.Transform(64, *model.normalisation("default", weights))
+    transform = backbone.Transform(64, *backbone.normalisation("default", weights))
     table = open_source(str(DATA / "tiny10" / "train"))
     start = time.perf_counter()
     pixels = features.extract(table, transform, None, keep_pixels=True).pixels
@@ -65,11 +67,11 @@ def forward(devices: tuple[str, ...], only: str) -> Iterator[str]:
     yield "| what | seconds for 5,000 images | largest difference from the processor's, of the largest feature |"
     yield "| --- | ---: | ---: |"
     yield f"| reading and decoding | {(time.perf_counter() - start) * 5000 / n:.2f} | |"
-    network = model.layered_extractor(model.build_network(weights, 10, 64, seed=0))
+    network = resnet.layered_extractor(resnet.build_network(weights, 10, 64, seed=0))
     exact: np.ndarray | None = None
     for device, name, context in [
-        (devices[0], "float32", machine.repeatable),
-        (devices[1], "float32, as audits run", machine.repeatable),
+        (devices[0], "float32", hardware.repeatable),
+        (devices[1], "float32, as audits run", hardware.repeatable),
         (devices[1], "TF32", lambda: torch.backends.cudnn.flags(enabled=True, allow_tf32=True)),
         (devices[1], "bfloat16", lambda: torch.autocast(devices[1], dtype=torch.bfloat16)),
     ]:
@@ -83,7 +85,7 @@ def forward(devices: tuple[str, ...], only: str) -> Iterator[str]:
 
 
 def _forward(network: Any, transform: Any, pixels: np.ndarray, device: str) -> Callable[[], np.ndarray]:
-    from auditor import features
+    from auditor.data import features
 
     return lambda: features.forward(network, transform, pixels, device)
 
@@ -104,8 +106,9 @@ def engines(devices: tuple[str, ...], only: str) -> Iterator[str]:
     from backbone import features as read
 
     from auditor.config import ENGINES
-    from auditor.detection.heads import Scaling, SoftmaxHead
     from auditor.influence import HeadProblem
+    from auditor.model.scaling import Scaling
+    from auditor.model.softmax_head import SoftmaxHead
 
     paths = sorted(str(p.relative_to(DATA / "tables-boats")) for p in (DATA / "tables-boats").rglob("*.JPEG"))
     y = np.array([path.split("/")[1] == "boats" for path in paths], dtype=np.int64)
@@ -179,8 +182,10 @@ def _share(share: Any) -> str:
 
 
 PARTS: dict[str, Callable[[tuple[str, ...], str], Iterator[str]]] = {
-    "forward": forward, "engines": engines, "audits": audits
-}  # fmt: skip
+    "forward": forward,
+    "engines": engines,
+    "audits": audits,
+}
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ def load(name: str, cache: Path | None) -> Material:
 
 def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]:
     """One draw, one detection, one verdict."""
-    from auditor.detection.contract import DetectionSettings
     from auditor.detection.detect import detect
+    from auditor.detection.results import DetectionSettings
 
     rng = np.random.default_rng([seed, condition.n, round(1000 * condition.share)])
     rows = np.sort(rng.permutation(len(material.truth))[: condition.n])
@@ -105,9 +105,14 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
     made_of = {**asdict(found.spread), "ref": found.basis == "trusted reference"}
     verdict = judge(found, labels, labels != material.truth[rows])
     return {
-        **asdict(condition), "seed": seed, "true_share": float(len(chosen) / len(rows)), **verdict,
-        "seconds": round(time.perf_counter() - start, 1), **made_of, "commit": commit(),
-    }  # fmt: skip
+        **asdict(condition),
+        "seed": seed,
+        "true_share": float(len(chosen) / len(rows)),
+        **verdict,
+        "seconds": round(time.perf_counter() - start, 1),
+        **made_of,
+        "commit": commit(),
+    }
 
 
 @functools.cache
@@ -130,10 +135,10 @@ def judge(found: Any, labels: Any, wrong: Any) -> dict[str, Any]:
 
     `wrong` [N] tells which labels really are: how many of the suspects, beside what the gate says of their number.
     """
-    from auditor.baseline import Baseline
     from auditor.gate import evaluate
-    from auditor.gate.rules import rules_from
+    from auditor.gate.levels import rules_from
     from auditor.result import AuditResult
+    from auditor.review.baseline import Baseline
 
     names = [f"{i:02d}" for i in range(int(labels.max()) + 1)]
     p = np.full(len(labels), np.nan) if found.p_mislabelled is None else found.p_mislabelled
@@ -141,17 +146,29 @@ def judge(found: Any, labels: Any, wrong: Any) -> dict[str, Any]:
     rank = np.empty(len(labels))
     rank[np.argsort(-found.suspicion, kind="stable")] = np.arange(1, len(labels) + 1)
     ranking = pd.DataFrame(
-        {"rank": rank, "path": paths, "split": "train", "label": [names[i] for i in labels],
-         "suggested_label": [names[i] for i in found.suggested_label], "p_mislabelled": p}
-    )  # fmt: skip
+        {
+            "rank": rank,
+            "path": paths,
+            "split": "train",
+            "label": [names[i] for i in labels],
+            "suggested_label": [names[i] for i in found.suggested_label],
+            "p_mislabelled": p,
+        }
+    )
     summary = {
-        "audit_id": "study", "settings": {"classes": []}, "influence": {"solves": []},
+        "audit_id": "study",
+        "settings": {"classes": []},
+        "influence": {"solves": []},
         "dataset": {
-            "name": "study", "n_images": len(labels), "classes": names,
-            "hashes": dict(zip(paths, paths, strict=True)), "duplicates": {"conflicting": [], "leaking": []},
+            "name": "study",
+            "n_images": len(labels),
+            "classes": names,
+            "hashes": dict(zip(paths, paths, strict=True)),
+            "duplicates": {"conflicting": [], "leaking": []},
         },
-        "calibration": _calibration(found, names), "recovery": _recovery(found),
-    }  # fmt: skip
+        "calibration": _calibration(found, names),
+        "recovery": _recovery(found),
+    }
     off = ("model_f1", "f1_drop", "unreadable", "class_balance", "conflicting_duplicates", "leakage")
     result = AuditResult(summary, ranking, ranking.iloc[:0], {})
     rules = rules_from({name: {"enabled": False} for name in off})
@@ -162,25 +179,31 @@ def judge(found: Any, labels: Any, wrong: Any) -> dict[str, Any]:
     share = found.share
     return {
         "with_baseline": str(later.verdict),
-        "suspects": {"n": suspects.measured, "interval": suspects.interval, "fails": str(suspects.verdict) == "FAIL",
-                     "wrong": int(wrong[p >= (rules["new_suspects"].probability or 1.0)].sum())},
+        "suspects": {
+            "n": suspects.measured,
+            "interval": suspects.interval,
+            "fails": str(suspects.verdict) == "FAIL",
+            "wrong": int(wrong[p >= (rules["new_suspects"].probability or 1.0)].sum()),
+        },
         "verdict": str(verdict.verdict),
         "by_rule": {outcome.rule: str(outcome.verdict) for outcome in verdict.rules},
         "estimate": None if share is None else [share.value, share.low, share.high],
-    }  # fmt: skip
+    }
 
 
 def _calibration(found: Any, names: list[str]) -> dict[str, Any]:
     share = found.share
     return {
-        "decided": found.decided, "reason": found.reason,
-        "share": {"value": None, "interval": None} if share is None
+        "decided": found.decided,
+        "reason": found.reason,
+        "share": {"value": None, "interval": None}
+        if share is None
         else {"value": share.value, "interval": [share.low, share.high]},
         "by_class": [
             {"label": names[int(row.label)], "share": row.share, "share_interval": [row.low / row.n, row.high / row.n]}
             for row in found.by_class.itertuples()
         ],
-    }  # fmt: skip
+    }
 
 
 def _recovery(found: Any) -> dict[str, Any]:
@@ -188,12 +211,13 @@ def _recovery(found: Any) -> dict[str, Any]:
     value, low, high = found.planted_recovery.suspicion
     rate = found.planted_recovery.rate
     return {
-        "n_planted": 0, "by_class": [],
+        "n_planted": 0,
+        "by_class": [],
         "rankings": {
             "suspicion": {"recall_at_k": {"value": value, "interval": [low, high]}},
             "random": {"recall_at_k": {"value": rate, "interval": [rate, rate]}},
         },
-    }  # fmt: skip
+    }
 
 
 def summarise(rows: list[dict[str, Any]]) -> str:
@@ -241,9 +265,14 @@ def _targets(rows: list[dict[str, Any]]) -> list[str]:
 
 
 PLANS = (
-    ("cifar10n", 500, 1000), ("cifar10n", 1000, 4000), ("cifar10n", 2000, 8000),
-    ("tiny10", 0, 1000), ("cifar10n", 0, 1000), ("tiny10", 0, 4000), ("cifar10n", 0, 4000),
-)  # fmt: skip
+    ("cifar10n", 500, 1000),
+    ("cifar10n", 1000, 4000),
+    ("cifar10n", 2000, 8000),
+    ("tiny10", 0, 1000),
+    ("cifar10n", 0, 1000),
+    ("tiny10", 0, 4000),
+    ("cifar10n", 0, 4000),
+)
 """Data, trusted images, images."""
 
 
@@ -281,9 +310,10 @@ def _missing(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> Itera
     end = time.monotonic() + 60 * arguments.minutes
     material: dict[str, Material] = {}
     wanted = [
-        c for c in conditions(arguments.quick)
+        c
+        for c in conditions(arguments.quick)
         if (not arguments.only or arguments.only in c.key) and (not arguments.share or c.share in arguments.share)
-    ]  # fmt: skip
+    ]
     for seed in range(2 if arguments.quick else arguments.seeds):
         for condition in wanted:
             if (*asdict(condition).values(), seed) in done or time.monotonic() > end:

@@ -58,18 +58,26 @@ def _draw(x: Any, y: Any, n_classes: int, rate: float, seed: int) -> Iterator[di
         }
         for way, (reference, settled) in ways.items():
             found = detect(
-                images, given, n_classes, seed=seed, reference=reference, settled=settled,
+                images,
+                given,
+                n_classes,
+                seed=seed,
+                reference=reference,
+                settled=settled,
                 settings=DetectionSettings(repeats=0),
-            )  # fmt: skip
+            )
             p = found.p_mislabelled
             share, wrong = found.share, given != truth
             yield {
-                "classes": n_classes, "wrong": rate, "trusted": n_trusted, "way": way,
+                "classes": n_classes,
+                "wrong": rate,
+                "trusted": n_trusted,
+                "way": way,
                 "off": np.nan if p is None else p[~held].mean() - wrong[~held].mean(),
                 "width": np.nan if share is None else share.high - share.low,
                 "holds": np.nan if share is None else share.low <= wrong.mean() <= share.high,
                 "undecided": p is None,
-            }  # fmt: skip
+            }
 
 
 def table(records: list[dict[str, Any]]) -> pd.DataFrame:

@@ -30,8 +30,20 @@ import numpy as np
 from machine import describe, peak_gib
 
 DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
-GRID = [(1_000, 2), (10_000, 2), (100_000, 2), (1_000, 10), (10_000, 10), (50_000, 10), (100_000, 10), (10_000, 100),
-        (100_000, 100), (1_000, 200), (10_000, 200), (100_000, 200)]  # fmt: skip
+GRID = [
+    (1_000, 2),
+    (10_000, 2),
+    (100_000, 2),
+    (1_000, 10),
+    (10_000, 10),
+    (50_000, 10),
+    (100_000, 10),
+    (10_000, 100),
+    (100_000, 100),
+    (1_000, 200),
+    (10_000, 200),
+    (100_000, 200),
+]
 D, DAMPING, N_REFERENCE = 512, 0.1, 1000
 
 
@@ -106,9 +118,16 @@ def measure_engine(n_text: str, c_text: str) -> dict[str, Any]:
     found.average(features[reference], labels[reference])
     solve = found.solves[0]
     return {
-        "n": n, "c": c, "wall": time.perf_counter() - start, "cpu": time.process_time() - cpu, "peak_gib": peak_gib(),
-        "before_gib": base, "engine": found.name, "iterations": solve.iterations, "residual": solve.relative_residual,
-    }  # fmt: skip
+        "n": n,
+        "c": c,
+        "wall": time.perf_counter() - start,
+        "cpu": time.process_time() - cpu,
+        "peak_gib": peak_gib(),
+        "before_gib": base,
+        "engine": found.name,
+        "iterations": solve.iterations,
+        "residual": solve.relative_residual,
+    }
 
 
 def engine_section(rows: list[dict[str, Any]]) -> str:
@@ -174,16 +193,17 @@ def measure_forward(n_text: str, folder: str) -> dict[str, Any]:
     """One bare forward pass of the frozen backbone over decoded images; decoding is not counted."""
     from PIL import Image
 
-    from auditor import features, model
-    from auditor import machine as own_machine
-    from auditor.weights import load_weights
+    from auditor.compute import hardware
+    from auditor.data import features
+    from auditor.model import backbone, resnet
+    from auditor.model.weights import load_weights
 
     weights = load_weights(str(DATA / "weights" / "resnet18-tiny170.pth"))
-    transform = features.Transform(64, *model.normalisation("default", weights))
-    extractor = model.feature_extractor(model.build_network(weights, 10, 64, seed=0))
+    transform = backbone.Transform(64, *backbone.normalisation("default", weights))
+    extractor = resnet.feature_extractor(resnet.build_network(weights, 10, 64, seed=0))
     files = sorted(Path(folder).glob("*/*"))
     pixels = np.stack([np.asarray(Image.open(f)) for f in files[: min(len(files), 4096)]])
-    own_machine.set_threads()  # as an audit does: all cores, or what OMP_NUM_THREADS says
+    hardware.set_threads()  # as an audit does: all cores, or what OMP_NUM_THREADS says
     start, cpu = time.perf_counter(), time.process_time()
     done = 0
     while done < len(files):
@@ -205,10 +225,16 @@ def measure_audit(n_text: str, which: str, folder: str, cache: str) -> dict[str,
         total, total_cpu = time.perf_counter() - start, time.process_time() - cpu
         report = (Path(out) / "report.html").stat().st_size
     return {
-        "n": int(n_text), "which": which, "wall": total, "cpu": total_cpu, "peak_gib": peak_gib(),
-        "stages": result.summary["stages"], "cpu_by_stage": stages.cpu, "gib_by_stage": stages.peak,
+        "n": int(n_text),
+        "which": which,
+        "wall": total,
+        "cpu": total_cpu,
+        "peak_gib": peak_gib(),
+        "stages": result.summary["stages"],
+        "cpu_by_stage": stages.cpu,
+        "gib_by_stage": stages.peak,
         "report_mb": report / 1e6,
-    }  # fmt: skip
+    }
 
 
 class Stages:
@@ -229,7 +255,7 @@ class Stages:
 @contextlib.contextmanager
 def watched(every: float = 0.05) -> Iterator[Stages]:
     """Watch the audit that runs inside the block."""
-    from auditor.progress import Progress
+    from auditor.system.progress import Progress
 
     stages, real, over = Stages(), Progress.stage, threading.Event()
 
@@ -279,10 +305,12 @@ def audit_section(rows: list[dict[str, Any]]) -> str:
             f"({first['cpu'] / forward['cpu']:.2f}) | {_both(second)} | {first['peak_gib']:.2f} |"
         )
     lines += [
-        "", "Processor seconds, and the largest resident GiB, by stage:", "",
+        "",
+        "Processor seconds, and the largest resident GiB, by stage:",
+        "",
         "| images | audit | " + " | ".join(STAGES) + " | report MB |",
         "| --- | --- |" + " --- |" * (len(STAGES) + 1),
-    ]  # fmt: skip
+    ]
     for r in rows:
         for one in (r["first"], r["second"]):
             cells = " | ".join(_stage(one, name) for name in STAGES)

@@ -27,10 +27,11 @@ from machine import describe
 from scipy.stats import spearmanr
 from torch import nn
 
-from auditor import features, model
+from auditor.data import features
 from auditor.influence import HeadProblem, engine
+from auditor.model import backbone, resnet, training
+from auditor.model.weights import load_weights
 from auditor.sources import open_source
-from auditor.weights import load_weights
 
 DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 DAMPING = 1e-3
@@ -71,7 +72,7 @@ class Setting:
     labels: np.ndarray
     train: np.ndarray
     test: np.ndarray
-    head: model.Head
+    head: training.Head
     feature_pass: Cost
 
 
@@ -97,10 +98,10 @@ def prepare() -> Setting:
     """Features by one pass (timed from file to feature), a head trained as the study trains it."""
     table = open_source(str(DATA / "tables-boats" / "train"))
     weights = load_weights(str(DATA / "weights" / "resnet18-tiny170.pth"))
-    mean, std = model.normalisation("default", weights)
-    transform = features.Transform(64, mean, std)
-    network = model.build_network(weights, 2, 64, seed=0)
-    extractor = model.feature_extractor(network)
+    mean, std = backbone.normalisation("default", weights)
+    transform = backbone.Transform(64, mean, std)
+    network = resnet.build_network(weights, 2, 64, seed=0)
+    extractor = resnet.feature_extractor(network)
     with Stopwatch() as watch:
         read = features.extract(table, transform, extractor)
     feature_pass = watch.cost.times((N_TRAIN + N_TEST) / len(read.rows))
@@ -109,7 +110,7 @@ def prepare() -> Setting:
     codes = table.frame["label"].astype("category").cat.codes.to_numpy().astype(np.int64)[read.rows]
     order = np.random.default_rng(0).permutation(len(codes))
     train, test = order[:N_TRAIN], order[N_TRAIN : N_TRAIN + N_TEST]
-    head = model.train_head(read.values[train], codes[train], 2, model.Schedule(50, 1e-3, 768, 0))
+    head = training.train_head(read.values[train], codes[train], 2, training.Schedule(50, 1e-3, 768, 0))
     with torch.no_grad():
         network.fc.weight.copy_(torch.as_tensor(head.weight))
         network.fc.bias.copy_(torch.as_tensor(head.bias))
@@ -190,9 +191,15 @@ def median_cost(work: Callable[[], object], repeats: int = 5) -> Cost:
 
 
 def section(
-    s: Setting, ours: Cost, average: np.ndarray, matrix: Cost, residual: float, upstream: Upstream, product: Cost,
+    s: Setting,
+    ours: Cost,
+    average: np.ndarray,
+    matrix: Cost,
+    residual: float,
+    upstream: Upstream,
+    product: Cost,
     n_points: int,
-) -> str:  # fmt: skip
+) -> str:
     """The Markdown section."""
     study = product.times(upstream.products * N_TEST)
     on_features = upstream.cost.times(N_TEST)

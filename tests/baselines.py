@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditor.baseline import Baseline, BaselineEntry
+from auditor.review.baseline import Baseline, BaselineEntry
 
 
 def baseline_of(entries: Iterable[tuple[str, str, str]]) -> Baseline:

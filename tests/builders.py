@@ -215,13 +215,20 @@ def _recovery(planted: pd.DataFrame, names: list[str], rate: float, calibrated: 
         means = [None if np.isnan(x) else float(x) for x in (a, b, a - b)]
         by_class.append(
             {
-                "label": name, "n_planted": int(rows["planted"].sum()), "n_clean": int((~rows["planted"]).sum()),
-                "mean_planted": means[0], "mean_clean": means[1], "difference": means[2],
+                "label": name,
+                "n_planted": int(rows["planted"].sum()),
+                "n_clean": int((~rows["planted"]).sum()),
+                "mean_planted": means[0],
+                "mean_clean": means[1],
+                "difference": means[2],
             }
-        )  # fmt: skip
+        )
     influence = planted.sort_values("influence_rank")["planted"].to_numpy()
     return {
-        "noise": "uniform", "rate": rate, "n": len(planted), "n_planted": int(planted["planted"].sum()),
+        "noise": "uniform",
+        "rate": rate,
+        "n": len(planted),
+        "n_planted": int(planted["planted"].sum()),
         "rankings": {
             "influence": _recovered(influence),
             "suspicion": _recovered(planted["planted"].to_numpy()) if calibrated else None,
@@ -229,7 +236,7 @@ def _recovery(planted: pd.DataFrame, names: list[str], rate: float, calibrated: 
         },
         "by_class": by_class,
         "repeats": 3,
-    }  # fmt: skip
+    }
 
 
 def _calibration(ranking: pd.DataFrame, names: list[str]) -> dict[str, Any]:
@@ -246,10 +253,13 @@ def _calibration(ranking: pd.DataFrame, names: list[str]) -> dict[str, Any]:
         low, high = spread(count)
         by_class.append(
             {
-                "label": name, "n": len(rows), "count": count, "share": count / size,
+                "label": name,
+                "n": len(rows),
+                "count": count,
+                "share": count / size,
                 "share_interval": [min(1.0, low / size), min(1.0, high / size)],
             }
-        )  # fmt: skip
+        )
     for (label, suggested), rows in p.groupby([ranking["label"], ranking["suggested_label"]]):
         by_pair.append(
             {"label": label, "suggested_label": suggested, "count": float(rows.sum()), "interval": spread(rows.sum())}
@@ -261,11 +271,15 @@ def _calibration(ranking: pd.DataFrame, names: list[str]) -> dict[str, Any]:
         recall = found / total
         review.append(
             {
-                "k": k, "expected_found": found, "expected_found_interval": [low, min(float(k), high)],
-                "precision": found / k, "precision_interval": [low / k, min(1.0, high / k)],
-                "recall": recall, "recall_interval": [max(0.0, recall - 0.1), min(1.0, recall + 0.1)],
+                "k": k,
+                "expected_found": found,
+                "expected_found_interval": [low, min(float(k), high)],
+                "precision": found / k,
+                "precision_interval": [low / k, min(1.0, high / k)],
+                "recall": recall,
+                "recall_interval": [max(0.0, recall - 0.1), min(1.0, recall + 0.1)],
             }
-        )  # fmt: skip
+        )
     low, high = spread(total)
     return {
         "decided": True,
@@ -313,17 +327,37 @@ def _hash(text: str) -> str:
 
 
 def _summary(
-    images: pd.DataFrame, names: list[str], ranking: pd.DataFrame, planted: pd.DataFrame, rate: float, seed: int,
+    images: pd.DataFrame,
+    names: list[str],
+    ranking: pd.DataFrame,
+    planted: pd.DataFrame,
+    rate: float,
+    seed: int,
     calibrated: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     splits = {s: int((images["split"] == s).sum()) for s in ("train", "val", "test")}
     content = _hash("".join(images["path"] + images["label"]))
     settings = {
-        "classes": [], "noise_rate": rate, "noise": "uniform", "weights": "imagenet", "train": "head", "engine": "auto",
-        "damping": "auto", "reference": "", "repeats": 3, "seed": seed, "image_size": "auto", "epochs": 50,
-        "learning_rate": 0.001, "batch_size": 768, "preset": "default", "max_pixels": 100_000_000,
-        "max_unreadable": 0.1, "examples": 3, "thumbnails": 500,
-    }  # fmt: skip
+        "classes": [],
+        "noise_rate": rate,
+        "noise": "uniform",
+        "weights": "imagenet",
+        "train": "head",
+        "engine": "auto",
+        "damping": "auto",
+        "reference": "",
+        "repeats": 3,
+        "seed": seed,
+        "image_size": "auto",
+        "epochs": 50,
+        "learning_rate": 0.001,
+        "batch_size": 768,
+        "preset": "default",
+        "max_pixels": 100_000_000,
+        "max_unreadable": 0.1,
+        "examples": 3,
+        "thumbnails": 500,
+    }
     solves = [
         {
             "run": "clean",
@@ -342,36 +376,69 @@ def _summary(
         "settings": settings,
         "run": {"device": "cpu", "threads": 2, "dtype": "float32"},
         "dataset": {
-            "name": "photos", "source": "photos", "content_hash": content, "n_images": len(images), "classes": names,
-            "counts": {c: int((images["label"] == c).sum()) for c in names}, "splits": splits, "split_origin": "source",
-            "skipped": [{"path": "train/broken.png", "reason": "not an image"}], "n_skipped": 1,
-            "duplicates": _duplicates(images), "hashes": {path: _hash(path) for path in images["path"]},
+            "name": "photos",
+            "source": "photos",
+            "content_hash": content,
+            "n_images": len(images),
+            "classes": names,
+            "counts": {c: int((images["label"] == c).sum()) for c in names},
+            "splits": splits,
+            "split_origin": "source",
+            "skipped": [{"path": "train/broken.png", "reason": "not an image"}],
+            "n_skipped": 1,
+            "duplicates": _duplicates(images),
+            "hashes": {path: _hash(path) for path in images["path"]},
         },
         "model": {
-            "architecture": "resnet18", "weights": "imagenet", "weights_sha256": _hash("weights"), "image_size": 64,
-            "normalisation": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}, "trained": "head",
-            "n_features": 512, "n_parameters": 513 * len(names), "epochs": 50,
-            "clean": _quality(names, splits["test"], 0.96), "corrupted": _quality(names, splits["test"], 0.9),
+            "architecture": "resnet18",
+            "weights": "imagenet",
+            "weights_sha256": _hash("weights"),
+            "image_size": 64,
+            "normalisation": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+            "trained": "head",
+            "n_features": 512,
+            "n_parameters": 513 * len(names),
+            "epochs": 50,
+            "clean": _quality(names, splits["test"], 0.96),
+            "corrupted": _quality(names, splits["test"], 0.9),
         },
-        "reference": {"kind": "test split", "source": None, "n": splits["test"], "suspects": []},
+        "reference": {
+            "kind": "test split",
+            "source": None,
+            "n": splits["test"],
+            "suspects": [],
+            "settled": {"n": 0, "wrong": []},
+        },
         "influence": {
-            "engine": "direct", "damping": 1.0, "mode": "up", "parameters": 513 * len(names), "solves": solves,
+            "engine": "direct",
+            "damping": 1.0,
+            "mode": "up",
+            "parameters": 513 * len(names),
+            "solves": solves,
         },
         "recovery": _recovery(planted, names, rate, calibrated),
         "calibration": _calibration(ranking, names) if calibrated else None,
         "signals": [
             {"name": "average influence", "weight": 0.6, "meaning": "how much it helps the test images' predictions"},
             {"name": "self-confidence", "weight": 0.4, "meaning": "out-of-fold probability of the given label"},
-        ] if calibrated else [],
+        ]
+        if calibrated
+        else [],
         "damping_choice": [{"damping": d, "score": s} for d, s in ((0.1, 0.61), (1.0, 0.74), (10.0, 0.7))],
         "stages": {"read": 1.2, "features": 8.4, "train": 2.1, "influence": 0.8, "experiment": 3.9},
         "versions": {
-            "python": "3.11.2", "torch": "2.13.0", "torchvision": "0.28.0", "pydvl": "0.10.0", "numpy": "1.26.4",
-            "pandas": "3.0.0", "scikit-learn": "1.8.0", "auditor": "0.1.0",
+            "python": "3.11.2",
+            "torch": "2.13.0",
+            "torchvision": "0.28.0",
+            "pydvl": "0.10.0",
+            "numpy": "1.26.4",
+            "pandas": "3.0.0",
+            "scikit-learn": "1.8.0",
+            "auditor": "0.1.0",
         },
         "machine": {"system": "Linux", "processor": "x86_64", "cores": 2},
         "notes": ["1 image could not be read and was left out."],
-    }  # fmt: skip
+    }
 
 
 def _thumbnail(path: str, shape: int, size: int = 48) -> str:
@@ -417,19 +484,29 @@ def _examples(
         other = names[(names.index(row.label) + 1) % len(names)]
         examples.append(
             {
-                "kind": "wrong" if wrong else "correct", "path": row.path, "label": row.label,
-                "predicted": other if wrong else row.label, "probability": 0.61 if wrong else 0.97,
-                "histogram": _histogram(values), "most": most, "least": least,
+                "kind": "wrong" if wrong else "correct",
+                "path": row.path,
+                "label": row.label,
+                "predicted": other if wrong else row.label,
+                "probability": 0.61 if wrong else 0.97,
+                "histogram": _histogram(values),
+                "most": most,
+                "least": least,
             }
-        )  # fmt: skip
+        )
         shown |= {row.path, *(e["path"] for e in most + least)}
     return examples, shown
 
 
 def _evidence(
-    images: pd.DataFrame, names: list[str], ranking: pd.DataFrame, planted: pd.DataFrame, thumbnails: int,
-    examples: int, rng: np.random.Generator,
-) -> dict[str, Any]:  # fmt: skip
+    images: pd.DataFrame,
+    names: list[str],
+    ranking: pd.DataFrame,
+    planted: pd.DataFrame,
+    thumbnails: int,
+    examples: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
     truth = dict(zip(images["path"], images["truth"], strict=True))
     suspects = ranking[ranking["rank"].notna()].head(thumbnails)
     lowest = planted.sort_values("influence_rank").head(24)
@@ -470,8 +547,10 @@ def _evidence(
             "clean": _histogram(_by_label(ranking, "label", names)),
             "corrupted": {
                 "edges": edges.tolist(),
-                **{k: {c: np.histogram(v, edges)[0].astype(int).tolist() for c, v in group.items()}
-                   for k, group in corrupted.items()},
+                **{
+                    k: {c: np.histogram(v, edges)[0].astype(int).tolist() for c, v in group.items()}
+                    for k, group in corrupted.items()
+                },
             },
         },
         "extremes": extremes,
@@ -480,4 +559,4 @@ def _evidence(
         ].to_dict("records"),
         "why": why,
         "near_duplicates": [order[i : i + 2] for i in (0, 4) if i + 2 <= len(order)],
-    }  # fmt: skip
+    }

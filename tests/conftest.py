@@ -93,7 +93,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A resnet18 state dict with random parameters and seven classes, as a user's file."""
     import torch
 
-    from auditor import vision
+    from auditor.model import vision
 
     torch.manual_seed(5)
     path = tmp_path_factory.mktemp("weights") / "random.pth"

@@ -19,8 +19,8 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 with atheris.instrument_imports(include=["auditor", "csv", "json", "PIL"]):
     from hostile import png, readable_images, unreadable_images
 
+    from auditor.data.images import decode, is_greyscale, peek_size, resize_rgb, thumbnail
     from auditor.errors import AuditorError
-    from auditor.images import decode, is_greyscale, peek_size, resize_rgb, thumbnail
     from auditor.sources import open_source
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")

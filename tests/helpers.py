@@ -84,10 +84,11 @@ def tiny_network(n_classes: int, seed: int) -> Any:
 
 def use_tiny_network(patch: pytest.MonkeyPatch) -> None:
     """Audits inside take `tiny_network` for a backbone; everything else is as it is."""
-    from auditor import features, model
+    from auditor.data import feature_cache
+    from auditor.model import resnet
 
-    patch.setattr(model, "build_network", lambda weights, n_classes, size, seed: tiny_network(n_classes, seed))
-    patch.setattr(model, "N_FEATURES", TINY_FEATURES)
-    patch.setattr(model, "N_LAYERED", TINY_LAYERED, raising=False)
-    n_features = TINY_LAYERED if hasattr(model, "layered_extractor") else TINY_FEATURES
-    patch.setattr(features.FeatureCache.__init__, "__defaults__", (n_features,))
+    patch.setattr(resnet, "build_network", lambda weights, n_classes, size, seed: tiny_network(n_classes, seed))
+    patch.setattr(resnet, "N_FEATURES", TINY_FEATURES)
+    patch.setattr(resnet, "N_LAYERED", TINY_LAYERED, raising=False)
+    n_features = TINY_LAYERED if hasattr(resnet, "layered_extractor") else TINY_FEATURES
+    patch.setattr(feature_cache.FeatureCache.__init__, "__defaults__", (n_features,))

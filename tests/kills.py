@@ -30,14 +30,18 @@ import pytest
 import torch
 from helpers import FIXTURES, names, small_audit, snapshot, untimed, use_tiny_network
 
-from auditor import cli, files, gate, lock, pipeline, report, resuming, review  # noqa: F401 (imported before the forks)
-from auditor.checkpoint import Checkpoints
+from auditor import cli, gate, report
 from auditor.detection import DetectionSettings, label_model
 from auditor.detection import signals as detection_signals
 from auditor.errors import AuditorError
+from auditor.experiment import resuming
 from auditor.gate.run import Judged, Prepared
-from auditor.progress import Progress
+from auditor.pipeline import stages
 from auditor.result import AuditResult
+from auditor.review import apply
+from auditor.system import interrupts
+from auditor.system.checkpoint import Checkpoints
+from auditor.system.progress import Progress
 
 TOGETHER = ("audit.json", "evidence.json", "planted.csv", "ranking.csv")
 """What is written as one; a reader goes by `audit.json`, which comes last."""
@@ -73,14 +77,14 @@ class Ground:
 
     def _here(self) -> int:
         """One audit in this process, so that its children find every module loaded; its result is kept."""
-        real = pipeline.audit
+        real = stages.audit
 
         def kept(*arguments: Any, **options: Any) -> AuditResult:
             self.results.append(real(*arguments, **options))
             return self.results[-1]
 
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(sys.stderr):
-            patch.setattr(pipeline, "audit", kept)
+            patch.setattr(stages, "audit", kept)
             try:
                 cli.main(self.words())
             except SystemExit as done:
@@ -91,7 +95,7 @@ class Ground:
 
     def ready(self) -> None:
         """In a child: the stages are done already, only the files are to be written."""
-        pipeline.audit = lambda *_, **__: self.results[0]  # type: ignore[assignment]
+        stages.audit = lambda *_, **__: self.results[0]  # type: ignore[assignment]
 
     def words(self, out: Path | None = None) -> list[str]:
         fixed = ["--weights", str(self.root / "w.pth"), "--cache", str(self.cache), "--image-size", "8"]
@@ -111,7 +115,7 @@ class Ground:
             said = os.open(self.root / f"said-{os.getpid()}", os.O_WRONLY | os.O_CREAT, 0o666)
             os.dup2(said, 1)
             os.dup2(said, 2)
-            signal.signal(signal.SIGTERM, cli._interrupt)
+            signal.signal(signal.SIGTERM, interrupts.interrupt)
             signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             prepare()
@@ -251,7 +255,7 @@ def _earlier(ground: Ground) -> dict[str, bytes]:
     summary = {**result.summary, "audit_id": "0" * 16, "settings": {**result.summary["settings"], "seed": 99}}
     planted = result.planted.assign(average_influence=result.planted["average_influence"] + 1)
     AuditResult(summary, other, planted, {**result.evidence, "of": "an earlier audit"}).save(ground.out)
-    (ground.out / "report.html").write_text("<h4>Seconds per stage</h4><dl class=\"facts\"></dl>")
+    (ground.out / "report.html").write_text('<h4>Seconds per stage</h4><dl class="facts"></dl>')
     return snapshot(ground.out)
 
 
@@ -272,10 +276,16 @@ def exact_kills(ground: Ground) -> list[dict[str, Any]]:
         # Where audit.json lies, all that it speaks of is as old as it, or as new.
         mixed = "audit.json" in now and len({now.get(name) == before[name] for name in TOGETHER}) > 1
         again = ground.run(prepare=ground.ready)
-        rounds.append({
-            "code": code, "said": said, "whole": whole, "mixed": mixed, "again": again[0],
-            "faults": ground.faults(cleaned=True),
-        })  # fmt: skip
+        rounds.append(
+            {
+                "code": code,
+                "said": said,
+                "whole": whole,
+                "mixed": mixed,
+                "again": again[0],
+                "faults": ground.faults(cleaned=True),
+            }
+        )
         if code == 0:
             break
     return rounds
@@ -309,23 +319,49 @@ def stage_kills(ground: Ground) -> list[dict[str, Any]]:
         again = ground.run()
         ground.more = []
         events = [json.loads(line) for line in log.read_text().splitlines()]
-        rounds.append({
-            "code": code, "kept": kept, "modes": modes, "again": again, "faults": ground.faults(cleaned=True),
-            "resumed": sorted(event["stage"] for event in events if event["event"] == "resumed"),
-        })  # fmt: skip
+        rounds.append(
+            {
+                "code": code,
+                "kept": kept,
+                "modes": modes,
+                "again": again,
+                "faults": ground.faults(cleaned=True),
+                "resumed": sorted(event["stage"] for event in events if event["event"] == "resumed"),
+            }
+        )
     return rounds
 
 
 MOMENTS = (
-    "open begins", "features begins", "features goes on", "reference begins", "reference goes on", "detection begins",
-    "detection goes on", "train begins", "train goes on", "explain begins", "experiment begins", "experiment goes on",
-    "result begins", "save", "judge", "keep", "write_report", "clear", "deliver",
-)  # fmt: skip
+    "open begins",
+    "features begins",
+    "features goes on",
+    "reference begins",
+    "reference goes on",
+    "detection begins",
+    "detection goes on",
+    "train begins",
+    "train goes on",
+    "explain begins",
+    "experiment begins",
+    "experiment goes on",
+    "result begins",
+    "save",
+    "judge",
+    "keep",
+    "write_report",
+    "clear",
+    "deliver",
+)
 """Every stage of an audit with a gate, when it begins and when it has something to tell; then every kind of file."""
 WRITING: dict[str, Any] = {
-    "save": AuditResult, "judge": Prepared, "keep": gate, "write_report": report, "clear": Checkpoints,
+    "save": AuditResult,
+    "judge": Prepared,
+    "keep": gate,
+    "write_report": report,
+    "clear": Checkpoints,
     "deliver": Judged,
-}  # fmt: skip
+}
 TRAININGS = ("head", "layers:layer4,fc", "full")
 
 
@@ -384,19 +420,31 @@ def signals(ground: Ground) -> list[dict[str, Any]]:
         for place, moment in enumerate(MOMENTS):
             which = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[(number + place) % 3]
             end, words = ground.run(prepare=_die_in(moment, which))
-            stopped.append({
-                "moment": moment, "signal": which.name, "code": end, "said": words,
-                "faults": ground.faults(cleaned=False),
-            })  # fmt: skip
+            stopped.append(
+                {
+                    "moment": moment,
+                    "signal": which.name,
+                    "code": end,
+                    "said": words,
+                    "faults": ground.faults(cleaned=False),
+                }
+            )
         again = ground.run()
         # Killed after its result was written, an audit leaves its stages behind: nobody asks for them, a week later
         # they are removed.
         faults = [fault for fault in ground.faults(cleaned=True) if fault != LEFT]
-        rounds.append({
-            "train": train, "code": code, "said": said, "stopped": stopped, "again": again,
-            "files": sorted(ground.expected), "faults": faults,
-            "stages": list(json.loads((ground.out / "audit.json").read_text())["stages"]),
-        })  # fmt: skip
+        rounds.append(
+            {
+                "train": train,
+                "code": code,
+                "said": said,
+                "stopped": stopped,
+                "again": again,
+                "files": sorted(ground.expected),
+                "faults": faults,
+                "stages": list(json.loads((ground.out / "audit.json").read_text())["stages"]),
+            }
+        )
     return rounds
 
 
@@ -410,10 +458,16 @@ def commands(ground: Ground) -> list[dict[str, Any]]:
 
     def decide(rows: range, file: Path) -> None:
         chosen = [
-            {"path": row["path"], "hash": result.summary["dataset"]["hashes"][row["path"]], "label": row["label"],
-             "decision": ("keep", "drop", "unsure")[number % 3], "new_label": None, "time": "2026-01-01"}
+            {
+                "path": row["path"],
+                "hash": result.summary["dataset"]["hashes"][row["path"]],
+                "label": row["label"],
+                "decision": ("keep", "drop", "unsure")[number % 3],
+                "new_label": None,
+                "time": "2026-01-01",
+            }
             for number, row in enumerate(result.ranking.iloc[rows].to_dict("records"))
-        ]  # fmt: skip
+        ]
         head = {"schema_version": 1, "kind": "auditor-decisions", "audit_id": result.audit_id}
         file.write_text(json.dumps({**head, "decisions": chosen}), encoding="utf-8")
 
@@ -440,7 +494,7 @@ def commands(ground: Ground) -> list[dict[str, Any]]:
             shutil.copytree(finished, out)
             (work / "gate.json").write_text("of an earlier gate")
             if name.startswith("review"):
-                review.apply(out, earlier)
+                apply.apply(out, earlier)
 
         prepare()
         old = snapshot(work)
@@ -460,15 +514,19 @@ def commands(ground: Ground) -> list[dict[str, Any]]:
             drafts = (
                 {n for n in now if fnmatch.fnmatch(n, "*.auditor-*.tmp")} if not name.startswith("review") else set()
             )
-            one["kills"].append({
-                "code": end, "again": after[0], "said": after[1],
-                "equal": {n: data for n, data in snapshot(work).items() if n not in drafts} == new,
-                "halves": [n for n, data in now.items() if n in old | new and data not in (old.get(n), new.get(n))],
-                "strangers": [
-                    n for n in now if n not in old | new and ".auditor-" not in n and not n.endswith(".lock")
-                ],
-                "data": snapshot(ground.data) == ground.before,
-            })  # fmt: skip
+            one["kills"].append(
+                {
+                    "code": end,
+                    "again": after[0],
+                    "said": after[1],
+                    "equal": {n: data for n, data in snapshot(work).items() if n not in drafts} == new,
+                    "halves": [n for n, data in now.items() if n in old | new and data not in (old.get(n), new.get(n))],
+                    "strangers": [
+                        n for n in now if n not in old | new and ".auditor-" not in n and not n.endswith(".lock")
+                    ],
+                    "data": snapshot(ground.data) == ground.before,
+                }
+            )
         if name.startswith("review"):
             prepare()
             ends = [ground.end(child) for child in [ground.start(), ground.start()]]
@@ -496,10 +554,16 @@ def full_disk(ground: Ground) -> list[dict[str, Any]]:
         code, said = ground.run(prepare=prepare)
         kept = snapshot(ground.out) == old
         again = ground.run(prepare=ground.ready)
-        rounds.append({
-            "limit": limit, "code": code, "said": said, "kept": kept, "again": again[0],
-            "faults": ground.faults(cleaned=True),
-        })  # fmt: skip
+        rounds.append(
+            {
+                "limit": limit,
+                "code": code,
+                "said": said,
+                "kept": kept,
+                "again": again[0],
+                "faults": ground.faults(cleaned=True),
+            }
+        )
     return rounds
 
 
@@ -541,8 +605,10 @@ def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
     defaults = tuple(hasty.get(field.name, field.default) for field in dataclasses.fields(DetectionSettings))
     patch.setattr(DetectionSettings.__init__, "__defaults__", defaults)
     for owner, name in (
-        (label_model, "ITERATIONS"), (label_model, "ITERATIONS_RESAMPLED"), (detection_signals, "STACK_ITERATIONS"),
-    ):  # fmt: skip
+        (label_model, "ITERATIONS"),
+        (label_model, "ITERATIONS_RESAMPLED"),
+        (detection_signals, "STACK_ITERATIONS"),
+    ):
         patch.setattr(owner, name, 5)
 
 
@@ -559,9 +625,11 @@ def main(words: list[str]) -> None:
             document |= {"random": random_kills(ground, int(words[1]), int(words[2]))}
         if "files" in words:
             document |= {
-                "exact": exact_kills(ground), "disk": full_disk(ground), "read_only": read_only(ground),
+                "exact": exact_kills(ground),
+                "disk": full_disk(ground),
+                "read_only": read_only(ground),
                 "side_by_side": side_by_side(ground),
-            }  # fmt: skip
+            }
         if "stages" in words:
             document |= {"stages": stage_kills(ground)}
         if "signals" in words:

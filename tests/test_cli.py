@@ -21,8 +21,8 @@ import torch
 from builders import HOSTILE_CLASSES
 from helpers import FIXTURES, PROJECT, names, small_audit, snapshot
 
-from auditor import pipeline, reading
 from auditor.config import AuditSettings, RunSettings
+from auditor.pipeline import checks, reading, stages
 from auditor.result import AuditResult
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -171,14 +171,21 @@ def test_bad_input(case: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.
     assert not out.exists(), "no folder is left behind"
 
 
-@pytest.mark.parametrize(("train", "engine"), [
-    ("head", "direct"), ("head", "nystroem"), ("head", "arnoldi"), ("head", "ihm"), ("layers:layer4,fc", "direct"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("train", "engine"),
+    [
+        ("head", "direct"),
+        ("head", "nystroem"),
+        ("head", "arnoldi"),
+        ("head", "ihm"),
+        ("layers:layer4,fc", "direct"),
+    ],
+)
 def test_memory_too_small_for_an_engine_is_said_before_an_image_is_read(
     train: str, engine: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = {"head": 10_000, "layers:layer4,fc": 10_000_000}[train]
-    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: few)
+    monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device: few)
     monkeypatch.setattr(reading.Reader, "_check_pixels", lambda *_: None)
     monkeypatch.setattr(reading.Reader, "_check_probabilities", lambda *_: None)
     words = ["audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none", "--train", train]
@@ -190,7 +197,7 @@ def test_memory_too_small_for_an_engine_is_said_before_an_image_is_read(
 def test_the_engine_named_instead_fits_the_same_memory(
     tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: 1_000_000)
+    monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device: 1_000_000)
     words = small_audit(FIXTURES / "digits", tmp_path / "out")
     refused, done = run_cli(*words, "--engine", "direct"), run_cli(*words, "--engine", "auto")
     assert refused.exit_code == 2 and "1.0 MiB are free" in refused.stderr, refused.stderr
@@ -200,7 +207,7 @@ def test_the_engine_named_instead_fits_the_same_memory(
 def test_memory_too_small_for_the_pixels_is_said_before_an_image_is_read(
     tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: 10_000)
+    monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device: 10_000)
     done = run_cli("audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none")
     assert done.exit_code == 2 and "keeping the pixels of 160 images" in done.stderr
     assert "--image-size" in done.stderr and "Reading images" not in done.stderr
@@ -210,7 +217,7 @@ def test_more_images_than_the_memory_holds_is_said_before_an_image_is_read(
     tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Features and bases count, not only tables of classes: a million images of two classes need 17 GB."""
-    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device="cpu": 300_000)
+    monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device="cpu": 300_000)
     done = run_cli("audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none")
     assert done.exit_code == 2 and "detection on 160 images in 2 classes needs 0.3 MiB" in done.stderr, done.stderr
     assert "a part at a time" in done.stderr and "Reading images" not in done.stderr
@@ -229,11 +236,11 @@ def test_more_classes_than_the_memory_holds_is_said_before_an_image_is_read(
     done = run_cli(*words, "--repeats", "1000000")
     assert done.exit_code == 2 and "the probabilities of 9000 images in 3000 classes" in done.stderr, done.stderr
     assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
-    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device="cpu": 3 * 2**30)
+    monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device="cpu": 3 * 2**30)
     done = run_cli(*words)
     assert done.exit_code == 2 and "detection on 9000 images in 3000 classes needs 4.1 GiB" in done.stderr, done.stderr
     assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
-    monkeypatch.setattr("auditor.reading.LONGEST", 3600.0)
+    monkeypatch.setattr("auditor.pipeline.reading.LONGEST", 3600.0)
     done = run_cli(*words)
     assert done.exit_code == 2 and "in 3,000 classes would take about 3 hours" in done.stderr, done.stderr
     assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
@@ -242,9 +249,9 @@ def test_more_classes_than_the_memory_holds_is_said_before_an_image_is_read(
 def test_how_long_many_classes_take_is_said_before_an_image_is_read(
     tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (reading.LONG, reading.LONGEST) == (600, 24 * 3600), "ten minutes and a day, as docs/robustness.md says"
-    monkeypatch.setattr("auditor.reading.MANY_CLASSES", 1)
-    monkeypatch.setattr("auditor.reading.LONG", 0.0)
+    assert (checks.LONG, checks.LONGEST) == (600, 24 * 3600), "ten minutes and a day, as docs/robustness.md says"
+    monkeypatch.setattr("auditor.pipeline.reading.MANY_CLASSES", 1)
+    monkeypatch.setattr("auditor.pipeline.reading.LONG", 0.0)
     words = small_audit(FIXTURES / "digits", tmp_path / "out")
     words.remove("--quiet")
     done = run_cli(*words)
@@ -260,7 +267,7 @@ def test_an_output_folder_that_is_a_file(tmp_path: Path, run_cli: Run) -> None:
 
 
 def test_an_output_folder_in_use(tmp_path: Path, run_cli: Run) -> None:
-    from auditor.lock import locked
+    from auditor.system.lock import locked
 
     with locked(tmp_path):
         done = run_cli(*small_audit(FIXTURES / "digits", tmp_path))
@@ -334,7 +341,7 @@ def test_flags_win_over_the_configuration_file(tmp_path: Path, run_cli: Run, mon
         seen.append(settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "audit", stop)
+    monkeypatch.setattr(stages, "audit", stop)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "auditor.toml").write_text("[audit]\nseed = 4\nrepeats = 2\n")
     done = run_cli("audit", "digits", "-o", "out", "--seed", "5")
@@ -343,32 +350,46 @@ def test_flags_win_over_the_configuration_file(tmp_path: Path, run_cli: Run, mon
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("code", "words"), [
-    (errno.ENOSPC, "make room there and run the same command again"), (errno.EDQUOT, "make room there"),
-    (errno.EROFS, "choose another place with -o"), (errno.EACCES, "check its permissions"),
-    (errno.EMFILE, "ulimit -n"), (errno.EIO, "AUDITOR_TRACEBACK=1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "make room there and run the same command again"),
+        (errno.EDQUOT, "make room there"),
+        (errno.EROFS, "choose another place with -o"),
+        (errno.EACCES, "check its permissions"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EIO, "AUDITOR_TRACEBACK=1"),
+    ],
+)
 def test_what_the_system_refuses_is_said_with_what_to_do(
     code: int, words: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(code, os.strerror(code), str(tmp_path / "out" / "ranking.csv"))
 
-    monkeypatch.setattr(pipeline, "audit", refuse)
+    monkeypatch.setattr(stages, "audit", refuse)
     done = run_cli(*small_audit(FIXTURES / "digits", tmp_path / "out"))
     first, second = done.stderr.strip().splitlines()
     assert done.exit_code == 2 and first == f"error: {tmp_path / 'out' / 'ranking.csv'}: {os.strerror(code)}"
     assert words in second
 
 
-@pytest.mark.parametrize(("owner", "name", "error", "code"), [
-    (pipeline, "_evidence", KeyboardInterrupt(), 130),
-    (AuditResult, "save", OSError(errno.ENOSPC, "No space left on device"), 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("owner", "name", "error", "code"),
+    [
+        (stages, "gather_evidence", KeyboardInterrupt(), 130),
+        (AuditResult, "save", OSError(errno.ENOSPC, "No space left on device"), 2),
+    ],
+)
 def test_an_audit_that_ends_early_goes_on_from_its_finished_stages(
-    owner: Any, name: str, error: BaseException, code: int, tmp_path: Path, run_cli: Run,
+    owner: Any,
+    name: str,
+    error: BaseException,
+    code: int,
+    tmp_path: Path,
+    run_cli: Run,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     cache, log = tmp_path / "cache", tmp_path / "log"
     words = [*small_audit(FIXTURES / "digits", tmp_path / "out"), "--cache", cache, "--log-file", log]
 
@@ -399,13 +420,13 @@ def test_an_error_nobody_foresaw_is_one_line(tmp_path: Path, run_cli: Run, monke
         (MemoryError(), "not enough memory"),
         (OSError(28, "No space left on device", "/x/ranking.csv"), "/x/ranking.csv: No space left on device"),
     ):
-        monkeypatch.setattr(pipeline, "audit", fail(error))
+        monkeypatch.setattr(stages, "audit", fail(error))
         done = run_cli("audit", "digits", "-o", tmp_path / "out")
         assert done.exit_code == 2 and words in done.stderr and "Traceback" not in done.stderr
         assert len(done.stderr.splitlines()) <= 2, "one line, and what to do"
         if "unexpected" in words:
             assert "AUDITOR_TRACEBACK=1" in done.stderr and "report it" in done.stderr
-    monkeypatch.setattr(pipeline, "audit", fail(ZeroDivisionError("here")))
+    monkeypatch.setattr(stages, "audit", fail(ZeroDivisionError("here")))
     monkeypatch.setenv("AUDITOR_TRACEBACK", "1")
     assert isinstance(run_cli("audit", "digits", "-o", tmp_path / "out").exception, ZeroDivisionError)
 

@@ -31,19 +31,51 @@ def test_the_study_preset_sets_its_values_and_gives_way_to_the_users() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("noise_rate", 0.0), ("noise_rate", 0.5), ("noise_rate", -0.1), ("noise_rate", float("nan")),
-        ("noise_rate", "many"), ("noise_rate", True), ("noise_rate", None), ("noise_rate", [0.1]),
-        ("noise", "loud"), ("engine", "magic"), ("preset", "fast"), ("device", "tpu"),
-        ("train", "layers:"), ("train", "everything"), ("damping", "0"), ("damping", "-1"), ("damping", "a lot"),
-        ("damping", "inf"), ("image_size", "7"), ("image_size", "1025"), ("image_size", "63.5"), ("image_size", "big"),
-        ("classes", "a"), ("classes", "a,a"), ("classes", 3), ("classes", ["a", 3]),
-        ("repeats", 0), ("repeats", 1.5), ("repeats", True), ("max_unreadable", False),
-        ("epochs", 0), ("batch_size", 0), ("max_pixels", 0),
-        ("examples", -1), ("thumbnails", -1), ("seed", -1), ("seed", 1 << 63),
-        ("learning_rate", 0), ("learning_rate", float("inf")),
-        ("max_unreadable", 1.01), ("max_unreadable", -0.01), ("quiet", "yes"), ("quiet", 1),
+        ("noise_rate", 0.0),
+        ("noise_rate", 0.5),
+        ("noise_rate", -0.1),
+        ("noise_rate", float("nan")),
+        ("noise_rate", "many"),
+        ("noise_rate", True),
+        ("noise_rate", None),
+        ("noise_rate", [0.1]),
+        ("noise", "loud"),
+        ("engine", "magic"),
+        ("preset", "fast"),
+        ("device", "tpu"),
+        ("train", "layers:"),
+        ("train", "everything"),
+        ("damping", "0"),
+        ("damping", "-1"),
+        ("damping", "a lot"),
+        ("damping", "inf"),
+        ("image_size", "7"),
+        ("image_size", "1025"),
+        ("image_size", "63.5"),
+        ("image_size", "big"),
+        ("classes", "a"),
+        ("classes", "a,a"),
+        ("classes", 3),
+        ("classes", ["a", 3]),
+        ("repeats", 0),
+        ("repeats", 1.5),
+        ("repeats", True),
+        ("max_unreadable", False),
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("max_pixels", 0),
+        ("examples", -1),
+        ("thumbnails", -1),
+        ("seed", -1),
+        ("seed", 1 << 63),
+        ("learning_rate", 0),
+        ("learning_rate", float("inf")),
+        ("max_unreadable", 1.01),
+        ("max_unreadable", -0.01),
+        ("quiet", "yes"),
+        ("quiet", 1),
     ],
-)  # fmt: skip
+)
 def test_bad_values_are_named(name: str, value: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         settings_from({name: value})
@@ -92,9 +124,16 @@ def test_any_mapping_gives_settings_or_a_config_error(values: dict[str, Any]) ->
 
 @pytest.mark.parametrize(
     ("train", "engine", "serves"),
-    [("full", "ekfac", False), ("layers:fc", "ekfac", False), ("full", "direct", False), ("head", "ekfac", True),
-     ("head", "direct", True), ("layers:layer4,fc", "direct", True), ("full", "nystroem", True)],
-)  # fmt: skip
+    [
+        ("full", "ekfac", False),
+        ("layers:fc", "ekfac", False),
+        ("full", "direct", False),
+        ("head", "ekfac", True),
+        ("head", "direct", True),
+        ("layers:layer4,fc", "direct", True),
+        ("full", "nystroem", True),
+    ],
+)
 def test_engines_that_cannot_serve_what_is_trained_are_refused_before_anything_is_read(
     train: str, engine: str, serves: bool
 ) -> None:
@@ -134,10 +173,13 @@ def test_a_pyproject_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.toml", b"[audit\n"), ("a.toml", b"\xff\xfe"), ("a.toml", b"audit = 3\n"),
-        ("pyproject.toml", b"tool = 3\n"), ("pyproject.toml", b"[tool]\nauditor = 3\n"),
+        ("a.toml", b"[audit\n"),
+        ("a.toml", b"\xff\xfe"),
+        ("a.toml", b"audit = 3\n"),
+        ("pyproject.toml", b"tool = 3\n"),
+        ("pyproject.toml", b"[tool]\nauditor = 3\n"),
     ],
-)  # fmt: skip
+)
 def test_broken_files_are_named(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)

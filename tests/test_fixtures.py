@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from auditor.images import UnreadableImage, decode
+from auditor.data.images import UnreadableImage, decode
 from auditor.sources import open_source
 
 MAX_PIXELS = 10**8

@@ -23,9 +23,7 @@ AUDITOR = [sys.executable, "-m", "auditor.cli"]
 
 
 def _shell(command: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False, **options
-    )  # fmt: skip
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 @pytest.fixture

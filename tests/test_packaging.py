@@ -102,9 +102,7 @@ def test_a_report_is_rendered_from_the_wheel_in_any_folder(
     wheel.extractall(installed)
     out.mkdir()
     code = RUN_FROM_WHEEL.format(wheel=str(installed), finished=str(finished_folder), out=str(out))
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     page = (out / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!") and "</html>" in page

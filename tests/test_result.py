@@ -12,9 +12,9 @@ import pytest
 from builders import make_result
 from helpers import names, snapshot
 
-from auditor import files
 from auditor.errors import ResultError
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
+from auditor.system import files
 
 
 @pytest.mark.parametrize("hostile", [False, True])
@@ -29,8 +29,9 @@ def test_round_trip(tmp_path: Path, hostile: bool, calibrated: bool) -> None:
         pd.testing.assert_frame_equal(
             theirs.astype(object).where(theirs.notna(), None),
             ours.astype(object).where(ours.notna(), None),
-            check_exact=False, rtol=1e-9,
-        )  # fmt: skip
+            check_exact=False,
+            rtol=1e-9,
+        )
     assert again.planted["planted"].dtype == bool
 
 

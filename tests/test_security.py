@@ -20,8 +20,18 @@ from helpers import FIXTURES, PROJECT, small_audit
 
 MODULES = sorted((PROJECT / "auditor").rglob("*.py"))
 FORBIDDEN_IMPORTS = {
-    "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "subprocess", "runpy", "pty",
-}  # fmt: skip
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "shelve",
+    "marshal",
+    "subprocess",
+    "runpy",
+    "pty",
+}
 FORBIDDEN_CALLS = re.compile(
     r"(builtins\.)?(eval|exec|compile|__import__)|os\.(system|popen|exec\w+|spawn\w+|posix_spawnp?|startfile)"
     r"|pandas\.read_pickle|yaml\.(?!safe_)\w*load\w*|torch\.(hub|jit|package)\.load|asyncio\.create_subprocess\w+"
@@ -114,7 +124,7 @@ def test_malicious_cache_files_execute_nothing(
     tmp_path: Path, run_cli: Callable[..., Any], random_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every file of a filled cache is replaced, and the same audit run again: equal bytes, nothing executed."""
-    from auditor.checkpoint import Checkpoints
+    from auditor.system.checkpoint import Checkpoints
 
     cache = tmp_path / "cache"
     more = ["--weights", str(random_weights), "--cache", str(cache), "--image-size", "32"]
@@ -186,7 +196,7 @@ def test_files_of_the_users_are_never_changed(watched: _Watched) -> None:
 
 
 def test_temporary_files_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from auditor import files
+    from auditor.system import files
 
     modes = []
     real = os.fsync

@@ -6,16 +6,9 @@ average influence of any labelling, and `Scorer` the suspicion of many, such as 
 
 from __future__ import annotations
 
-from auditor.detection.contract import (
-    Damping,
-    DampingTrial,
-    Detection,
-    DetectionSettings,
-    Recovery,
-    Scores,
-    Share,
-)
-from auditor.detection.detect import Scorer, detect, score
+from auditor.detection.bench import Scorer
+from auditor.detection.detect import detect, score
+from auditor.detection.results import Damping, DampingTrial, Detection, DetectionSettings, Recovery, Scores, Share
 
 __all__ = [
     "Damping",

@@ -13,25 +13,31 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
-from auditor.arrays import Array, Floats
-from auditor.detection.contract import Share
+from auditor.detection.results import Share
+from auditor.system.arrays import Array, Floats
 
 _Z = 1.959964
+
 SMALLEST = 100
 """Fewer images than this say nothing of a share."""
+
 WEAKEST = 0.03
 """Nothing is decided unless the area under the curve of planted against given suspicion exceeds a half by this and by
 more than chance would."""
+
 DOUBT_WITH_REFERENCE, DOUBT = (0.15, 0.25), (0.2, 0.25)
 """How far down and up the share may be off, as a part of it, for what the label model may have wrong: the kinds of
 error always and, without trusted labels, the shape of the posterior as well. Further up than down: errors that prefer
 hard images more than the model allows for stay hidden, and nothing hides the other way."""
+
 SURELY_RIGHT = 0.02
 """Share of the labels that may look wrong and be right: images unlike anything the model knows. Measured on CIFAR-10's
 own labels, 8,000 with 2,000 trusted ones: 0.022 for 0.005 (benchmarks/RESULTS.md, the gate). It widens the interval
 downwards alone, and matters only where few labels are wrong."""
+
 UNSEEN = 3.0
 """No draw of n labels without a single wrong one excludes a share of 3 / n (the rule of three)."""
+
 _TINY = 1e-9
 
 
@@ -113,11 +119,20 @@ def review_table(order: Array, p: Floats, p_low: Floats, p_high: Floats) -> pd.D
     kept = np.maximum(p_low.sum() - least, 0)
     recall_low = _nested(_ratio(low, low + rest), 0, 1, rising=True)
     recall_high = _nested(_ratio(high, high + kept), 0, 1, rising=False)
-    return pd.DataFrame({
-        "k": k, "expected_found": found, "found_low": low, "found_high": high,
-        "precision": found / k, "precision_low": low / k, "precision_high": high / k,
-        "recall": found / total, "recall_low": recall_low, "recall_high": recall_high,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "k": k,
+            "expected_found": found,
+            "found_low": low,
+            "found_high": high,
+            "precision": found / k,
+            "precision_low": low / k,
+            "precision_high": high / k,
+            "recall": found / total,
+            "recall_low": recall_low,
+            "recall_high": recall_high,
+        }
+    )
 
 
 def _nested(ends: Floats, least: float, most: Floats | float, *, rising: bool) -> Floats:

@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from auditor.arrays import Array, Floats
-from auditor.detection.contract import Damping, DampingTrial
-from auditor.detection.heads import Scaling, SoftmaxHead
+from auditor.detection.results import Damping, DampingTrial
 from auditor.influence import HeadProblem
 from auditor.influence.closed_form import ClosedForm
+from auditor.model.scaling import Scaling
+from auditor.model.softmax_head import SoftmaxHead
+from auditor.system.arrays import Array, Floats
 
 LOSS_CAP = 60.0
+
 CLASSWISE_LIMIT = 2**24
 """Classes times the head's parameters up to which influence is measured by class of the reference: 136 classes of 896
 features. It takes a solve a class, whose right-hand sides together are so many numbers, for a signal that is only
@@ -56,9 +58,16 @@ class InfluenceStudy:
     """
 
     def __init__(
-        self, features: Array, n_classes: int, *, reference: tuple[Array, Array] | None, folds: int, seed: int,
-        device: str = "cpu", scaling: Scaling | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        features: Array,
+        n_classes: int,
+        *,
+        reference: tuple[Array, Array] | None,
+        folds: int,
+        seed: int,
+        device: str = "cpu",
+        scaling: Scaling | None = None,
+    ) -> None:
         self.features = features
         self.scaling = scaling
         self.device = device

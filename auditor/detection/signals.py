@@ -12,19 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from auditor.arrays import Array, Floats
-from auditor.detection.heads import (
-    Fit,
-    KernelHead,
-    Scaling,
-    SoftmaxHead,
-    Temperature,
-    one_hot,
-    temperature,
-    unit_rows,
-)
+from auditor.detection.kernel_head import Fit, KernelHead, Temperature, one_hot, temperature
 from auditor.detection.label_model import LabelModel, fit_label_model
-from auditor.machine import give_back
+from auditor.model.scaling import Scaling, unit_rows
+from auditor.model.softmax_head import SoftmaxHead
+from auditor.system.arrays import Array, Floats
+from auditor.system.memory import give_back
 
 SIGNALS = (
     "out_of_fold_loss",
@@ -36,16 +29,23 @@ SIGNALS = (
     "trusted_loss",
 )
 """Signals the suspicion combines, in this order. The last is 0 without trusted images of every class."""
+
 WEIGHT_DECAYS = (0.03, 0.01, 0.003, 0.001)
 """Weight decays tried for the stacked head, strongest first."""
+
 STACK_ITERATIONS = 30
+
 MOST_SPLITS, SPLIT_IMAGES, SPLIT_NUMBERS = 6, 12_000, 2_400_000
 """The stacked head's folds are drawn anew up to six times, as long as no more than so many images are predicted and
 no more than so many images times squared classes: with few images it matters most which share a fold."""
+
 TRUSTED_OF_CLASS = 5
 """A class with fewer trusted images is one that a head taught by them alone may not know."""
+
 NEIGHBOURS = 60
+
 NEIGHBOUR_DIMENSIONS = 64
+
 SIMILARITIES = 2**22
 """Pairs of images compared at a time: 16 MB, and faster so than by 64."""
 
@@ -79,9 +79,11 @@ class Signals:
     def select(self, rows: Array) -> Signals:
         """The same for some of the images."""
         return Signals(
-            {k: v[rows] for k, v in self.values.items()}, self.log_probabilities[rows], self.labels[rows],
+            {k: v[rows] for k, v in self.values.items()},
+            self.log_probabilities[rows],
+            self.labels[rows],
             self.model.select(rows),
-        )  # fmt: skip
+        )
 
 
 class Views:
@@ -109,9 +111,18 @@ class Views:
     """
 
     def __init__(
-        self, scaled: Array, n_classes: int, *, trusted: Array, landmarks: int, seed: int, folds: int = 3,
-        splits: int | None = None, device: str = "cpu", consume: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        scaled: Array,
+        n_classes: int,
+        *,
+        trusted: Array,
+        landmarks: int,
+        seed: int,
+        folds: int = 3,
+        splits: int | None = None,
+        device: str = "cpu",
+        consume: bool = False,
+    ) -> None:
         unit = unit_rows(scaled, consume=consume)
         self.trusted, self.seed, self.device = np.array(trusted), seed, device  # torch warns of read-only arrays
         folds = max(2, min(folds, len(scaled)))
@@ -195,9 +206,14 @@ class Views:
         seen, held = x[train], labels[~train]
         for decay in decays:
             head = SoftmaxHead.train(
-                seen, labels[train], self.n_classes, decay,
-                start=head, iterations=STACK_ITERATIONS, device=self.device,
-            )  # fmt: skip
+                seen,
+                labels[train],
+                self.n_classes,
+                decay,
+                start=head,
+                iterations=STACK_ITERATIONS,
+                device=self.device,
+            )
             losses = -torch.log_softmax(torch.as_tensor(head.logits(x[~train])), dim=1).numpy()
             mean = float(losses[np.arange(len(held)), held].mean())
             if best is not None and mean > best[0]:

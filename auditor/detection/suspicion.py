@@ -14,20 +14,24 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from auditor.arrays import Array, Floats
-from auditor.detection.label_model import UNIFORM
+from auditor.detection.likelihood import UNIFORM
 from auditor.detection.signals import SIGNALS, Signals
+from auditor.system.arrays import Array, Floats
 
 GIVEN_WORTH = 0.1
+
 TRUSTED_TIMES, TRUSTED_PART = 10.0, 0.01
 """Weight of a given label in the fit; a trusted one weighs so many times as much, or as this part of all given ones."""
+
 PENALTY = 10.0
 """Ridge penalty on the coefficients of standardised signals, against a log-likelihood summed over weighted images.
 
 Strong on purpose: with a thousand images and heavy noise the plantings say little of which signal is better, and equal
 weights on signals that all speak the same way are then the safer answer."""
+
 CONFUSION_FLOOR = 0.02
 """Share of a planted label's distribution that stays uniform even where the model is sure."""
+
 LOSS_PART, ODDS_PART = 2.0, 1.0
 """What is added to the weights of `stacked_loss` and `error_odds`, as parts of the whole combination's spread, where
 there are more classes than two. How wrong labels go wrong, planted ones show as we plant them; the label model, as
@@ -93,9 +97,14 @@ def draw(targets: Floats, rng: np.random.Generator) -> Array:
 
 
 def fit_combination(
-    signals: Signals, *, n_trusted: int, plantings: int, seed: int, kinds: tuple[str, ...],
+    signals: Signals,
+    *,
+    n_trusted: int,
+    plantings: int,
+    seed: int,
+    kinds: tuple[str, ...],
     use: tuple[str, ...] = SIGNALS,
-) -> Combination:  # fmt: skip
+) -> Combination:
     """Fit the combination on labels planted one at a time.
 
     Parameters

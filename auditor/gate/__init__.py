@@ -9,12 +9,15 @@ Neither torch nor pyDVL is imported here, so that a gate in CI starts at once.
 
 from auditor.errors import ExitCode
 from auditor.gate.evaluate import evaluate
-from auditor.gate.initial import init_file
-from auditor.gate.kept import is_shown, keep, kept
-from auditor.gate.rules import RULES, Levels, Rule, Rules, default_rules, load_rules
+from auditor.gate.facts import Levels
+from auditor.gate.init_config import init_file
+from auditor.gate.last_verdict import is_shown, keep, kept
+from auditor.gate.levels import Rules, default_rules, load_rules
+from auditor.gate.rules import RULES, Rule
 from auditor.gate.run import DEFAULT_CONFIG, GateRun, Judged, Prepared, prepare, run, run_init
-from auditor.gate.text import plain, table
 from auditor.gate.verdict import Judgement, RuleOutcome, StaleEntry, Verdict, exit_code, roll_up
+from auditor.gate.wording import table
+from auditor.system.text import plain
 
 __all__ = [
     "DEFAULT_CONFIG",

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auditor import files
 from auditor.errors import AuditorError, ConfigError
-from auditor.gate.evaluate import complete_result
+from auditor.gate.outputs import OWN, Format, get
 from auditor.gate.verdict import Verdict
-from auditor.outputs import OWN, Format, get
-from auditor.result import AuditResult
+from auditor.result import AuditResult, complete_result
+from auditor.system import files
 
 _STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 

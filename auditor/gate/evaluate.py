@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from auditor.errors import ResultError
 from auditor.gate import measure
-from auditor.gate.measure import Facts, Measurement
-from auditor.gate.rules import RULES, Levels, Rule, Rules
-from auditor.gate.text import figure
+from auditor.gate.facts import Facts, Levels, Measurement
+from auditor.gate.levels import Rules
+from auditor.gate.rules import RULES, Rule
 from auditor.gate.verdict import NEW_SUSPECT_COLUMNS, Judgement, RuleOutcome, StaleEntry, Verdict, roll_up
-from auditor.result import AuditResult
+from auditor.gate.wording import figure
+from auditor.result import AuditResult, complete_result
 
 if TYPE_CHECKING:
-    from auditor.baseline import Baseline, BaselineEntry
+    from auditor.review.baseline import Baseline, BaselineEntry
+
 
 _STRONGER = next(rule.advice for rule in RULES if rule.name == "recovery")
 
@@ -39,16 +38,6 @@ def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None
     """
     with complete_result():
         return _evaluate(result, rules, baseline)
-
-
-@contextlib.contextmanager
-def complete_result() -> Iterator[None]:
-    """What goes wrong inside for want of something in a result becomes a `ResultError`, in one sentence."""
-    try:
-        yield
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ResultError(f"the audit's result is not complete ({what})", hint="run the audit again") from error
 
 
 def _evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None) -> Verdict:

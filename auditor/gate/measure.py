@@ -7,71 +7,35 @@ the audit cannot support says why in `undecided`, and the rule is then UNDECIDED
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from auditor.arrays import Floats
-from auditor.gate.text import counted, figure, plain
-from auditor.result import AuditResult
+from auditor.gate.facts import Facts, Measurement
+from auditor.gate.wording import figure
+from auditor.result.documents import CopyGroup
+from auditor.system.arrays import Floats
+from auditor.system.text import counted, plain
 
 if TYPE_CHECKING:
-    from auditor.gate.rules import Levels
+    from auditor.gate.facts import Levels
+
 
 EVIDENCE_ROWS = 20
 """Rows of evidence a rule shows; the list of new suspects is complete elsewhere."""
+
 RESAMPLES = 500
+
 _EXACT_UP_TO = 2000
 """Suspects for which the distribution of the wrong ones among them is computed exactly."""
 
 RIGHT_DECISIONS = frozenset({"keep", "relabel"})
 """A person has said that this label, on this image, is right (`relabel`: it is the one they changed it to)."""
+
 WRONG_DECISIONS = frozenset({"drop"})
 """A person has said that it is wrong, and the image is still there under it."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A rule's figure.
-
-    `at_worst_warn` keeps a rule from failing on what is not the data's doing; `interval_of` says what the interval is
-    about where that is not the figure itself.
-    """
-
-    value: float | None
-    interval: tuple[float, float] | None = None
-    sentence: str = ""
-    evidence: tuple[dict[str, Any], ...] = ()
-    undecided: str = ""
-    at_worst_warn: bool = False
-    interval_of: str = ""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the rules look at.
-
-    Attributes
-    ----------
-    result
-        The audit.
-    rows
-        Its ranking with two more columns: `hash` (sha256 of the image file) and `decision` (the baseline entry's
-        decision for this image under this label, or None where no entry covers it).
-    has_baseline
-        Whether there is a baseline, be it empty.
-    """
-
-    result: AuditResult
-    rows: pd.DataFrame
-    has_baseline: bool
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        return self.result.summary
 
 
 def unsolved(facts: Facts) -> str:
@@ -106,7 +70,8 @@ def class_share(facts: Facts, levels: Levels) -> Measurement:
     the normal quantile of 1 - 0.025 / C (Bonferroni).
     """
     reason = _uncalibrated(facts)
-    by_class = [c for c in (facts.summary["calibration"] or {}).get("by_class") or [] if c["share"] is not None]
+    calibration = facts.summary["calibration"]
+    by_class = calibration["by_class"] if calibration else []
     if not by_class:
         return Measurement(None, undecided=reason or "the audit gives no share by class")
     widening = NormalDist().inv_cdf(1 - 0.025 / len(by_class)) / NormalDist().inv_cdf(0.975)
@@ -213,10 +178,10 @@ def recovery(facts: Facts, levels: Levels) -> Measurement:
     rankings = found["rankings"]
     best = rankings["suspicion"] or rankings["influence"]
     recall = best["recall_at_k"]
-    if recall["value"] is None or recall["interval"] is None:
+    chance = rankings["random"]["recall_at_k"]["value"]
+    if recall["value"] is None or recall["interval"] is None or chance is None:
         return Measurement(None, undecided="the controlled experiment gave no figure")
     value, interval = float(recall["value"]), (float(recall["interval"][0]), float(recall["interval"][1]))
-    chance = float(rankings["random"]["recall_at_k"]["value"])
     sentence = f"{figure(value, 'share')} of {found['n_planted']} planted wrong labels were found (chance: "
     sentence += f"{figure(chance, 'share')})"
     reason = "" if interval[0] > chance else "the audit found no more of the planted labels than chance would"
@@ -325,11 +290,14 @@ def leakage(facts: Facts, levels: Levels) -> Measurement:
     return Measurement(float(len(groups)), None, sentence, _groups(groups), at_worst_warn=own_doing)
 
 
-def _groups(groups: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def _groups(groups: list[CopyGroup]) -> tuple[dict[str, Any], ...]:
     return tuple(
         {
-            "path": entry["path"], "label": entry["label"], "split": entry["split"], "hash": group["hash"],
+            "path": entry["path"],
+            "label": entry["label"],
+            "split": entry["split"],
+            "hash": group["hash"],
         }
         for group in groups[:EVIDENCE_ROWS]
         for entry in group["entries"][:EVIDENCE_ROWS]
-    )  # fmt: skip
+    )

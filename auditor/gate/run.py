@@ -12,22 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditor.data.fresh import require_fresh
 from auditor.errors import ConfigError, ExitCode
-from auditor.gate import baselining
+from auditor.gate import baselines
 from auditor.gate.delivery import Output, check_data_untouched, parse_outputs, render, write, write_file
 from auditor.gate.evaluate import evaluate
-from auditor.gate.fresh import require_fresh
-from auditor.gate.initial import init_file
-from auditor.gate.rules import CONFIG_FILES, Rules, find_config, has_rules, load_rules
-from auditor.gate.text import counted, plain, table
+from auditor.gate.init_config import init_file
+from auditor.gate.levels import CONFIG_FILES, Rules, find_config, has_rules, load_rules
 from auditor.gate.verdict import Verdict, exit_code
-from auditor.regular import read_text
+from auditor.gate.wording import table
 from auditor.result import AuditResult
+from auditor.system.files import read_text
+from auditor.system.text import counted, plain
 
 if TYPE_CHECKING:
-    from auditor.baseline import Baseline
+    from auditor.review.baseline import Baseline
+
 
 DEFAULT_CONFIG = "auditor.toml"
+
 _RESULT_FILES = ("audit.json", "ranking.csv", "planted.csv", "evidence.json", "report.html")
 
 
@@ -139,9 +142,9 @@ class Prepared:
         evaluate(result, self.rules, self.baseline)  # a result that cannot be judged cannot be accepted either
         date = (today or datetime.date.today()).isoformat()
         target = self.baseline_files[0]
-        with baselining.alone(target):
-            known = baselining.load(self.baseline_files, may_be_new=True)
-            accepted, added = baselining.updated(known, result, self.rules, date)
+        with baselines.alone(target):
+            known = baselines.load(self.baseline_files, may_be_new=True)
+            accepted, added = baselines.updated(known, result, self.rules, date)
             said = f"{counted(added, 'entry was', 'entries were')} added to {plain(str(target), 200)}.\n"
             judged = self._judged(result, accepted, said)
             accepted.save(target)
@@ -191,10 +194,10 @@ def prepare(
     """
     chosen = None if rules is not None else find_config() if config is None else Path(config)
     levels = load_rules(chosen) if rules is None else rules
-    paths = baselining.named(baseline)
-    known = baselining.load(paths, may_be_new=update_baseline or not baseline)
+    paths = baselines.named(baseline)
+    known = baselines.load(paths, may_be_new=update_baseline or not baseline)
     if update_baseline:
-        baselining.check_target(paths[0])
+        baselines.check_target(paths[0])
     # A configuration without rules is somebody's all the same.
     read = [*paths, *map(Path, CONFIG_FILES), *([] if chosen is None else [chosen])]
     result_files = [] if folder is None else [Path(folder) / name for name in _RESULT_FILES]
@@ -248,9 +251,14 @@ def run(
     """
     folder = None if isinstance(out, AuditResult) else out
     prepared = prepare(
-        config=config, rules=rules, baseline=baseline, outputs=outputs, exit_zero=exit_zero,
-        update_baseline=update_baseline, folder=folder,
-    )  # fmt: skip
+        config=config,
+        rules=rules,
+        baseline=baseline,
+        outputs=outputs,
+        exit_zero=exit_zero,
+        update_baseline=update_baseline,
+        folder=folder,
+    )
     result = out if isinstance(out, AuditResult) else AuditResult.load(out)
     if strict_fresh:
         require_fresh(result, open_source)

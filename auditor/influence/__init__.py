@@ -5,15 +5,10 @@
 
 from __future__ import annotations
 
-from auditor.influence.base import (
-    HeadProblem,
-    InfluenceEngine,
-    NetworkProblem,
-    Progress,
-    Solve,
-)
+from auditor.compute.hardware import require
+from auditor.influence.base import HeadProblem, InfluenceEngine, NetworkProblem, Progress, Solve
 from auditor.influence.engines import engine
-from auditor.influence.memory import require, require_engine
+from auditor.influence.pydvl.limits import require_engine
 
 __all__ = [
     "HeadProblem",

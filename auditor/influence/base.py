@@ -21,13 +21,17 @@ import torch
 from auditor.errors import EngineError
 
 Array = npt.NDArray[np.float64]
+
 Labels = npt.NDArray[np.int64]
+
 Progress = Callable[[str, int, int], None]
 """Called as `progress(description, done, total)`; `total` is an upper bound where the end is not known."""
+
 Images = torch.Tensor | Callable[[slice], torch.Tensor]
 
 TOLERANCE = 1e-8
 """A solve has converged when its true relative residual `|(H + damping I) z - g| / |g|` is at most this (float64)."""
+
 TOLERANCE_SINGLE = 1e-4
 """The same where products are computed in single precision, as over a whole network."""
 

@@ -16,26 +16,32 @@ from typing import Any
 import numpy as np
 import torch
 
+from auditor.compute.hardware import SMALL, require, threads_for
 from auditor.errors import EngineError
 from auditor.influence.base import TOLERANCE, Array, HeadProblem, InfluenceEngine, Progress, Solve
+from auditor.influence.conjugate_gradient import Operator, Solution, Told, conjugate_gradient, relative_residuals
 from auditor.influence.head import KroneckerBasis, LinearHead, to_flat
-from auditor.influence.memory import require
-from auditor.influence.solvers import Operator, Solution, Told, conjugate_gradient, relative_residuals
-from auditor.machine import SMALL, threads_for
 
 DENSE_LIMIT = 600
 """Largest (C - 1)(D + 1) at which `auto` builds the dense Hessian: beyond, conjugate gradient is faster."""
+
 EXACT_SELF_LIMIT = 1600
 """Largest (C - 1)(D + 1) at which self-influence is exact, from a dense Hessian built for the purpose."""
+
 MAX_ITERATIONS = 2000
+
 REFINEMENTS = 4
 """Solves in single precision that a double one is tried by; two are enough unless rounding is in the way."""
+
 SOLVING = "solving for influence"
+
 MANY_CLASSES = 128
 """More classes than this do without a preconditioner where applying it costs more than a product, that is with fewer
 images than classes and features: at 300 classes it spares no iteration and makes each four times as long."""
+
 _MANY_DAMPINGS = 3
 """Dampings factored one by one by Cholesky (a tenth of the work) before eigenvectors serve all that follow."""
+
 _BLOCK_NUMBERS = 2**24
 """Numbers in one block of right-hand sides; larger sets are solved block by block."""
 
@@ -69,9 +75,11 @@ class DenseHessian:
         self.basis = class_basis(head.n_classes, head.dtype, head.device)
         size = (head.n_classes - 1) * head.n_columns
         require(
-            4 * 8 * size**2, f"the dense Hessian of {size} parameters", head.device,
+            4 * 8 * size**2,
+            f"the dense Hessian of {size} parameters",
+            head.device,
             "choose --engine auto or cg, which need no dense Hessian",
-        )  # fmt: skip
+        )
         self.matrix = self._assemble(size)
         self._roots: dict[float, torch.Tensor] = {}
         self._eigen: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -158,10 +166,17 @@ class ClosedForm(InfluenceEngine):
     """
 
     def __init__(
-        self, problem: HeadProblem, damping: float, *, device: str = "cpu", dense: bool | None = None,
-        dtype: torch.dtype = torch.float64, progress: Progress | None = None, head: LinearHead | None = None,
+        self,
+        problem: HeadProblem,
+        damping: float,
+        *,
+        device: str = "cpu",
+        dense: bool | None = None,
+        dtype: torch.dtype = torch.float64,
+        progress: Progress | None = None,
+        head: LinearHead | None = None,
         name: str = "auto",
-    ) -> None:  # fmt: skip
+    ) -> None:
         reduced = (problem.n_classes - 1) * (problem.weight.shape[1] + 1)
         self._dense = reduced <= DENSE_LIMIT if dense is None else dense
         super().__init__(f"{name} (closed-form {'direct' if self._dense else 'conjugate gradient'})", damping)
@@ -230,9 +245,14 @@ class ClosedForm(InfluenceEngine):
         key = f"single {self.damping!r}"
         if key not in self._shared:
             other = ClosedForm(
-                self.problem, self.damping, device=str(self.head.device), dense=False, dtype=torch.float32,
-                progress=self._progress, name=self._base_name,
-            )  # fmt: skip
+                self.problem,
+                self.damping,
+                device=str(self.head.device),
+                dense=False,
+                dtype=torch.float32,
+                progress=self._progress,
+                name=self._base_name,
+            )
             other._log = self._log
             self._shared[key] = other
         single: ClosedForm = self._shared[key]
@@ -288,10 +308,16 @@ class ClosedForm(InfluenceEngine):
             return self._kronecker().solve(r.view(-1, *shape[1:]), d).flatten(1)
 
         return conjugate_gradient(
-            product, flat, dampings, tolerance=self.tolerance, max_iterations=MAX_ITERATIONS,
-            precondition=precondition if self._preconditioned else None, block=True,
-            progress=progress, description=SOLVING,
-        )  # fmt: skip
+            product,
+            flat,
+            dampings,
+            tolerance=self.tolerance,
+            max_iterations=MAX_ITERATIONS,
+            precondition=precondition if self._preconditioned else None,
+            block=True,
+            progress=progress,
+            description=SOLVING,
+        )
 
     @property
     def _preconditioned(self) -> bool:

@@ -20,8 +20,10 @@ from auditor.influence.closed_form import class_basis
 from auditor.influence.jacobian import Network
 
 _TILE_POINTS = 128
+
 _TILE_NUMBERS = 2**24
 """Points in one tile, and numbers of their unfolded inputs and output gradients."""
+
 _BLOCK_NUMBERS = 2**22
 """Numbers in one block of gradients or position products."""
 
@@ -160,10 +162,12 @@ def join(parts: list[Captured]) -> Captured:
     """Captures of several chunks as one."""
     first = parts[0]
     return Captured(
-        sum(p.n_points for p in parts), first.n_directions, torch.cat([p.logits for p in parts]),
+        sum(p.n_points for p in parts),
+        first.n_directions,
+        torch.cat([p.logits for p in parts]),
         {k: torch.cat([p.inputs[k] for p in parts]) for k in first.inputs},
         {k: torch.cat([p.outputs[k] for p in parts]) for k in first.outputs},
-    )  # fmt: skip
+    )
 
 
 def gram(

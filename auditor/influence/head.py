@@ -24,8 +24,10 @@ from auditor.influence.base import Array, HeadProblem, check_reference, class_we
 
 RESIDENT_BYTES = 128 * 2**20
 """Features up to this size are kept in the working precision on the device; larger ones are converted by chunk."""
+
 _CHUNK_BYTES = 48 * 2**20
 """Size of the largest temporary of one chunk."""
+
 PRECONDITIONER_POINTS = 2048
 """Points, evenly spaced, that the preconditioner is built from; twice as many save one iteration in fifteen and cost
 as much as two to six."""

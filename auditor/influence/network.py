@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from auditor.compute.hardware import available_bytes
 from auditor.errors import EngineError
 from auditor.influence.base import (
     TOLERANCE,
-    TOLERANCE_SINGLE,
     Array,
     InfluenceEngine,
     NetworkProblem,
@@ -31,17 +31,18 @@ from auditor.influence.base import (
     class_weights,
 )
 from auditor.influence.closed_form import class_basis
+from auditor.influence.gauss_newton import GaussNewtonCg, as_labels, probabilities_of
 from auditor.influence.gram import Captured, Layer, capture, combine, gram, join, project, trained_layers
 from auditor.influence.jacobian import CHUNK_POINTS, Network
-from auditor.influence.memory import available_bytes
-from auditor.influence.solvers import conjugate_gradient
 
 GRAM_LIMIT = 4000
 """Largest N (C-1) whose inner products are computed; beyond, conjugate gradient."""
-MAX_ITERATIONS = 300
+
 _FLOOR = 1e-12
 """Smallest eigenvalue of a softmax curvature used in its inverse root: keeps saturated points finite."""
+
 _CHECK_POINTS = 16
+
 _CHECK_TOLERANCE = 1e-3
 
 
@@ -114,20 +115,20 @@ class GramEngine(InfluenceEngine):
 
     def average(self, x: Any, y: Any) -> Array:
         """[N] average influence over reference images `x` [n, ...], `y` [n]."""
-        y = _labels(y)
+        y = as_labels(y)
         check_reference(x, y, self.network.n_classes)
         answer: Array = self._answer(self._cross(x, y, np.full((1, len(y)), 1 / len(y))))[0]
         return answer
 
     def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`."""
-        y = _labels(y)
+        y = as_labels(y)
         check_reference(x, y, self.network.n_classes)
         return self._answer(self._cross(x, y, class_weights(y, n_classes)))
 
     def rows(self, x: Any, y: Any) -> Array:
         """[n, N] rows of the influence matrix."""
-        y = _labels(y)
+        y = as_labels(y)
         check_reference(x, y, self.network.n_classes)
         return self._answer(self._cross(x, y, np.eye(len(y))))
 
@@ -156,7 +157,7 @@ class GramEngine(InfluenceEngine):
     def _factor(self, kernel: torch.Tensor) -> None:
         network, basis = self.network, class_basis(self.network.n_classes, torch.float64, torch.device("cpu"))
         n = self._train.n_points
-        p = _probabilities(self._train)
+        p = probabilities_of(self._train)
         r = p - torch.nn.functional.one_hot(network.labels.cpu(), network.n_classes)
         curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
         values, vectors = torch.linalg.eigh(basis.T @ curvature @ basis)
@@ -184,7 +185,7 @@ class GramEngine(InfluenceEngine):
             images = network.place(x[part])
             seen = capture(network, self._layers, images)
             targets = torch.nn.functional.one_hot(torch.as_tensor(y[part]), network.n_classes)
-            reduced = (_probabilities(seen) - targets) @ basis
+            reduced = (probabilities_of(seen) - targets) @ basis
             spread = torch.as_tensor(weights[:, part])[:, :, None] * reduced
             if len(weights) < len(y):
                 total += project(self._layers, self._train, combine(self._layers, seen, spread))
@@ -218,112 +219,3 @@ class GramEngine(InfluenceEngine):
         error = float(torch.linalg.vector_norm(found - truth) / torch.linalg.vector_norm(truth).clamp_min(1e-300))
         if not error <= _CHECK_TOLERANCE:
             raise EngineError(f"inner products by layer differ from automatic differentiation by {error:.1e}")
-
-
-class GaussNewtonCg(InfluenceEngine):
-    """Gauss-Newton influence by conjugate gradient on products with the network's Jacobian; memory does not grow.
-
-    Parameters
-    ----------
-    network
-        The problem and its derivatives.
-    damping
-        Above 0; the larger, the fewer iterations.
-    progress
-        Called with the iterations, of at most 300 a block of right-hand sides.
-    """
-
-    def __init__(self, network: Network, damping: float, *, progress: Progress | None = None) -> None:
-        super().__init__("auto (Gauss-Newton, conjugate gradient)", damping)
-        self.network = network
-        self.tolerance = TOLERANCE if network.dtype == torch.float64 else TOLERANCE_SINGLE
-        self._progress = progress
-
-    def with_damping(self, damping: float) -> GaussNewtonCg:
-        """The same engine at another damping."""
-        other = GaussNewtonCg(self.network, damping, progress=self._progress)
-        other.notes = self.notes
-        return other
-
-    def average(self, x: Any, y: Any) -> Array:
-        """[N] average influence over reference images `x` [n, ...], `y` [n]."""
-        y = _labels(y)
-        check_reference(x, y, self.network.n_classes)
-        average: Array = self._answer(self.gradients(x, y, np.full((1, len(y)), 1 / len(y))))[0]
-        return average
-
-    def average_factor(self, x: Any, y: Any) -> tuple[NetworkProblem, torch.Tensor]:
-        """The problem and the solution [1, P] of an average."""
-        y = _labels(y)
-        check_reference(x, y, self.network.n_classes)
-        return self.network.problem, self.solve(self.gradients(x, y, np.full((1, len(y)), 1 / len(y))))
-
-    def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
-        """[C, N]; see `InfluenceEngine.average_by_class`. One solve a class."""
-        y = _labels(y)
-        check_reference(x, y, self.network.n_classes)
-        return np.concatenate([self._answer(self.gradients(x, y, row[None])) for row in class_weights(y, n_classes)])
-
-    def rows(self, x: Any, y: Any) -> Array:
-        """[n, N] rows of the influence matrix. One solve a row."""
-        y = _labels(y)
-        check_reference(x, y, self.network.n_classes)
-        return np.concatenate([self._answer(self.gradients(x, y, row[None])) for row in np.eye(len(y))])
-
-    def self_influence(self) -> Array:
-        """Refused: it would take one solve a training point."""
-        raise EngineError(
-            f"self-influence through this network would take {self.network.n_points} solves",
-            hint="use --train head, where it is exact and cheap",
-        )
-
-    def gradients(self, x: Any, y: Array, weights: Array) -> torch.Tensor:
-        """[k, P] weighted sums of reference gradients; `weights` [k, n]."""
-        network = self.network
-        out = torch.zeros(len(weights), network.n_parameters, dtype=network.dtype, device=network.device)
-        for start in range(0, len(y), CHUNK_POINTS):
-            part = slice(start, min(start + CHUNK_POINTS, len(y)))
-            images = network.place(x[part])
-            residuals = network.residuals(images, torch.as_tensor(y[part]))
-            for row, shares in enumerate(weights[:, part]):
-                if shares.any():
-                    scaled = residuals * torch.as_tensor(shares, device=residuals.device)[:, None]
-                    out[row] += network.pull(images, scaled)
-        return out
-
-    def influences(self, z: torch.Tensor) -> Array:
-        """[k, N] inner products of directions [k, P] with all training gradients, by forward mode."""
-        out = np.empty((len(z), self.network.n_points))
-        for part in self.network.chunks():
-            images = self.network.images(part)
-            residuals = self.network.residuals(images, self.network.labels[part])
-            for row, direction in enumerate(z):
-                tangent = self.network.push(images, direction)[1]
-                out[row, part] = (tangent.double() * residuals).sum(1).cpu().numpy()
-        return out
-
-    def _answer(self, rhs: torch.Tensor) -> Array:
-        return self.influences(self.solve(rhs))
-
-    def solve(self, rhs: torch.Tensor) -> torch.Tensor:
-        """[k, P] through `(G + damping I)^-1`; the solve is logged."""
-        dampings = torch.full((len(rhs),), self.damping, dtype=rhs.dtype, device=rhs.device)
-        solution = conjugate_gradient(
-            self.network.product, rhs, dampings, tolerance=self.tolerance, max_iterations=MAX_ITERATIONS, restarts=1,
-            progress=self._progress, description="influence through the network",
-        )  # fmt: skip
-        worst = float(solution.residuals.max())
-        self._log.entries.append(Solve(len(rhs), solution.iterations, worst, worst <= self.tolerance, self.damping))
-        return solution.z
-
-
-def _labels(y: Any) -> Array:
-    return np.asarray(y.cpu() if isinstance(y, torch.Tensor) else y)
-
-
-def _probabilities(captured: Captured) -> torch.Tensor:
-    """[n, C] softmax in float64."""
-    p = torch.softmax(captured.logits, dim=1)
-    if not bool(torch.isfinite(p).all()):
-        raise EngineError("the network's outputs are not finite", hint="train with a smaller learning rate")
-    return p

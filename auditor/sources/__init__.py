@@ -11,17 +11,19 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from auditor.errors import SourceError
-from auditor.regular import display
 from auditor.sources.base import SPLITS, ImageTable, Skipped, Source
 from auditor.sources.digits import DigitsSource
 from auditor.sources.folder import FolderSource
 from auditor.sources.manifest import ManifestSource
 from auditor.sources.tiny_imagenet import TinyImageNetSource
+from auditor.system.text import display
 
 __all__ = ["SPLITS", "ImageTable", "Skipped", "Source", "kinds", "open_source"]
 
 GROUP = "auditor.sources"
+
 _FIRST: tuple[type[Source], ...] = (DigitsSource, ManifestSource, TinyImageNetSource)
+
 _LAST: tuple[type[Source], ...] = (FolderSource,)
 """Most special first; kinds of other packages stand in between, since a folder of classes is the most general."""
 

@@ -8,8 +8,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.sources.base import ImageTable
-from auditor.sources.listing import make_table
+from auditor.sources.base import ImageTable, make_table
 
 
 class DigitsSource:

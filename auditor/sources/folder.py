@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from auditor.regular import display
-from auditor.sources.base import ImageTable, Skipped
-from auditor.sources.files import Listing, Root, join
-from auditor.sources.listing import make_table, split_name
+from auditor.sources.base import ImageTable, Skipped, make_table, split_name
+from auditor.sources.root import Listing, Root, join
+from auditor.system.text import display
 
 
 class FolderSource:
@@ -38,12 +37,16 @@ class FolderSource:
         skipped += [Skipped(path, "a class folder without images") for path in classes if path not in used]
         name = os.path.basename(root.real) or root.real
         return make_table(
-            display(name), display(spec),
+            display(name),
+            display(spec),
             [image for _, image in found],
             [classes[folder][0] for folder, _ in found],
             [classes[folder][1] for folder, _ in found],
-            read=root.read, locate=root.locate, skipped=skipped, empty=(label for label, _ in classes.values()),
-        )  # fmt: skip
+            read=root.read,
+            locate=root.locate,
+            skipped=skipped,
+            empty=(label for label, _ in classes.values()),
+        )
 
 
 _Classes = dict[str, tuple[str, str]]

@@ -6,10 +6,10 @@ import os
 from collections import Counter
 
 from auditor.errors import SourceError
-from auditor.regular import display, read_regular, reason
-from auditor.sources.base import ImageTable, Skipped
-from auditor.sources.files import Root, has_image_suffix, join
-from auditor.sources.listing import make_table
+from auditor.sources.base import ImageTable, Skipped, make_table
+from auditor.sources.root import Root, has_image_suffix, join
+from auditor.system.files import read_regular, reason
+from auditor.system.text import display
 
 _ANNOTATIONS = "val/val_annotations.txt"
 
@@ -46,12 +46,16 @@ class TinyImageNetSource:
         if test:
             skipped.append(Skipped("test/images", f"{len(test)} test images, published without labels"))
         return make_table(
-            display(os.path.basename(root.real)), display(spec),
+            display(os.path.basename(root.real)),
+            display(spec),
             [path for path, _, _ in rows],
             [names[wnid] for _, wnid, _ in rows],
             [split for _, _, split in rows],
-            read=root.read, locate=root.locate, skipped=skipped, empty=(names[wnid] for wnid in ids),
-        )  # fmt: skip
+            read=root.read,
+            locate=root.locate,
+            skipped=skipped,
+            empty=(names[wnid] for wnid in ids),
+        )
 
 
 def label_names(ids: set[str], words: dict[str, str]) -> dict[str, str]:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from auditor import report
-
 if TYPE_CHECKING:
     from auditor.result import AuditResult
 
@@ -71,8 +69,9 @@ class Page:
             "const f=l.querySelector('input,select');"
             "const o=[...(f.options??[])].find(o=>o.text===arguments[1]);f.value=o?o.value:arguments[1];"
             "f.dispatchEvent(new Event(f.tagName==='SELECT'?'change':'input'));return f.value",
-            label, value,
-        )  # fmt: skip
+            label,
+            value,
+        )
         assert found is not None
 
     def decisions(self) -> list[dict[str, Any]]:
@@ -112,8 +111,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Pat
     downloads = tmp_path_factory.mktemp("downloads")
     options = Options()
     options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                 "--disable-background-networking", "--hide-scrollbars"):  # fmt: skip
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--hide-scrollbars",
+    ):
         options.add_argument(word)
     options.add_experimental_option(
         "prefs",
@@ -135,13 +140,15 @@ def rendered() -> Callable[..., str]:
     """The report of a result, rendered once for all tests that look at it."""
     pages: dict[str, str] = {}
 
-    def render(result: AuditResult, **arguments: Any) -> str:
+    from auditor.report import render
+
+    def once(result: AuditResult, **arguments: Any) -> str:
         key = json.dumps([result.summary, arguments, hash(frozenset(result.evidence["thumbnails"].items()))])
         if key not in pages:
-            pages[key] = report.render(result, **arguments)
+            pages[key] = render(result, **arguments)
         return pages[key]
 
-    return render
+    return once
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from builders import make_result
 
-from auditor import report as report_module
+from auditor.report import page as report_module
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -135,10 +135,20 @@ def test_paper_shows_the_suspects_without_the_tool(page):
 
 def _lint(node_tools, folder):
     done = subprocess.run(
-        ["node", str(node_tools / "eslint" / "bin" / "eslint.js"), "--no-config-lookup", "--config",
-         str(Path(__file__).with_name("eslint.config.mjs")), str(folder)],
-        capture_output=True, text=True, timeout=120, check=False, cwd=folder,
-    )  # fmt: skip
+        [
+            "node",
+            str(node_tools / "eslint" / "bin" / "eslint.js"),
+            "--no-config-lookup",
+            "--config",
+            str(Path(__file__).with_name("eslint.config.mjs")),
+            str(folder),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=folder,
+    )
     return done.stdout + done.stderr
 
 

@@ -17,7 +17,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from sklearn.datasets import load_sample_images
 
-from auditor import images, review
+from auditor.data import images
+from auditor.review import apply
 from auditor.sources import open_source
 
 SHOWN = "return [...document.querySelectorAll('.rv-row .rv-words > span:first-child')].map(e=>e.textContent)"
@@ -58,7 +59,7 @@ def test_a_whole_list_by_keyboard_reloaded_exported_and_applied(page, tmp_path):
     assert "Suspect 31 of 50" in report.text(".rv-card")
     report.keys(keys[30:])
     assert "Everything is reviewed." in report.text(".rv-forecast")
-    applied = review.apply(tmp_path / "out", report.export())
+    applied = apply.apply(tmp_path / "out", report.export())
     table = open_source(str(applied.data))
     assert dict(zip(table.frame["path"], table.frame["label"], strict=True)) == truth
     assert applied.counts["relabelled"] == keys.count("r") > 0 and applied.counts["not_reviewed"] == 0

@@ -14,10 +14,10 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
 from auditor.detection import Detection, DetectionSettings, Scorer, detect, score
+from auditor.detection.bench import average_precision
 from auditor.detection.calibration import interval
-from auditor.detection.detect import average_precision
-from auditor.detection.heads import KernelHead
 from auditor.detection.influence import InfluenceStudy
+from auditor.detection.kernel_head import KernelHead
 from auditor.detection.signals import SIGNALS
 from auditor.errors import AuditorError
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from auditor.detection import influence
-from auditor.detection.detect import average_precision
-from auditor.detection.heads import SoftmaxHead
+from auditor.detection.bench import average_precision
 from auditor.detection.influence import InfluenceStudy, choose_damping
+from auditor.model.softmax_head import SoftmaxHead
 
 DAMPING = 0.3
 

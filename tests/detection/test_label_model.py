@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.detection.label_model import CLASSWISE, CONFUSION, KINDS, UNIFORM, _kinds, fit_label_model, spread
+from auditor.detection.label_model import fit_label_model, spread
+from auditor.detection.likelihood import CLASSWISE, CONFUSION, KINDS, UNIFORM, _kinds
 
 NO_TRUSTED = np.empty(0, np.int64)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auditor.detection.heads import Scaling
 from auditor.detection.signals import Views
+from auditor.model.scaling import Scaling
 
 
 @pytest.mark.parametrize(("n", "d"), [(300, 600), (600, 20)], ids=["more features than images", "fewer"])

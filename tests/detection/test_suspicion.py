@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from auditor.detection.heads import Scaling
-from auditor.detection.label_model import CLASSWISE, CONFUSION, UNIFORM
+from auditor.detection.likelihood import CLASSWISE, CONFUSION, UNIFORM
 from auditor.detection.signals import SIGNALS, Signals, Views
 from auditor.detection.suspicion import fit_combination
+from auditor.model.scaling import Scaling
 
 KINDS = ("uniform", "confusion")
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from helpers import FIXTURES, small_audit, snapshot
 
-from auditor.baseline import Baseline
-from auditor.outputs import OWN
+from auditor.gate.outputs import OWN
+from auditor.review.baseline import Baseline
 
 Run = Callable[..., Any]
 FAILING = "[rules.model_f1]\nfail = 1.0\nwarn = 1.0\n"
@@ -80,7 +80,7 @@ def test_what_the_gate_cannot_use_ends_before_an_image_is_read(
     here: Path, run_cli: Run, words: list[str], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "list.csv").write_text("path,label\na.png,a\n")
-    monkeypatch.setattr("auditor.pipeline.audit", lambda *_, **__: pytest.fail("the audit began"))
+    monkeypatch.setattr("auditor.pipeline.stages.audit", lambda *_, **__: pytest.fail("the audit began"))
     before = snapshot(here)
     done = run_cli(*small_audit("list.csv", "new"), *words)
     assert done.exit_code == 2 and says in done.stderr, done.output

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.baseline import Baseline, BaselineEntry
 from auditor.errors import AuditorError
+from auditor.review.baseline import Baseline, BaselineEntry
 
 HASHES = ["a" * 64, "b" * 64, "c" * 64]
 ENTRIES = st.lists(

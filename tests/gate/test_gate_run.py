@@ -18,13 +18,13 @@ from baselines import baseline_of
 from builders import make_result
 from PIL import Image
 
-from auditor import files
+from auditor.data.fresh import changes
 from auditor.errors import AuditorError, ExitCode, ResultError
 from auditor.gate import Judgement, default_rules, evaluate, run, run_init
-from auditor.gate.fresh import changes
-from auditor.gate.rules import rules_from
+from auditor.gate.levels import rules_from
 from auditor.result import AuditResult
 from auditor.sources.base import ImageTable, Skipped
+from auditor.system import files
 
 TODAY = datetime.date(2025, 5, 1)
 
@@ -80,7 +80,7 @@ def _spoil(path: Path, text: str | None) -> None:
         ("x", "", {"outputs": ["json=out"]}, "names a folder"),
         ("auditor.toml", "", {"outputs": ["json=auditor.toml"]}, "would overwrite"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_exits_2_with_one_sentence_and_writes_nothing(
     out: Path, tmp_path: Path, file: str, text: str | None, arguments: dict[str, Any], says: str
 ) -> None:
@@ -235,7 +235,7 @@ def test_the_default_baseline_is_found_in_the_current_folder(out: Path, tmp_path
 
 
 def test_suspects_just_under_the_line_are_accepted_too_so_that_the_next_audit_does_not_flap(wrong: AuditResult) -> None:
-    from auditor.gate.baselining import updated
+    from auditor.gate.baselines import updated
 
     rules = rules_from({"new_suspects": {"probability": 0.8}})
     baseline, count = updated(None, wrong, rules, "2025-05-01")

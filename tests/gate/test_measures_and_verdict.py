@@ -18,19 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.errors import ExitCode, ResultError
-from auditor.gate import (
-    RULES,
-    Judgement,
-    default_rules,
-    evaluate,
-    exit_code,
-    load_rules,
-    plain,
-    roll_up,
-    table,
-)
+from auditor.gate import RULES, Judgement, default_rules, evaluate, exit_code, load_rules, plain, roll_up, table
+from auditor.gate.levels import rules_from
 from auditor.gate.measure import wrong_among
-from auditor.gate.rules import rules_from
 from auditor.result import AuditResult
 
 
@@ -223,11 +213,17 @@ def test_model_rules_need_certainty_to_fail() -> None:
 def test_a_drop_in_f1_is_the_difference_of_both_models() -> None:
     result = clean_result()
     result.summary["model"]["clean"]["test"] = {
-        "n": 2000, "accuracy": 0.95, "f1_weighted": 0.95, "confusion": [[950, 50], [50, 950]],
-    }  # fmt: skip
+        "n": 2000,
+        "accuracy": 0.95,
+        "f1_weighted": 0.95,
+        "confusion": [[950, 50], [50, 950]],
+    }
     result.summary["model"]["corrupted"]["test"] = {
-        "n": 2000, "accuracy": 0.6, "f1_weighted": 0.6, "confusion": [[600, 400], [400, 600]],
-    }  # fmt: skip
+        "n": 2000,
+        "accuracy": 0.6,
+        "f1_weighted": 0.6,
+        "confusion": [[600, 400], [400, 600]],
+    }
     outcome = judged(result, "f1_drop")
     assert outcome.verdict is Judgement.FAIL
     assert outcome.measured == pytest.approx(0.35)
@@ -336,7 +332,7 @@ def test_long_text_is_cut_where_it_is_said_to_be() -> None:
 
 
 def test_the_gate_starts_without_torch_or_pydvl() -> None:
-    code = "import sys, auditor.gate, auditor.outputs; from auditor.outputs import get, names\n"
+    code = "import sys, auditor.gate, auditor.gate.outputs; from auditor.gate.outputs import get, names\n"
     code += "[get(n) for n in names()]\n"
     code += "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'torchvision', 'pydvl', 'sklearn'}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from auditor.config import read_settings
 from auditor.errors import ConfigError, ExitCode
 from auditor.gate import RULES, Judgement, Levels, default_rules, evaluate, init_file, load_rules
-from auditor.gate.rules import find_config, rules_from
+from auditor.gate.levels import find_config, rules_from
 
 
 def write(folder: Path, text: str, name: str = "auditor.toml") -> Path:

@@ -12,10 +12,11 @@ import pytest
 from builders import make_result
 from helpers import PROJECT, names
 
-from auditor import review
-from auditor.baseline import Baseline, BaselineEntry
 from auditor.errors import ExitCode, LockedError
-from auditor.gate import baselining, run
+from auditor.gate import baselines, run
+from auditor.review import apply
+from auditor.review.baseline import Baseline, BaselineEntry
+from auditor.review.folder import alone
 
 PATIENT = 60.0
 
@@ -36,7 +37,7 @@ def audits(tmp_path: Path) -> dict[str, set[tuple[str, str]]]:
 def _gate(folder: Path, base: Path) -> subprocess.Popen[str]:
     """A process that updates `base` from the audit in `folder`; `FOLDER.waits` is there once it waits for the lock."""
     program = (
-        "import sys, time, pathlib, auditor.gate.baselining as baselining\n"
+        "import sys, time, pathlib, auditor.gate.baselines as baselining\n"
         f"baselining.PATIENCE, sleep = {PATIENT}, time.sleep\n"
         "time.sleep = lambda seconds: (pathlib.Path(sys.argv[2] + '.waits').touch(), sleep(seconds))\n"
         "from auditor.cli import main\nmain()\n"
@@ -44,9 +45,12 @@ def _gate(folder: Path, base: Path) -> subprocess.Popen[str]:
     words = ["gate", str(folder), "--baseline", str(base), "--update-baseline"]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     return subprocess.Popen(
-        [sys.executable, "-c", program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", program, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env=environment,
-    )  # fmt: skip
+    )
 
 
 def test_two_processes_that_update_one_baseline_lose_nothing(
@@ -56,7 +60,7 @@ def test_two_processes_that_update_one_baseline_lose_nothing(
     base = tmp_path / "base.json"
     Baseline().save(base)
     third = BaselineEntry("a" * 64, "boats", "keep", "third.png", "2025-05-01")
-    with baselining.alone(base):
+    with baselines.alone(base):
         processes = [_gate(tmp_path / name, base) for name in audits]
         deadline = time.monotonic() + PATIENT
         while not all((tmp_path / f"{name}.waits").exists() for name in audits):
@@ -74,9 +78,9 @@ def test_two_processes_that_update_one_baseline_lose_nothing(
 def test_who_waits_in_vain_is_told_what_to_do_and_writes_nothing(
     tmp_path: Path, audits: dict[str, set[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baselining, "PATIENCE", 0.1)
+    monkeypatch.setattr(baselines, "PATIENCE", 0.1)
     before = (tmp_path / "one.json").read_bytes()
-    with baselining.alone(tmp_path / "one.json"), pytest.raises(LockedError) as raised:
+    with baselines.alone(tmp_path / "one.json"), pytest.raises(LockedError) as raised:
         run(tmp_path / "two", baseline=tmp_path / "one.json", update_baseline=True, outputs=[f"json={tmp_path}/v.json"])
     assert raised.value.exit_code is ExitCode.USAGE and "is updating the baseline" in raised.value.message
     assert "run the same command again" in raised.value.hint
@@ -88,17 +92,17 @@ def test_a_baseline_that_a_review_wrote_is_under_the_reviews_lock(
     tmp_path: Path, audits: dict[str, set[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`review apply` replaces its folder whole: an update in between would vanish with the folder it was written to."""
-    monkeypatch.setattr(baselining, "PATIENCE", 0.1)
+    monkeypatch.setattr(baselines, "PATIENCE", 0.1)
     folder = tmp_path / "out" / "reviewed"
     folder.mkdir(parents=True)
     (folder / "review.json").write_text("{}")
-    baseline = folder / review.BASELINE_NAME
+    baseline = folder / apply.BASELINE_NAME
     Baseline().save(baseline)
-    with review.alone(folder), pytest.raises(LockedError):
+    with alone(folder), pytest.raises(LockedError):
         run(tmp_path / "one", baseline=baseline, update_baseline=True)
-    with baselining.alone(baseline), pytest.raises(LockedError), review.alone(folder):
+    with baselines.alone(baseline), pytest.raises(LockedError), alone(folder):
         pass
-    with baselining.alone(baseline):
+    with baselines.alone(baseline):
         assert names(folder) == ["auditor-baseline.json", "review.json"], "a lock in it would be a stranger's file"
     run(tmp_path / "one", baseline=baseline, update_baseline=True)
     assert {(e.hash, e.label) for e in Baseline.load(baseline).entries} == audits["one"]

@@ -50,9 +50,13 @@ def brute_force(problem: HeadProblem, x, y, damping: float):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    n_points=st.integers(1, 30), n_classes=st.integers(2, 5), n_features=st.integers(1, 6),
-    damping=st.sampled_from([1e-3, 0.1, 3.0]), dense=st.booleans(), seed=st.integers(0, 10_000),
-)  # fmt: skip
+    n_points=st.integers(1, 30),
+    n_classes=st.integers(2, 5),
+    n_features=st.integers(1, 6),
+    damping=st.sampled_from([1e-3, 0.1, 3.0]),
+    dense=st.booleans(),
+    seed=st.integers(0, 10_000),
+)
 def test_agrees_with_brute_force(n_points, n_classes, n_features, damping, dense, seed):
     problem, x, y = make(n_points, n_classes, n_features, seed)
     matrix, self_influence = brute_force(problem, x, y, damping)
@@ -171,10 +175,11 @@ def test_what_features_alone_decide_is_found_once_for_all_heads_on_them(monkeypa
     for labels in (problem.labels, (problem.labels + 1) % 3):
         for damping in (0.1, 0.3):
             plain, sharing = (
-                ClosedForm(HeadProblem(problem.features, labels, problem.weight, problem.bias, *more), damping,
-                           dense=False)
+                ClosedForm(
+                    HeadProblem(problem.features, labels, problem.weight, problem.bias, *more), damping, dense=False
+                )
                 for more in ((), (shared,))
-            )  # fmt: skip
+            )
             np.testing.assert_array_equal(sharing.average(x, y), plain.average(x, y))
     assert asked.count(9) == 4 + 1 and asked.count(3) == 8, "features' vectors once, classes' for every head"
 
@@ -302,7 +307,7 @@ def test_classes_absent_from_the_reference_have_zero_rows():
 
 def test_dense_hessian_that_does_not_fit_is_refused(monkeypatch):
     problem, x, y = make(20, 3, 4, 1)
-    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: 100)
+    monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device: 100)
     with pytest.raises(EngineError, match="MiB are free") as caught:
         ClosedForm(problem, 0.1, dense=True).average(x, y)
     assert "cg" in caught.value.hint
@@ -321,9 +326,11 @@ def test_dense_hessian_that_does_not_fit_is_refused(monkeypatch):
 )
 def test_problems_that_make_no_sense_are_refused(change, message):
     good = {
-        "features": np.zeros((4, 2)), "labels": np.array([0, 1, 2, 0]), "weight": np.zeros((3, 2)),
+        "features": np.zeros((4, 2)),
+        "labels": np.array([0, 1, 2, 0]),
+        "weight": np.zeros((3, 2)),
         "bias": np.zeros(3),
-    }  # fmt: skip
+    }
     with pytest.raises(EngineError, match=message):
         HeadProblem(**(good | change))
 
@@ -341,9 +348,12 @@ def test_reference_sets_that_make_no_sense_are_refused():
     problem, x, y = make(10, 2, 3, 0)
     found = engine(problem, "auto", 0.1)
     for bad_x, bad_y, message in (
-        (x[:0], y[:0], "empty"), (x, y[:-1], "labels"), (x[:, :2], y, "do not fit"), (x, y + 5, "labels run"),
+        (x[:0], y[:0], "empty"),
+        (x, y[:-1], "labels"),
+        (x[:, :2], y, "do not fit"),
+        (x, y + 5, "labels run"),
         (np.full_like(x, np.nan), y, "not finite"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(EngineError, match=message):
             found.average(bad_x, bad_y)
     features = problem.features.copy()

@@ -17,9 +17,9 @@ from torch import nn
 
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, NetworkProblem, engine
-from auditor.influence import cluster as cluster_module
-from auditor.influence.cluster import _chunked, cluster, dask_average
-from auditor.influence.network import GaussNewtonCg
+from auditor.influence.gauss_newton import GaussNewtonCg
+from auditor.influence.pydvl import cluster as cluster_module
+from auditor.influence.pydvl.cluster import _chunked, cluster, dask_average
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,11 @@ def client():
 def problem(n_points: int = 101, n_classes: int = 3, n_features: int = 5):
     rng = np.random.default_rng(0)
     head = HeadProblem(
-        rng.normal(size=(n_points, n_features)).astype(np.float32), rng.integers(0, n_classes, n_points),
-        rng.normal(size=(n_classes, n_features)), rng.normal(size=n_classes),
-    )  # fmt: skip
+        rng.normal(size=(n_points, n_features)).astype(np.float32),
+        rng.integers(0, n_classes, n_points),
+        rng.normal(size=(n_classes, n_features)),
+        rng.normal(size=n_classes),
+    )
     return head, rng.normal(size=(6, n_features)), rng.integers(0, n_classes, 6)
 
 
@@ -126,13 +128,13 @@ def test_addresses_that_make_no_sense(address):
 
 
 def test_nobody_answers(monkeypatch):
-    monkeypatch.setattr("auditor.influence.cluster._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("auditor.influence.pydvl.cluster._CONNECT_SECONDS", 1)
     with pytest.raises(EngineError, match="no Dask scheduler answers"), cluster("tcp://127.0.0.1:1"):
         pass
 
 
 def test_workers_are_imported_without_a_word() -> None:
     # Each worker is a process of its own that imports pyDVL anew; its warnings would reach the user once a worker.
-    command = [sys.executable, "-c", "import auditor.influence.cluster, auditor.influence.matrix"]
+    command = [sys.executable, "-c", "import auditor.influence.pydvl.cluster, auditor.influence.pydvl.matrix"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == ""

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from auditor.config import ENGINES
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, NetworkProblem, engine
-from auditor.influence.engines import HeadDerivatives
+from auditor.influence.derivatives import HeadDerivatives
 
 TOLERANCES = {"cg": 1e-6, "direct": 1e-8, "nystroem": 1e-6, "arnoldi": 1e-6, "lissa": 1e-3}
 """Largest error of the average influence relative to its largest value, at damping 0.1."""
@@ -86,12 +86,12 @@ def test_inverse_harmonic_mean_is_what_it_says():
 @pytest.mark.parametrize("name", ["cg", "direct", "ihm"])
 def test_unequal_batches_count_by_their_size(name, monkeypatch):
     """Traps 1 and 5."""
-    from auditor.influence import upstream
+    from auditor.influence.pydvl import operators
 
     head, x, y = problem(n_points=50)
     whole = engine(head, name, 0.1).average(x, y)
-    original = upstream.Batches.__init__
-    monkeypatch.setattr(upstream.Batches, "__init__", lambda self, d, size: original(self, d, 20))
+    original = operators.Batches.__init__
+    monkeypatch.setattr(operators.Batches, "__init__", lambda self, d, size: original(self, d, 20))
     batched = engine(head, name, 0.1)
     np.testing.assert_allclose(batched.average(x, y), whole, atol=1e-6 * np.abs(whole).max())
 
@@ -134,7 +134,7 @@ def test_seeds_decide_what_is_random():
 
 
 def test_low_rank_short_of_the_full_rank_shows_in_the_residual(monkeypatch):
-    monkeypatch.setattr("auditor.influence.memory.RANK", 2)
+    monkeypatch.setattr("auditor.influence.pydvl.limits.RANK", 2)
     head, x, y = problem(n_points=100, n_features=20)
     for name in ("nystroem", "arnoldi"):
         found = engine(head, name, 1e-3)
@@ -143,7 +143,7 @@ def test_low_rank_short_of_the_full_rank_shows_in_the_residual(monkeypatch):
 
 
 def test_lissa_on_random_batches(monkeypatch):
-    monkeypatch.setattr("auditor.influence.upstream.LISSA_BATCH", 32)
+    monkeypatch.setattr("auditor.influence.pydvl.operators.LISSA_BATCH", 32)
     head, x, y = problem(n_points=200)
     found = engine(head, "lissa", 0.5)
     expected = engine(head, "auto", 0.5).average(x, y)
@@ -151,18 +151,18 @@ def test_lissa_on_random_batches(monkeypatch):
 
 
 def test_cg_that_cannot_converge_says_so(monkeypatch):
-    monkeypatch.setattr("auditor.influence.upstream.CG_ITERATIONS", 2)
-    from auditor.influence import upstream
+    monkeypatch.setattr("auditor.influence.pydvl.solvers.CG_ITERATIONS", 2)
+    from auditor.influence.pydvl import solvers
 
     head, x, y = problem(n_features=20)
-    monkeypatch.setattr(upstream.Cg.__init__, "__defaults__", (2,))
+    monkeypatch.setattr(solvers.Cg.__init__, "__defaults__", (2,))
     found = engine(head, "cg", 1e-6)
     found.average(x, y)
     assert not found.solves[0].converged and found.solves[0].iterations <= 4
 
 
 def test_dense_engine_without_memory_names_another(monkeypatch):
-    monkeypatch.setattr("auditor.influence.memory.available_bytes", lambda device: 1000)
+    monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device: 1000)
     with pytest.raises(EngineError, match="dense Hessian") as caught:
         engine(problem()[0], "direct", 0.1)
     assert "nystroem" in caught.value.hint

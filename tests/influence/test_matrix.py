@@ -12,7 +12,7 @@ import zarr
 
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, engine
-from auditor.influence.matrix import author, save_matrix
+from auditor.influence.pydvl.matrix import author, save_matrix
 
 
 def problem(n_points: int = 50):
@@ -24,8 +24,8 @@ def problem(n_points: int = 50):
 
 
 def test_matrix_is_the_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr("auditor.influence.matrix.ROW_CHUNK", 4)
-    monkeypatch.setattr("auditor.influence.matrix.COLUMN_CHUNK", 16)
+    monkeypatch.setattr("auditor.influence.pydvl.matrix.ROW_CHUNK", 4)
+    monkeypatch.setattr("auditor.influence.pydvl.matrix.COLUMN_CHUNK", 16)
     head, x, y = problem()
     found, told = engine(head, "auto", 0.1), []
     path = tmp_path / "new" / "matrix.zarr"
@@ -47,7 +47,7 @@ def test_what_exists_is_not_written_over(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("auditor.influence.matrix.ROW_CHUNK", 4)
+    monkeypatch.setattr("auditor.influence.pydvl.matrix.ROW_CHUNK", 4)
     head, x, y = problem()
     y = y.copy()
     y[9] = 7

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from auditor import vision
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, NetworkProblem, engine
 from auditor.influence import network as network_module
+from auditor.influence.gauss_newton import GaussNewtonCg
 from auditor.influence.gram import capture, gram, trained_layers
 from auditor.influence.jacobian import Network
-from auditor.influence.network import GaussNewtonCg, GramEngine
+from auditor.influence.network import GramEngine
+from auditor.model import vision
 
 
 class Small(nn.Module):

@@ -12,8 +12,8 @@ from pydvl.influence.torch import CgInfluence, DirectInfluence
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from auditor import vision
 from auditor.influence import HeadProblem, NetworkProblem, engine
+from auditor.model import vision
 
 DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "../shared/data")) / "tables-boats"
 DAMPING = 0.05

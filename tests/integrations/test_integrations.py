@@ -89,9 +89,13 @@ def test_the_github_action_audits_annotates_and_hands_on_its_verdict(
 ) -> None:
     options = "--noise-rate=0.2\n--classes=a,b $(touch owned)\n"
     audit = _bash(
-        _step("audit")["run"], environment, AUDIT_SOURCE="my photos", AUDIT_OUT="out", AUDIT_OPTIONS=options,
+        _step("audit")["run"],
+        environment,
+        AUDIT_SOURCE="my photos",
+        AUDIT_OUT="out",
+        AUDIT_OPTIONS=options,
         AUDIT_CACHE=".cache",
-    )  # fmt: skip
+    )
     assert audit.returncode == 0, audit.stderr
     expected = ["audit", "my photos", "-o", "out", "--quiet", "--noise-rate=0.2", "--classes=a,b $(touch owned)"]
     assert json.loads((tmp_path / "out/arguments.json").read_text()) == [*expected, "--cache=.cache"]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from auditor.images import content_hash
+from auditor.data.images import content_hash
 from auditor.sources import open_source
 from auditor.sources.digits import grey_png
 

@@ -48,9 +48,17 @@ def test_classes_without_splits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spelling", "split"),
-    [("train", "train"), ("Training", "train"), ("val", "val"), ("valid", "val"), ("validation", "val"),
-     ("dev", "val"), ("TEST", "test"), ("testing", "test")],
-)  # fmt: skip
+    [
+        ("train", "train"),
+        ("Training", "train"),
+        ("val", "val"),
+        ("valid", "val"),
+        ("validation", "val"),
+        ("dev", "val"),
+        ("TEST", "test"),
+        ("testing", "test"),
+    ],
+)
 def test_spellings_of_splits(tmp_path: Path, spelling: str, split: str) -> None:
     table = open_source(str(fill(tmp_path, f"{spelling}/cat/1.png", f"{spelling}/dog/1.png")))
     assert {row[2] for row in rows(table)} == {split}
@@ -270,10 +278,12 @@ def test_names_that_are_too_deep_are_named(tmp_path: Path) -> None:
 @given(
     names=st.lists(
         st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40),
-        min_size=1, max_size=6, unique=True,
+        min_size=1,
+        max_size=6,
+        unique=True,
     ),
     order=st.randoms(use_true_random=False),
-)  # fmt: skip
+)
 def test_order_does_not_depend_on_the_order_of_creation(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], order: random.Random
 ) -> None:
@@ -297,5 +307,8 @@ def test_order_does_not_depend_on_the_order_of_creation(
 def test_tables_boats(shared_data: Path) -> None:
     table = open_source(str(shared_data / "tables-boats"))
     assert table.frame.groupby(["split", "label"]).size().to_dict() == {
-        ("test", "boats"): 50, ("test", "tables"): 50, ("train", "boats"): 500, ("train", "tables"): 500,
-    }  # fmt: skip
+        ("test", "boats"): 50,
+        ("test", "tables"): 50,
+        ("train", "boats"): 500,
+        ("train", "tables"): 500,
+    }

@@ -14,7 +14,8 @@ import pytest
 from helpers import small_audit
 from hostile import HostileFolder, encode, hostile_folder, picture, readable_images, unreadable_images
 
-from auditor import evidence, features
+from auditor.data import features
+from auditor.pipeline import evidence
 from auditor.sources.base import Skipped, left_out
 
 if TYPE_CHECKING:

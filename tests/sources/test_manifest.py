@@ -312,9 +312,7 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["b/pipe.png", "b/socket.png", "b/pipe-link.png", "b/loop.png"])
-def test_special_files_are_refused_without_opening(
-    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_special_files_are_refused_without_opening(tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hostile_folder(tmp_path / "set")
     file, opened, real = raw(tmp_path / "set", f"path,label\n{path},y\n".encode()), list[str](), os.open
     monkeypatch.setattr(os, "open", lambda name, *rest, **more: opened.append(str(name)) or real(name, *rest, **more))
@@ -380,7 +378,7 @@ PIECES = [b"path", b"label", b"a.png", b",", b'"', b"\n", b"\r", b"\xff", b"\0",
         st.lists(st.sampled_from(PIECES)).map(b"".join),
     ),
     name=st.sampled_from(["l.csv", "l.jsonl", "l.parquet", "l.tsv"]),
-)  # fmt: skip
+)
 def test_any_bytes_give_a_table_or_one_clear_error(three: Path, data: bytes, name: str) -> None:
     try:
         table = open_source(raw(three, data, name))

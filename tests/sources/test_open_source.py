@@ -14,7 +14,7 @@ from hostile import png
 from auditor import sources
 from auditor.errors import ExitCode, SourceError
 from auditor.sources import ImageTable, kinds, open_source
-from auditor.sources.listing import make_table
+from auditor.sources.base import make_table
 
 
 class CloudSource:

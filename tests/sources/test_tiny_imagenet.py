@@ -58,15 +58,24 @@ def test_without_words_the_ids_are_the_labels(published: Path) -> None:
 def test_shared_names_are_made_unique() -> None:
     words = {"n1": "crane, bird", "n2": "crane, machine", "n3": "mouse", "n4": "mouse", "n5": "cat"}
     assert label_names({*words, "n6"}, words) == {
-        "n1": "crane, bird", "n2": "crane, machine", "n3": "mouse (n3)", "n4": "mouse (n4)", "n5": "cat", "n6": "n6",
-    }  # fmt: skip
+        "n1": "crane, bird",
+        "n2": "crane, machine",
+        "n3": "mouse (n3)",
+        "n4": "mouse (n4)",
+        "n5": "cat",
+        "n6": "n6",
+    }
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
-    [("val_0.JPEG", r"row 2: expected"), ("val_0.JPEG n01443537", r"row 2: expected"),
-     ("val_0.JPEG\tn02124075", r"row 2: val_0.JPEG is already listed as n01443537"), ("caf\xe9", r"not UTF-8")],
-)  # fmt: skip
+    [
+        ("val_0.JPEG", r"row 2: expected"),
+        ("val_0.JPEG n01443537", r"row 2: expected"),
+        ("val_0.JPEG\tn02124075", r"row 2: val_0.JPEG is already listed as n01443537"),
+        ("caf\xe9", r"not UTF-8"),
+    ],
+)
 def test_faulty_annotations_are_named(published: Path, line: str, words: str) -> None:
     (published / "val" / "val_annotations.txt").write_bytes(f"val_0.JPEG\tn01443537\n{line}\n".encode("latin-1"))
     with pytest.raises(SourceError, match=words):

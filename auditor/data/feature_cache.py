@@ -1,0 +1,86 @@
+"""TODO auditor.data.feature_cache."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from auditor.config import RunSettings
+from auditor.system import files
+from auditor.system.arrays import Array
+
+CACHE_VERSION = 1
+
+ABANDONED = 24 * 3600.0
+"""Seconds after which a half-written file of a killed audit is removed; the cache may be shared, so no sooner."""
+
+
+class FeatureCache:
+    """Features on disk under one key of weights, transform and dtype.
+
+    Parameters
+    ----------
+    n_features
+        D of every row; files with another are foreign.
+    """
+
+    def __init__(self, folder: Path, key: dict[str, object], n_features: int = 512) -> None:
+        text = json.dumps({"cache": CACHE_VERSION, "dtype": "float32", **key}, sort_keys=True)
+        self.folder = folder / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
+        self._n_features = n_features
+        self._rows: dict[str, tuple[Array, bool]] = {}
+        if self.folder.is_dir():
+            files.sweep(self.folder, older_than=ABANDONED)
+            for path in sorted(self.folder.glob("*.npz")):
+                self._load(path)
+
+    def _load(self, path: Path) -> None:
+        try:
+            with np.load(path, allow_pickle=False) as shard:
+                hashes, values, grey = shard["hashes"], shard["values"], shard["grey"]
+            digests = hashes.astype(str)
+        except Exception:  # a damaged zip archive raises nearly every kind; its images are computed again
+            return
+        right_kinds = hashes.dtype == "S64" and values.dtype == np.float32 and grey.dtype == bool
+        right_shapes = values.shape == (len(hashes), self._n_features) and grey.shape == hashes.shape
+        if right_kinds and right_shapes and np.isfinite(values).all():
+            for digest, row, flag in zip(digests, values, grey, strict=True):
+                self._rows[digest] = (row, bool(flag))
+
+    def get(self, digest: str) -> tuple[Array, bool] | None:
+        """The features float32 [D] of an image and whether it is grey, or None."""
+        return self._rows.get(digest)
+
+    def add(self, hashes: list[str], values: Array, grey: Array) -> None:
+        """Keep a chunk of features: one file, whole or not at all. A cache that cannot be written is no error."""
+        finite = np.isfinite(values).all(axis=1)
+        if not finite.all():  # such rows would make the whole file look damaged
+            good = np.flatnonzero(finite)
+            hashes, values, grey = [hashes[i] for i in good], values[good], grey[good]
+        if not hashes:
+            return
+        for digest, row, flag in zip(hashes, values, grey, strict=True):
+            self._rows[digest] = (row, bool(flag))
+        buffer = io.BytesIO()
+        np.savez(buffer, hashes=np.array(hashes, dtype="S64"), values=values, grey=grey)
+        name = hashlib.sha256("".join(hashes).encode()).hexdigest()[:32]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            files.write_bytes(self.folder / f"{name}.npz", buffer.getvalue(), private=True)
+        except OSError:
+            return  # a full or read-only disk costs the next audit time
+
+
+def cache_folder(run: RunSettings) -> Path:
+    """Where features and finished stages are kept."""
+    return Path(run.cache).expanduser() if run.cache else default_cache()
+
+
+def default_cache() -> Path:
+    """The user's cache folder for this program (`XDG_CACHE_HOME` is honoured)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "auditor"

@@ -1,0 +1,258 @@
+"""One pass over the pixels: decode, transform, run the frozen backbone once, and keep what came out on disk.
+
+The cache is keyed by image bytes, weights, transform and dtype, so that a second audit of the same images, with any
+other noise, damping, seed or choice of classes, touches no pixel. Each pass adds one whole `.npz` file a chunk, written
+by rename: two audits may share a cache, and a damaged file costs time, never correctness.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from auditor.data import images
+from auditor.data.feature_cache import FeatureCache
+from auditor.model.backbone import Transform
+from auditor.sources.base import ImageTable, Skipped
+from auditor.system.arrays import Array
+
+CHUNK = 4096
+
+BATCH = 64
+"""Images a forward pass; the last batch is filled up so that an image's features do not depend on its company."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Decoded images in memory, for networks that train more than a head: uint8 [N, S, S, 3]."""
+
+    values: Array
+    transform: Transform
+
+    def batch(self, index: torch.Tensor | Array) -> torch.Tensor:
+        """Normalised float32 [n, 3, S, S] images at `index`."""
+        return self.transform.normalise(self.values[np.asarray(index)])
+
+    def subset(self, index: Array) -> Callable[[torch.Tensor], torch.Tensor]:
+        """A reader of the images at `index`, addressed from 0."""
+        return lambda inner: self.batch(index[np.asarray(inner)])
+
+
+@dataclass(frozen=True)
+class Features:
+    """What one pass over a table gives.
+
+    Attributes
+    ----------
+    rows
+        int64 [N], the table's rows that could be read, ascending.
+    values
+        float32 [N, D], or None when no backbone was given.
+    hashes
+        sha256 of each image file, N hex strings.
+    grey
+        bool [N], images published without colour.
+    pixels
+        Set when asked for.
+    skipped
+        The rows that could not be read, and why.
+    n_cached
+        How many came from the cache.
+    """
+
+    rows: Array
+    values: Array | None
+    hashes: tuple[str, ...]
+    grey: Array
+    pixels: Pixels | None
+    skipped: tuple[Skipped, ...]
+    n_cached: int
+
+
+def peek_edges(table: ImageTable, max_pixels: int, sample: int = 64) -> Array:
+    """Shorter edges in pixels of up to `sample` evenly spaced images, from their headers alone."""
+    step = max(1, len(table.frame) // sample)
+    edges = []
+    for path in table.frame["path"].iloc[::step]:
+        try:
+            edges.append(min(images.peek_size(table.read(path), max_pixels=max_pixels)))
+        except (OSError, images.UnreadableImage):
+            continue
+    return np.array(edges, dtype=np.int64)
+
+
+def extract(
+    table: ImageTable,
+    transform: Transform,
+    backbone: nn.Module | None,
+    *,
+    cache: FeatureCache | None = None,
+    keep_pixels: bool = False,
+    drop_grey: bool = False,
+    device: str = "cpu",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Features:
+    """Read every image of a table once.
+
+    Parameters
+    ----------
+    backbone
+        Maps normalised images [n, 3, S, S] to features [n, D]; None reads pixels only.
+    keep_pixels
+        Keep the decoded images too (N * 3 * S * S bytes), for networks that train more than a head.
+    drop_grey
+        Skip images published without colour, as the reference study does.
+    """
+    run = _Pass(table, transform, backbone, cache, keep_pixels, drop_grey, device)
+    total = len(table.frame)
+    # Decoded images wait for the backbone in memory: 64 MB of them at most.
+    window = max(2 * BATCH, (64 << 20) // (3 * transform.size**2))
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for start in range(0, total, window):
+            rows = range(start, min(start + window, total))
+            for item in pool.map(run.read, rows):
+                run.take(item)
+                if progress is not None and (item.row + 1) % BATCH == 0:
+                    progress(item.row + 1, total)
+    run.flush()
+    run.store()
+    if progress is not None:
+        progress(total, total)
+    return run.features()
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One image on its way: its file's hash, and its pixels unless its features are known."""
+
+    row: int
+    digest: str = ""
+    pixels: Array | None = None
+    grey: bool = False
+    reason: str = ""
+
+
+class _Pass:
+    """The state of one pass over a table."""
+
+    def __init__(
+        self,
+        table: ImageTable,
+        transform: Transform,
+        backbone: nn.Module | None,
+        cache: FeatureCache | None,
+        keep_pixels: bool,
+        drop_grey: bool,
+        device: str,
+    ) -> None:
+        self.table, self.transform, self.backbone, self.cache = table, transform, backbone, cache
+        self.keep_pixels, self.drop_grey, self.device = keep_pixels, drop_grey, device
+        self.paths = table.frame["path"].tolist()
+        self.kept: list[_Item] = []
+        self.values: list[Array | None] = []
+        self.skipped: list[Skipped] = []
+        self.waiting: list[tuple[int, Array]] = []
+        self.unstored: list[int] = []
+        self.pixels: list[Array] = []
+        self.n_cached = 0
+
+    def read(self, row: int) -> _Item:
+        """Read, hash and, unless the cache knows it, decode one image; runs in the pool's threads."""
+        digest = ""
+        try:
+            data = self.table.read(self.paths[row])
+            digest = images.content_hash(data)
+            known = self.cache.get(digest) if self.cache is not None else None
+            if known is not None and not self.keep_pixels:
+                return _Item(row, digest, None, known[1])
+            size = self.transform.size
+            image = images.decode(data, max_pixels=self.transform.max_pixels, target=size)
+            return _Item(row, digest, images.resize_rgb(image, size), images.is_greyscale(image))
+        except images.UnreadableImage as error:
+            return _Item(row, digest, reason=error.message)
+        except OSError as error:
+            return _Item(row, digest, reason=images.why_unread(error))
+
+    def take(self, item: _Item) -> None:
+        """Keep one image, in the table's order, and send it through the backbone when a batch is full."""
+        reason = item.reason or (images.GREY_DROPPED if self._dropped(item) else "")
+        if reason:
+            self.skipped.append(Skipped(self.paths[item.row], reason))
+            return
+        position = len(self.kept)
+        self.kept.append(_Item(item.row, item.digest, None, item.grey))
+        if self.keep_pixels and item.pixels is not None:
+            self.pixels.append(item.pixels)
+        known = self.cache.get(item.digest) if self.cache is not None else None
+        self.values.append(known[0] if known is not None else None)
+        if known is not None:
+            self.n_cached += 1
+        elif self.backbone is not None and item.pixels is not None:
+            self.waiting.append((position, item.pixels))
+            if len(self.waiting) == BATCH:
+                self.flush()
+
+    def _dropped(self, item: _Item) -> bool:
+        return self.drop_grey and item.grey
+
+    def flush(self) -> None:
+        """Run the images that wait through the backbone."""
+        if self.backbone is None or not self.waiting:
+            return
+        rows = forward(self.backbone, self.transform, np.stack([p for _, p in self.waiting]), self.device)
+        for (position, _), row in zip(self.waiting, rows, strict=True):
+            self.values[position] = row
+            self.unstored.append(position)
+        self.waiting.clear()
+        if len(self.unstored) >= CHUNK:
+            self.store()
+
+    def store(self) -> None:
+        """Add what is new to the cache."""
+        if self.cache is not None and self.unstored:
+            items = [self.kept[position] for position in self.unstored]
+            values = np.stack([self._value(position) for position in self.unstored])
+            self.cache.add([item.digest for item in items], values, np.array([item.grey for item in items]))
+            for position, row in zip(self.unstored, values, strict=True):
+                self.values[position] = row  # the cache's own: one copy in memory, not two
+        self.unstored.clear()
+
+    def _value(self, position: int) -> Array:
+        value = self.values[position]
+        assert value is not None
+        return value
+
+    def features(self) -> Features:
+        """What the pass gave."""
+        with_values = self.backbone is not None and bool(self.kept)
+        return Features(
+            rows=np.array([item.row for item in self.kept], dtype=np.int64),
+            values=np.stack([self._value(i) for i in range(len(self.kept))]) if with_values else None,
+            hashes=tuple(item.digest for item in self.kept),
+            grey=np.array([item.grey for item in self.kept], dtype=bool),
+            pixels=Pixels(np.stack(self.pixels), self.transform) if self.pixels else None,
+            skipped=tuple(self.skipped),
+            n_cached=self.n_cached,
+        )
+
+
+def forward(backbone: nn.Module, transform: Transform, pixels: Array, device: str = "cpu") -> Array:
+    """Features float32 [n, D] of uint8 images [n, S, S, 3], in batches of exactly `BATCH`."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(pixels), BATCH):
+            part = pixels[start : start + BATCH]
+            fill = BATCH - len(part)
+            full = np.concatenate([part, np.repeat(part[-1:], fill, axis=0)]) if fill else part
+            out = backbone(transform.normalise(full).to(device)).float().cpu().numpy()
+            parts.append(out[: len(part)])
+    return np.concatenate(parts)

@@ -1,0 +1,138 @@
+"""Controlled corruption: who is flipped, from what, to what, by which rule and random state. In memory only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.errors import ConfigError, UndecidedError
+from auditor.system.arrays import Array
+
+
+@dataclass(frozen=True)
+class Planting:
+    """Labels with planted noise.
+
+    Attributes
+    ----------
+    labels
+        int64 [N], the labels to train with.
+    planted
+        bool [N], True where `labels` differs from the given label.
+    kind, rate, seed
+        The rule, the share asked for and the random state.
+    """
+
+    labels: Array
+    planted: Array
+    kind: str
+    rate: float
+    seed: tuple[int, ...]
+
+
+def plant(
+    labels: Array,
+    n_classes: int,
+    rate: float,
+    kind: str,
+    seed: tuple[int, ...],
+    *,
+    average_influence: Array | None = None,
+    probabilities: Array | None = None,
+) -> Planting:
+    """Flip a share of the labels.
+
+    `uniform` draws points at random and gives each another class at random; `confusion` draws the same way and gives
+    each the class the model confuses it with, by the model's probabilities; `influential` flips, in each class, the
+    points of highest average influence (the reference study's corruption), with several classes to another at random.
+
+    Parameters
+    ----------
+    labels
+        int64 [N] given labels in 0..C-1.
+    average_influence
+        float64 [N], for `influential`.
+    probabilities
+        float64 [N, C] of a model, for `confusion`.
+
+    Raises
+    ------
+    UndecidedError
+        When there are too few points for a single flip, as `check` says before anything is computed.
+    """
+    check(labels, rate, kind)
+    rng = np.random.default_rng(list(seed))
+    n_planted = round(rate * len(labels))
+    if kind == "influential":
+        if average_influence is None:
+            raise ConfigError("influential noise needs the average influence of the clean run")
+        chosen = _most_influential(labels, n_classes, rate, average_influence)
+    else:
+        chosen = _drawn(labels, n_classes, n_planted, rng)
+    if kind == "confusion":
+        if probabilities is None:
+            raise ConfigError("confusion noise needs the model's probabilities")
+        target = _confused(labels[chosen], probabilities[chosen], rng)
+    else:
+        target = (labels[chosen] + rng.integers(1, n_classes, len(chosen))) % n_classes
+    flipped = labels.copy()
+    flipped[chosen] = target
+    return Planting(flipped, flipped != labels, kind, rate, seed)
+
+
+def check(labels: Array, rate: float, kind: str) -> None:
+    """Raise `UndecidedError` where not a single one of `labels` int64 [N] could be flipped; see `plant`."""
+    n_planted = round(rate * len(labels))
+    if n_planted < 1 or n_planted >= len(labels):
+        raise UndecidedError(
+            f"{len(labels)} training images are too few to plant a share of {rate:g}",
+            hint="use more images or a higher --noise-rate",
+        )
+    largest = int(np.bincount(labels).max())
+    if kind == "influential" and _of_class(rate, largest) < 1:
+        raise UndecidedError(
+            f"influential noise flips a share of {rate:g} of each class, but no class has more than {largest} "
+            f"training image{'s' * (largest != 1)}",
+            hint="use a higher --noise-rate, or --noise uniform",
+        )
+
+
+def _of_class(rate: float, n: int) -> int:
+    """How many of a class's `n` images influential noise flips; one stays."""
+    return max(0, min(round(rate * n), n - 1))
+
+
+def _drawn(labels: Array, n_classes: int, n: int, rng: np.random.Generator) -> Array:
+    """`n` points at random, such that every class keeps at least one; if none has two, any points."""
+    order = rng.permutation(len(labels))
+    left = np.bincount(labels, minlength=n_classes)
+    chosen = []
+    for point in order:
+        if left[labels[point]] > 1:
+            left[labels[point]] -= 1
+            chosen.append(point)
+            if len(chosen) == n:
+                break
+    return np.sort(np.array(chosen or order[:n].tolist(), dtype=np.int64))
+
+
+def _most_influential(labels: Array, n_classes: int, rate: float, influence: Array) -> Array:
+    chosen = []
+    for index in range(n_classes):
+        rows = np.flatnonzero(labels == index)
+        n = _of_class(rate, len(rows))
+        chosen.append(rows[np.argsort(-influence[rows], kind="stable")[:n]])
+    return np.sort(np.concatenate(chosen))
+
+
+def _confused(labels: Array, probabilities: Array, rng: np.random.Generator) -> Array:
+    """For each point a class other than its own, drawn by the model's probabilities."""
+    weights = probabilities.astype(np.float64) + 1e-9  # a sure model still confuses towards something
+    weights[np.arange(len(labels)), labels] = 0
+    cumulative = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
+    drawn = (rng.random((len(labels), 1)) > cumulative).sum(axis=1)
+    target = np.minimum(drawn, probabilities.shape[1] - 1)
+    own = target == labels  # rounding at the upper end only
+    target[own] = weights[own].argmax(axis=1)
+    return np.asarray(target, dtype=np.int64)

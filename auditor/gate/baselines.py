@@ -1,0 +1,129 @@
+"""The gate's baseline: which files make it, how they are read, and `--update-baseline`, which accepts what is there
+today, so that from now on only what is new counts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from auditor.errors import ConfigError
+from auditor.gate.evaluate import gather
+from auditor.gate.levels import Rules
+from auditor.result import AuditResult
+from auditor.review.folder import REVIEW_MARK, beside
+from auditor.system.lock import locked
+
+if TYPE_CHECKING:
+    from auditor.review.baseline import Baseline
+
+
+DEFAULT = "auditor-baseline.json"
+
+ACCEPTED = "accepted"
+"""The decision of an entry that nobody has looked at: known, not confirmed. It leaves the estimated share alone."""
+
+MARGIN = 0.5
+"""Accept suspects from this part of the rule's probability on: the next audit of nearly the same data gives nearly the
+same probabilities, and an image just under the line today must not be news tomorrow."""
+
+PATIENCE = 20.0
+"""Seconds to wait for another process that updates the same baseline; one takes far less than a second."""
+
+
+def named(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:
+    """The baseline's files, the default where none was given."""
+    if not given:
+        return (Path(DEFAULT),)
+    return (Path(given),) if isinstance(given, str | Path) else tuple(Path(path) for path in given)
+
+
+def load(paths: Sequence[Path], *, may_be_new: bool) -> Baseline | None:
+    """All files as one baseline, later ones prevailing; None where the only one is missing and may be.
+
+    Raises
+    ------
+    DecisionsError
+        A file is missing (but the first, where it may be new), or neither a baseline nor a reviewer's decisions.
+    """
+    known = None
+    for number, path in enumerate(paths):
+        if number or not may_be_new or path.exists():
+            known = _joined(known, path)
+    return known
+
+
+def _joined(known: Baseline | None, path: Path) -> Baseline:
+    from auditor.review import decisions
+    from auditor.review.baseline import Baseline
+
+    known = known or Baseline()
+    if decisions.holds_decisions(path):
+        return decisions.with_decisions(known, decisions.read_decisions(path))
+    return known.merged(Baseline.load(path).entries)
+
+
+def check_target(path: Path) -> None:
+    """Refuse a file that `--update-baseline` could not write, before any work."""
+    from auditor.review import decisions
+
+    if not path.parent.is_dir():
+        raise ConfigError(
+            f"the baseline {path} cannot be written: there is no folder {path.parent}",
+            hint="make the folder, or name another file with --baseline",
+        )
+    if decisions.holds_decisions(path):
+        raise ConfigError(
+            f"{path} holds a reviewer's decisions and cannot be updated",
+            hint="name a baseline before it with --baseline",
+        )
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Nobody else updates the baseline `path` inside the block: what was read there is what gets written over.
+
+    `review apply` replaces its folder whole, the baseline in it included, so a baseline that lies in such a folder is
+    under that command's lock.
+
+    Raises
+    ------
+    LockedError
+        Another process held it for `PATIENCE` seconds.
+    ConfigError
+        Nothing can be written there.
+    """
+    folder, name = path.parent, f".{path.name}.lock"
+    if (folder / REVIEW_MARK).exists():
+        folder, name = folder.parent, f"{beside(folder)}lock"
+    busy = f"another process is updating the baseline {path}"
+    with locked(folder, name, busy, patience=PATIENCE, hint="wait for it to end and run the same command again"):
+        yield
+
+
+def updated(baseline: Baseline | None, result: AuditResult, rules: Rules, date: str) -> tuple[Baseline, int]:
+    """The baseline with today's suspects and conflicting duplicates added, and how many entries are new.
+
+    Entries that are there already keep their decision and date; stale ones stay, for only a person knows whether
+    an image is gone for good.
+    """
+    from auditor.review.baseline import Baseline, BaselineEntry
+
+    rows = gather(result, baseline).rows
+    probability = rules["new_suspects"].probability or 1.0
+    conflicting = {
+        (group["hash"], entry["label"])
+        for group in result.summary["dataset"]["duplicates"]["conflicting"]
+        for entry in group["entries"]
+    }
+    in_conflict = pd.Series([pair in conflicting for pair in zip(rows["hash"], rows["label"], strict=True)], rows.index)
+    chosen = rows[rows["decision"].isna() & ((rows["p_mislabelled"] >= MARGIN * probability) | in_conflict)]
+    first = chosen.sort_values("path").drop_duplicates(["hash", "label"])
+    new = tuple(
+        BaselineEntry(hash=hash, label=label, decision=ACCEPTED, path=path, date=date)
+        for hash, label, path in first[["hash", "label", "path"]].itertuples(index=False)
+    )
+    return Baseline((*(baseline.entries if baseline else ()), *new)), len(new)

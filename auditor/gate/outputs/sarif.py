@@ -1,0 +1,117 @@
+"""`--output sarif`: SARIF 2.1.0, one result a new suspect, at its file.
+
+The rules' own outcomes are notifications of the run's invocation, so that the results are the images to look at and
+nothing else. Fingerprints are made of content and label: a renamed file stays the same finding.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from auditor._version import __version__
+from auditor.gate.outputs.places import fingerprint, locator
+from auditor.gate.rules import RULES
+from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, exit_code, records
+from auditor.gate.wording import suspicion
+from auditor.result import AuditResult
+from auditor.system.text import plain
+
+name = "sarif"
+
+RULE = "wrong-label"
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+_LEVELS = {Judgement.PASS: "none", Judgement.WARN: "warning", Judgement.FAIL: "error", Judgement.UNDECIDED: "error"}
+
+
+def render(verdict: Verdict, result: AuditResult) -> str:
+    """The verdict as a SARIF log with one run."""
+    locate = locator(result)
+    rules = [_suspect_rule(), *(_gate_rule(rule.name, rule.title, rule.about) for rule in RULES)]
+    index = {rule["id"]: i for i, rule in enumerate(rules)}
+    run = {
+        "tool": {"driver": {"name": "auditor", "version": __version__, "rules": rules}},
+        "automationDetails": {"id": f"auditor/{quote(verdict.dataset, safe='')}/"},
+        "originalUriBaseIds": {"%SRCROOT%": {"description": _text("The folder in which the gate was run.")}},
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "exitCode": int(exit_code(verdict)),
+                "toolExecutionNotifications": [_notification(outcome, index) for outcome in verdict.rules],
+            }
+        ],
+        "results": [_result(row, locate(row["path"])) for row in records(verdict.new_suspects)],
+        "properties": {"verdict": str(verdict.verdict), "audit_id": verdict.audit_id},
+    }
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _suspect_rule() -> dict[str, Any]:
+    return {
+        "id": RULE,
+        "name": "WrongLabel",
+        "shortDescription": _text("The label of this image is probably wrong."),
+        "fullDescription": _text(
+            "The audit gives this image's label a high probability of being wrong, and no baseline entry covers it."
+        ),
+        "help": _text("Look at the image. Correct its label, or record in the report that it is right."),
+        "defaultConfiguration": {"level": "warning"},
+    }
+
+
+def _gate_rule(rule: str, title: str, about: str) -> dict[str, Any]:
+    return {"id": rule, "shortDescription": _text(title), "fullDescription": _text(about)}
+
+
+def _notification(outcome: RuleOutcome, index: dict[str, int]) -> dict[str, Any]:
+    return {
+        "level": _LEVELS[outcome.verdict],
+        "message": _text(f"{outcome.rule}: {outcome.verdict}. {outcome.message}"),
+        "associatedRule": {"id": outcome.rule, "index": index[outcome.rule]},
+    }
+
+
+def _result(row: dict[str, Any], file: str) -> dict[str, Any]:
+    probability = float(row["p_mislabelled"])
+    return {
+        "ruleId": RULE,
+        "ruleIndex": 0,
+        "level": "warning",
+        "kind": "fail",
+        "message": _text(suspicion(row)),
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": _location(file),
+                    # An image has no lines, but GitHub takes no result without one.
+                    "region": {"startLine": 1},
+                }
+            }
+        ],
+        "partialFingerprints": {"labelledImage/v1": fingerprint(row["hash"], row["label"])},
+        "rank": round(100 * probability, 4),
+        "properties": {
+            "label": row["label"],
+            "suggested_label": row["suggested_label"],
+            "p_mislabelled": round(probability, 6),
+            "audit_rank": row["rank"],
+        },
+    }
+
+
+def _location(file: str) -> dict[str, Any]:
+    """A file as a URI: percent-encoded, below the current folder where it lies there."""
+    uri = quote(file.encode("utf-8", "surrogateescape"), safe="/")
+    if PurePosixPath(file).is_absolute():
+        return {"uri": f"file://{uri}"}
+    return {"uri": uri, "uriBaseId": "%SRCROOT%"}
+
+
+def _text(text: str) -> dict[str, str]:
+    # In a SARIF message braces are placeholders unless doubled, and `[text](target)` is a link.
+    return {"text": plain(text, 2000).replace("{", "{{").replace("}", "}}").replace("](", "] (")}

@@ -1,0 +1,45 @@
+"""What an installation has and lacks, for a person who asks why something does not work."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from auditor.compute import hardware
+from auditor.data.feature_cache import default_cache
+from auditor.model import vision
+from auditor.model.weights import imagenet_path
+from auditor.system import machine, versions
+
+OPTIONAL = {"pyarrow": "Parquet manifests (extra parquet)", "cleanlab": "the detection benchmark (extra bench)"}
+
+
+def examine() -> tuple[list[str], bool]:
+    """Lines to print, and whether everything an audit needs is there."""
+    lines, healthy = [], True
+    for package, version in versions.installed().items():
+        lines.append(f"{package:<14}{version}")
+        healthy &= version != "missing"
+    lines.append(f"{'device':<14}{hardware.device('auto')}, {machine.cores()} cores")
+    lines.append(f"{'resnet18':<14}{'builds' if hasattr(vision.models(), 'resnet18') else 'missing'}")
+    weights = imagenet_path()
+    found = "cached" if weights.exists() else "not cached: use --download, --weights PATH or --weights none"
+    lines.append(f"{'imagenet':<14}{found} ({weights})")
+    cache = default_cache()
+    lines.append(f"{'cache':<14}{cache} ({_size(cache) / 1e6:.0f} MB{'' if _writable(cache) else ', not writable'})")
+    for package, use in OPTIONAL.items():
+        there = importlib.util.find_spec(package) is not None
+        lines.append(f"{package:<14}{'installed' if there else 'not installed'}: {use}")
+    return lines, healthy
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _writable(folder: Path) -> bool:
+    """Whether the folder, or the nearest one above it that exists, can be written to."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK)

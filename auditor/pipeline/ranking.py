@@ -1,0 +1,87 @@
+"""Signals to rankings: the tables that become `ranking.csv` and `planted.csv`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from auditor.data.dataset import Dataset
+from auditor.data.settled import Settled
+from auditor.detection import Detection
+from auditor.experiment.recovery import ranks_of
+from auditor.experiment.run import Run
+from auditor.experiment.trials import Trial
+from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS
+from auditor.system.arrays import Array
+
+
+def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned: bool) -> pd.DataFrame:
+    """Every labelled image once, by rank.
+
+    With detection every image has a suspicion but those whose label a reference settles as right; without it (the
+    reference study) suspicion is the negative average influence and only the training split is ranked, behind images
+    that a reference settles as wrong. Average influence is cross-fitted over all images where the influence head is the
+    detection's own (`conditioned`), and that of the training split otherwise.
+    """
+    n, train = len(data.paths), data.rows("train")
+    names = np.array(data.classes, dtype=object)
+    influence = np.full(n, np.nan)
+    if detection is not None and conditioned:
+        influence = np.asarray(detection.signals["average_influence"], dtype=np.float64)
+    else:
+        influence[train] = clean.average_influence
+    suspicion = -influence if detection is None else detection.suspicion
+    p_mislabelled = np.full(n, np.nan)
+    if detection is None:
+        suggested = np.full(n, "", dtype=object)
+        predicted = clean.probabilities.argmax(axis=1)
+        differs = predicted != data.labels[train]
+        suggested[train[differs]] = names[predicted[differs]]
+        known = Settled.of(data.labels, data.trusted_labels).wrong
+        suspicion = np.where(known, np.nanmax(suspicion) + 1, suspicion)
+        suggested[known] = names[data.trusted_labels[known]]
+    else:
+        suggested = np.where(detection.suggested_label >= 0, names[detection.suggested_label], "")
+        if detection.p_mislabelled is not None:
+            p_mislabelled = detection.p_mislabelled
+    frame = pd.DataFrame(
+        {
+            "path": data.paths,
+            "split": data.splits,
+            "label": names[data.labels],
+            "suggested_label": suggested,
+            "average_influence": influence,
+            "suspicion": suspicion,
+            "p_mislabelled": p_mislabelled,
+        }
+    )
+    frame["rank"], frame["influence_rank"] = _ranks(suspicion), _ranks(-influence)
+    return frame.sort_values("rank", kind="stable", na_position="last", ignore_index=True)[list(RANKING_COLUMNS)]
+
+
+def _ranks(suspicion: Array) -> pd.Series:
+    """Ranks of the finite values, 1 the most suspicious, ties by path; missing elsewhere."""
+    ranks = pd.Series(pd.NA, index=range(len(suspicion)), dtype="Int64")
+    known = np.flatnonzero(np.isfinite(suspicion))
+    ranks.iloc[known] = ranks_of(suspicion[known])
+    return ranks
+
+
+def planted(data: Dataset, trial: Trial) -> pd.DataFrame:
+    """The controlled experiment's training points, by rank."""
+    train = data.rows("train")
+    names = np.array(data.classes, dtype=object)
+    influence = trial.run.average_influence
+    frame = pd.DataFrame(
+        {
+            "rank": ranks_of(trial.suspicion),
+            "path": np.array(data.paths, dtype=object)[train],
+            "label": names[data.labels[train]],
+            "trained_label": names[trial.planting.labels],
+            "planted": trial.planting.planted,
+            "average_influence": influence,
+            "influence_rank": ranks_of(-influence),
+            "suspicion": trial.suspicion,
+        }
+    )
+    return frame.sort_values("rank", kind="stable", ignore_index=True)[list(PLANTED_COLUMNS)]

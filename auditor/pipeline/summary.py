@@ -1,0 +1,333 @@
+"""The content of `audit.json`, put together from what the stages made; `docs/schema.md` describes every key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shlex
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+
+from auditor._version import __version__
+from auditor.config import AuditSettings
+from auditor.data.dataset import Dataset
+from auditor.data.reference import Reference
+from auditor.detection import Detection
+from auditor.experiment import recovery
+from auditor.experiment.run import Learner, Run
+from auditor.experiment.trials import Trial
+from auditor.model import resnet
+from auditor.model.backbone import Backbone
+from auditor.pipeline import evidence
+from auditor.result.documents import (
+    SCHEMA_VERSION,
+    AuditDocument,
+    CalibrationDocument,
+    FitDocument,
+    InfluenceDocument,
+    ModelDocument,
+    RankingDocument,
+    RecoveryDocument,
+    ReferenceSuspect,
+    SettingsDocument,
+    SettledDocument,
+    SolveDocument,
+)
+from auditor.system import machine, versions
+from auditor.system.arrays import Array
+
+SIGNAL_MEANINGS = {
+    "average_influence": "How much the image's label helps the reference images; negative harms them.",
+    "classwise_average_influence": "Average influence on reference images of the given label only.",
+    "head_self_influence": "How much the label supports itself: high where nothing else does.",
+    "self_influence": "How much of the fit at this image is its own label's doing.",
+    "out_of_fold_loss": "How improbable the label is to a head that never saw it.",
+    "linear_out_of_fold_loss": "How improbable the label is to a linear head that never saw it.",
+    "stacked_loss": "How improbable the label is to several heads together that never saw it.",
+    "in_fold_loss": "How improbable the label stays after training on it.",
+    "head_in_fold_loss": "How improbable the label stays to the head that influence is taken from.",
+    "margin": "By how much another label is more probable to the heads that never saw it.",
+    "neighbour_disagreement": "The share of the most similar images that carry another label.",
+    "trusted_loss": "How improbable the label is to a head that trusted labels alone have taught.",
+    "error_odds": "The log odds of a wrong against a right label, by what explains all given labels best.",
+}
+
+SOLVES_KEPT = 200
+
+CROWDED = 0.5
+"""Wrong labels among the given ones, as a part of the planted ones, from which recovery is said to read low."""
+
+
+def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> AuditDocument:
+    """The whole of `audit.json`."""
+    data, trusted, detection = made.data, made.trusted, made.detection
+    chosen = settings.as_json()
+    content = data.summary()
+    identity = json.dumps([content["content_hash"], chosen], sort_keys=True)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "audit_id": hashlib.sha256(identity.encode()).hexdigest()[:16],
+        "auditor_version": __version__,
+        "command": command_line(data.source, settings),
+        "settings": cast(SettingsDocument, chosen),
+        "run": {"device": made.backbone.device, "threads": torch.get_num_threads(), "dtype": settings.dtype},
+        "dataset": content,
+        "model": _model(made, settings),
+        "reference": {
+            "kind": "test split" if trusted is None else "trusted",
+            "source": None if trusted is None else trusted.source,
+            "n": len(data.rows("test")) if trusted is None else len(trusted.labels),
+            "content_hash": None if trusted is None else trusted.content_hash,
+            "suspects": _reference_suspects(made),
+            "settled": data.settled(),
+        },
+        "influence": _influence(made),
+        "recovery": _recovery(made, settings),
+        "calibration": None if detection is None else _calibration(detection, list(data.classes)),
+        "signals": []
+        if detection is None
+        else [
+            {"name": name, "weight": weight, "meaning": SIGNAL_MEANINGS.get(name, "")}
+            for name, weight in detection.weights.items()
+        ],
+        "damping_choice": None
+        if detection is None or not detection.damping.trace
+        else [{"damping": trial.damping, "score": trial.average_precision} for trial in detection.damping.trace],
+        "stages": seconds,
+        "versions": versions.installed(),
+        "machine": machine.describe(),
+        "notes": _notes(made, settings),
+    }
+
+
+def _model(made: Made, settings: AuditSettings) -> ModelDocument:
+    def fit(one: Run) -> FitDocument:
+        return {
+            "loss": {"train": list(one.losses.train), "val": list(one.losses.val)},
+            "test": {
+                "n": one.quality.n,
+                "accuracy": one.quality.accuracy,
+                "f1_weighted": one.quality.f1_weighted,
+                "confusion": [list(row) for row in one.quality.confusion],
+            },
+        }
+
+    backbone = made.backbone
+    return {
+        "architecture": "resnet18",
+        "weights": backbone.weights.name,
+        "weights_sha256": backbone.weights.sha256,
+        "image_size": backbone.transform.size,
+        "normalisation": {"mean": list(backbone.transform.mean), "std": list(backbone.transform.std)},
+        "trained": settings.train,
+        "n_features": resnet.N_FEATURES,
+        "n_parameters": made.learner.n_parameters,
+        "epochs": settings.epochs,
+        "clean": fit(made.clean),
+        "corrupted": fit(made.trials[0].run),
+    }
+
+
+def _influence(made: Made) -> InfluenceDocument:
+    runs = [("given labels", made.clean), *((f"planting {i + 1}", t.run) for i, t in enumerate(made.trials))]
+    solves: list[SolveDocument] = [
+        {
+            "run": name,
+            "right_hand_sides": solve.right_hand_sides,
+            "iterations": solve.iterations,
+            "relative_residual": solve.relative_residual,
+            "converged": solve.converged,
+        }
+        for name, one in runs
+        for solve in one.solves()
+    ]
+    return {
+        "engine": made.clean.engine,
+        "damping": made.clean.damping,
+        "mode": "up",
+        "parameters": made.learner.n_parameters,
+        "solves": solves[:SOLVES_KEPT],
+    }
+
+
+def _recovery(made: Made, settings: AuditSettings) -> RecoveryDocument:
+    def measured(suspicions: list[Array]) -> RankingDocument:
+        flags = [t.planting.planted[recovery.order_of(s)] for t, s in zip(made.trials, suspicions, strict=True)]
+        return recovery.measure(flags, settings.seed)
+
+    first = made.trials[0]
+    n_planted = int(first.planting.planted.sum())
+    return {
+        "noise": settings.noise,
+        "rate": settings.noise_rate,
+        "n": len(first.planting.labels),
+        "n_planted": n_planted,
+        "rankings": {
+            "influence": measured([-t.run.average_influence for t in made.trials]),
+            "suspicion": None if made.detection is None else measured([t.suspicion for t in made.trials]),
+            "random": recovery.measure_random(len(first.planting.labels), n_planted, settings.seed),
+        },
+        "by_class": recovery.by_class(
+            first.run.average_influence, first.planting.planted, first.planting.labels, made.data.classes
+        ),
+        "repeats": len(made.trials),
+    }
+
+
+def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocument:
+    """Estimates as `audit.json` keeps them; where undecided, the reason instead."""
+    share = detection.share
+    return {
+        "decided": detection.decided,
+        "reason": detection.reason,
+        "basis": detection.basis,
+        "assumption": detection.assumption,
+        "share": None if share is None else {"value": share.value, "interval": [share.low, share.high]},
+        "count": None if share is None else {"value": share.count, "interval": [share.count_low, share.count_high]},
+        "by_class": [
+            {
+                "label": classes[int(row["label"])],
+                "n": int(row["n"]),
+                "count": row["expected"],
+                "share": row["share"],
+                "share_interval": [row["low"] / row["n"], row["high"] / row["n"]],
+            }
+            for row in _records(detection.by_class)
+        ],
+        "by_pair": [
+            {
+                "label": classes[int(row["label"])],
+                "n": int(row["n"]),
+                "suggested_label": classes[int(row["suggested_label"])],
+                "count": row["expected"],
+                "interval": [row["low"], row["high"]],
+            }
+            for row in _records(detection.by_pair)
+        ],
+        "review": [
+            {
+                "k": int(row["k"]),
+                "expected_found": row["expected_found"],
+                "expected_found_interval": [row["found_low"], row["found_high"]],
+                "precision": row["precision"],
+                "precision_interval": [row["precision_low"], row["precision_high"]],
+                "recall": row["recall"],
+                "recall_interval": [row["recall_low"], row["recall_high"]],
+            }
+            for row in _records(detection.review)
+        ],
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain numbers; what is not finite becomes None, as JSON has no NaN."""
+    rows: list[dict[str, Any]] = []
+    for row in frame.to_dict("records"):
+        plain = {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
+        rows.append({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in plain.items()})
+    return rows
+
+
+def _reference_suspects(made: Made) -> list[ReferenceSuspect]:
+    if made.trusted is None or made.detection is None:
+        return []
+    trusted, classes = made.trusted, made.data.classes
+    return [
+        {"path": trusted.paths[row], "label": classes[trusted.labels[row]], "suggested_label": None, "suspicion": None}
+        for row in made.detection.reference_suspects
+    ]
+
+
+def _crowded(detection: Detection | None, rate: float) -> list[str]:
+    """What wrong labels that were there before do to the figures of recovery, where they are many."""
+    share = None if detection is None else detection.share
+    if share is None or share.low < CROWDED * rate:
+        return []
+    return [
+        f"About {share.value:.0%} of the given labels are probably wrong already. They stand at the top of the list "
+        "beside the planted ones and count there as misses, so that the figures of recovery say less of how well "
+        "wrong labels are found than they would on clean data."
+    ]
+
+
+def _notes(made: Made, settings: AuditSettings) -> list[str]:
+    notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes.extend(_crowded(made.detection, settings.noise_rate))
+    notes.extend(evidence.limits(made.data, settings.examples))
+    if made.trusted is not None:
+        notes.extend(made.trusted.notes)
+        notes.extend(_settled_notes(made.data.settled()))
+    else:
+        notes.append(
+            "Influence is measured on images whose labels are as uncertain as the rest; "
+            "a trusted reference (--reference) makes it sharper."
+        )
+        notes.append(
+            "The controlled experiment plants noise in the training split only. Its influence ranking is measured on "
+            "the test split as given, a cleaner reference than the given labels have among themselves; suspicion does "
+            "not use the test split there."
+        )
+    if made.detection is not None and made.learner.conditioned:
+        notes.append(
+            "Average influence in ranking.csv is cross-fitted over all images; the report's histograms and examples "
+            "show that of the training split over the reference."
+        )
+    if not len(made.data.rows("val")):
+        notes.append("There is no validation split, so no validation loss.")
+    if made.detection is not None and made.data.pixels is not None:
+        notes.append(
+            "Suspicion rests on features of the network as it was before training, which no label can have influenced."
+        )
+    return notes
+
+
+def _settled_notes(settled: SettledDocument) -> list[str]:
+    n, wrong = settled["n"], len(settled["wrong"])
+    if not n:
+        return []
+    return [
+        f"The reference holds {n} of the data set's images themselves, {wrong} of them under another label. What it "
+        f"says of them is settled: {wrong} are certainly wrong and {n - wrong} right, if the reference is. They were "
+        "left out of training, test, planting and estimate; the figures of recovery are those of the other images."
+    ]
+
+
+def command_line(source: str, settings: AuditSettings) -> str:
+    """The command that runs an audit again, with every setting that is not the default."""
+    words = ["auditor", "audit", source]
+    for field in fields(AuditSettings):
+        value = getattr(settings, field.name)
+        if value == field.default:
+            continue
+        words.append(f"--{field.name.replace('_', '-')}")
+        if not isinstance(value, bool):
+            words.append(",".join(value) if isinstance(value, tuple) else str(value))
+    return shlex.join([*words, "-o", "OUT"])
+
+
+@dataclass(frozen=True)
+class Made:
+    """Everything an audit made, before it becomes a result.
+
+    Attributes
+    ----------
+    clean
+        The run on the given labels.
+    trials
+        The controlled experiment's plantings.
+    detection
+        None for the reference study's preset.
+    """
+
+    data: Dataset
+    trusted: Reference | None
+    backbone: Backbone
+    learner: Learner
+    clean: Run
+    trials: list[Trial]
+    detection: Detection | None

@@ -1,0 +1,275 @@
+"""Figures as inline SVG in the page's own colours: each is a CSS variable, so light, dark and print follow.
+
+matplotlib draws with stand-in colours that are replaced by `var(--name)` afterwards. Equal inputs give equal bytes.
+Words in a figure are ours, apart from its accessible name, which is escaped; class names stand in the page around it.
+What a colour says, a dash or a width says too, for eyes and printers that know no colours.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from auditor.system.interrupts import held
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+_COLOURS = {
+    "#010001": "var(--ink)",
+    "#020001": "var(--muted)",
+    "#030001": "var(--line)",
+    "#040001": "var(--wrong)",
+    "#050001": "var(--clean)",
+    "#060001": "var(--series-3)",
+    "#070001": "var(--paper)",
+}
+
+_BY_NAME = {name[6:-1]: stand_in for stand_in, name in _COLOURS.items()}
+
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "auditor",
+    "text.parse_math": False,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "path.simplify": True,
+    "font.size": 11,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "text.color": _BY_NAME["ink"],
+    "axes.labelcolor": _BY_NAME["muted"],
+    "xtick.color": _BY_NAME["muted"],
+    "ytick.color": _BY_NAME["muted"],
+    "axes.edgecolor": _BY_NAME["line"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "grid.color": _BY_NAME["line"],
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "xtick.major.pad": 6,
+    "ytick.major.pad": 6,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "figure.dpi": 72,
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One group of values of a histogram: how many fall into each bin, and the colour it is drawn in."""
+
+    counts: Sequence[float]
+    colour: str
+    outline: bool = False
+
+
+def recovery_curve(rankings: Mapping[str, Any], label: str) -> Markup:
+    """Share of planted labels found against share of images inspected, with 95% bands.
+
+    Parameters
+    ----------
+    rankings
+        `recovery.rankings` of a result: "suspicion" (may be None), "influence" and "random".
+    label
+        What a screen reader says.
+    """
+
+    def draw(ax: Axes) -> None:
+        looks = (
+            ("random", "muted", (0, (1, 2.5)), 1.2),
+            ("influence", "clean", (0, (5, 2)), 1.8),
+            ("suspicion", "wrong", "-", 2.2),
+        )
+        for name, colour, line, width in looks:
+            if not rankings.get(name):
+                continue
+            curve, shade = rankings[name]["curve"], _BY_NAME[colour]
+            x, y, low, high = (np.asarray(curve[key], dtype=float) for key in ("inspected", "found", "low", "high"))
+            if name != "random":
+                ax.fill_between(x, low, high, color=shade, alpha=0.14, linewidth=0)
+            ax.plot(x, y, color=shade, linestyle=line, linewidth=width, solid_capstyle="round")
+        _percent(ax)
+        ax.set(
+            xlim=(0, 1), ylim=(0, 1.02), xlabel="images inspected, most suspicious first", ylabel="planted labels found"
+        )
+        ax.grid(visible=True)
+
+    return _figure(draw, label, "recovery")
+
+
+def histogram(edges: Sequence[float], series: Sequence[Series], label: str, *, of: str = "average influence") -> Markup:
+    """Overlaid histograms on common bins; each group is scaled to its own total, so that small groups stay visible.
+
+    Parameters
+    ----------
+    edges
+        B + 1 bin edges.
+    series
+        Groups with B counts each; later ones are drawn in front. One with `outline` is drawn as a line alone.
+    of
+        What the values are, for the axis.
+    """
+
+    def draw(ax: Axes) -> None:
+        bins = np.asarray(edges, dtype=float)
+        for one in series:
+            counts = np.asarray(one.counts, dtype=float)
+            share, colour = counts / max(counts.sum(), 1), _BY_NAME[one.colour]
+            if not one.outline:
+                ax.stairs(share, bins, fill=True, color=colour, alpha=0.3, linewidth=0)
+            dash = (0, (3, 1.5)) if one.colour == "wrong" else "-"
+            ax.stairs(share, bins, color=colour, linestyle=dash, linewidth=1 if one.outline else 1.6)
+        if bins[0] < 0 < bins[-1]:
+            ax.axvline(0, color=_BY_NAME["muted"], linewidth=0.8)
+        ax.set(xlim=(bins[0], bins[-1]), yticks=[], xlabel=of)
+        ax.set_ylim(bottom=0)
+        _few_ticks(ax, bins)
+
+    return _figure(draw, label, "histogram", width=320, height=160, left=0.03, bottom=0.29)
+
+
+def loss_curves(runs: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> Markup:
+    """Loss per epoch of the clean and the corrupted model (thicker): training dashed, validation solid."""
+
+    from matplotlib.ticker import MaxNLocator
+
+    def draw(ax: Axes) -> None:
+        for name, colour, width in (("clean", "clean", 1.4), ("corrupted", "wrong", 2.8)):
+            losses = runs.get(name) or {}
+            for part, line in (("train", (0, (3, 2))), ("val", "-")):
+                values = np.asarray(losses.get(part) or [], dtype=float)
+                if len(values):
+                    epochs = np.arange(1, len(values) + 1)
+                    ax.plot(epochs, values, color=_BY_NAME[colour], linestyle=line, linewidth=width)
+        ax.set(xlabel="epoch", ylabel="cross-entropy")
+        ax.set_xlim(left=1)
+        ax.set_ylim(bottom=0)
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.grid(visible=True, axis="y")
+
+    return _figure(draw, label, "loss", width=330, height=230)
+
+
+def damping_choice(choice: Sequence[Mapping[str, float]], chosen: float, label: str) -> Markup:
+    """Score of every damping that was tried, on a logarithmic axis, with the chosen one marked."""
+
+    def draw(ax: Axes) -> None:
+        points = sorted((float(c["damping"]), float(c["score"])) for c in choice if c["score"] is not None)
+        x, y = [p[0] for p in points], [p[1] for p in points]
+        ax.set_xscale("log")
+        ax.plot(x, y, color=_BY_NAME["clean"], linewidth=1.6, marker="o", markersize=4)
+        best = [p for p in points if np.isclose(p[0], chosen)]
+        if best:
+            ring: Any = {"markerfacecolor": "none", "markeredgecolor": _BY_NAME["wrong"], "markeredgewidth": 2}
+            ax.plot([best[0][0]], [best[0][1]], linestyle="none", marker="o", markersize=9, **ring)
+        ax.set(xlabel="damping", ylabel="recovery of planted labels")
+        ax.margins(x=0.06, y=0.15)
+        _plain_powers(ax, x)
+        ax.grid(visible=True, axis="y")
+
+    return _figure(draw, label, "damping", width=360, height=220, left=0.16, bottom=0.21)
+
+
+def _plain_powers(ax: Axes, values: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    if values:
+        low, high = np.floor(np.log10(min(values))), np.ceil(np.log10(max(values)))
+        step = max(1, int((high - low) // 4))
+        powers = [10.0**p for p in range(int(low), int(high) + 1, step)]
+        ax.xaxis.set_major_locator(FixedLocator(powers))
+        ax.set_xticks(powers, [f"{p:g}" for p in powers])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _few_ticks(ax: Axes, bins: NDArray[np.float64]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    inside = [t for t in MaxNLocator(4).tick_values(bins[0], bins[-1]) if bins[0] <= t <= bins[-1]]
+    # exponents as the rest of the report has them: -2e-05 is −2e−5
+    ax.set_xticks(inside, [f"{t:.3g}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}") for t in inside])
+
+
+def _percent(ax: Axes) -> None:
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    ax.set_xticks(ticks, [f"{t:.0%}" for t in ticks])
+    ax.set_yticks(ticks, [f"{t:.0%}" for t in ticks])
+
+
+def _figure(
+    draw: Callable[[Axes], None],
+    label: str,
+    name: str,
+    *,
+    width: int = 400,
+    height: int = 260,
+    left: float = 0.14,
+    bottom: float = 0.19,
+) -> Markup:
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    style: Any = {**_defaults(), **_STYLE}
+    with held(), rc_context(style):
+        figure = Figure(figsize=(width / 72, height / 72))
+        FigureCanvasSVG(figure)
+        ax = figure.subplots()
+        figure.patch.set_visible(False)
+        ax.patch.set_visible(False)
+        figure.subplots_adjust(left=left, right=0.96, top=0.95, bottom=bottom)
+        draw(ax)
+        target = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(target, format="svg", metadata=nothing, transparent=True)
+    return _inline(target.getvalue(), label, name)
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """matplotlib's own defaults, so that a user's matplotlibrc does not change a report."""
+    from matplotlib import rcParamsDefault
+
+    return {str(k): v for k, v in rcParamsDefault.items() if not k.startswith(("backend", "interactive", "toolbar"))}
+
+
+def _inline(svg: str, label: str, name: str) -> Markup:
+    """The SVG element alone, with page colours, page fonts, ids of its own and an accessible name."""
+    body = svg[svg.index("<svg") :]
+    body = body[body.index(">") + 1 :].rstrip()
+    body = re.sub(r"<defs>\s*<style type=\"text/css\">.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)
+    body = re.sub(r"<g id=\"[^\"]*\"(/?)>", r"<g\1>", body)
+    body = re.sub(r" font-family: [^;\"]*;?", "", body)
+    body = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", body)
+    body = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found.group()), body)
+    for stand_in, variable in _COLOURS.items():
+        body = body.replace(stand_in, variable)
+    # equal marks in two figures would share an id, which a page must not have twice
+    owner = f"{name}-{_digest(body + label)}-"
+    body = re.sub(r"<(path|clipPath) id=\"", rf'<\1 id="{owner}', body)
+    body = body.replace('xlink:href="#', f'href="#{owner}').replace("url(#", f"url(#{owner}")
+    body = re.sub(r"\s*\n\s*", " ", body)
+    box = svg.split('viewBox="', 1)[1].split('"', 1)[0]
+    return Markup('<svg class="plot" viewBox="{}" role="img" aria-label="{}">').format(box, escape(label)) + Markup(
+        body
+    )
+
+
+def _digest(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]

@@ -1,0 +1,143 @@
+"""Finished stages of an audit on disk, so that the same command after a kill goes on where it was.
+
+A folder of the cache belongs to one audit: its name is a digest of everything that decides the result (pixels as the
+backbone sees them, labels, settings, versions, this program's own code, device and threads). A stage is one file,
+written whole or not at all. What is damaged or foreign is computed again. When the audit has finished its folder is
+removed, and those of audits that were never taken up again go after some days.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from auditor.system import files, serial
+from auditor.system.files import read_regular
+
+FORGOTTEN = 7 * 24 * 3600.0
+"""Seconds after which the stages of an audit that nobody took up again are removed."""
+
+LARGEST = 1 << 34
+
+_FOLDER = "checkpoints"
+
+PACKAGE = Path(__file__).parents[1]
+"""The whole package: a change in any room makes kept stages another version's."""
+
+T = TypeVar("T")
+
+
+class Checkpoints:
+    """The finished stages of one audit.
+
+    Parameters
+    ----------
+    cache
+        The cache folder; None keeps nothing.
+    tell
+        Called with a stage's name when its result is taken from an interrupted audit.
+    """
+
+    def __init__(self, cache: Path | None, tell: Callable[[str], None] = lambda stage: None) -> None:
+        self._cache, self._tell = cache, tell
+        self._folder: Path | None = None
+        self._key = ""
+
+    def open(self, *deciding: Any) -> None:
+        """Name what decides this audit: JSON values and arrays. Before that nothing is kept."""
+        if self._cache is None:
+            return
+        self._key = _digest([*deciding, code()])
+        self._folder = self._cache / _FOLDER / self._key[:32]
+        _forget(self._folder.parent)
+
+    @property
+    def key(self) -> str:
+        """What decides this audit, as a digest; empty where nothing is kept."""
+        return self._key
+
+    def once(self, stage: str, compute: Callable[[], T]) -> T:
+        """The stage's result: the one that an interrupted audit left, else computed now and kept."""
+        found = self.recall(stage)
+        if found is not None:
+            self._tell(stage)
+            kept: T = found
+            return kept
+        result = compute()
+        self.keep(stage, result)
+        return result
+
+    def recall(self, stage: str) -> Any:
+        """A stage's result, or None where there is none that is whole and ours."""
+        if self._folder is None:
+            return None
+        try:
+            key, name, value = serial.loads(read_regular(str(self._folder / f"{stage}.npz"), limit=LARGEST))
+        except (OSError, serial.Damaged, TypeError, ValueError):
+            return None
+        return value if (key, name) == (self._key, stage) else None
+
+    def keep(self, stage: str, result: Any) -> None:
+        """Write a stage's result; where it cannot be written the audit goes on without."""
+        if self._folder is None or result is None:
+            return
+        with contextlib.suppress(OSError, serial.Unserialisable):
+            data = serial.dumps((self._key, stage, result))
+            self._folder.parent.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            files.write_bytes(self._folder / f"{stage}.npz", data, private=True)
+
+    def clear(self) -> None:
+        """The audit is finished and its files are written: forget its stages."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self._folder.parent.rmdir()
+
+
+@cache
+def code() -> str:
+    """sha256 over this package's modules: another version of the program takes nothing over."""
+    digest = hashlib.sha256()
+    root = PACKAGE
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(parts: list[Any]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for piece in _pieces(part):
+            digest.update(len(piece).to_bytes(8, "little"))
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(part: Any) -> Iterator[bytes | memoryview]:
+    if not isinstance(part, np.ndarray):
+        yield json.dumps(part, sort_keys=True).encode()
+        return
+    yield f"{part.dtype.str}{part.shape}".encode()
+    if part.dtype.hasobject:
+        yield json.dumps(part.tolist()).encode()
+    else:
+        yield np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
+
+
+def _forget(folder: Path) -> None:
+    """Remove the stages of audits that nobody took up again."""
+    with contextlib.suppress(OSError):
+        for audit in folder.iterdir():
+            if time.time() - audit.lstat().st_mtime >= FORGOTTEN and audit.is_dir() and not audit.is_symlink():
+                shutil.rmtree(audit, ignore_errors=True)

@@ -1,0 +1,99 @@
+"""One training and its influences, against a literal computation with autograd's full Hessian."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from auditor.experiment.learners import HeadLearner, Points
+from auditor.experiment.run import EngineChoice, Run
+from auditor.model.training import Schedule, train_head
+
+N, N_TEST, D, C = 14, 5, 3, 3
+DAMPING = 0.01
+
+
+def _learner(engine: str = "auto", *, conditioned: bool = False, scale: float = 1.0) -> tuple[HeadLearner, np.ndarray]:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(N + N_TEST, D)).astype(np.float32)
+    features[:, 0] *= scale
+    labels = np.arange(N + N_TEST) % C
+    train, test = (Points(features, rows, labels[rows]) for rows in np.split(np.arange(N + N_TEST), [N]))
+    schedule = Schedule(epochs=40, learning_rate=0.05, batch_size=8, seed=0)
+    choice = EngineChoice(engine, DAMPING, "cpu", 0)
+    learner = HeadLearner(train, None, test, test, C, schedule, choice, conditioned=conditioned)
+    return learner, labels[:N]
+
+
+def _learn(learner: HeadLearner, labels: np.ndarray) -> Run:
+    return learner.learn(labels, lambda done, total: None)
+
+
+def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
+    """[n, N] by definition: gradients of single losses, the Hessian of their mean by autograd, one dense solve."""
+    head = train_head(learner.train.x, labels, C, learner.schedule)
+    x, y = torch.tensor(learner.train.x, dtype=torch.float64), torch.tensor(labels)
+    start = torch.cat([torch.tensor(head.weight).flatten(), torch.tensor(head.bias)]).double()
+
+    def loss(parameters: torch.Tensor, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        weight, bias = parameters[: C * D].view(C, D), parameters[C * D :]
+        return cross_entropy(inputs @ weight.T + bias, targets)
+
+    hessian = torch.autograd.functional.hessian(lambda p: loss(p, x, y), start)
+
+    def gradient(inputs: np.ndarray, target: int) -> torch.Tensor:
+        one = torch.tensor(inputs, dtype=torch.float64)[None]
+        found = torch.autograd.functional.jacobian(lambda p: loss(p, one, torch.tensor([target])), start)
+        return torch.as_tensor(found)
+
+    training = torch.stack([gradient(learner.train.x[i], int(labels[i])) for i in range(N)])
+    testing = torch.stack([gradient(learner.test.x[i], int(learner.test.y[i])) for i in range(N_TEST)])
+    damped = hessian + DAMPING * torch.eye(len(start), dtype=torch.float64)
+    return (testing @ torch.linalg.solve(damped, training.T)).numpy()
+
+
+@pytest.mark.parametrize("engine", ["auto", "direct"])
+def test_influences_are_their_definition(engine: str) -> None:
+    learner, labels = _learner(engine)
+    run, literal = _learn(learner, labels), _literal_matrix(learner, labels)
+    assert np.allclose(run.average_influence, literal.mean(axis=0), rtol=1e-3, atol=1e-5)
+    assert np.allclose(run.rows(np.arange(N_TEST)), literal, rtol=1e-3, atol=1e-5)
+    everything = run.rows_of(np.arange(N, N + N_TEST), learner.test.y)
+    assert np.allclose(everything, literal, rtol=1e-3, atol=1e-5)
+    assert run.damping == DAMPING and run.solves() and all(solve.converged for solve in run.solves())
+
+
+def test_equal_labels_give_equal_bytes_and_the_labels_are_not_changed() -> None:
+    learner, labels = _learner()
+    before = labels.copy()
+    one, two = _learn(learner, labels), _learn(learner, labels)
+    assert one.average_influence.tobytes() == two.average_influence.tobytes()
+    assert one.probabilities.tobytes() == two.probabilities.tobytes() and (labels == before).all()
+
+
+def test_only_the_labels_differ_between_two_runs() -> None:
+    """The test split is judged by its own labels, whatever the training labels are."""
+    learner, labels = _learner()
+    flipped = (labels + 1) % C
+    clean, corrupted = _learn(learner, labels), _learn(learner, flipped)
+    assert clean.quality.n == corrupted.quality.n == N_TEST
+    assert [sum(row) for row in clean.quality.confusion] == [sum(row) for row in corrupted.quality.confusion]
+    assert clean.quality.accuracy != corrupted.quality.accuracy
+    assert np.allclose(clean.probabilities.sum(axis=1), 1) and clean.probabilities.shape == (N, C)
+
+
+def test_a_conditioned_head_does_not_care_about_a_features_unit() -> None:
+    small, labels = _learner(conditioned=True)
+    large, _ = _learner(conditioned=True, scale=1000.0)
+    one, other = _learn(small, labels), _learn(large, labels)
+    assert np.allclose(one.average_influence, other.average_influence, rtol=1e-2, atol=1e-4)
+
+
+def test_parameters_are_counted() -> None:
+    learner, _ = _learner()
+    assert learner.n_parameters == C * (D + 1)
+    assert dataclasses.is_dataclass(learner) and learner.conditioned is False

@@ -1,0 +1,58 @@
+"""`auditor doctor`: what there is and what is missing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import names
+
+from auditor.pipeline import doctor
+from auditor.system import versions
+
+
+def test_a_healthy_installation(run_cli: Callable[..., Any]) -> None:
+    done = run_cli("doctor")
+    assert done.exit_code == 0
+    for word in (*versions.PACKAGES, "resnet18      builds", "not cached", "--download", "cores"):
+        assert word in done.stdout
+
+
+def test_a_missing_package_is_said_and_fails(monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Any]) -> None:
+    real = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "pydvl":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    done = run_cli("doctor")
+    assert done.exit_code == 2
+    assert any(line.split() == ["pydvl", "missing"] for line in done.stdout.splitlines())
+
+
+def test_the_cache_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "auditor" / "features").mkdir(parents=True)
+    (tmp_path / "auditor" / "features" / "x.npz").write_bytes(bytes(3_000_000))
+    lines, _ = doctor.examine()
+    assert any(line.startswith("cache") and "(3 MB)" in line for line in lines)
+
+
+def test_cached_weights_are_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth").write_bytes(b"")
+    lines, _ = doctor.examine()
+    assert any(line.startswith("imagenet      cached") for line in lines)
+
+
+def test_it_makes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    doctor.examine()
+    assert names(tmp_path) == []

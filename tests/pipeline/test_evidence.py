@@ -1,0 +1,172 @@
+"""Pictures and examples for the report: they name images of the data set, and their counts leave nobody out."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import FIXTURES
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from auditor.pipeline import evidence
+from auditor.result import AuditResult
+
+VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
+
+
+@given(VALUES, st.integers(0, 99))
+def test_a_histogram_counts_every_value_once(values: list[float], seed: int) -> None:
+    numbers = np.array(values)
+    mask = np.random.default_rng(seed).random(len(numbers)) < 0.5
+    found = evidence.histogram(numbers, {"one": mask, "other": ~mask})
+    assert len(found["edges"]) == evidence.BINS + 1 and (np.diff(found["edges"]) > 0).all()
+    assert sum(found["counts"]["one"]) == mask.sum() and sum(found["counts"]["other"]) == (~mask).sum()
+
+
+def test_values_lie_in_the_bin_that_counts_them() -> None:
+    values = np.linspace(0, 1, 1001)
+    found = evidence.histogram(values, {"all": np.ones(1001, bool)})
+    for i in range(1, evidence.BINS - 1):
+        low, high = found["edges"][i : i + 2]
+        assert found["counts"]["all"][i] == ((values >= low) & (values < high)).sum()
+
+
+def test_mentioned_finds_paths_wherever_they_are() -> None:
+    nested = {"a": [{"path": "x"}, {"b": {"path": "y", "c": [{"path": "z"}]}}], "path": 3}
+    assert list(evidence.mentioned(nested)) == ["x", "y", "z"]
+
+
+def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
+    good = (FIXTURES / "digits" / "train" / "3" / "000.png").read_bytes()
+
+    def read(path: str) -> bytes:
+        if path == "gone":
+            raise FileNotFoundError(2, "No such file", path)
+        return good if path == "good" else b"text"
+
+    found = evidence.thumbnails(read, ["good", "gone", "text", "good"], 10**6)
+    assert list(found) == ["good"]
+    kind, _, data = found["good"].partition(",")
+    assert kind == "data:image/png;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (8, 8)
+
+
+def test_suspects_get_pictures_large_enough_to_judge() -> None:
+    photo = io.BytesIO()
+    Image.linear_gradient("L").resize((400, 300)).save(photo, "PNG")
+    found = evidence.thumbnails(lambda path: photo.getvalue(), ["suspect", "other"], 10**6, suspects=1)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size for url in found.values()]
+    assert sizes == [(evidence.SUSPECT_EDGE, 120), (evidence.THUMBNAIL_EDGE, 72)]
+
+
+def test_photographs_saved_anew_stand_together_and_others_do_not(
+    shared_data: Path, tmp_path: Path, run_cli: Callable[..., Any]
+) -> None:
+    copies = set()
+    for label in ("boats", "tables"):
+        photos = sorted((shared_data / "tables-boats" / "train" / label).iterdir())[:60]
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number, photo in enumerate(photos):
+            target = tmp_path / "data" / label / photo.name
+            target.write_bytes(photo.read_bytes())
+            if number % 12 == 0:
+                with Image.open(photo) as image:
+                    image.convert("RGB").save(target.with_name(f"copy-{photo.name}"), "JPEG", quality=70)
+                copies.add(frozenset((f"{label}/{photo.name}", f"{label}/copy-{photo.name}")))
+    weights = shared_data / "weights" / "resnet18-tiny170.pth"
+    words = ("--weights", weights, "--repeats", "1", "--examples", "0", "--quiet")
+    assert run_cli("audit", tmp_path / "data", "-o", tmp_path / "out", *words).exit_code == 0
+    groups = AuditResult.load(tmp_path / "out").evidence["near_duplicates"]
+    assert {frozenset(group) for group in groups} == copies
+
+
+def test_images_are_compared_with_all_others_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(23, 6)).astype(np.float32)
+    chosen = np.array([4, 0, 22])
+    monkeypatch.setattr(evidence, "_CHUNK", 5)
+    centred = features - features.mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    np.testing.assert_allclose(evidence._similarity(features, chosen), unit[chosen] @ unit.T, atol=1e-6)
+
+
+def test_evidence_names_images_of_the_data_set(finished: AuditResult) -> None:
+    shown = {name: part for name, part in finished.evidence.items() if name != "thumbnails"}
+    named = set(evidence.mentioned(list(shown.values())))
+    assert named and named <= set(finished.ranking["path"])
+    assert named <= set(finished.evidence["thumbnails"])
+    assert all(uri.startswith("data:image/") for uri in finished.evidence["thumbnails"].values())
+
+
+def test_extremes_are_training_images_of_their_class_in_order(finished: AuditResult) -> None:
+    images = finished.ranking.set_index("path")
+    assert [entry["label"] for entry in finished.evidence["extremes"]] == finished.classes
+    for entry in finished.evidence["extremes"]:
+        for end in ("highest", "lowest"):
+            assert all(images.loc[image["path"], "split"] == "train" for image in entry[end])
+            assert all(images.loc[image["path"], "label"] == entry["label"] for image in entry[end])
+        highest, lowest = ([image["average_influence"] for image in entry[end]] for end in ("highest", "lowest"))
+        assert highest == sorted(highest, reverse=True) and lowest == sorted(lowest) and lowest[0] <= highest[0]
+
+
+def test_the_lowest_of_the_planted_run(finished: AuditResult) -> None:
+    shown = finished.evidence["lowest_planted_run"]
+    ordered = finished.planted.sort_values("influence_rank")
+    assert [image["path"] for image in shown] == ordered["path"].tolist()[: len(shown)]
+    truth = finished.planted.set_index("path")["planted"]
+    assert all(image["planted"] == truth[image["path"]] for image in shown)
+
+
+def _judged(n_classes: int, n: int, n_wrong: int, n_features: int = 512) -> tuple[Any, Any]:
+    """A data set that is all test split, and a run that takes its first `n_wrong` images for the next class."""
+    labels = np.arange(n) % n_classes
+    predicted = np.where(np.arange(n) < n_wrong, (labels + 1) % n_classes, labels)
+    certainty = np.random.default_rng(0).uniform(0.5, 1, n)
+    probabilities = np.full((n, n_classes), 0.01)
+    probabilities[np.arange(n), predicted] = certainty
+    data = SimpleNamespace(
+        labels=labels, n_classes=n_classes, features=np.zeros((n, n_features)), rows=lambda split: np.arange(n)
+    )
+    return data, SimpleNamespace(test_probabilities=probabilities)
+
+
+def _wrong_chosen(n_classes: int, n_each: int, n_wrong: int) -> int:
+    data, run = _judged(n_classes, 600, n_wrong)
+    return int((evidence.chosen_examples(data, run, n_each) < n_wrong).sum())
+
+
+def test_every_wrong_image_is_explained_up_to_a_limit_that_examples_raises() -> None:
+    assert _wrong_chosen(2, 3, 80) == _wrong_chosen(10, 3, 80) == 80
+    assert _wrong_chosen(10, 3, 150) == evidence.WRONG_EXAMPLES
+    assert _wrong_chosen(10, 150, 150) == 150
+    assert _wrong_chosen(100, 3, 150) == evidence.WRONG_EXAMPLES_MANY
+
+
+def test_correct_examples_come_from_the_classes_in_turn_the_typical_one_first() -> None:
+    data, run = _judged(2, 40, 0)
+    chosen = evidence.chosen_examples(data, run, 3)
+    assert data.labels[chosen].tolist() == [0, 1, 0]
+    certainty = np.sort(run.test_probabilities[data.labels == 0, 0])
+    assert run.test_probabilities[chosen[[0, 2]], 0].tolist() == [certainty[9], certainty[0]]
+
+
+def test_examples_are_test_images_of_both_kinds(finished: AuditResult) -> None:
+    splits = finished.ranking.set_index("path")["split"]
+    wrong = sum(map(sum, finished.summary["model"]["clean"]["test"]["confusion"]))
+    wrong -= sum(row[i] for i, row in enumerate(finished.summary["model"]["clean"]["test"]["confusion"]))
+    kinds = [example["kind"] for example in finished.evidence["examples"]]
+    assert "correct" in kinds and ("wrong" in kinds) == (wrong > 0)
+    for example in finished.evidence["examples"]:
+        assert splits[example["path"]] == "test"
+        assert (example["kind"] == "correct") == (example["predicted"] == example["label"])
+        for image in (*example["most"], *example["least"]):
+            assert image["label"] == example["label"] and splits[image["path"]] == "train"
+        most, least = ([image["influence"] for image in example[end]] for end in ("most", "least"))
+        assert most == sorted(most, reverse=True) and least == sorted(least) and most[0] >= least[0]

@@ -1,0 +1,84 @@
+"""Interrupts in work that must not be broken off: late, never lost, and no other error in their place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from auditor.report import plots
+from auditor.system import interrupts
+from auditor.system.interrupts import held
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """What the command sets, and afterwards what was there."""
+    before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    signal.signal(signal.SIGTERM, interrupts.interrupt)
+    yield
+    for which, handler in before.items():
+        signal.signal(which, handler)
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_the_end_of_the_block(which: signal.Signals) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), held():
+        os.kill(os.getpid(), which)
+        os.kill(os.getpid(), which)
+        done.append(True)
+    assert done == [True]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), which)
+
+
+def test_without_an_interrupt_nothing_happens_and_errors_stay_what_they_are() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with held():
+        pass
+    with pytest.raises(ZeroDivisionError), held():
+        raise ZeroDivisionError
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_was_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with held():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_another_thread_changes_no_handler() -> None:
+    seen = []
+
+    def work() -> None:
+        with held():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler]
+
+
+def test_a_figure_is_drawn_to_its_end_before_an_interrupt_takes_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """matplotlib's C code, asked for a transformation's matrix, takes an interrupt there for a matrix that is none."""
+    from matplotlib.transforms import Affine2DBase
+
+    real, asked = Affine2DBase.__array__, []
+
+    def interrupted(self: Affine2DBase, *arguments: object, **options: object) -> object:
+        if not asked:
+            os.kill(os.getpid(), signal.SIGINT)
+        asked.append(True)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Affine2DBase, "__array__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        plots.histogram([0.0, 1.0], [plots.Series([1], "clean")], "x")
+    assert len(asked) > 1

@@ -1,0 +1,23 @@
+"""Versions are told without importing what they are of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import torch
+
+from auditor._version import __version__
+from auditor.system import versions
+
+
+def test_versions_name_every_package() -> None:
+    found = versions.installed()
+    assert set(versions.PACKAGES) < set(found)
+    assert found["auditor"] == __version__ and found["torch"] == torch.__version__
+    assert "missing" not in found.values()
+
+
+def test_torch_is_not_imported_for_its_version() -> None:
+    code = "import sys; from auditor.system import versions; versions.installed(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
