@@ -22,7 +22,7 @@ from builders import HOSTILE_CLASSES
 from helpers import FIXTURES, PROJECT, names, small_audit, snapshot
 
 from auditor.config import AuditSettings, RunSettings
-from auditor.pipeline import checks, reading, stages
+from auditor.pipeline import checks, stages
 from auditor.result import AuditResult
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -186,8 +186,8 @@ def test_memory_too_small_for_an_engine_is_said_before_an_image_is_read(
 ) -> None:
     few = {"head": 10_000, "layers:layer4,fc": 10_000_000}[train]
     monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device: few)
-    monkeypatch.setattr(reading.Reader, "_check_pixels", lambda *_: None)
-    monkeypatch.setattr(reading.Reader, "_check_probabilities", lambda *_: None)
+    monkeypatch.setattr(checks, "_check_pixels", lambda *_: None)
+    monkeypatch.setattr(checks, "_check_probabilities", lambda *_: None)
     words = ["audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none", "--train", train]
     done = run_cli(*words, "--engine", engine)
     assert done.exit_code == 2 and "--engine auto" in done.stderr and "Traceback" not in done.output, done.output
@@ -240,7 +240,7 @@ def test_more_classes_than_the_memory_holds_is_said_before_an_image_is_read(
     done = run_cli(*words)
     assert done.exit_code == 2 and "detection on 9000 images in 3000 classes needs 4.1 GiB" in done.stderr, done.stderr
     assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
-    monkeypatch.setattr("auditor.pipeline.reading.LONGEST", 3600.0)
+    monkeypatch.setattr("auditor.pipeline.checks.LONGEST", 3600.0)
     done = run_cli(*words)
     assert done.exit_code == 2 and "in 3,000 classes would take about 3 hours" in done.stderr, done.stderr
     assert "--classes" in done.stderr and "Reading images" not in done.stderr and not (tmp_path / "out").exists()
@@ -250,8 +250,8 @@ def test_how_long_many_classes_take_is_said_before_an_image_is_read(
     tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (checks.LONG, checks.LONGEST) == (600, 24 * 3600), "ten minutes and a day, as docs/robustness.md says"
-    monkeypatch.setattr("auditor.pipeline.reading.MANY_CLASSES", 1)
-    monkeypatch.setattr("auditor.pipeline.reading.LONG", 0.0)
+    monkeypatch.setattr("auditor.pipeline.checks.MANY_CLASSES", 1)
+    monkeypatch.setattr("auditor.pipeline.checks.LONG", 0.0)
     words = small_audit(FIXTURES / "digits", tmp_path / "out")
     words.remove("--quiet")
     done = run_cli(*words)

@@ -1,45 +1,29 @@
-"""A learner that remembers: runs that an interrupted audit has finished, and how far a long training had come."""
+"""A learner that remembers: the runs an interrupted audit has finished, and how far a long training had come."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from auditor.experiment.run import Learner, Run
+from auditor.experiment.run import Explainer, Learner, Learnt, Run
 from auditor.influence import Solve
-from auditor.model import training, training_state
-from auditor.model.quality import Quality
+from auditor.model import training_state
 from auditor.system.arrays import Array
 from auditor.system.checkpoint import Checkpoints
+from auditor.system.progress import Update
 
 SAVE_EVERY = 60.0
-"""Seconds of training between two states on the disk: a tenth of a gigabyte each for a whole network."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The numbers of a `Run`: all of it but what asks its engine."""
-
-    losses: training.Losses
-    quality: Quality
-    probabilities: Array
-    test_probabilities: Array
-    average_influence: Array
-    engine: str
-    damping: float
-    notes: tuple[str, ...]
-    solves: tuple[Solve, ...]
+"""Seconds of training between two states on the disk. One state of a whole network takes a tenth of a gigabyte."""
 
 
 @dataclass(frozen=True)
 class Remembering:
-    """Learns as `learner` does; labels that were learnt before a kill are taken from there."""
+    """Learns as `learner` does. Figures of labels that were learnt before a kill are taken from the disk."""
 
     learner: Learner
     kept: Checkpoints
@@ -54,47 +38,39 @@ class Remembering:
         """See `Learner`."""
         return self.learner.conditioned
 
-    def learn(self, labels: Array, update: Callable[[int, int], None]) -> Run:
-        """Train on `labels` int64 [N] of the training split, or tell what that gave."""
-        stage = f"run-{_name(labels)}"
-        fresh: list[Run] = []
+    def learn(self, labels: Array, update: Update) -> Learnt:
+        """Train on `labels` int64 [N] of the training split, or tell what that gave before."""
+        fresh: list[Learnt] = []
 
-        def computed() -> Outcome:
+        def computed() -> Run:
             fresh.append(self.learner.learn(labels, update))
-            return _outcome(fresh[0])
+            return fresh[0].run
 
-        outcome = self.kept.once(stage, computed)
-        return fresh[0] if fresh else _Restored(outcome, self.learner, labels).run
+        run = self.kept.once(f"run-{_name(labels)}", computed)
+        return fresh[0] if fresh else Learnt(run, _Again(self.learner, labels, run.solves).explainer)
 
 
-class _Restored:
-    """A run from its outcome. Whoever asks for a row of the influence matrix has it learnt again, once."""
+class _Again:
+    """Explains a run from the disk. Whoever asks for a row of the influence matrix has it learnt again, once."""
 
-    def __init__(self, outcome: Outcome, learner: Learner, labels: Array) -> None:
-        self._outcome, self._learner, self._labels = outcome, learner, labels
+    def __init__(self, learner: Learner, labels: Array, solves: tuple[Solve, ...]) -> None:
+        self._learner, self._labels, self._solves = learner, labels, solves
         self._asked = False
 
     @cached_property
-    def _whole(self) -> Run:
+    def _whole(self) -> Explainer:
         self._asked = True
-        return self._learner.learn(self._labels, lambda done, total: None)
+        return self._learner.learn(self._labels, lambda done, total: None).explainer
 
     @property
-    def run(self) -> Run:
-        """The run."""
-        known = {f.name: getattr(self._outcome, f.name) for f in fields(self._outcome) if f.name != "solves"}
-        return Run(
-            **known,
+    def explainer(self) -> Explainer:
+        """Its answers."""
+        return Explainer(
             rows=lambda chosen: self._whole.rows(chosen),
             rows_of=lambda chosen, labels: self._whole.rows_of(chosen, labels),
-            solves=lambda: self._whole.solves() if self._asked else self._outcome.solves,
+            solves=lambda: self._whole.solves() if self._asked else self._solves,
             save_matrix=lambda path, attributes: self._whole.save_matrix(path, attributes),
         )
-
-
-def _outcome(run: Run) -> Outcome:
-    values: dict[str, Any] = {f.name: getattr(run, f.name) for f in fields(Outcome) if f.name != "solves"}
-    return Outcome(**values, solves=run.solves())
 
 
 def _name(labels: Array) -> str:
@@ -102,7 +78,7 @@ def _name(labels: Array) -> str:
 
 
 class TrainingStates:
-    """Where a training that takes long leaves its state; a `training.Keeper`."""
+    """Where a long training leaves its state; a `training_state.Keeper`."""
 
     def __init__(self, kept: Checkpoints, labels: Array) -> None:
         self._kept, self._stage = kept, f"training-{_name(labels)}"

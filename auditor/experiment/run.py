@@ -1,9 +1,9 @@
-"""TODO auditor.experiment.run."""
+"""One training: its figures, and the engine that explains them. Learners make both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from auditor import influence
@@ -11,33 +11,28 @@ from auditor.influence import InfluenceEngine, Solve
 from auditor.model import training
 from auditor.model.quality import Quality, quality, softmax
 from auditor.system.arrays import Array
+from auditor.system.progress import Update
 
-Update = Callable[[int, int], None]
+Asked = tuple[Any, Any]
+"""What an engine takes: inputs and labels."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one training gave.
+    """The figures of one training. They can be kept on the disk.
 
     Attributes
     ----------
     losses, quality
         Per epoch, and on the test split.
     probabilities, test_probabilities
-        float64 [N, C] of the training and [n, C] of the test points.
+        float64 [N, C] of the training points and [n, C] of the test points.
     average_influence
         float64 [N] of every training point over the reference set (pyDVL's mode `up`; negative is harmful).
-    rows
-        Rows of the influence matrix for positions in the test split, [n, N], as exact as a reader needs them.
-    rows_of
-        The same for any images (indices into the data set) under any labels (int64 [n]); for a head always in closed
-        form, whatever the engine.
     engine, damping, notes
-        How it was computed.
+        How influence was computed.
     solves
-        Every linear system solved so far, with its residual.
-    save_matrix
-        Writes the influence of every training point on every reference point to a folder, as zarr [n, N].
+        Every linear system that these figures took, with its residual.
     """
 
     losses: training.Losses
@@ -45,40 +40,59 @@ class Run:
     probabilities: Array
     test_probabilities: Array
     average_influence: Array
-    rows: Callable[[Array], Array]
-    rows_of: Callable[[Array, Array], Array]
     engine: str
     damping: float
     notes: tuple[str, ...]
+    solves: tuple[Solve, ...]
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Asks the engine of one training for rows of the influence matrix. It holds the training features.
+
+    Attributes
+    ----------
+    rows
+        Rows for positions in the test split, [n, N], as exact as a reader needs them.
+    rows_of
+        The same for any images (indices into the data set) under any labels (int64 [n]). A head answers in closed
+        form, whatever its engine.
+    solves
+        Every linear system solved so far, those of the run's figures included.
+    save_matrix
+        Writes the influence of every training point on every reference point to a folder, as zarr [n, N].
+    """
+
+    rows: Callable[[Array], Array]
+    rows_of: Callable[[Array, Array], Array]
     solves: Callable[[], tuple[Solve, ...]]
     save_matrix: Callable[[str, dict[str, Any]], None]
 
-    def without_engine(self) -> Run:
-        """The numbers alone: an engine holds all training features in its working precision."""
-        solves = self.solves()
 
-        def gone(*_: Any) -> Any:
-            raise RuntimeError("the engine of this run was let go")
+@dataclass(frozen=True)
+class Learnt:
+    """What a learner gives: the figures, and who explains them."""
 
-        return replace(self, rows=gone, rows_of=gone, solves=lambda: solves, save_matrix=gone)
-
-
-def _save(path: str, engine: InfluenceEngine, x: Any, y: Any, attributes: dict[str, Any]) -> None:
-    from auditor.influence.pydvl.matrix import save_matrix
-
-    save_matrix(path, engine, x, y, attributes=attributes)
+    run: Run
+    explainer: Explainer
 
 
 class Learner(Protocol):
     """Trains on labels of the training split and computes influences."""
 
     @property
-    def n_parameters(self) -> int: ...
+    def n_parameters(self) -> int:
+        """P, the parameters that are trained."""
+        ...
 
     @property
-    def conditioned(self) -> bool: ...
+    def conditioned(self) -> bool:
+        """True where influence comes from the head that detection uses too."""
+        ...
 
-    def learn(self, labels: Array, update: Update) -> Run: ...
+    def learn(self, labels: Array, update: Update) -> Learnt:
+        """Train on `labels` int64 [N] of the training split."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -107,46 +121,77 @@ class EngineChoice:
         return dask_average(engine, x, y, self.client)
 
 
-Inputs = tuple[Any, Any]
-"""What an engine takes: inputs and labels."""
+@dataclass(frozen=True)
+class Fit:
+    """What a training gave before influence: logits [N, C] of its points, [n, C] of the test points, and losses."""
+
+    losses: training.Losses
+    train_logits: Array
+    test_logits: Array
 
 
-def measured_run(
-    losses: training.Losses,
-    logits: tuple[Array, Array],
-    truth: Array,
-    n_classes: int,
-    choice: EngineChoice,
-    engines: tuple[InfluenceEngine, InfluenceEngine, InfluenceEngine],
-    reference: Callable[[], Inputs],
-    test: Callable[[Array], Inputs],
-    anywhere: Callable[[Array, Array], Inputs],
-) -> Run:
-    """A run from what was trained and what answers for its influences; inputs are made when they are asked for.
+@dataclass(frozen=True)
+class Engines:
+    """Who answers for averages, for rows of the matrix, and for rows of any image. They may be the same."""
+
+    average: InfluenceEngine
+    rows: InfluenceEngine
+    exact: InfluenceEngine
+
+    def solves(self) -> tuple[Solve, ...]:
+        """Every system solved so far for the averages and for any image."""
+        return self.average.solves if self.exact is self.average else (*self.average.solves, *self.exact.solves)
+
+
+@dataclass(frozen=True)
+class EngineInputs:
+    """How an engine's inputs are made, each when it is asked for.
+
+    Attributes
+    ----------
+    reference
+        The reference set.
+    test
+        Test points by position.
+    anywhere
+        Images of the data set under given labels.
+    """
+
+    reference: Callable[[], Asked]
+    test: Callable[[Array], Asked]
+    anywhere: Callable[[Array, Array], Asked]
+
+
+def learnt(fit: Fit, truth: Array, choice: EngineChoice, engines: Engines, inputs: EngineInputs) -> Learnt:
+    """The figures of a training and its explainer.
 
     Parameters
     ----------
-    logits
-        [N, C] of the training and [n, C] of the test points.
     truth
         int64 [n], labels of the test points.
-    engines
-        For averages, for rows of the matrix, and for rows of any image; they may be the same.
-    reference, test, anywhere
-        The reference set; test points by position; images of the data set under given labels.
     """
-    average, rows, exact = engines
-    return Run(
-        losses=losses,
-        quality=quality(logits[1], truth, n_classes),
-        probabilities=softmax(logits[0]),
-        test_probabilities=softmax(logits[1]),
-        average_influence=choice.average(average, *reference()),
-        rows=lambda chosen: rows.shown_rows(*test(chosen)),
-        rows_of=lambda chosen, labels: exact.shown_rows(*anywhere(chosen, labels)),
+    average = engines.average
+    run = Run(
+        losses=fit.losses,
+        quality=quality(fit.test_logits, truth, fit.test_logits.shape[1]),
+        probabilities=softmax(fit.train_logits),
+        test_probabilities=softmax(fit.test_logits),
+        average_influence=choice.average(average, *inputs.reference()),
         engine=average.name,
         damping=average.damping,
         notes=average.notes,
-        solves=lambda: average.solves if exact is average else (*average.solves, *exact.solves),
-        save_matrix=lambda path, attributes: _save(path, rows, *reference(), attributes),
+        solves=engines.solves(),
     )
+    explainer = Explainer(
+        rows=lambda chosen: engines.rows.shown_rows(*inputs.test(chosen)),
+        rows_of=lambda chosen, labels: engines.exact.shown_rows(*inputs.anywhere(chosen, labels)),
+        solves=engines.solves,
+        save_matrix=lambda path, attributes: _save(path, engines.rows, *inputs.reference(), attributes),
+    )
+    return Learnt(run, explainer)
+
+
+def _save(path: str, engine: InfluenceEngine, x: Any, y: Any, attributes: dict[str, Any]) -> None:
+    from auditor.influence.pydvl.matrix import save_matrix
+
+    save_matrix(path, engine, x, y, attributes=attributes)

@@ -1,14 +1,161 @@
-"""TODO auditor.pipeline.checks."""
+"""What is refused before the work starts: everything that would otherwise come up after an hour of it."""
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
+
+from torch import nn
+
+from auditor import influence
+from auditor.config import AuditSettings
+from auditor.data.dataset import Dataset
+from auditor.detection import DetectionSettings
+from auditor.detection.cost import memory_bytes, processor_seconds
+from auditor.errors import ConfigError
+from auditor.experiment import noise
+from auditor.model import resnet, training
+from auditor.model.backbone import Backbone
+from auditor.pipeline.job import Job
+from auditor.sources.base import ImageTable
+from auditor.system.lock import refuse_inside
+
 MANY_CLASSES = 128
-"""More classes than this make detection long by themselves, which is then said before it starts."""
+"""More classes than this make detection long by themselves. That is said before it starts."""
 
 LONG, LONGEST = 600.0, 24 * 3600.0
 """Processor seconds of detection from which its length is said, and from which it is refused."""
 
 
+def before_opening(source: str | Path | ImageTable, job: Job) -> None:
+    """Refuse places where the audit must not write, and options that do not go together.
+
+    Raises
+    ------
+    ConfigError
+    """
+    run = job.run
+    if not isinstance(source, ImageTable):
+        for path, what, option in ((run.cache, "cache", "--cache"), (run.save_matrix, "matrix", "--save-matrix")):
+            if path:
+                refuse_inside(path, source, what, option)
+    # A matrix is never written over anything. An audit goes on only with a matrix that it wrote itself.
+    if run.save_matrix and Path(run.save_matrix).exists() and matrix_author(run.save_matrix) is None:
+        raise ConfigError(
+            f"{run.save_matrix} exists already", hint="give --save-matrix another path, or remove it first"
+        )
+    if run.dask and not job.settings.trains_head_only:
+        raise ConfigError(
+            "--dask serves --train head only: a network beyond its head is trained on one machine",
+            hint="leave out --dask, or use --train head",
+        )
+
+
+def matrix_author(path: str) -> str | None:
+    """The key of the audit that wrote the matrix at `path`; None where it is no audit's."""
+    from auditor.influence.pydvl.matrix import author  # zarr and pyDVL, for those who ask for a matrix
+
+    return author(path)
+
+
+def before_reading(table: ImageTable, backbone: Backbone, settings: AuditSettings) -> None:
+    """Refuse layers that are not there, and work for which time or memory will not do.
+
+    Raises
+    ------
+    ConfigError, EngineError
+    """
+    network = copy.deepcopy(backbone.network)
+    training.trainable(network, settings.train)
+    n_images, n_classes = len(table.frame), table.frame["label"].nunique()
+    _check_pixels(backbone, settings, n_images)
+    _check_time(settings, n_images, n_classes)
+    _check_probabilities(settings, n_images, n_classes)
+    _check_engine(network, backbone.device, settings, n_images, n_classes)
+    _check_tables(settings, n_images, n_classes)
+
+
+def before_training(data: Dataset, settings: AuditSettings) -> None:
+    """Refuse a data set in which no label could be planted.
+
+    Raises
+    ------
+    UndecidedError
+    """
+    noise.check(data.labels[data.rows("train")], settings.noise_rate, settings.noise)
+
+
+def long_work(table: ImageTable, settings: AuditSettings) -> str:
+    """A sentence for work that will take long; empty where it will not."""
+    n_images, n_classes = len(table.frame), table.frame["label"].nunique()
+    seconds = _detection_seconds(settings, n_images, n_classes)
+    if seconds < LONG:
+        return ""
+    return (
+        f"  {n_classes:,} classes: the search for wrong labels takes about {duration_text(seconds)} "
+        "of processor time; with fewer --classes, some at a time, it is a part of that"
+    )
+
+
 def duration_text(seconds: float) -> str:
     """Hours, or minutes where it is less than two hours."""
     return f"{seconds / 3600:.0f} hours" if seconds >= 7200 else f"{max(1, seconds / 60):.0f} minutes"
+
+
+def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) -> None:
+    edge = backbone.transform.size
+    if backbone.weights.pretrained and settings.trains_head_only:
+        return
+    influence.require(  # twice: they are collected one by one and then laid side by side
+        2 * 3 * edge**2 * n_images,
+        f"keeping the pixels of {n_images} images of {edge} x {edge}",
+        "cpu",
+        "choose a smaller --image-size or fewer --classes; pretrained weights with --train head keep no pixels",
+    )
+
+
+def _detection_seconds(settings: AuditSettings, n_images: int, n_classes: int) -> float:
+    """Known for many classes alone, and 0 otherwise."""
+    if settings.preset == "study" or n_classes <= MANY_CLASSES:
+        return 0.0
+    return processor_seconds(n_images, n_classes, resnet.N_LAYERED)
+
+
+def _check_time(settings: AuditSettings, n_images: int, n_classes: int) -> None:
+    seconds = _detection_seconds(settings, n_images, n_classes)
+    if seconds > LONGEST:
+        raise ConfigError(
+            f"the search for wrong labels among {n_images:,} images in {n_classes:,} classes would take about "
+            f"{duration_text(seconds)} of processor time, which grows with the square of the number of classes",
+            hint="choose fewer --classes and audit some at a time",
+        )
+
+
+def _check_probabilities(settings: AuditSettings, n_images: int, n_classes: int) -> None:
+    runs = 1 + settings.repeats  # each keeps every image's probability of every class
+    influence.require(
+        8 * runs * n_images * n_classes,
+        f"the probabilities of {n_images} images in {n_classes} classes",
+        "cpu",
+        "choose fewer --classes or fewer --repeats",
+    )
+
+
+def _check_engine(network: nn.Module, device: str, settings: AuditSettings, n_images: int, n_classes: int) -> None:
+    if settings.trains_head_only:
+        columns = (resnet.N_LAYERED if settings.conditions_head else resnet.N_FEATURES) + 1
+        size, rank, width = n_classes * columns, (n_classes - 1) * columns, 8
+    else:
+        size = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        rank, width = min(size, n_images * (n_classes - 1)), 4
+    influence.require_engine(settings.engine, size, rank, device, width=width)
+
+
+def _check_tables(settings: AuditSettings, n_images: int, n_classes: int) -> None:
+    if settings.preset != "study":
+        influence.require(
+            memory_bytes(n_images, n_classes, resnet.N_LAYERED, DetectionSettings().landmarks),
+            f"detection on {n_images} images in {n_classes} classes",
+            "cpu",
+            "choose fewer --classes, or audit the images a part at a time",
+        )

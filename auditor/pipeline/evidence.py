@@ -14,7 +14,7 @@ from auditor import detection as detecting
 from auditor.config import AuditSettings
 from auditor.data import images
 from auditor.data.dataset import Dataset
-from auditor.experiment.run import Run
+from auditor.experiment.run import Explainer, Learnt, Run
 from auditor.model.scaling import unit_rows
 from auditor.result.documents import (
     EvidenceDocument,
@@ -188,12 +188,13 @@ def _typical_first(ordered: Array, n: int) -> list[int]:
     return [int(ordered[place]) for place in list(dict.fromkeys(places))[:n]]
 
 
-def examples(data: Dataset, run: Run, n_each: int) -> list[ExampleDocument]:
+def examples(data: Dataset, learnt: Learnt, n_each: int) -> list[ExampleDocument]:
     """Chosen test images with their influence histogram by label and the same label's most and least influential."""
+    run = learnt.run
     positions = chosen_examples(data, run, n_each)
     if not len(positions) or not n_each:
         return []
-    matrix = run.rows(positions)
+    matrix = learnt.explainer.rows(positions)
     train, test = data.rows("train"), data.rows("test")
     labels = data.labels[train]
     by_label = {name: labels == i for i, name in enumerate(data.classes)}
@@ -233,7 +234,9 @@ def lowest_planted(planted: pd.DataFrame) -> list[LowestImage]:
     return records
 
 
-def explanations(data: Dataset, run: Run, suspects: Sequence[int], suggested: Array) -> dict[str, WhyDocument]:
+def explanations(
+    data: Dataset, explainer: Explainer, suspects: Sequence[int], suggested: Array
+) -> dict[str, WhyDocument]:
     """For the first suspects: the training images that pull it the other way, and its nearest images of any label.
 
     What pulls the other way are the training images that carry the suggested label and whose influence on the
@@ -252,7 +255,7 @@ def explanations(data: Dataset, run: Run, suspects: Sequence[int], suggested: Ar
     train = data.rows("train")
     # Rows cost a solve each: with many classes only the first suspects get theirs.
     n_rows = EXPLAINED if data.n_classes <= DENSE_CLASSES else most_rows(data, EXPLAINED_MANY)
-    influence = run.rows_of(chosen[:n_rows], data.labels[chosen[:n_rows]])
+    influence = explainer.rows_of(chosen[:n_rows], data.labels[chosen[:n_rows]])
     similarity = _similarity(data.features, chosen)
     similarity[np.arange(len(chosen)), chosen] = -np.inf
     found: dict[str, WhyDocument] = {}
@@ -349,7 +352,7 @@ class Explained(TypedDict):
     why: dict[str, WhyDocument]
 
 
-def explain_suspects(data: Dataset, clean: Run, ranking: pd.DataFrame, settings: AuditSettings) -> Explained:
+def explain_suspects(data: Dataset, learnt: Learnt, ranking: pd.DataFrame, settings: AuditSettings) -> Explained:
     """What asks the clean run's engine for rows of the influence matrix."""
     position = {path: i for i, path in enumerate(data.paths)}
     index = {name: i for i, name in enumerate(data.classes)}
@@ -357,8 +360,8 @@ def explain_suspects(data: Dataset, clean: Run, ranking: pd.DataFrame, settings:
     suggested[[position[p] for p in ranking["path"]]] = ranking["suggested_label"].map(index).fillna(-1).astype(int)
     _, rows = _suspects(data, ranking, settings)
     return {
-        "examples": examples(data, clean, settings.examples),
-        "why": explanations(data, clean, rows, suggested),
+        "examples": examples(data, learnt, settings.examples),
+        "why": explanations(data, learnt.explainer, rows, suggested),
     }
 
 

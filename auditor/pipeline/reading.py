@@ -1,38 +1,62 @@
-"""From a source to arrays: the table, the backbone that reads it, its features, and the trusted reference."""
+"""From a source to arrays, in one call: the data set, the backbone that reads it, and the trusted reference."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from auditor import influence
 from auditor.compute import hardware
-from auditor.config import AuditSettings, RunSettings
+from auditor.config import AuditSettings
 from auditor.data import dataset, feature_cache, features, images, split
 from auditor.data.dataset import Dataset
 from auditor.data.feature_cache import cache_folder
 from auditor.data.features import Features, Pixels
+from auditor.data.inputs import Inputs
 from auditor.data.reference import Reference, of_one_label, reference_notes, reference_rows
-from auditor.detection import DetectionSettings
-from auditor.detection.cost import memory_bytes, processor_seconds
-from auditor.errors import ConfigError, SourceError, WeightsError
+from auditor.errors import SourceError, WeightsError
 from auditor.model import resnet, training
 from auditor.model.backbone import Backbone, Transform, image_size_for, normalisation
 from auditor.model.weights import load_weights
-from auditor.pipeline.checks import LONG, LONGEST, MANY_CLASSES, duration_text
+from auditor.pipeline import checks
+from auditor.pipeline.job import Job
 from auditor.sources import open_source
-from auditor.sources.base import ImageTable, Skipped, content_hash
+from auditor.sources.base import ImageTable, Skipped, content_hash, left_out
 from auditor.system.arrays import Array
+from auditor.system.progress import Update
 
-Update = Callable[[int, int], None]
+
+def read(source: str | Path | ImageTable, job: Job) -> Inputs:
+    """Open the data set, check that the work can be done, and read images and reference through the backbone.
+
+    Raises
+    ------
+    SourceError, WeightsError, ConfigError, EngineError
+    """
+    settings, say = job.settings, job.progress.say
+    with job.stage("open", "Opening the data set"):
+        table = open_table(source, settings)
+        reader = open_reader(table, job)
+        reference = open_reference(settings) if settings.reference else None
+        checks.before_reading(table, reader.backbone, settings)
+    say(checks.long_work(table, settings))
+    with job.stage("features", "Reading images") as update:
+        data = reader.dataset(table, update)
+    say(left_out(data.skipped))
+    if data.n_cached:
+        fresh = len(data.paths) - data.n_cached
+        say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")
+    trusted = None
+    if reference is not None:
+        with job.stage("reference", "Reading the reference") as update:
+            trusted = reader.reference(reference, data, update)
+            data = data.settled_by(trusted.trusted, settings.seed)
+        say(_settled(data))
+    return Inputs(data, trusted, reader.backbone)
 
 
 def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:
@@ -44,123 +68,47 @@ def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> Imag
     return ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
 
 
-def open_reader(
-    table: ImageTable, settings: AuditSettings, run: RunSettings, *, download: bool, client: Any = None
-) -> Reader:
+def open_reference(settings: AuditSettings) -> ImageTable:
+    """The trusted images, listed."""
+    return open_source(settings.reference, allow_outside=settings.allow_outside)
+
+
+def open_reader(table: ImageTable, job: Job) -> Reader:
     """The backbone for a table's images, on the chosen device."""
-    device = hardware.device(run.device)
-    weights = load_weights(settings.weights, download=download)
+    settings = job.settings
+    device = hardware.device(job.run.device)
+    weights = load_weights(settings.weights, download=job.download)
     size = image_size_for(settings.image_size, features.peek_edges(table, settings.max_pixels), weights)
     mean, std = normalisation(settings.preset, weights)
     network = resnet.build_network(weights, table.frame["label"].nunique(), size, settings.seed)
     transform = Transform(size, mean, std, settings.max_pixels)
-    return Reader(settings, run, Backbone(weights, network, transform, device), client)
+    return Reader(job, Backbone(weights, network, transform, device))
+
+
+def _settled(data: Dataset) -> str:
+    """How many images the reference holds itself, as a line for the terminal; empty where there are none."""
+    found = data.settled()
+    if not found["n"]:
+        return ""
+    return f"  {found['n']} images are in the reference itself, {len(found['wrong'])} of them under another label"
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads tables through one backbone.
+    """Reads tables through one backbone."""
 
-    Attributes
-    ----------
-    client
-        Of a Dask cluster that shares the work, or None.
-    """
-
-    settings: AuditSettings
-    run: RunSettings
+    job: Job
     backbone: Backbone
-    client: Any = None
+
+    @property
+    def settings(self) -> AuditSettings:
+        """What was asked."""
+        return self.job.settings
 
     @property
     def study(self) -> bool:
         """The reference study drops grey-scale images and splits anew."""
         return self.settings.preset == "study"
-
-    def check(self, table: ImageTable) -> None:
-        """Raise now what would otherwise come up after an hour of reading: unknown layers, a missing reference, memory
-        that is too small for the pixels or the chosen engine.
-        """
-        network = copy.deepcopy(self.backbone.network)
-        training.trainable(network, self.settings.train)
-        if self.settings.reference:
-            _ = self._reference_table
-        self._check_pixels(len(table.frame))
-        n_images, n_classes = len(table.frame), table.frame["label"].nunique()
-        self._check_time(n_images, n_classes)
-        self._check_probabilities(n_images, n_classes)
-        self._check_engine(network, n_images, n_classes)
-        self._check_tables(n_images, n_classes)
-
-    @cached_property
-    def _reference_table(self) -> ImageTable:
-        """The trusted images, listed once."""
-        return open_source(self.settings.reference, allow_outside=self.settings.allow_outside)
-
-    def _check_pixels(self, n_images: int) -> None:
-        edge = self.backbone.transform.size
-        if self.backbone.weights.pretrained and self.settings.trains_head_only:
-            return
-        influence.require(  # twice: they are collected one by one and then laid side by side
-            2 * 3 * edge**2 * n_images,
-            f"keeping the pixels of {n_images} images of {edge} x {edge}",
-            "cpu",
-            "choose a smaller --image-size or fewer --classes; pretrained weights with --train head keep no pixels",
-        )
-
-    def long(self, table: ImageTable) -> str:
-        """That many classes will take long, as a sentence; empty where they will not."""
-        n_images, n_classes = len(table.frame), table.frame["label"].nunique()
-        seconds = self._detection_seconds(n_images, n_classes)
-        if seconds < LONG:
-            return ""
-        return (
-            f"  {n_classes:,} classes: the search for wrong labels takes about {duration_text(seconds)} "
-            "of processor time; with fewer --classes, some at a time, it is a part of that"
-        )
-
-    def _detection_seconds(self, n_images: int, n_classes: int) -> float:
-        """Known for many classes alone, and 0 otherwise."""
-        if self.study or n_classes <= MANY_CLASSES:
-            return 0.0
-        return processor_seconds(n_images, n_classes, resnet.N_LAYERED)
-
-    def _check_time(self, n_images: int, n_classes: int) -> None:
-        seconds = self._detection_seconds(n_images, n_classes)
-        if seconds > LONGEST:
-            raise ConfigError(
-                f"the search for wrong labels among {n_images:,} images in {n_classes:,} classes would take about "
-                f"{duration_text(seconds)} of processor time, which grows with the square of the number of classes",
-                hint="choose fewer --classes and audit some at a time",
-            )
-
-    def _check_tables(self, n_images: int, n_classes: int) -> None:
-        if not self.study:
-            influence.require(
-                memory_bytes(n_images, n_classes, resnet.N_LAYERED, DetectionSettings().landmarks),
-                f"detection on {n_images} images in {n_classes} classes",
-                "cpu",
-                "choose fewer --classes, or audit the images a part at a time",
-            )
-
-    def _check_probabilities(self, n_images: int, n_classes: int) -> None:
-        runs = 1 + self.settings.repeats  # each keeps every image's probability of every class
-        influence.require(
-            8 * runs * n_images * n_classes,
-            f"the probabilities of {n_images} images in {n_classes} classes",
-            "cpu",
-            "choose fewer --classes or fewer --repeats",
-        )
-
-    def _check_engine(self, network: torch.nn.Module, n_images: int, n_classes: int) -> None:
-        settings = self.settings
-        if settings.trains_head_only:
-            columns = (resnet.N_LAYERED if settings.conditions_head else resnet.N_FEATURES) + 1
-            size, rank, width = n_classes * columns, (n_classes - 1) * columns, 8
-        else:
-            size = sum(p.numel() for p in network.parameters() if p.requires_grad)
-            rank, width = min(size, n_images * (n_classes - 1)), 4
-        influence.require_engine(settings.engine, size, rank, self.backbone.device, width=width)
 
     def dataset(self, table: ImageTable, update: Update) -> Dataset:
         """The data set's images, with features and splits."""
@@ -170,7 +118,7 @@ class Reader:
             table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=self.study
         )
 
-    def reference(self, data: Dataset, update: Update) -> Reference:
+    def reference(self, table: ImageTable, data: Dataset, update: Update) -> Reference:
         """The trusted images that the settings name, but for those that stand there under several labels.
 
         Raises
@@ -178,7 +126,6 @@ class Reader:
         SourceError
             When it shares no class with the data set, cannot be read, or contradicts itself everywhere.
         """
-        table = self._reference_table
         frame, others = reference_rows(table, data.classes)
         table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
         read, values = self._features(table, update, settle=False)
@@ -253,7 +200,7 @@ class Reader:
 
     def _cached_features(self, table: ImageTable, update: Update) -> Features:
         backbone, transform = self.backbone, self.backbone.transform
-        folder = cache_folder(self.run)
+        folder = cache_folder(self.job.run)
         key: dict[str, object] = {
             "layers": "2,3,4",
             "weights": backbone.weights.sha256,
@@ -263,11 +210,11 @@ class Reader:
             "dtype": self.settings.dtype,
         }
         extractor = self._extractor(backbone.network)
-        if self.client is not None:
+        if self.job.client is not None:
             from auditor.data.features_on_dask import CacheAt, extract_on
 
             return extract_on(
-                self.client,
+                self.job.client,
                 table,
                 transform,
                 extractor,

@@ -1,35 +1,39 @@
-"""The stages of an audit in order; the only module that knows them all."""
+"""The stages of an audit in order; the only module that knows them all.
+
+source -> split -> features -> train -> influence -> ranking -> plant, train, influence -> recovery -> result
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from torch import nn
 
 from auditor import detection as detecting
 from auditor.compute import hardware
 from auditor.config import AuditSettings, RunSettings
-from auditor.data.dataset import Dataset
-from auditor.data.reference import Reference
-from auditor.errors import ConfigError
-from auditor.experiment import noise
+from auditor.data.inputs import Inputs
+from auditor.detection import Detection
 from auditor.experiment.learners import make_learner
+from auditor.experiment.noise import Planting
 from auditor.experiment.resuming import Remembering
-from auditor.experiment.trials import as_pair, run_trials
-from auditor.model.backbone import Backbone
+from auditor.experiment.run import Explainer, Learner, Run
+from auditor.experiment.trials import Plan, SuspicionOf, Trial, run_trials
+from auditor.pipeline import checks, reading, summary
 from auditor.pipeline import ranking as rankings
-from auditor.pipeline import reading, summary
-from auditor.pipeline.evidence import explain_suspects, gather_evidence
+from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
+from auditor.pipeline.job import Job
 from auditor.pipeline.summary import Made
 from auditor.result import AuditResult
-from auditor.sources.base import ImageTable, left_out
-from auditor.system import memory, versions
+from auditor.sources.base import ImageTable
+from auditor.system import versions
+from auditor.system.arrays import Array
 from auditor.system.checkpoint import Checkpoints
-from auditor.system.lock import refuse_inside
 from auditor.system.progress import Progress
 
 
@@ -51,142 +55,49 @@ def audit(
     download
         Allow fetching ImageNet's weights when they are not in torch's cache.
     kept
-        Where finished stages are kept and those of an interrupted audit are found; the caller clears it once the
+        Where finished stages are kept and those of an interrupted audit are found. The caller clears it once the
         result is safe.
 
     Raises
     ------
     SourceError, WeightsError, ConfigError, EngineError, UndecidedError
     """
-    settings, run = settings or AuditSettings(), run or RunSettings()
-    progress = progress or Progress(quiet=True)
-    kept = kept or Checkpoints(None)
+    job = Job(
+        settings or AuditSettings(),
+        run or RunSettings(),
+        progress or Progress(quiet=True),
+        kept or Checkpoints(None),
+        download,
+    )
     hardware.set_threads()
-    if not isinstance(source, ImageTable):
-        for path, what, option in ((run.cache, "cache", "--cache"), (run.save_matrix, "matrix", "--save-matrix")):
-            if path:
-                refuse_inside(path, source, what, option)
-    _check_matrix(run.save_matrix)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(hardware.repeatable())
-        client = stack.enter_context(_cluster(run.dask, settings)) if run.dask else None
-        with _stage(progress, "open", "Opening the data set"):
-            table = reading.open_table(source, settings)
-            reader = reading.open_reader(table, settings, run, download=download, client=client)
-            reader.check(table)
-        progress.say(reader.long(table))
-        with _stage(progress, "features", "Reading images") as update:
-            data = reader.dataset(table, update)
-        progress.say(left_out(data.skipped))
-        if data.n_cached:
-            fresh = len(data.paths) - data.n_cached
-            progress.say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")
-        trusted = None
-        if settings.reference:
-            with _stage(progress, "reference", "Reading the reference") as update:
-                trusted = reader.reference(data, update)
-                data = data.settled_by(trusted.trusted, settings.seed)
-            progress.say(_settled(data))
-        kept.open(*_deciding(data, trusted, reader.backbone, settings, client))
-        backbone = _still_needed(reader.backbone, settings)
-        del reader
-        return _audited(data, trusted, backbone, settings, run, client, progress, kept)
+    checks.before_opening(source, job)
+    with hardware.repeatable(), _cluster(job.run.dask) as client:
+        job = replace(job, client=client)
+        inputs = reading.read(source, job)
+        job.kept.open(*_deciding(inputs, job))
+        inputs = _without_network(inputs, job.settings)
+        return _audited(inputs, job)
 
 
-def _settled(data: Dataset) -> str:
-    """How many images the reference holds itself, as a line for the terminal; empty where there are none."""
-    found = data.settled()
-    if not found["n"]:
-        return ""
-    return f"  {found['n']} images are in the reference itself, {len(found['wrong'])} of them under another label"
-
-
-@contextlib.contextmanager
-def _stage(progress: Progress, name: str, title: str) -> Iterator[Any]:
-    """A stage whose freed memory is the system's again when the next one begins."""
-    with progress.stage(name, title) as update:
-        yield update
-    memory.give_back()
-
-
-def _still_needed(backbone: Backbone, settings: AuditSettings) -> Backbone:
-    """The backbone after the pixels: what it is called and, where it is trained itself, its parameters."""
-    if not settings.trains_head_only:
-        return backbone
-    return replace(backbone, network=nn.Identity(), weights=replace(backbone.weights, state=None))
-
-
-def _check_matrix(path: str) -> None:
-    """Said before the work: a matrix is never written over anything, and gone on from only where an audit wrote it."""
-    if path and Path(path).exists() and _author(path) is None:
-        raise ConfigError(f"{path} exists already", hint="give --save-matrix another path, or remove it first")
-
-
-def _author(path: str) -> str | None:
-    from auditor.influence.pydvl.matrix import author  # zarr and pyDVL, for those who ask for a matrix
-
-    return author(path)
-
-
-def _cluster(address: str, settings: AuditSettings) -> contextlib.AbstractContextManager[Any]:
-    if not settings.trains_head_only:
-        raise ConfigError(
-            "--dask serves --train head only: a network beyond its head is trained on one machine",
-            hint="leave out --dask, or use --train head",
-        )
+def _cluster(address: str) -> contextlib.AbstractContextManager[Any]:
+    """A client of the Dask cluster that the user named; None without one."""
+    if not address:
+        return contextlib.nullcontext()
     from auditor.influence.pydvl.cluster import cluster
 
     opened: contextlib.AbstractContextManager[Any] = cluster(address)
     return opened
 
 
-def _audited(
-    data: Dataset,
-    trusted: Reference | None,
-    backbone: Backbone,
-    settings: AuditSettings,
-    run: RunSettings,
-    client: Any,
-    progress: Progress,
-    kept: Checkpoints,
-) -> AuditResult:
-    """Everything after the pixels: detection, the two kinds of run, and the result.
-
-    What the clean run's engine is asked comes before the plantings, so that it need not be held beside them.
-    """
-    noise.check(data.labels[data.rows("train")], settings.noise_rate, settings.noise)
-    detection = _detection(data, trusted, backbone.device, settings, progress, kept)
-    learner = Remembering(make_learner(data, trusted, backbone, settings, detection, client, kept), kept)
-    train = data.rows("train")
-    with _stage(progress, "train", "Training on the given labels") as update:
-        clean = learner.learn(data.labels[train], update)
-    if run.save_matrix:
-        with _stage(progress, "matrix", "Writing the influence matrix"):
-            if not kept.key or _author(run.save_matrix) != kept.key:  # else written before a kill
-                clean.save_matrix(run.save_matrix, {**_matrix_names(data, trusted), "audit": kept.key})
-    with _stage(progress, "explain", "Looking for what explains the suspects"):
-        ranking = rankings.given(data, clean, detection, conditioned=learner.conditioned)
-        explained = explain_suspects(data, clean, ranking, settings)
-    clean = clean.without_engine()
-    with _stage(progress, "experiment", "Planting noise and finding it again") as update:
-        trials = run_trials(data, trusted, backbone.device, learner, clean, settings, detection, update, kept)
-    with _stage(progress, "result", "Putting the result together"):
-        planted = rankings.planted(data, trials[0])
-        shown = gather_evidence(data, clean, ranking, planted, detection, explained, settings)
-    made = Made(data, trusted, backbone, learner, clean, trials, detection)
-    return AuditResult(summary.document(made, settings, progress.seconds), ranking, planted, shown)
-
-
-def _deciding(
-    data: Dataset, trusted: Reference | None, backbone: Backbone, settings: AuditSettings, client: Any
-) -> list[Any]:
+def _deciding(inputs: Inputs, job: Job) -> list[Any]:
     """Everything that a stage after the pixels depends on."""
+    data, trusted, backbone = inputs.data, inputs.trusted, inputs.backbone
     reference = [] if trusted is None else [trusted.source, trusted.content_hash, trusted.features, trusted.labels]
     return [
-        settings.as_json(),
+        job.settings.as_json(),
         versions.installed(),
         hardware.arithmetic(backbone.device),
-        client is not None,
+        job.client is not None,
         data.content_hash,
         list(data.classes),
         data.splits,
@@ -196,39 +107,120 @@ def _deciding(
     ]
 
 
-def _matrix_names(data: Dataset, trusted: Reference | None) -> dict[str, Any]:
-    """What the rows and columns of the matrix are."""
-    rows = [data.paths[i] for i in data.rows("test")] if trusted is None else list(trusted.paths)
-    return {"rows": rows, "columns": [data.paths[i] for i in data.rows("train")]}
+def _without_network(inputs: Inputs, settings: AuditSettings) -> Inputs:
+    """The inputs after the pixels. A frozen backbone has done its work; only its name is still needed."""
+    if not settings.trains_head_only:
+        return inputs
+    backbone = inputs.backbone
+    weights = replace(backbone.weights, state=None)
+    return replace(inputs, backbone=replace(backbone, network=nn.Identity(), weights=weights))
 
 
-# Detection, training and the controlled experiment
+def _audited(inputs: Inputs, job: Job) -> AuditResult:
+    """Everything after the pixels: detection, the two kinds of run, and the result."""
+    checks.before_training(inputs.data, job.settings)
+    detection = _detect(inputs, job)
+    damping = None if detection is None else detection.damping.value
+    learner = Remembering(make_learner(inputs, job.settings, damping, job.client, job.kept), job.kept)
+    given = _learn_given(inputs, job, learner, detection)
+    trials = _experiment(inputs, job, learner, given.run, detection)
+    with job.stage("result", "Putting the result together"):
+        planted = rankings.planted(inputs.data, trials[0])
+        shown = gather_evidence(
+            inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
+        )
+    made = Made(inputs, learner, given.run, trials, detection)
+    return AuditResult(summary.document(made, job.settings, job.progress.seconds), given.ranking, planted, shown)
 
 
-def _detection(
-    data: Dataset,
-    trusted: Reference | None,
-    device: str,
-    settings: AuditSettings,
-    progress: Progress,
-    kept: Checkpoints,
-) -> detecting.Detection | None:
+def _detect(inputs: Inputs, job: Job) -> Detection | None:
     """Suspicion, calibration and the damping; None for the study, which ranks by its own influence alone."""
-    if settings.preset == "study":
+    if job.settings.preset == "study":
         return None
-    with _stage(progress, "detection", "Looking for wrong labels") as update:
-        return kept.once(
+    data = inputs.data
+    with job.stage("detection", "Looking for wrong labels") as update:
+        return job.kept.once(
             "detection",
             lambda: detecting.detect(
                 data.features,
                 data.labels,
                 data.n_classes,
-                seed=settings.seed,
+                seed=job.settings.seed,
                 names=data.paths,
-                reference=as_pair(trusted),
+                reference=inputs.reference_pair,
                 settled=data.trusted_labels,
-                device=device,
+                device=inputs.backbone.device,
                 progress=lambda text, part: update(round(100 * part), 100),
                 settings=detecting.DetectionSettings(repeats=0),  # recovery is what the experiment measures
             ),
         )
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the given labels led to: the run on them, the ranking, and what explains its first images."""
+
+    run: Run
+    ranking: pd.DataFrame
+    explained: Explained
+
+
+def _learn_given(inputs: Inputs, job: Job, learner: Learner, detection: Detection | None) -> _Given:
+    """Train on the given labels, rank, and explain. The engine is let go before anything is planted."""
+    data = inputs.data
+    with job.stage("train", "Training on the given labels") as update:
+        learnt = learner.learn(data.labels[data.rows("train")], update)
+    if job.run.save_matrix:
+        with job.stage("matrix", "Writing the influence matrix"):
+            _save_matrix(inputs, job, learnt.explainer)
+    with job.stage("explain", "Looking for what explains the suspects"):
+        ranking = rankings.given(data, learnt.run, detection, conditioned=learner.conditioned)
+        explained = explain_suspects(data, learnt, ranking, job.settings)
+    return _Given(replace(learnt.run, solves=learnt.explainer.solves()), ranking, explained)
+
+
+def _save_matrix(inputs: Inputs, job: Job, explainer: Explainer) -> None:
+    """Write the matrix, unless this very audit wrote it before a kill."""
+    path, key = job.run.save_matrix, job.kept.key
+    if key and checks.matrix_author(path) == key:
+        return
+    data, trusted = inputs.data, inputs.trusted
+    rows = [data.paths[i] for i in data.rows("test")] if trusted is None else list(trusted.paths)
+    columns = [data.paths[i] for i in data.rows("train")]
+    explainer.save_matrix(path, {"rows": rows, "columns": columns, "audit": key})
+
+
+def _experiment(inputs: Inputs, job: Job, learner: Learner, clean: Run, detection: Detection | None) -> list[Trial]:
+    """Plant noise in the given labels and find it again."""
+    data, settings = inputs.data, job.settings
+    plan = Plan(settings.noise, settings.noise_rate, settings.repeats, settings.seed)
+    suspicion_of = _by_influence if detection is None else _by_suspicion(inputs, job)
+    with job.stage("experiment", "Planting noise and finding it again") as update:
+        return run_trials(data.labels[data.rows("train")], plan, learner, clean, suspicion_of, update)
+
+
+def _by_influence(repeat: int, planting: Planting, run: Run) -> Array:
+    """The study's suspicion: negative average influence."""
+    return -run.average_influence
+
+
+def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
+    """Detection's suspicion of planted labels, made when it is first asked: an audit that goes on may need none."""
+    data, seed = inputs.data, job.settings.seed + 1
+    scorer = cache(
+        lambda: detecting.Scorer(
+            data.features,
+            data.labels,
+            data.n_classes,
+            rows=data.rows("train"),
+            seed=seed,
+            reference=inputs.reference_pair,
+            device=inputs.backbone.device,
+        )
+    )
+
+    def suspicion(repeat: int, planting: Planting, run: Run) -> Array:
+        # The combination is fitted on plantings of its own, seeded apart from the one it judges.
+        return job.kept.once(f"suspicion-{repeat}", lambda: scorer().suspicion(planting.labels, seed + repeat))
+
+    return suspicion

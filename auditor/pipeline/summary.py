@@ -15,14 +15,12 @@ import torch
 
 from auditor._version import __version__
 from auditor.config import AuditSettings
-from auditor.data.dataset import Dataset
-from auditor.data.reference import Reference
+from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
 from auditor.model import resnet
-from auditor.model.backbone import Backbone
 from auditor.pipeline import evidence
 from auditor.result.documents import (
     SCHEMA_VERSION,
@@ -65,7 +63,7 @@ CROWDED = 0.5
 
 def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> AuditDocument:
     """The whole of `audit.json`."""
-    data, trusted, detection = made.data, made.trusted, made.detection
+    data, trusted, detection = made.inputs.data, made.inputs.trusted, made.detection
     chosen = settings.as_json()
     content = data.summary()
     identity = json.dumps([content["content_hash"], chosen], sort_keys=True)
@@ -75,7 +73,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "auditor_version": __version__,
         "command": command_line(data.source, settings),
         "settings": cast(SettingsDocument, chosen),
-        "run": {"device": made.backbone.device, "threads": torch.get_num_threads(), "dtype": settings.dtype},
+        "run": {"device": made.inputs.backbone.device, "threads": torch.get_num_threads(), "dtype": settings.dtype},
         "dataset": content,
         "model": _model(made, settings),
         "reference": {
@@ -117,7 +115,7 @@ def _model(made: Made, settings: AuditSettings) -> ModelDocument:
             },
         }
 
-    backbone = made.backbone
+    backbone = made.inputs.backbone
     return {
         "architecture": "resnet18",
         "weights": backbone.weights.name,
@@ -144,7 +142,7 @@ def _influence(made: Made) -> InfluenceDocument:
             "converged": solve.converged,
         }
         for name, one in runs
-        for solve in one.solves()
+        for solve in one.solves
     ]
     return {
         "engine": made.clean.engine,
@@ -173,7 +171,7 @@ def _recovery(made: Made, settings: AuditSettings) -> RecoveryDocument:
             "random": recovery.measure_random(len(first.planting.labels), n_planted, settings.seed),
         },
         "by_class": recovery.by_class(
-            first.run.average_influence, first.planting.planted, first.planting.labels, made.data.classes
+            first.run.average_influence, first.planting.planted, first.planting.labels, made.inputs.data.classes
         ),
         "repeats": len(made.trials),
     }
@@ -234,9 +232,9 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _reference_suspects(made: Made) -> list[ReferenceSuspect]:
-    if made.trusted is None or made.detection is None:
+    if made.inputs.trusted is None or made.detection is None:
         return []
-    trusted, classes = made.trusted, made.data.classes
+    trusted, classes = made.inputs.trusted, made.inputs.data.classes
     return [
         {"path": trusted.paths[row], "label": classes[trusted.labels[row]], "suggested_label": None, "suspicion": None}
         for row in made.detection.reference_suspects
@@ -258,10 +256,10 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
     notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
     notes.extend(_crowded(made.detection, settings.noise_rate))
-    notes.extend(evidence.limits(made.data, settings.examples))
-    if made.trusted is not None:
-        notes.extend(made.trusted.notes)
-        notes.extend(_settled_notes(made.data.settled()))
+    notes.extend(evidence.limits(made.inputs.data, settings.examples))
+    if made.inputs.trusted is not None:
+        notes.extend(made.inputs.trusted.notes)
+        notes.extend(_settled_notes(made.inputs.data.settled()))
     else:
         notes.append(
             "Influence is measured on images whose labels are as uncertain as the rest; "
@@ -277,9 +275,9 @@ def _notes(made: Made, settings: AuditSettings) -> list[str]:
             "Average influence in ranking.csv is cross-fitted over all images; the report's histograms and examples "
             "show that of the training split over the reference."
         )
-    if not len(made.data.rows("val")):
+    if not len(made.inputs.data.rows("val")):
         notes.append("There is no validation split, so no validation loss.")
-    if made.detection is not None and made.data.pixels is not None:
+    if made.detection is not None and made.inputs.data.pixels is not None:
         notes.append(
             "Suspicion rests on features of the network as it was before training, which no label can have influenced."
         )
@@ -324,9 +322,7 @@ class Made:
         None for the reference study's preset.
     """
 
-    data: Dataset
-    trusted: Reference | None
-    backbone: Backbone
+    inputs: Inputs
     learner: Learner
     clean: Run
     trials: list[Trial]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from auditor.experiment.learners import HeadLearner, Points
-from auditor.experiment.run import EngineChoice, Run
+from auditor.experiment.head_learner import FeaturePoints, HeadLearner
+from auditor.experiment.run import EngineChoice, Explainer, Run
 from auditor.model.training import Schedule, train_head
 
 N, N_TEST, D, C = 14, 5, 3, 3
@@ -22,7 +22,7 @@ def _learner(engine: str = "auto", *, conditioned: bool = False, scale: float = 
     features = rng.normal(size=(N + N_TEST, D)).astype(np.float32)
     features[:, 0] *= scale
     labels = np.arange(N + N_TEST) % C
-    train, test = (Points(features, rows, labels[rows]) for rows in np.split(np.arange(N + N_TEST), [N]))
+    train, test = (FeaturePoints(features, rows, labels[rows]) for rows in np.split(np.arange(N + N_TEST), [N]))
     schedule = Schedule(epochs=40, learning_rate=0.05, batch_size=8, seed=0)
     choice = EngineChoice(engine, DAMPING, "cpu", 0)
     learner = HeadLearner(train, None, test, test, C, schedule, choice, conditioned=conditioned)
@@ -30,7 +30,11 @@ def _learner(engine: str = "auto", *, conditioned: bool = False, scale: float = 
 
 
 def _learn(learner: HeadLearner, labels: np.ndarray) -> Run:
-    return learner.learn(labels, lambda done, total: None)
+    return learner.learn(labels, lambda done, total: None).run
+
+
+def _explainer(learner: HeadLearner, labels: np.ndarray) -> Explainer:
+    return learner.learn(labels, lambda done, total: None).explainer
 
 
 def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
@@ -59,12 +63,13 @@ def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("engine", ["auto", "direct"])
 def test_influences_are_their_definition(engine: str) -> None:
     learner, labels = _learner(engine)
-    run, literal = _learn(learner, labels), _literal_matrix(learner, labels)
+    run, explainer = _learn(learner, labels), _explainer(learner, labels)
+    literal = _literal_matrix(learner, labels)
     assert np.allclose(run.average_influence, literal.mean(axis=0), rtol=1e-3, atol=1e-5)
-    assert np.allclose(run.rows(np.arange(N_TEST)), literal, rtol=1e-3, atol=1e-5)
-    everything = run.rows_of(np.arange(N, N + N_TEST), learner.test.y)
+    assert np.allclose(explainer.rows(np.arange(N_TEST)), literal, rtol=1e-3, atol=1e-5)
+    everything = explainer.rows_of(np.arange(N, N + N_TEST), learner.test.y)
     assert np.allclose(everything, literal, rtol=1e-3, atol=1e-5)
-    assert run.damping == DAMPING and run.solves() and all(solve.converged for solve in run.solves())
+    assert run.damping == DAMPING and run.solves and all(solve.converged for solve in explainer.solves())
 
 
 def test_equal_labels_give_equal_bytes_and_the_labels_are_not_changed() -> None:

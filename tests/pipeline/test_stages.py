@@ -30,6 +30,7 @@ from auditor.experiment.run import EngineChoice
 from auditor.model import backbone, resnet, training, weights
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.pipeline import reading, stages, summary
+from auditor.pipeline.job import Job
 from auditor.pipeline.summary import Made
 from auditor.report.page import render
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
@@ -228,7 +229,7 @@ def test_no_more_than_one_engine_is_held_and_none_beside_the_plantings_suspicion
     monkeypatch.setattr(summary, "document", lambda *given: made.append(given[0]) or real_document(*given))
     stages.audit(FIXTURES / "digits", dataclasses.replace(QUICK, repeats=2))
     assert len(opened) == 3 and held == [0, 0, 0, 0]
-    assert not list(made[0].backbone.network.parameters()) and made[0].backbone.weights.name == "none"
+    assert not list(made[0].inputs.backbone.network.parameters()) and made[0].inputs.backbone.weights.name == "none"
 
 
 # The matrix
@@ -493,10 +494,10 @@ def test_a_reference_passes_through_the_very_backbone_of_the_data_set() -> None:
 
     settings, run = settings_from({"weights": "none", "classes": "3,8", "reference": str(FIXTURES / "digits")})
     table = reading.open_table("digits", settings)
-    reader = reading.open_reader(table, settings, run, download=False)
+    reader = reading.open_reader(table, Job(settings, run, Progress(quiet=True), Checkpoints(None)))
     data = reader.dataset(table, lambda done, total: None)
     before = {name: value.clone() for name, value in reader.backbone.network.state_dict().items()}
-    reader.reference(data, lambda done, total: None)
+    reader.reference(reading.open_reference(settings), data, lambda done, total: None)
     after = reader.backbone.network.state_dict()
     assert all(bool((after[name] == value).all()) for name, value in before.items())
 

@@ -1,0 +1,125 @@
+"""Trains a linear head on frozen features, and takes its influences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from auditor import influence
+from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, learnt
+from auditor.influence.head import RESIDENT_BYTES
+from auditor.model import resnet, training
+from auditor.model.scaling import Scaling
+from auditor.model.softmax_head import SoftmaxHead
+from auditor.system.arrays import Array
+from auditor.system.progress import Update
+
+EXACT = ("auto", "cg", "direct")
+"""Engines that solve with the exact Hessian; tests hold them against each other."""
+
+
+@dataclass(frozen=True)
+class FeaturePoints:
+    """Inputs and labels of one role: `rows` int64 [n] of float32 `features`, which others share, and `y` int64 [n].
+
+    Inputs are copied out when they are asked for, and not held beside the features of all images.
+    """
+
+    features: Array
+    rows: Array
+    y: Array
+
+    @property
+    def x(self) -> Array:
+        """float32 [n, D]."""
+        found: Array = self.features[self.rows]
+        return found
+
+    @property
+    def last(self) -> Array:
+        """float32 [n, 512], the last layer's columns."""
+        return np.ascontiguousarray(self.features[:, -resnet.N_FEATURES :][self.rows])
+
+    def at(self, positions: Array) -> Array:
+        """float32 [k, D] of some of these points."""
+        chosen: Array = self.features[self.rows[positions]]
+        return chosen
+
+
+def _last(x: Array) -> Array:
+    """The last layer's columns of float32 [n, D] features."""
+    return np.ascontiguousarray(x[:, -resnet.N_FEATURES :])
+
+
+@dataclass(frozen=True)
+class HeadLearner:
+    """A new linear head on frozen features, trained as the reference study trains it.
+
+    The head that classifies best is not the one that detects best. With `conditioned` the influences are those of a
+    second head, on features standardised over the training split (a frozen layer of the network, as it were) and
+    fitted with a weight decay equal to the damping, so that the damped Hessian is the Hessian of what was minimised.
+    It sees the features of several layers, as detection does; the head that classifies sees the last layer's, which
+    are the last columns.
+
+    Between trainings little is held: what an engine works on goes with it, but for what no label touches (`shared`).
+    """
+
+    train: FeaturePoints
+    val: FeaturePoints | None
+    test: FeaturePoints
+    reference: FeaturePoints
+    n_classes: int
+    schedule: training.Schedule
+    choice: EngineChoice
+    conditioned: bool = False
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def n_parameters(self) -> int:
+        """P = C (D + 1)."""
+        return self.n_classes * (min(self.train.features.shape[1], resnet.N_FEATURES) + 1)
+
+    def learn(self, labels: Array, update: Update) -> Learnt:
+        """Train on `labels` int64 [N] of the training split."""
+        head, fit = self._classifier(labels, update)
+        seen, problem = self._influence_problem(head, labels)
+        engine = self.choice.open(problem, update)
+        exact = engine
+        if self.choice.name != "auto":
+            exact = replace(self.choice, name="auto").open(problem, update)
+        # A row a solve is what makes the study slow; the exact engines agree, so the fast one answers for them.
+        rows = exact if self.choice.name in EXACT else engine
+        inputs = EngineInputs(
+            reference=lambda: (seen(self.reference.x), self.reference.y),
+            test=lambda chosen: (seen(self.test.at(chosen)), self.test.y[chosen]),
+            anywhere=lambda chosen, labels: (seen(self.train.features[chosen]), labels),
+        )
+        return learnt(fit, self.test.y, self.choice, Engines(engine, rows, exact), inputs)
+
+    def _classifier(self, labels: Array, update: Update) -> tuple[training.Head, Fit]:
+        """The head that classifies, and what its training gave."""
+        train, val = self.train.last, None if self.val is None else (self.val.last, self.val.y)
+        head = training.train_head(
+            train, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
+        )
+        return head, Fit(head.losses, head.logits(train), head.logits(self.test.last))
+
+    def _influence_problem(
+        self, head: training.Head, labels: Array
+    ) -> tuple[Callable[[Array], Array], influence.HeadProblem]:
+        """The head whose influences count, and what features pass through before they reach it."""
+        if not self.conditioned:
+            return _last, influence.HeadProblem(self.train.last, labels, head.weight, head.bias, self.shared)
+        scaling, scaled = self._scaled()
+        probe = SoftmaxHead.train(scaled, labels, self.n_classes, self.choice.damping, device=self.choice.device)
+        return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias, self.shared)
+
+    def _scaled(self) -> tuple[Scaling, Array]:
+        """Training features as an engine reads them, in its precision where it would keep them in that."""
+        x = self.train.x
+        scaling = Scaling.of(x)
+        scaled = scaling(x)
+        return scaling, scaled.astype(np.float64) if 2 * scaled.nbytes <= RESIDENT_BYTES else scaled

@@ -1,0 +1,93 @@
+"""Trains a network as a whole or in part, and takes its influences."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from auditor import influence
+from auditor.data.features import Pixels
+from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, learnt
+from auditor.influence import InfluenceEngine
+from auditor.model import training, training_state
+from auditor.system.arrays import Array
+from auditor.system.progress import Update
+
+
+@dataclass(frozen=True)
+class ImagePoints:
+    """Images and labels of one role: `rows` int64 [n] of `pixels`, and `y` int64 [n]."""
+
+    pixels: Pixels
+    rows: Array
+    y: Array
+
+    def images(self, index: Array | torch.Tensor) -> torch.Tensor:
+        """Normalised float32 [n, 3, S, S] at positions of this role."""
+        return self.pixels.batch(self.rows[np.asarray(index)])
+
+
+@dataclass(frozen=True)
+class NetworkLearner:
+    """A network trained as a whole or in part, starting from the same parameters each time."""
+
+    start: nn.Module
+    layers: str
+    train: ImagePoints
+    val: ImagePoints | None
+    test: ImagePoints
+    reference: ImagePoints
+    n_classes: int
+    schedule: training.Schedule
+    choice: EngineChoice
+    conditioned: bool = False
+    keeper: Callable[[Array], training_state.Keeper] | None = None
+
+    @property
+    def n_parameters(self) -> int:
+        """P, the parameters that are trained."""
+        network = copy.deepcopy(self.start)
+        training.trainable(network, self.layers)
+        return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+    def learn(self, labels: Array, update: Update) -> Learnt:
+        """Train on `labels` int64 [N] of the training split."""
+        device = self.choice.device
+        network = copy.deepcopy(self.start)
+        training.trainable(network, self.layers)
+        val = None if self.val is None else (self.val.images, self.val.y)
+        losses = training.train_network(
+            network,
+            self.train.images,
+            labels,
+            self.schedule,
+            val=val,
+            device=device,
+            progress=update,
+            keeper=None if self.keeper is None else self.keeper(labels),
+        )
+        train = training.network_logits(network, self.train.images, len(labels), device)
+        test = training.network_logits(network, self.test.images, len(self.test.y), device)
+        engine = self._engine(network, labels, update)
+
+        def placed(points: ImagePoints, chosen: Array) -> tuple[Any, Any]:
+            return points.images(chosen), torch.as_tensor(points.y[chosen])
+
+        inputs = EngineInputs(
+            reference=lambda: placed(self.reference, np.arange(len(self.reference.y))),
+            test=lambda chosen: placed(self.test, chosen),
+            anywhere=lambda chosen, labels: (self.train.pixels.batch(chosen), torch.as_tensor(labels)),
+        )
+        return learnt(Fit(losses, train, test), self.test.y, self.choice, Engines(engine, engine, engine), inputs)
+
+    def _engine(self, network: nn.Module, labels: Array, update: Update) -> InfluenceEngine:
+        def images(part: slice) -> torch.Tensor:
+            return self.train.images(np.arange(len(labels))[part])
+
+        return self.choice.open(influence.NetworkProblem(network, images, torch.as_tensor(labels)), update)
