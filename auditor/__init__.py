@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,22 +47,9 @@ def audit(source: str | Path, *, out: str | Path | None = None, download: bool =
     """
     # Of use where torch is not loaded yet: on a busy machine threads that spin for each other cost ten times as much.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Torch and pyDVL take seconds to import; those who only read a result never need them.
-    from auditor import config
-    from auditor.data import feature_cache
-    from auditor.pipeline import stages
-    from auditor.report import page
-    from auditor.system.checkpoint import Checkpoints
-    from auditor.system.lock import output_folder
-    from auditor.system.progress import Progress
+    # Torch and pyDVL take seconds to import. Those who only read a result never need them.
+    from auditor.config import settings_from
+    from auditor.session import Order, carry_out
 
-    audit_settings, run_settings = config.settings_from({"quiet": True, **settings})
-    with contextlib.nullcontext() if out is None else output_folder(out, source):
-        progress = Progress(run_settings.quiet, run_settings.log_file)
-        kept = Checkpoints(feature_cache.cache_folder(run_settings), progress.resumed)
-        result = stages.audit(source, audit_settings, run_settings, download=download, progress=progress, kept=kept)
-        if out is not None:
-            result.save(out)
-            page.write_report(result, Path(out))
-        kept.clear()
-    return result
+    audit_settings, run_settings = settings_from({"quiet": True, **settings})
+    return carry_out(Order(source, out, audit_settings, run_settings, download)).result

@@ -1,0 +1,68 @@
+"""Options that several commands share; those of an audit are made from the settings' own fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+def setting_options(*settings: type[Any], leave_out: tuple[str, ...] = ()) -> Callable[[Command], Command]:
+    """An option for every field of the settings, with the field's help and default."""
+
+    def decorate(command: Command) -> Command:
+        for field in reversed([f for s in settings for f in dataclasses.fields(s) if f.name not in leave_out]):
+            command = _option(field)(command)
+        return command
+
+    return decorate
+
+
+def _option(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
+    flag, help_text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
+    if isinstance(field.default, bool):
+        return click.option(flag, field.name, is_flag=True, default=None, help=help_text)
+    shown = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+    choices = field.metadata["choices"]
+    kind: Any = click.Choice(choices) if choices else str
+    if not choices and isinstance(field.default, int | float):
+        kind = type(field.default)
+    default = f"  [default: {shown}]" if shown else ""
+    return click.option(
+        flag, field.name, type=kind, default=None, metavar=field.metadata["metavar"] or None, help=help_text + default
+    )
+
+
+def gate_options(when: str = "") -> Callable[[Command], Command]:
+    """The options of whatever judges an audit; `when` goes before their help."""
+    options = (
+        click.option(
+            "--baseline",
+            multiple=True,
+            metavar="FILE",
+            help=f"{when}Reviewed images: a baseline, or a reviewer's decisions.json; any number  "
+            "[default: auditor-baseline.json, if there]",
+        ),
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="FORMAT[=FILE]",
+            help=f"{when}Write the verdict as github, gitlab, json, junit, markdown or sarif; any number.",
+        ),
+        click.option(
+            "--update-baseline", is_flag=True, help=f"{when}Accept today's new suspects into the (first) baseline."
+        ),
+        click.option("--exit-zero", is_flag=True, help=f"{when}Exit 0 where the gate fails."),
+    )
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate

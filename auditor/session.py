@@ -1,0 +1,155 @@
+"""The one sequence behind every door: audit, judge, write the files and the report.
+
+The command `auditor audit` and the function `auditor.audit` both end here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auditor.config import AuditSettings, RunSettings
+from auditor.system.lock import output_folder
+from auditor.system.progress import Progress
+
+if TYPE_CHECKING:
+    from auditor.gate import GateRun, Judged
+    from auditor.result import AuditResult
+    from auditor.sources.base import ImageTable
+    from auditor.system.checkpoint import Checkpoints
+
+
+@dataclass(frozen=True)
+class Order:
+    """One audit as a door asks for it.
+
+    Attributes
+    ----------
+    source
+        What the user wrote as SOURCE, or an opened table.
+    out
+        The folder for the audit's files; None writes nothing.
+    download
+        Allow fetching ImageNet's weights.
+    reuse
+        Take the finished audit in `out` where nothing has changed since.
+    compare
+        The folder of an earlier audit that the report is to compare with; empty for none.
+    judged_by
+        The arguments of `gate.prepare`; None judges nothing.
+    """
+
+    source: str | Path | ImageTable
+    out: str | Path | None
+    settings: AuditSettings
+    run: RunSettings
+    download: bool = False
+    reuse: bool = False
+    compare: str = ""
+    judged_by: Mapping[str, Any] | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """`out` as a path."""
+        return None if self.out is None else Path(self.out)
+
+    @property
+    def named_source(self) -> str | Path:
+        """The source where the user named it; empty for an opened table."""
+        return self.source if isinstance(self.source, str | Path) else ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of an order: the result, and the gate's judgement and what it leaves to print, where there is one."""
+
+    result: AuditResult
+    judged: Judged | None = None
+    gate_run: GateRun | None = None
+
+
+def carry_out(order: Order) -> Done:
+    """Audit a data set, judge it where asked, and write the files.
+
+    Raises
+    ------
+    AuditorError
+        Its message says what was wrong, where, and what to do next.
+    """
+    with contextlib.nullcontext() if order.out is None else output_folder(order.out, order.named_source):
+        # Torch takes seconds to import. A folder that cannot be written is said before that.
+        from auditor import gate
+        from auditor.result import AuditResult
+
+        earlier = AuditResult.load(order.compare) if order.compare else None
+        prepared = None
+        if order.judged_by is not None:
+            keep = [Path(order.named_source)] if order.named_source else []
+            prepared = gate.prepare(folder=order.folder, keep=keep, **order.judged_by)
+        result, stages = _audited(order)
+        judged = None if prepared is None else prepared.judge(result)
+        stands = stages is None and earlier is None
+        if order.folder is not None and not (stands and _shown(order.folder, result, judged)):
+            write_report(order.folder, result, judged, earlier)
+        if stages is not None:
+            stages.clear()
+        return Done(result, judged, None if judged is None else judged.deliver())
+
+
+def write_report(
+    out: Path, result: AuditResult, judged: Judged | None = None, earlier: AuditResult | None = None
+) -> Path:
+    """Write the report with the gate's last verdict, which is `judged` where there is one."""
+    from auditor import gate, report
+
+    if judged is not None:
+        gate.keep(judged.verdict, out)
+    comparison = None
+    if earlier is not None:
+        from auditor.review.compare import compare
+
+        comparison = compare(result, earlier)
+    return report.write_report(result, out, gate.kept(out, result), comparison)
+
+
+def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
+    """The audit's result, saved, and its checkpoints; the finished result and None where nothing has changed."""
+    progress = Progress(order.run.quiet, order.run.log_file)
+    known = _finished(order, progress)
+    if known is not None:
+        return known, None
+    from auditor.data import feature_cache
+    from auditor.pipeline import stages
+    from auditor.system.checkpoint import Checkpoints
+
+    kept = Checkpoints(feature_cache.cache_folder(order.run), progress.resumed)
+    result = stages.audit(
+        order.source, order.settings, order.run, download=order.download, progress=progress, kept=kept
+    )
+    if order.out is not None:
+        result.save(order.out)
+    return result, kept
+
+
+def _finished(order: Order, progress: Progress) -> AuditResult | None:
+    """The finished audit in the folder, where it may be taken and would come out the same."""
+    if not order.reuse or order.folder is None or order.run.save_matrix:
+        return None
+    from auditor.data.fresh import previous
+    from auditor.sources.base import Skipped, left_out
+
+    known = previous(order.folder, str(order.source), order.settings)
+    if known is not None:
+        progress.say(f"nothing has changed since the audit in {order.out}: its result stands")
+        progress.say(left_out(Skipped(**entry) for entry in known.summary["dataset"]["skipped"]))
+    return known
+
+
+def _shown(out: Path, result: AuditResult, judged: Judged | None) -> bool:
+    """Whether the report in the folder shows this very result and verdict already."""
+    from auditor import gate
+
+    return gate.is_shown(None if judged is None else judged.verdict, out, result, out / "report.html")
