@@ -21,7 +21,7 @@ from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
 from auditor.model import resnet
-from auditor.pipeline import evidence
+from auditor.pipeline.rows import limits
 from auditor.result.documents import (
     SCHEMA_VERSION,
     AuditDocument,
@@ -256,7 +256,7 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
     notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
     notes.extend(_crowded(made.detection, settings.noise_rate))
-    notes.extend(evidence.limits(made.inputs.data, settings.examples))
+    notes.extend(limits(made.inputs.data, settings.examples))
     if made.inputs.trusted is not None:
         notes.extend(made.inputs.trusted.notes)
         notes.extend(_settled_notes(made.inputs.data.settled()))

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from auditor.pipeline import evidence
+from auditor.pipeline import examples, histograms, rows, suspects, thumbnails
 from auditor.result import AuditResult
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
@@ -26,22 +26,22 @@ VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
 def test_a_histogram_counts_every_value_once(values: list[float], seed: int) -> None:
     numbers = np.array(values)
     mask = np.random.default_rng(seed).random(len(numbers)) < 0.5
-    found = evidence.histogram(numbers, {"one": mask, "other": ~mask})
-    assert len(found["edges"]) == evidence.BINS + 1 and (np.diff(found["edges"]) > 0).all()
+    found = histograms.histogram(numbers, {"one": mask, "other": ~mask})
+    assert len(found["edges"]) == histograms.BINS + 1 and (np.diff(found["edges"]) > 0).all()
     assert sum(found["counts"]["one"]) == mask.sum() and sum(found["counts"]["other"]) == (~mask).sum()
 
 
 def test_values_lie_in_the_bin_that_counts_them() -> None:
     values = np.linspace(0, 1, 1001)
-    found = evidence.histogram(values, {"all": np.ones(1001, bool)})
-    for i in range(1, evidence.BINS - 1):
+    found = histograms.histogram(values, {"all": np.ones(1001, bool)})
+    for i in range(1, histograms.BINS - 1):
         low, high = found["edges"][i : i + 2]
         assert found["counts"]["all"][i] == ((values >= low) & (values < high)).sum()
 
 
 def test_mentioned_finds_paths_wherever_they_are() -> None:
     nested = {"a": [{"path": "x"}, {"b": {"path": "y", "c": [{"path": "z"}]}}], "path": 3}
-    assert list(evidence.mentioned(nested)) == ["x", "y", "z"]
+    assert list(thumbnails.mentioned(nested)) == ["x", "y", "z"]
 
 
 def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
@@ -52,7 +52,7 @@ def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
             raise FileNotFoundError(2, "No such file", path)
         return good if path == "good" else b"text"
 
-    found = evidence.thumbnails(read, ["good", "gone", "text", "good"], 10**6)
+    found = thumbnails.thumbnails(read, ["good", "gone", "text", "good"], 10**6)
     assert list(found) == ["good"]
     kind, _, data = found["good"].partition(",")
     assert kind == "data:image/png;base64"
@@ -62,9 +62,9 @@ def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
 def test_suspects_get_pictures_large_enough_to_judge() -> None:
     photo = io.BytesIO()
     Image.linear_gradient("L").resize((400, 300)).save(photo, "PNG")
-    found = evidence.thumbnails(lambda path: photo.getvalue(), ["suspect", "other"], 10**6, suspects=1)
+    found = thumbnails.thumbnails(lambda path: photo.getvalue(), ["suspect", "other"], 10**6, suspects=1)
     sizes = [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size for url in found.values()]
-    assert sizes == [(evidence.SUSPECT_EDGE, 120), (evidence.THUMBNAIL_EDGE, 72)]
+    assert sizes == [(thumbnails.SUSPECT_EDGE, 120), (thumbnails.THUMBNAIL_EDGE, 72)]
 
 
 def test_photographs_saved_anew_stand_together_and_others_do_not(
@@ -91,15 +91,15 @@ def test_photographs_saved_anew_stand_together_and_others_do_not(
 def test_images_are_compared_with_all_others_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.random.default_rng(0).normal(size=(23, 6)).astype(np.float32)
     chosen = np.array([4, 0, 22])
-    monkeypatch.setattr(evidence, "_CHUNK", 5)
+    monkeypatch.setattr(suspects, "_CHUNK", 5)
     centred = features - features.mean(axis=0)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    np.testing.assert_allclose(evidence._similarity(features, chosen), unit[chosen] @ unit.T, atol=1e-6)
+    np.testing.assert_allclose(suspects._similarity(features, chosen), unit[chosen] @ unit.T, atol=1e-6)
 
 
 def test_evidence_names_images_of_the_data_set(finished: AuditResult) -> None:
     shown = {name: part for name, part in finished.evidence.items() if name != "thumbnails"}
-    named = set(evidence.mentioned(list(shown.values())))
+    named = set(thumbnails.mentioned(list(shown.values())))
     assert named and named <= set(finished.ranking["path"])
     assert named <= set(finished.evidence["thumbnails"])
     assert all(uri.startswith("data:image/") for uri in finished.evidence["thumbnails"].values())
@@ -139,19 +139,19 @@ def _judged(n_classes: int, n: int, n_wrong: int, n_features: int = 512) -> tupl
 
 def _wrong_chosen(n_classes: int, n_each: int, n_wrong: int) -> int:
     data, run = _judged(n_classes, 600, n_wrong)
-    return int((evidence.chosen_examples(data, run, n_each) < n_wrong).sum())
+    return int((examples.chosen_examples(data, run, n_each) < n_wrong).sum())
 
 
 def test_every_wrong_image_is_explained_up_to_a_limit_that_examples_raises() -> None:
     assert _wrong_chosen(2, 3, 80) == _wrong_chosen(10, 3, 80) == 80
-    assert _wrong_chosen(10, 3, 150) == evidence.WRONG_EXAMPLES
+    assert _wrong_chosen(10, 3, 150) == rows.WRONG_EXAMPLES
     assert _wrong_chosen(10, 150, 150) == 150
-    assert _wrong_chosen(100, 3, 150) == evidence.WRONG_EXAMPLES_MANY
+    assert _wrong_chosen(100, 3, 150) == rows.WRONG_EXAMPLES_MANY
 
 
 def test_correct_examples_come_from_the_classes_in_turn_the_typical_one_first() -> None:
     data, run = _judged(2, 40, 0)
-    chosen = evidence.chosen_examples(data, run, 3)
+    chosen = examples.chosen_examples(data, run, 3)
     assert data.labels[chosen].tolist() == [0, 1, 0]
     certainty = np.sort(run.test_probabilities[data.labels == 0, 0])
     assert run.test_probabilities[chosen[[0, 2]], 0].tolist() == [certainty[9], certainty[0]]

@@ -586,9 +586,9 @@ def test_a_reference_that_contradicts_itself_everywhere_is_refused(tmp_path: Pat
 def test_many_classes_get_fewer_rows_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = dataclasses.replace(QUICK, examples=3)
     usual = stages.audit(FIXTURES / "digits", settings)
-    monkeypatch.setattr("auditor.pipeline.evidence.DENSE_CLASSES", 1)
-    monkeypatch.setattr("auditor.pipeline.evidence.MANY_CLASSES", 1)
-    monkeypatch.setattr("auditor.pipeline.evidence.ROW_NUMBERS", 1)
+    monkeypatch.setattr("auditor.pipeline.rows.DENSE_CLASSES", 1)
+    monkeypatch.setattr("auditor.pipeline.rows.MANY_CLASSES", 1)
+    monkeypatch.setattr("auditor.pipeline.rows.ROW_NUMBERS", 1)
     few = stages.audit(FIXTURES / "digits", settings)
     assert len(few.evidence["examples"]) == 1 < len(usual.evidence["examples"])
     assert {e["kind"] for e in few.evidence["examples"]} <= {e["kind"] for e in usual.evidence["examples"]}
