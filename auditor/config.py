@@ -38,7 +38,7 @@ def _setting(default: Any, help: str, *, flag: str = "", metavar: str = "", choi
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """What decides the result of an audit; equal settings on equal data give equal bytes."""
+    """Settings that decide the result. Equal settings on equal data give equal bytes."""
 
     classes: tuple[str, ...] = _setting((), "Keep these classes only: two for the binary audit.", metavar="A,B,...")
     noise_rate: float = _setting(0.1, "Share of training labels to flip in the controlled experiment (0 < r < 0.5).")
@@ -54,7 +54,7 @@ class AuditSettings:
     dtype: str = _setting(
         "float32",
         "Precision of the backbone's pass over the images. bfloat16 took six tenths of the time on a "
-        "processor with AVX512-BF16 and nine times as long on one without; features differ by half a per cent.",
+        "processor with AVX512-BF16, and nine times as long on one without. Features differ by half a per cent.",
         choices=DTYPES,
     )
     epochs: int = _setting(50, "Training epochs.")
@@ -66,7 +66,7 @@ class AuditSettings:
     allow_outside: bool = _setting(False, "Follow links and manifest paths that leave the data set's folder.")
     examples: int = _setting(
         3,
-        "Correctly classified test images to explain by their influence rows; wrong ones are explained up to 100 "
+        "Correctly classified test images to explain by their influence rows. Up to 100 wrong ones are explained too "
         "(fewer with many classes), or up to this number where it is higher.",
     )
     thumbnails: int = _setting(500, "Suspects the report shows as pictures.")
@@ -124,7 +124,7 @@ class AuditSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Where and how an audit runs; none of this changes its result beyond floating-point order."""
+    """Where and how an audit runs. None of this changes its result beyond floating-point order."""
 
     device: str = _setting("auto", "Where to compute.", choices=DEVICES)
     cache: str = _setting("", "Folder of the feature cache (default: the user's cache folder).", metavar="DIR")
@@ -142,16 +142,16 @@ class RunSettings:
 
 
 STUDY = {"damping": "0.001", "noise": "influential", "noise_rate": 0.1, "engine": "cg", "repeats": 1}
-"""What `--preset study` sets; its normalisation, split and dropped grey-scale images follow from the preset's name."""
+"""What `--preset study` sets. Its normalisation, split and dropped grey-scale images follow from the preset's name."""
 
 
 def read_toml(path: str | Path) -> Mapping[str, Any]:
-    """What a TOML file says to auditor: all of it, or in a `pyproject.toml` the table `tool.auditor`.
+    """The part of a TOML file that is auditor's: all of it, or in a `pyproject.toml` the table `tool.auditor`.
 
     Raises
     ------
     ConfigError
-        The file cannot be read or is not TOML, or a table on the way is none.
+        The file cannot be read, is not TOML, or has a value where a table belongs.
     """
     path = Path(path)
     try:
@@ -215,7 +215,7 @@ def _fields(settings: type[Any]) -> dict[str, dataclasses.Field[Any]]:
 
 
 def _convert(name: str, value: Any, default: Any) -> Any:
-    """`value` as the type of `default`, the way a TOML file or a Python caller may spell it."""
+    """`value` as the type of `default`. A TOML file and a Python caller may spell it in several ways."""
     if isinstance(default, tuple):
         parts = value.split(",") if isinstance(value, str) else value
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
@@ -233,7 +233,7 @@ def _convert(name: str, value: Any, default: Any) -> Any:
 
 
 def _whole(value: Any, name: str) -> int:
-    """A whole number, however it is spelt; digits count as they stand, where a float would keep sixteen of them."""
+    """A whole number, however it is spelt. Digits count as they stand; a float would keep sixteen of them."""
     if isinstance(value, int | str):
         with contextlib.suppress(ValueError):
             return int(value)

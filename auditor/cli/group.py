@@ -1,4 +1,4 @@
-"""How the command ends: printing that cannot fail, and every error as one message and its exit code."""
+"""How the command ends: with safe printing, and with one message and an exit code for every error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
-        # Torch is not loaded yet. On a busy machine threads that spin for each other cost ten times what sleeping does.
+        # Torch is not loaded yet. Threads that spin for each other cost ten times what sleeping does on a busy machine.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if not os.environ.get("AUDITOR_TRACEBACK"):
             warnings.simplefilter("ignore")  # other libraries' advice to their own developers
@@ -49,9 +49,9 @@ class Group(click.Group):
 
 
 def say(text: str, *, nl: bool = True, err: bool = False) -> None:
-    """Print; a reader that has gone away (`auditor gate OUT | head`) changes nothing, least of all the exit code.
+    """Print. A reader that has gone away (`auditor gate OUT | head`) does not change the exit code.
 
-    Nor does a full disk that standard error goes to; on standard output it is an error, for a result is lost.
+    Nor does a full disk behind standard error. Behind standard output it is an error, because a result is lost.
     """
     stream = sys.stderr if err else sys.stdout
     try:
@@ -70,7 +70,7 @@ def _interrupted() -> ExitCode:
 
 _WHERE = "set AUDITOR_TRACEBACK=1 to see where"
 
-_ROOM = "make room there and run the same command again: earlier files are as they were, and finished stages are kept"
+_ROOM = "make room there and run the same command again: earlier files are unchanged, and finished stages are kept"
 
 _ALLOW = "check its permissions, or choose another place with -o"
 
@@ -84,11 +84,11 @@ _WAYS_OUT = {
     errno.EMFILE: "allow more open files (ulimit -n)",
     errno.ENAMETOOLONG: "choose a shorter name with -o",
 }
-"""What a person can do where the system refuses something."""
+"""What a person can do when the system refuses something."""
 
 
 def _unexpected(error: Exception) -> ExitCode:
-    """A failure nobody foresaw: one line, unless the user asks for the traceback."""
+    """An error that nobody foresaw, in one line. The user can ask for the traceback."""
     if os.environ.get("AUDITOR_TRACEBACK"):
         raise error
     what = f"{type(error).__name__}: {error}".splitlines()[0][:300]

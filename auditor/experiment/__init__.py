@@ -1,1 +1,1 @@
-"""TODO auditor.experiment."""
+"""The proof: plant noise in the labels, train on it, and count how much of it each ranking finds."""

@@ -18,14 +18,14 @@ from auditor.system.arrays import Array
 from auditor.system.progress import Update
 
 EXACT = ("auto", "cg", "direct")
-"""Engines that solve with the exact Hessian; tests hold them against each other."""
+"""Engines that solve with the exact Hessian. Tests hold them against each other."""
 
 
 @dataclass(frozen=True)
 class FeaturePoints:
-    """Inputs and labels of one role: `rows` int64 [n] of float32 `features`, which others share, and `y` int64 [n].
+    """Inputs and labels of one role: `rows` int64 [n] of the shared float32 `features`, and `y` int64 [n].
 
-    Inputs are copied out when they are asked for, and not held beside the features of all images.
+    Inputs are copied out when they are asked for. They are not held beside the features of all images.
     """
 
     features: Array
@@ -58,13 +58,12 @@ def _last(x: Array) -> Array:
 class HeadLearner:
     """A new linear head on frozen features, trained as the reference study trains it.
 
-    The head that classifies best is not the one that detects best. With `conditioned` the influences are those of a
-    second head, on features standardised over the training split (a frozen layer of the network, as it were) and
-    fitted with a weight decay equal to the damping, so that the damped Hessian is the Hessian of what was minimised.
-    It sees the features of several layers, as detection does; the head that classifies sees the last layer's, which
-    are the last columns.
+    The head that classifies best is not the head that detects best. With `conditioned` a second head gives the
+    influences. Its features are standardised over the training split, and its weight decay equals the damping. So the
+    damped Hessian is the Hessian of the loss that was minimised. The second head sees the features of several layers,
+    as detection does. The head that classifies sees the last layer's features, which are the last columns.
 
-    Between trainings little is held: what an engine works on goes with it, but for what no label touches (`shared`).
+    Little is held between trainings. An engine takes its work with it; `shared` keeps the part that no label touches.
     """
 
     train: FeaturePoints
@@ -90,7 +89,7 @@ class HeadLearner:
         exact = engine
         if self.choice.name != "auto":
             exact = replace(self.choice, name="auto").open(problem, update)
-        # A row a solve is what makes the study slow; the exact engines agree, so the fast one answers for them.
+        # One solve a row makes the study slow. The exact engines agree, so the fast one answers for them.
         rows = exact if self.choice.name in EXACT else engine
         inputs = EngineInputs(
             reference=lambda: (seen(self.reference.x), self.reference.y),
@@ -110,7 +109,7 @@ class HeadLearner:
     def _influence_problem(
         self, head: training.Head, labels: Array
     ) -> tuple[Callable[[Array], Array], influence.HeadProblem]:
-        """The head whose influences count, and what features pass through before they reach it."""
+        """The head whose influences count, and the scaling that features pass through before it."""
         if not self.conditioned:
             return _last, influence.HeadProblem(self.train.last, labels, head.weight, head.bias, self.shared)
         scaling, scaled = self._scaled()
@@ -118,7 +117,7 @@ class HeadLearner:
         return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias, self.shared)
 
     def _scaled(self) -> tuple[Scaling, Array]:
-        """Training features as an engine reads them, in its precision where it would keep them in that."""
+        """Training features as an engine reads them, in float64 where the engine would keep them so."""
         x = self.train.x
         scaling = Scaling.of(x)
         scaled = scaling(x)

@@ -35,7 +35,7 @@ class ImagePoints:
 
 @dataclass(frozen=True)
 class NetworkLearner:
-    """A network trained as a whole or in part, starting from the same parameters each time."""
+    """A network trained as a whole or in part. Each training starts from the same parameters."""
 
     start: nn.Module
     layers: str

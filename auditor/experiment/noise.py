@@ -1,4 +1,4 @@
-"""Controlled corruption: who is flipped, from what, to what, by which rule and random state. In memory only."""
+"""Controlled corruption of labels, in memory only: which labels are flipped, and to what."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def plant(
 ) -> Planting:
     """Flip a share of the labels.
 
-    `uniform` draws points at random and gives each another class at random; `confusion` draws the same way and gives
-    each the class the model confuses it with, by the model's probabilities; `influential` flips, in each class, the
-    points of highest average influence (the reference study's corruption), with several classes to another at random.
+    `uniform` draws points at random and gives each another class at random. `confusion` draws the same way and gives
+    each the class that the model confuses it with, by the model's probabilities. `influential` flips the points of
+    highest average influence in each class, as the reference study does; with several classes, to another at random.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def plant(
     Raises
     ------
     UndecidedError
-        When there are too few points for a single flip, as `check` says before anything is computed.
+        When there are too few points for a single flip. `check` says so before anything is computed.
     """
     check(labels, rate, kind)
     rng = np.random.default_rng(list(seed))
@@ -82,7 +82,7 @@ def plant(
 
 
 def check(labels: Array, rate: float, kind: str) -> None:
-    """Raise `UndecidedError` where not a single one of `labels` int64 [N] could be flipped; see `plant`."""
+    """Raise `UndecidedError` where none of `labels` int64 [N] could be flipped; see `plant`."""
     n_planted = round(rate * len(labels))
     if n_planted < 1 or n_planted >= len(labels):
         raise UndecidedError(
@@ -99,12 +99,12 @@ def check(labels: Array, rate: float, kind: str) -> None:
 
 
 def _of_class(rate: float, n: int) -> int:
-    """How many of a class's `n` images influential noise flips; one stays."""
+    """How many of a class's `n` images influential noise flips. One stays."""
     return max(0, min(round(rate * n), n - 1))
 
 
 def _drawn(labels: Array, n_classes: int, n: int, rng: np.random.Generator) -> Array:
-    """`n` points at random, such that every class keeps at least one; if none has two, any points."""
+    """`n` points at random. Every class keeps at least one, unless no class has two."""
     order = rng.permutation(len(labels))
     left = np.bincount(labels, minlength=n_classes)
     chosen = []
@@ -127,7 +127,7 @@ def _most_influential(labels: Array, n_classes: int, rate: float, influence: Arr
 
 
 def _confused(labels: Array, probabilities: Array, rng: np.random.Generator) -> Array:
-    """For each point a class other than its own, drawn by the model's probabilities."""
+    """A class other than its own for each point, drawn by the model's probabilities."""
     weights = probabilities.astype(np.float64) + 1e-9  # a sure model still confuses towards something
     weights[np.arange(len(labels)), labels] = 0
     cumulative = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)

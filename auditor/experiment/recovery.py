@@ -1,7 +1,7 @@
-"""What of the planted noise a ranking found, with intervals, beside what a random order finds.
+"""How much of the planted noise a ranking found, with intervals, and what a random order finds.
 
-All figures come from one list: the planted flags in the ranking's order, most suspicious first. Intervals are
-percentile bootstraps over training points (Efron 1979), averaged over repeated plantings where there are several.
+All figures come from one list: the planted flags in the ranking's order, the most suspicious first. Intervals are
+percentile bootstraps over training points (Efron 1979), averaged over the plantings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BLOCK = 2_000_000
 
 
 def order_of(suspicion: Array) -> Array:
-    """Positions from the most to the least suspicious; ties keep their order, which is by path."""
+    """Positions from the most to the least suspicious. Ties keep their order, which is by path."""
     return np.argsort(-suspicion, kind="stable")
 
 
@@ -74,7 +74,7 @@ def figures(planted: Array, weights: Array) -> dict[str, Array]:
 
 
 def _at(true: Array, seen: Array, inspected: Array) -> Array:
-    """Planted weight among the first `inspected` points, [B, n]; a point only counts when it is inspected whole."""
+    """Planted weight among the first `inspected` points, [B, n]. A point counts once it is inspected whole."""
     rows = []
     wanted = np.broadcast_to(inspected, (len(true), inspected.shape[1]))
     for row_true, row_seen, row_wanted in zip(true, seen, wanted, strict=True):
@@ -98,7 +98,7 @@ def measure(rankings: Sequence[Array], seed: int) -> RankingDocument:
 
 
 def measure_random(n: int, n_planted: int, seed: int) -> RankingDocument:
-    """What a random order finds of `n_planted` among `n`: mean and 95% range over shuffles."""
+    """What a random order finds of `n_planted` labels among `n`: mean and 95% range over shuffles."""
     rng = np.random.default_rng([seed, 0x7A7D])
     flags = np.arange(n) < n_planted
     one = np.ones((1, n))
@@ -108,7 +108,7 @@ def measure_random(n: int, n_planted: int, seed: int) -> RankingDocument:
 
 
 def _resampled(planted: Array, rng: np.random.Generator) -> dict[str, Array]:
-    """Figures under bootstrap weights; planted and clean points are resampled apart, since planting fixed both."""
+    """Figures under bootstrap weights. Planted and clean points are resampled apart, since planting fixed both."""
     n = len(planted)
     parts = []
     block = max(1, min(RESAMPLES, _BLOCK // n))
@@ -154,7 +154,7 @@ def _document(point: dict[str, Array], spread: dict[str, Array]) -> RankingDocum
 
 
 def by_class(influence: Array, planted: Array, trained_label: Array, classes: Sequence[str]) -> list[RecoveryOfClass]:
-    """The study's table: mean average influence of planted and clean points by the label they were trained with."""
+    """The study's table: mean average influence of planted and clean points, by the label they were trained with."""
     table: list[RecoveryOfClass] = []
     for index, label in enumerate(classes):
         rows = trained_label == index

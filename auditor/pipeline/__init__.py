@@ -1,1 +1,1 @@
-"""TODO auditor.pipeline."""
+"""The audit itself: what is refused, what is read, the stages in order, and what a result is made of."""

@@ -1,4 +1,4 @@
-"""What is refused before the work starts: everything that would otherwise come up after an hour of it."""
+"""Checks that refuse work before it starts. Without them the same errors would come up after an hour."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) ->
     edge = backbone.transform.size
     if backbone.weights.pretrained and settings.trains_head_only:
         return
-    influence.require(  # twice: they are collected one by one and then laid side by side
+    influence.require(  # twice, because pixels are collected one by one and then laid side by side
         2 * 3 * edge**2 * n_images,
         f"keeping the pixels of {n_images} images of {edge} x {edge}",
         "cpu",
@@ -115,7 +115,7 @@ def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) ->
 
 
 def _detection_seconds(settings: AuditSettings, n_images: int, n_classes: int) -> float:
-    """Known for many classes alone, and 0 otherwise."""
+    """Processor seconds of detection. They are known for many classes alone; 0 otherwise."""
     if settings.preset == "study" or n_classes <= MANY_CLASSES:
         return 0.0
     return processor_seconds(n_images, n_classes, resnet.N_LAYERED)

@@ -1,4 +1,4 @@
-"""What an installation has and lacks, for a person who asks why something does not work."""
+"""What an installation has and what it lacks, for a person who asks why something does not work."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _size(folder: Path) -> int:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether the folder, or the nearest one above it that exists, can be written to."""
+    """True when the folder can be written to, or the nearest existing one above it."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK)

@@ -23,7 +23,7 @@ LOWEST = 24
 
 
 def lowest_planted(planted: pd.DataFrame) -> list[LowestImage]:
-    """The corrupted run's images of lowest average influence, with what they really are."""
+    """The corrupted run's images of lowest average influence, and what they really are."""
     columns = ["path", "label", "trained_label", "planted", "average_influence", "influence_rank"]
     frame = planted.sort_values("influence_rank").head(LOWEST)[columns]
     records: list[LowestImage] = json.loads(frame.to_json(orient="records"))
@@ -31,7 +31,7 @@ def lowest_planted(planted: pd.DataFrame) -> list[LowestImage]:
 
 
 def _suspects(data: Dataset, ranking: pd.DataFrame, settings: AuditSettings) -> tuple[list[str], list[int]]:
-    """Paths and rows of the images that are shown as suspects, the most suspicious first."""
+    """Paths and rows of the images shown as suspects, the most suspicious first."""
     position = {path: i for i, path in enumerate(data.paths)}
     paths = list(ranking[ranking["rank"].notna()].head(settings.thumbnails)["path"])
     return paths, [position[path] for path in paths]
@@ -45,7 +45,7 @@ class Explained(TypedDict):
 
 
 def explain_suspects(data: Dataset, learnt: Learnt, ranking: pd.DataFrame, settings: AuditSettings) -> Explained:
-    """What asks the clean run's engine for rows of the influence matrix."""
+    """The part of the evidence that asks the clean run's engine for rows of the influence matrix."""
     position = {path: i for i, path in enumerate(data.paths)}
     index = {name: i for i, name in enumerate(data.classes)}
     suggested = np.full(len(data.paths), -1, dtype=np.int64)
@@ -84,7 +84,7 @@ def gather_evidence(
 
 
 def _suggested_probability(data: Dataset, detection: Detection | None, rows: Sequence[int]) -> dict[str, float]:
-    """The probability of each suspect's suggested label; a settled image needs none."""
+    """The probability of each suspect's suggested label. A settled image needs none."""
     if detection is None:
         return {}
     return {

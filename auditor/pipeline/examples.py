@@ -13,14 +13,14 @@ from auditor.system.arrays import Array
 
 
 def chosen_examples(data: Dataset, run: Run, n_each: int) -> Array:
-    """Positions in the test split: correct ones of the classes in turn, each kind of wrong one, then further ones."""
+    """Positions in the test split: correct ones of each class in turn, then each kind of wrong one, then more."""
     truth = data.labels[data.rows("test")]
     predicted = run.test_probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != truth)
     certainty = run.test_probabilities[np.arange(len(truth)), truth]
     correct = [np.flatnonzero((predicted == truth) & (truth == c)) for c in range(data.n_classes)]
     spread = [_typical_first(rows[np.argsort(certainty[rows], kind="stable")], n_each) for rows in correct]
-    # Few classes get several correct examples each; with many classes one each for the first few is enough.
+    # Few classes get several correct examples each. With many classes, one for each of the first few is enough.
     n_right = max(n_each, min(2 * n_each, data.n_classes))
     most = most_wrong(data, n_each)
     rows = most_rows(data, n_right + most)
@@ -35,7 +35,7 @@ def chosen_examples(data: Dataset, run: Run, n_each: int) -> Array:
 
 
 def _typical_first(ordered: Array, n: int) -> list[int]:
-    """`n` rows spread over an order: its middle, its ends, then what lies between."""
+    """`n` rows spread over an order: its middle, its two ends, then rows between them."""
     if not len(ordered):
         return []
     last = len(ordered) - 1
@@ -44,7 +44,7 @@ def _typical_first(ordered: Array, n: int) -> list[int]:
 
 
 def examples(data: Dataset, learnt: Learnt, n_each: int) -> list[ExampleDocument]:
-    """Chosen test images with their influence histogram by label and the same label's most and least influential."""
+    """Chosen test images, each with its influence histogram and its own label's most and least influential images."""
     run = learnt.run
     positions = chosen_examples(data, run, n_each)
     if not len(positions) or not n_each:

@@ -16,13 +16,14 @@ from auditor.result.documents import (
 from auditor.system.arrays import Array
 
 SHOWN = 5
-"""Images at either end of a list of examples."""
+"""Images shown at each end of an order."""
 
 BINS = 40
+"""Bars of a histogram."""
 
 
 def histogram(values: Array, groups: dict[str, Array], edges: Array | None = None) -> HistogramDocument:
-    """Counts of `values` by group (boolean masks) on common edges that leave out no value."""
+    """Counts of `values` by group on common edges. Groups are boolean masks. No value is left out."""
     if edges is None:
         edges = _edges(values)
     clipped = np.clip(values, edges[0], edges[-1])
@@ -33,7 +34,7 @@ def histogram(values: Array, groups: dict[str, Array], edges: Array | None = Non
 
 
 def _edges(values: Array) -> Array:
-    """Bin edges over the central 99% of the values, so that a few extremes do not flatten the picture."""
+    """Bin edges over the central 99% of the values. A few extremes would flatten the picture."""
     low, high = np.quantile(values, [0.005, 0.995]) if len(values) else (0.0, 1.0)
     if not high > low:
         pad = max(abs(low), 1.0) * 1e-3
@@ -42,7 +43,7 @@ def _edges(values: Array) -> Array:
 
 
 def influence_histograms(data: Dataset, clean: Run, planted: pd.DataFrame) -> HistogramsDocument:
-    """Average influence by label in the clean run, and planted against clean points by label in the corrupted one."""
+    """Average influence by label in the clean run; in the corrupted run, planted and clean points apart."""
     labels = data.labels[data.rows("train")]
     by_label = {name: labels == i for i, name in enumerate(data.classes)}
     values = planted["average_influence"].to_numpy()
@@ -63,7 +64,7 @@ def influence_histograms(data: Dataset, clean: Run, planted: pd.DataFrame) -> Hi
 
 
 def extremes(data: Dataset, clean: Run) -> list[ExtremesOfClass]:
-    """Per class the training images of highest and lowest average influence."""
+    """The training images of highest and lowest average influence, by class."""
     train = data.rows("train")
     labels, values = data.labels[train], clean.average_influence
 

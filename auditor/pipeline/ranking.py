@@ -1,4 +1,4 @@
-"""Signals to rankings: the tables that become `ranking.csv` and `planted.csv`."""
+"""The rankings: the tables that become `ranking.csv` and `planted.csv`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from auditor.system.arrays import Array
 def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned: bool) -> pd.DataFrame:
     """Every labelled image once, by rank.
 
-    With detection every image has a suspicion but those whose label a reference settles as right; without it (the
-    reference study) suspicion is the negative average influence and only the training split is ranked, behind images
-    that a reference settles as wrong. Average influence is cross-fitted over all images where the influence head is the
-    detection's own (`conditioned`), and that of the training split otherwise.
+    With detection every image has a suspicion, unless a reference settles its label as right. The reference study has
+    no detection. There suspicion is the negative average influence, and the training split alone is ranked. Images
+    that a reference settles as wrong come first.
+
+    With `conditioned` the influence head is the detection's own, and average influence is cross-fitted over all images.
+    Otherwise it is known for the training split alone.
     """
     n, train = len(data.paths), data.rows("train")
     names = np.array(data.classes, dtype=object)
@@ -60,7 +62,7 @@ def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned
 
 
 def _ranks(suspicion: Array) -> pd.Series:
-    """Ranks of the finite values, 1 the most suspicious, ties by path; missing elsewhere."""
+    """Ranks of the finite values; 1 is the most suspicious, ties go by path. Other values have no rank."""
     ranks = pd.Series(pd.NA, index=range(len(suspicion)), dtype="Int64")
     known = np.flatnonzero(np.isfinite(suspicion))
     ranks.iloc[known] = ranks_of(suspicion[known])

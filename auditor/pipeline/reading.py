@@ -69,7 +69,7 @@ def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> Imag
 
 
 def open_reference(settings: AuditSettings) -> ImageTable:
-    """The trusted images, listed."""
+    """The table of the trusted images."""
     return open_source(settings.reference, allow_outside=settings.allow_outside)
 
 
@@ -86,7 +86,7 @@ def open_reader(table: ImageTable, job: Job) -> Reader:
 
 
 def _settled(data: Dataset) -> str:
-    """How many images the reference holds itself, as a line for the terminal; empty where there are none."""
+    """A line for the terminal about audited images that the reference holds too; empty where there are none."""
     found = data.settled()
     if not found["n"]:
         return ""
@@ -107,7 +107,7 @@ class Reader:
 
     @property
     def study(self) -> bool:
-        """The reference study drops grey-scale images and splits anew."""
+        """True for the reference study, which drops grey-scale images and splits anew."""
         return self.settings.preset == "study"
 
     def dataset(self, table: ImageTable, update: Update) -> Dataset:
@@ -119,12 +119,12 @@ class Reader:
         )
 
     def reference(self, table: ImageTable, data: Dataset, update: Update) -> Reference:
-        """The trusted images that the settings name, but for those that stand there under several labels.
+        """The trusted images. Copies that stand there under several labels are left out.
 
         Raises
         ------
         SourceError
-            When it shares no class with the data set, cannot be read, or contradicts itself everywhere.
+            When the reference shares no class with the data set, cannot be read, or contradicts itself everywhere.
         """
         frame, others = reference_rows(table, data.classes)
         table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
@@ -154,13 +154,13 @@ class Reader:
         )
 
     def _features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
-        """What the backbone gives for every image that it gives anything for."""
+        """Features of every image for which the backbone gives any."""
         return self._finite(table, *self._passed(table, update, settle=settle))
 
     def _passed(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
-        """Features of the backbone as it starts: no label has touched it, so none can leak through it.
+        """Features of the backbone as it starts. No label has touched it, so no label can leak through it.
 
-        A fresh backbone is settled on the data set alone, so that a reference passes through the very same one.
+        A fresh backbone is settled on the data set alone. A reference then passes through the very same backbone.
         """
         if self.backbone.weights.pretrained:
             read = self._cached_features(table, update)
@@ -175,12 +175,12 @@ class Reader:
         return read, features.forward(extractor, transform, read.pixels.values, device)
 
     def _finite(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array]:
-        """Without the images that the backbone answers with NaN or infinity; they are skipped with that reason.
+        """The images without those that the backbone answers with NaN or infinity. These are skipped for that reason.
 
         Raises
         ------
         WeightsError
-            When they are more than may be left out: then the weights are at fault, not the images.
+            When too many images would be skipped. Then the weights are at fault, not the images.
         """
         good = np.isfinite(values).all(axis=1)
         if good.all():
@@ -244,7 +244,7 @@ def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:
 
 
 def _subset(read: Features, keep: Array) -> Features:
-    """The images where bool [N] `keep`; `skipped` stays as it is."""
+    """The images where bool [N] `keep` is True. `skipped` stays as it is."""
     if keep.all():
         return read
     rows = np.flatnonzero(keep)

@@ -1,4 +1,4 @@
-"""The stages of an audit in order; the only module that knows them all.
+"""The stages of an audit in order. No other module knows them all.
 
 source -> split -> features -> train -> influence -> ranking -> plant, train, influence -> recovery -> result
 """
@@ -46,7 +46,7 @@ def audit(
     progress: Progress | None = None,
     kept: Checkpoints | None = None,
 ) -> AuditResult:
-    """Audit a data set: everything from its images to a result, which `AuditResult.save` writes.
+    """Audit a data set, from its images to a result. `AuditResult.save` writes the result.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def audit(
     download
         Allow fetching ImageNet's weights when they are not in torch's cache.
     kept
-        Where finished stages are kept and those of an interrupted audit are found. The caller clears it once the
-        result is safe.
+        Where finished stages are kept, and where those of an interrupted audit are found. The caller clears it once
+        the result is safe.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
 
 
 def _detect(inputs: Inputs, job: Job) -> Detection | None:
-    """Suspicion, calibration and the damping; None for the study, which ranks by its own influence alone."""
+    """Suspicion, calibration and the damping; None for the study, which ranks by influence alone."""
     if job.settings.preset == "study":
         return None
     data = inputs.data
@@ -205,7 +205,7 @@ def _by_influence(repeat: int, planting: Planting, run: Run) -> Array:
 
 
 def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
-    """Detection's suspicion of planted labels, made when it is first asked: an audit that goes on may need none."""
+    """Detection's suspicion of planted labels. Its scorer is made when first asked: a resumed audit may need none."""
     data, seed = inputs.data, job.settings.seed + 1
     scorer = cache(
         lambda: detecting.Scorer(

@@ -1,4 +1,4 @@
-"""The content of `audit.json`, put together from what the stages made; `docs/schema.md` describes every key."""
+"""The content of `audit.json`, put together from what the stages made. `docs/schema.md` describes every key."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ SIGNAL_MEANINGS = {
 }
 
 SOLVES_KEPT = 200
+"""Linear systems whose residuals are listed."""
 
 CROWDED = 0.5
-"""Wrong labels among the given ones, as a part of the planted ones, from which recovery is said to read low."""
+"""From this many wrong labels for each planted one, a note says that recovery reads low."""
 
 
 def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> AuditDocument:
@@ -178,7 +179,7 @@ def _recovery(made: Made, settings: AuditSettings) -> RecoveryDocument:
 
 
 def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocument:
-    """Estimates as `audit.json` keeps them; where undecided, the reason instead."""
+    """Estimates as `audit.json` keeps them, or the reason why there are none."""
     share = detection.share
     return {
         "decided": detection.decided,
@@ -223,7 +224,7 @@ def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocumen
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain numbers; what is not finite becomes None, as JSON has no NaN."""
+    """Rows as plain numbers. JSON has no NaN, so a number that is not finite becomes None."""
     rows: list[dict[str, Any]] = []
     for row in frame.to_dict("records"):
         plain = {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
@@ -242,14 +243,14 @@ def _reference_suspects(made: Made) -> list[ReferenceSuspect]:
 
 
 def _crowded(detection: Detection | None, rate: float) -> list[str]:
-    """What wrong labels that were there before do to the figures of recovery, where they are many."""
+    """A note where many given labels are wrong already: they make recovery read low."""
     share = None if detection is None else detection.share
     if share is None or share.low < CROWDED * rate:
         return []
     return [
         f"About {share.value:.0%} of the given labels are probably wrong already. They stand at the top of the list "
-        "beside the planted ones and count there as misses, so that the figures of recovery say less of how well "
-        "wrong labels are found than they would on clean data."
+        "beside the planted ones and count there as misses. So the figures of recovery read lower here than they would "
+        "on clean data."
     ]
 
 
@@ -262,24 +263,24 @@ def _notes(made: Made, settings: AuditSettings) -> list[str]:
         notes.extend(_settled_notes(made.inputs.data.settled()))
     else:
         notes.append(
-            "Influence is measured on images whose labels are as uncertain as the rest; "
-            "a trusted reference (--reference) makes it sharper."
+            "Influence is measured on images whose labels are as uncertain as the rest. "
+            "A trusted reference (--reference) makes it sharper."
         )
         notes.append(
-            "The controlled experiment plants noise in the training split only. Its influence ranking is measured on "
-            "the test split as given, a cleaner reference than the given labels have among themselves; suspicion does "
-            "not use the test split there."
+            "We flipped training labels only. The test labels stayed as they were, and the influence ranking of the "
+            "experiment is measured on them. So this test is slightly easier for influence than your real data. "
+            "Suspicion does not use the test split there."
         )
     if made.detection is not None and made.learner.conditioned:
         notes.append(
-            "Average influence in ranking.csv is cross-fitted over all images; the report's histograms and examples "
-            "show that of the training split over the reference."
+            "Average influence in ranking.csv is cross-fitted over all images. The report's histograms and examples "
+            "show the training split's influence on the reference."
         )
     if not len(made.inputs.data.rows("val")):
         notes.append("There is no validation split, so no validation loss.")
     if made.detection is not None and made.inputs.data.pixels is not None:
         notes.append(
-            "Suspicion rests on features of the network as it was before training, which no label can have influenced."
+            "Suspicion rests on features of the network as it was before training. No label can have influenced them."
         )
     return notes
 
@@ -289,9 +290,9 @@ def _settled_notes(settled: SettledDocument) -> list[str]:
     if not n:
         return []
     return [
-        f"The reference holds {n} of the data set's images themselves, {wrong} of them under another label. What it "
-        f"says of them is settled: {wrong} are certainly wrong and {n - wrong} right, if the reference is. They were "
-        "left out of training, test, planting and estimate; the figures of recovery are those of the other images."
+        f"The reference holds {n} of the data set's images themselves, {wrong} of them under another label. Its word "
+        f"settles them: if the reference is right, {wrong} are certainly wrong and {n - wrong} are right. They were "
+        "left out of training, test, planting and estimate. The figures of recovery are those of the other images."
     ]
 
 

@@ -22,18 +22,18 @@ _CHUNK = 4096
 ALIKE = 0.9
 """Cosine similarity of centred features from which two images count as near-duplicates.
 
-Copies that were saved anew or brightened lie above 0.96, cropped and mirrored ones around it (0.71 to 0.96); among the
-15 million pairs of 5,500 different photographs (Tiny ImageNet, ten classes) none lies above 0.88.
+Copies that were saved anew or brightened lie above 0.96. Cropped and mirrored copies lie between 0.71 and 0.96. None of
+the 15 million pairs of 5,500 different photographs (Tiny ImageNet, ten classes) lies above 0.88.
 """
 
 
 def explanations(
     data: Dataset, explainer: Explainer, suspects: Sequence[int], suggested: Array
 ) -> dict[str, WhyDocument]:
-    """For the first suspects: the training images that pull it the other way, and its nearest images of any label.
+    """For each of the first suspects: training images that argue against its label, and its nearest images.
 
-    What pulls the other way are the training images that carry the suggested label and whose influence on the
-    suspect's loss under its given label is the most negative.
+    Images that argue against a label carry the suggested label, and their influence on the suspect's loss under its
+    given label is the most negative.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def explanations(
     if not len(chosen):
         return {}
     train = data.rows("train")
-    # Rows cost a solve each: with many classes only the first suspects get theirs.
+    # Each row costs a solve. With many classes only the first suspects get one.
     n_rows = EXPLAINED if data.n_classes <= DENSE_CLASSES else most_rows(data, EXPLAINED_MANY)
     influence = explainer.rows_of(chosen[:n_rows], data.labels[chosen[:n_rows]])
     similarity = _similarity(data.features, chosen)
@@ -65,7 +65,7 @@ def explanations(
 
 
 def _against(data: Dataset, train: Array, influence: Array, row: int, suggested: int) -> list[InfluencedImage]:
-    """The training images of the suggested label (of any other, where none is suggested) that harm a given label."""
+    """The training images that argue most against a given label: of the suggested label, or of any other label."""
     labels = data.labels[train]
     others = labels == suggested if suggested >= 0 else labels != data.labels[row]
     candidates = np.flatnonzero(others & (train != row) & (influence < 0))
@@ -77,7 +77,7 @@ def _against(data: Dataset, train: Array, influence: Array, row: int, suggested:
 
 
 def near_duplicates(data: Dataset, suspects: Sequence[int]) -> list[list[str]]:
-    """Groups of suspects that look alike to the backbone (or are the same file)."""
+    """Groups of suspects that look alike to the backbone. Equal files are among them."""
     chosen = np.array(list(suspects), dtype=np.int64)
     if len(chosen) < 2:
         return []
@@ -93,7 +93,7 @@ def near_duplicates(data: Dataset, suspects: Sequence[int]) -> list[list[str]]:
 
 
 def _similarity(features: Array, chosen: Array) -> Array:
-    """float32 [k, N], cosines between centred features of `chosen` [k] images and all; a part of them at a time."""
+    """float32 [k, N], cosines between centred features of `chosen` [k] images and of all, some images at a time."""
     centre = features.mean(axis=0)
     unit = unit_rows(features[chosen] - centre)
     out = np.empty((len(chosen), len(features)), np.float32)

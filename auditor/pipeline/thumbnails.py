@@ -9,13 +9,14 @@ from typing import Any
 from auditor.data import images
 
 THUMBNAIL_EDGE = 96
+"""Longer side of a small picture, in pixels."""
 
 SUSPECT_EDGE = 160
-"""Longer side of the pictures a person judges by."""
+"""Longer side of a suspect's picture, which a person judges by."""
 
 
 def mentioned(evidence: Any) -> Iterable[str]:
-    """Every path that a piece of evidence names, in order of first mention."""
+    """Every path that a piece of evidence names, in the order of its first mention."""
     if isinstance(evidence, dict):
         if isinstance(evidence.get("path"), str):
             yield evidence["path"]
@@ -29,7 +30,7 @@ def mentioned(evidence: Any) -> Iterable[str]:
 def thumbnails(
     read: Callable[[str], bytes], paths: Iterable[str], max_pixels: int, *, suspects: int = 0
 ) -> dict[str, str]:
-    """Small pictures as data URIs, the first `suspects` of them larger; what has become unreadable is left out."""
+    """Small pictures as data URIs, the first `suspects` of them larger. Images that became unreadable are left out."""
     found = {}
     for place, path in enumerate(dict.fromkeys(paths)):
         try:
