@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 from auditor.errors import ConfigError
 from auditor.system.files import read_text
+from auditor.system.text import did_you_mean
 
 NOISE_KINDS = ("uniform", "influential", "confusion")
 
@@ -199,8 +199,7 @@ def settings_from(values: Mapping[str, Any], *, where: str = "settings") -> tupl
     chosen: dict[str, Any] = {}
     for name, value in values.items():
         if name not in audit and name not in run:
-            near = difflib.get_close_matches(name, [*audit, *run], n=1)
-            raise ConfigError(f"{where}: unknown setting '{name}'", hint=f"did you mean '{near[0]}'?" if near else "")
+            raise ConfigError(f"{where}: unknown setting '{name}'", hint=did_you_mean(name, [*audit, *run]))
         chosen[name] = _convert(name, value, (audit | run)[name].default)
     if chosen.get("preset") == "study":
         chosen = {**STUDY, **chosen}

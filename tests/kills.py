@@ -41,7 +41,7 @@ from auditor.result import AuditResult
 from auditor.review import apply
 from auditor.system import interrupts
 from auditor.system.checkpoint import Checkpoints
-from auditor.system.progress import Progress
+from auditor.system.progress import Progress, Update
 
 TOGETHER = ("audit.json", "evidence.json", "planted.csv", "ranking.csv")
 """What is written as one; a reader goes by `audit.json`, which comes last."""
@@ -382,7 +382,7 @@ def _die_in(moment: str, which: signal.Signals) -> Callable[[], None]:
         real_stage = Progress.stage
 
         @contextlib.contextmanager
-        def stage(self: Progress, name: str, title: str) -> Iterator[Callable[[int, int], None]]:
+        def stage(self: Progress, name: str, title: str) -> Iterator[Update]:
             with real_stage(self, name, title) as update:
                 if name == stage_name and when == "begins":
                     os.kill(os.getpid(), which)

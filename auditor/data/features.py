@@ -21,13 +21,12 @@ from auditor.data.feature_cache import FeatureCache
 from auditor.model.backbone import Transform
 from auditor.sources.base import ImageTable, Skipped
 from auditor.system.arrays import Array
+from auditor.system.progress import Update
 
 CHUNK = 4096
 
 BATCH = 64
 """Images a forward pass; the last batch is filled up so that an image's features do not depend on its company."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def extract(
     drop_grey: bool = False,
     device: str = "cpu",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Update | None = None,
 ) -> Features:
     """Read every image of a table once.
 

@@ -14,11 +14,12 @@ from distributed import Client, Future, Worker, WorkerPlugin, as_completed
 from torch import nn
 
 from auditor.data.feature_cache import FeatureCache as _Cache
-from auditor.data.features import Features, Progress, extract
+from auditor.data.features import Features, extract
 from auditor.errors import EngineError
 from auditor.model import vision
 from auditor.model.backbone import Transform
 from auditor.sources.base import ImageTable
+from auditor.system.progress import Update
 
 PART = 512
 """Images in one task: some seconds of work."""
@@ -50,7 +51,7 @@ def extract_on(
     *,
     cache: CacheAt | None,
     drop_grey: bool,
-    progress: Progress | None = None,
+    progress: Update | None = None,
 ) -> Features:
     """`features.extract` over the workers of a cluster; the same features, to the last bit on equal machines.
 

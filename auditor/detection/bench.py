@@ -16,6 +16,7 @@ from auditor.detection.suspicion import Combination, confusion_targets, draw, fi
 from auditor.errors import AuditorError, UndecidedError
 from auditor.model.scaling import Scaling
 from auditor.system.arrays import Array, Floats
+from auditor.system.progress import Update
 
 Progress = Callable[[str, float], None]
 
@@ -61,7 +62,7 @@ class Scorer:
         return combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
 
 
-def _between(tell: Progress, stage: str, low: float, high: float) -> Callable[[int, int], None]:
+def _between(tell: Progress, stage: str, low: float, high: float) -> Update:
     """What is told of a part of a stage, as (done, total)."""
     return lambda done, total: tell(stage, low + (high - low) * done / total)
 

@@ -19,6 +19,7 @@ from auditor.influence.closed_form import ClosedForm
 from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array, Floats
+from auditor.system.progress import Update
 
 LOSS_CAP = 60.0
 
@@ -152,7 +153,7 @@ def choose_damping(
     plantings: Sequence[tuple[Array, Array]],
     dampings: Sequence[float],
     score: Callable[[Array, Floats], float],
-    told: Callable[[int, int], None] = lambda done, total: None,
+    told: Update = lambda done, total: None,
 ) -> Damping:
     """Of `dampings` the one whose average influence recovers the flips best.
 

@@ -11,7 +11,7 @@ from auditor.config import read_toml
 from auditor.errors import ConfigError
 from auditor.gate.facts import Levels
 from auditor.gate.rules import RULES, Rule
-from auditor.system.text import nearest
+from auditor.system.text import did_you_mean
 
 CONFIG_FILES = ("auditor.toml", "pyproject.toml")
 """Where rules are looked for, in this order, when no file is named."""
@@ -63,7 +63,7 @@ def rules_from(tables: Any, *, where: str = "rules") -> dict[str, Levels]:
     rules = default_rules()
     for name, entries in tables.items():
         if name not in rules:
-            raise ConfigError(f"{where}: unknown rule '{name}'", hint=nearest(name, rules))
+            raise ConfigError(f"{where}: unknown rule '{name}'", hint=did_you_mean(name, rules))
         if not isinstance(entries, Mapping):
             raise ConfigError(f"{where}: rule '{name}' must be a table, written as [rules.{name}]")
         rules[name] = _levels(next(rule for rule in RULES if rule.name == name), entries, f"{where}: [rules.{name}]")
@@ -74,7 +74,7 @@ def _levels(rule: Rule, entries: Mapping[str, Any], where: str) -> Levels:
     known = [f for f in ("fail", "warn", "enabled", "probability") if f != "probability" or rule.levels.probability]
     for key in entries:
         if key not in known:
-            raise ConfigError(f"{where} has no key '{key}'", hint=nearest(key, known))
+            raise ConfigError(f"{where} has no key '{key}'", hint=did_you_mean(key, known))
     if not isinstance(entries.get("enabled", True), bool):
         raise ConfigError(f"{where} enabled must be true or false, not {entries['enabled']!r}")
     numbers = {key: _number(rule, key, entries[key], where) for key in known if key in entries and key != "enabled"}
@@ -127,4 +127,4 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _right_table(name: str, path: Path) -> str:
     """The table that was meant; a rule without `rules.` before it is a common slip."""
     parent = "tool.auditor.rules" if path.name == "pyproject.toml" else "rules"
-    return f"write [{parent}.{name}]" if name in default_rules() else nearest(name, _TABLES)
+    return f"write [{parent}.{name}]" if name in default_rules() else did_you_mean(name, _TABLES)

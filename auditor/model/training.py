@@ -15,8 +15,7 @@ from auditor.errors import ConfigError
 from auditor.model import training_state
 from auditor.model.resnet import channels_last
 from auditor.system.arrays import Array
-
-Progress = Callable[[int, int], None]
+from auditor.system.progress import Update
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def train_head(
     *,
     val: tuple[Array, Array] | None = None,
     device: str = "cpu",
-    progress: Progress | None = None,
+    progress: Update | None = None,
 ) -> Head:
     """Train a linear head on cached features; the same numbers as training `fc` of the frozen network.
 
@@ -104,7 +103,7 @@ def _fit(
     held: tuple[torch.Tensor, torch.Tensor] | None,
     schedule: Schedule,
     generator: torch.Generator,
-    progress: Progress | None,
+    progress: Update | None,
 ) -> Losses:
     optimiser = _adam(head, schedule)
     criterion = nn.CrossEntropyLoss()
@@ -167,7 +166,7 @@ def train_network(
     *,
     val: tuple[Callable[[torch.Tensor], torch.Tensor], Array] | None = None,
     device: str = "cpu",
-    progress: Progress | None = None,
+    progress: Update | None = None,
     keeper: training_state.Keeper | None = None,
 ) -> Losses:
     """Train the parameters that require a gradient, in place; leaves the network in eval mode.

@@ -24,6 +24,7 @@ from auditor.system.memory import memory_mb, memory_text
 from auditor.system.text import terminal_text
 
 Update = Callable[[int, int], None]
+"""How far work is: called with (done, total), in the same unit."""
 
 LINE_EVERY, LOG_EVERY = 10.0, 1.0
 """Seconds between two lines about the same stage, for a person and in the log."""

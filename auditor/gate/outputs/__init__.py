@@ -7,12 +7,12 @@ adds a format by naming it in its own entry points; no file here changes.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 from typing import TYPE_CHECKING, Protocol, cast
 
 from auditor.errors import ConfigError
+from auditor.system.text import did_you_mean
 
 if TYPE_CHECKING:
     from auditor.gate.verdict import Verdict
@@ -51,9 +51,7 @@ def get(name: str) -> Format:
         return cast(Format, importlib.import_module(f"{__name__}.{name}"))
     points = [point for point in importlib.metadata.entry_points(group=GROUP) if point.name == name]
     if not points:
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(names())}"
-        raise ConfigError(f"unknown output format '{name}'", hint=hint)
+        raise ConfigError(f"unknown output format '{name}'", hint=did_you_mean(name, names()))
     try:
         return cast(Format, points[0].load())
     except Exception as error:  # another package's code: whatever it raises, the user needs its name
