@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from auditor.config import RunSettings
 from auditor.system import files
@@ -82,5 +82,5 @@ def cache_folder(run: RunSettings) -> Path:
 
 
 def default_cache() -> Path:
-    """The user's cache folder for this program (`XDG_CACHE_HOME` is honoured)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "auditor"
+    """The user's cache folder for this program: on Linux `~/.cache/auditor`, or below `XDG_CACHE_HOME` if it is set."""
+    return platformdirs.user_cache_path("auditor", appauthor=False)

@@ -1,36 +1,50 @@
-"""One audit at a time in an output folder; the system drops the lock when its holder dies, however it dies."""
+"""The output folder of an audit: it is made, it lies outside the data set, and one audit at a time writes to it.
+
+The system drops a lock when its holder dies, however it dies.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from auditor.errors import ConfigError, LockedError
+from filelock import FileLock, Timeout
+
+from auditor.errors import AuditorError, ConfigError, LockedError
 from auditor.system import files
+from auditor.system.files import reason
 
 NAME = ".auditor.lock"
 
 _OTHER_FOLDER = "choose another with -o"
 
 _POLL = 0.05
-"""Seconds between two tries of one who waits."""
+"""Seconds between two tries of a process that waits."""
+
+_SECOND_TRY = 2 * _POLL
+"""Seconds that everybody waits at least. The first try fails where the holder leaves at the same moment."""
 
 
 @contextlib.contextmanager
 def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
-    """The folder, made, writable and ours alone inside the block; removed again if nothing came into it.
+    """Make the output folder and hold its lock inside the block; remove it again if it stays empty.
 
-    What killed audits left half-written there is swept out first. A folder within the data set `source` is refused,
-    since the next audit would take it for a class and its pictures for images.
+    Killed audits may have left half-written files there. They are removed first.
+
+    Parameters
+    ----------
+    out
+        The output folder. It is made with its parents.
+    source
+        The data set. An output folder inside it is refused: the next audit would take it for a class.
 
     Raises
     ------
-    LockedError, ConfigError
-        As `locked`, and when the folder cannot be made, has no name or lies within the data set.
+    LockedError
+        Another audit writes to the folder.
+    ConfigError
+        The folder has no name, cannot be made or written to, or lies inside the data set.
     """
     if not str(out).strip():
         raise ConfigError("the output folder has no name", hint="name one with -o")
@@ -40,8 +54,8 @@ def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise ConfigError(f"the output folder {folder} cannot be made: {reason}", hint=_OTHER_FOLDER) from error
+        why = "it is a file" if folder.is_file() else reason(error)
+        raise ConfigError(f"the output folder {folder} cannot be made: {why}", hint=_OTHER_FOLDER) from error
     try:
         with locked(folder):
             files.sweep(folder)
@@ -49,14 +63,35 @@ def output_folder(out: str | Path, source: str | Path = "") -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             for path in made:
-                path.rmdir()  # only succeeds when an error left it empty
+                path.rmdir()  # succeeds only for an empty folder, after an error
 
 
-def refuse_inside(folder: str | Path, source: str | Path, what: str, option: str) -> None:
-    """Raise `ConfigError` where a folder to be written lies within the folder `source`: it would become a class."""
+def refuse_inside(
+    folder: str | Path, source: str | Path, what: str, option: str, error: type[AuditorError] = ConfigError
+) -> None:
+    """Refuse to write a folder inside the data set.
+
+    Parameters
+    ----------
+    folder
+        The folder to be written.
+    source
+        The data set. Nothing is refused unless it is a folder.
+    what
+        What the folder is, for the message.
+    option
+        The option that names the folder, for the hint.
+    error
+        The class of the error.
+
+    Raises
+    ------
+    AuditorError
+        An `error`: the folder is the data set or lies inside it, links followed.
+    """
     data, real = Path(source), Path(folder).expanduser().resolve()
     if str(source) and data.is_dir() and data.resolve() in (real, *real.parents):
-        raise ConfigError(
+        raise error(
             f"the {what} {folder} lies inside the data set, which is never changed",
             hint=f"choose another folder with {option}",
         )
@@ -71,65 +106,46 @@ def locked(
     patience: float = 0.0,
     hint: str = "wait for it to end, or choose another folder with -o",
 ) -> Iterator[None]:
-    """Hold a lock in the folder inside the block.
+    """Hold a lock in a folder inside the block. The lock's file is gone afterwards.
 
     Parameters
     ----------
+    folder
+        The folder. It exists already.
     name
-        The lock's file: what goes on under another name does not wait for this one.
+        The name of the lock's file. Locks of different names do not exclude each other.
     busy
-        What to say where another process holds it, if not that an audit is writing to the folder.
+        The message where another process holds the lock. Empty says that an audit is writing to the folder.
     patience
-        Seconds to wait for another process to let go of it.
+        Seconds to wait for another process to let go of the lock.
     hint
-        What to do where it did not.
+        What the user can do about that other process.
 
     Raises
     ------
     LockedError
-        When another process holds it.
+        Another process holds the lock.
     ConfigError
-        When nothing can be written there.
+        Nothing can be written in the folder, or the lock's name is a symbolic link.
     """
+    if not folder.is_dir():  # filelock would make one
+        raise _unwritable(folder, "there is no such folder")
     path = folder / name
-    deadline = time.monotonic() + patience
-    while (handle := _acquired(path)) is None:
-        if time.monotonic() >= deadline:
-            raise LockedError(busy or f"another audit is writing to {folder}", hint=hint)
-        time.sleep(_POLL)
+    lock = FileLock(path, timeout=max(patience, _SECOND_TRY), mode=0o600, poll_interval=_POLL)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LockedError(busy or f"another audit is writing to {folder}", hint=hint) from None
+    except OSError as error:
+        raise _unwritable(folder, reason(error)) from error
     try:
         yield
     finally:
-        # Unlinked while it is held; who opened it meanwhile sees that its file has no name any more and tries again.
+        # The file goes while the lock is held. A process that opened it before sees that, and tries again.
         with contextlib.suppress(OSError):
             path.unlink()
-        os.close(handle)
+        lock.release()
 
 
-def _acquired(path: Path) -> int | None:
-    """A handle that holds the lock of the file that bears the name now; None where another process holds it."""
-    while True:
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise ConfigError(
-                f"the output folder {path.parent} cannot be written to: {error.strerror}", hint=_OTHER_FOLDER
-            ) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _names(path, handle):
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
-
-
-def _names(path: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
+def _unwritable(folder: Path, why: str) -> ConfigError:
+    return ConfigError(f"the output folder {folder} cannot be written to: {why}", hint=_OTHER_FOLDER)

@@ -1,34 +1,31 @@
-"""TODO auditor.system.memory."""
+"""How much memory there is, how much this process holds, and giving freed memory back to the system."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 import gc
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
+MUCH = 900.0
+"""Resident MB from which `give_back` looks for circles. Python and its packages alone are 600."""
+
 
 def size_text(size: float) -> str:
+    """A number of bytes as words, in MiB or GiB."""
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 def free_bytes() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (OSError, ValueError, AttributeError):
-        return 4 * 2**30
+    """Bytes that the system can give to new work without swapping. Limits of a container are not in it."""
+    return int(psutil.virtual_memory().available)
 
 
 def number_in(path: str) -> int | None:
+    """The whole number in a file of the system, or None where there is no such file or no number in it."""
     try:
         return int(Path(path).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -36,31 +33,21 @@ def number_in(path: str) -> int | None:
 
 
 def memory_mb() -> float:
-    """Resident memory of this process, MB; its largest so far where the system does not tell the present one."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
-    except (OSError, ValueError, IndexError):
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+    """Resident memory of this process in MB (10^6 bytes)."""
+    return round(psutil.Process().memory_info().rss / 1e6, 1)
 
 
 def memory_text() -> str:
+    """The end of a progress line: how much memory this process holds, in GB (10^9 bytes)."""
     return f", {memory_mb() / 1e3:.1f} GB of memory"
 
 
-MUCH = 900.0
-"""Resident MB above which circles are looked for; Python and its packages are 600."""
-
-
 def give_back() -> None:
-    """Return freed memory to the system, where the C library keeps it and can be told to (glibc).
+    """Return freed memory to the system, where the C library keeps it and can be asked for it (glibc).
 
-    It keeps what was freed between blocks still in use: a quarter of a gigabyte after detection on 50,000 images. What
-    hangs together in circles, as torch's optimisers and their closures do, is freed first: 0.4 GiB there. Finding it
-    takes a fifth of a second, which is spent only where much is held.
+    The library keeps freed memory that lies between blocks in use: a quarter of a gigabyte after detection on 50,000
+    images. Objects that refer to each other in a circle are freed first: torch's optimisers and their closures held
+    0.4 GiB there. The search for circles takes a fifth of a second, so it runs only above `MUCH`.
     """
     if memory_mb() > MUCH:
         gc.collect()
@@ -73,5 +60,5 @@ def give_back() -> None:
 def _trimmer() -> Callable[[int], int] | None:
     try:
         return ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError, TypeError):  # another C library, or a system without one name for it
+    except (OSError, AttributeError, TypeError):  # another C library, or a system that has no name for its own
         return None

@@ -12,7 +12,7 @@ import pytest
 from helpers import names
 
 from auditor.errors import ConfigError, ExitCode, LockedError
-from auditor.system.lock import locked, output_folder
+from auditor.system.lock import NAME, locked, output_folder
 
 HOLD = (
     "import sys, time; from pathlib import Path; from auditor.system.lock import locked\n"
@@ -56,6 +56,23 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     for folder in (tmp_path / "none", tmp_path / "file"):
         with pytest.raises(ConfigError, match="cannot be written to"), locked(folder):
             pass
+
+
+def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "mine").write_text("x")
+    for target in ("mine", "nothing"):
+        link = tmp_path / "folder" / NAME
+        link.symlink_to(tmp_path / target)
+        with pytest.raises(ConfigError, match="cannot be written to"), locked(tmp_path / "folder"):
+            pass
+        link.unlink()
+    assert names(tmp_path) == ["folder", "mine"] and (tmp_path / "mine").read_text() == "x"
+
+
+def test_the_lock_is_its_owners_alone(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
 
 
 def test_who_waited_with_the_old_file_open_does_not_share_with_who_comes_new(
