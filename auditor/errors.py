@@ -1,7 +1,6 @@
-"""Exit codes and the errors that carry them: every failure says what, where and what to do next.
+"""Exit codes, and the errors that carry them. Each error says what is wrong, where, and what to do next.
 
-The command line shows an error's message and exits with its code; it never shows a traceback for one of these.
-Nothing here imports from the rest of the package.
+The command line shows the message and exits with the error's code. It never shows a traceback for one of these errors.
 """
 
 from __future__ import annotations
@@ -10,29 +9,29 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """What the `auditor` command returns to its caller."""
+    """The exit code of the `auditor` command."""
 
     OK = 0
     """Passed, or done."""
     GATE_FAILED = 1
     """The gate's verdict is FAIL. `--exit-zero` turns this code alone into 0."""
     USAGE = 2
-    """Usage, configuration or input error; nothing was written over."""
+    """Usage, configuration or input error. No file was overwritten."""
     UNDECIDED = 3
-    """Could not decide: too little data, a solve that did not converge, recovery too low to support a verdict."""
+    """Could not decide: too little data, a solver that did not converge, or recovery too low for a verdict."""
     INTERRUPTED = 130
-    """Stopped by the user."""
+    """The user stopped it."""
 
 
 class AuditorError(Exception):
-    """Base of everything this package raises on purpose.
+    """The base of every error that this package raises on purpose.
 
     Parameters
     ----------
     message
         What is wrong, and where (file, row).
     hint
-        What to do next; shown on its own line.
+        What to do next. It is shown on a line of its own.
     """
 
     exit_code = ExitCode.USAGE
@@ -55,23 +54,23 @@ class SourceError(AuditorError):
 
 
 class WeightsError(AuditorError):
-    """Backbone weights are missing, damaged or belong to another network."""
+    """Weights of the backbone are missing, are damaged, or belong to another network."""
 
 
 class EngineError(AuditorError):
-    """An influence engine cannot do what was asked of it, and says why."""
+    """An influence engine cannot do what it was asked to do."""
 
 
 class ResultError(AuditorError):
-    """An audit's folder is missing, foreign, damaged or of another schema."""
+    """An audit's folder is missing or damaged, is not an audit's, or has another schema version."""
 
 
 class DecisionsError(AuditorError):
-    """A reviewer's decisions conflict, are stale or malformed; nothing was applied."""
+    """A reviewer's decisions contradict each other, are out of date, or are malformed. Nothing was applied."""
 
 
 class LockedError(AuditorError):
-    """Another audit is writing to the same folder."""
+    """Another process is writing to the same folder."""
 
 
 class UndecidedError(AuditorError):

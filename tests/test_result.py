@@ -15,6 +15,7 @@ from helpers import names, snapshot
 from auditor.errors import ResultError
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
 from auditor.system import files
+from auditor.system.tables import csv_bytes
 
 
 @pytest.mark.parametrize("hostile", [False, True])
@@ -122,7 +123,7 @@ def test_words_where_numbers_belong_are_refused(tmp_path: Path) -> None:
     for column in ("rank", "average_influence", "suspicion"):
         broken = result.ranking.astype(object)
         broken.loc[3, column] = "many"
-        files.write_csv(tmp_path / "ranking.csv", broken)
+        (tmp_path / "ranking.csv").write_bytes(csv_bytes(broken))
         with pytest.raises(ResultError, match="ranking"):
             AuditResult.load(tmp_path)
 

@@ -1,13 +1,8 @@
-"""An audit's result and its files: what report, gate and review read, and all they read.
-
-`AuditResult.summary` is `audit.json` word for word (see `docs/schema.md`); `ranking` and `planted` are the two CSV
-files; `evidence` is `evidence.json`: pictures and examples for the report, nothing a verdict depends on.
-"""
+"""An audit's result and its four files. Report, gate and review read this and nothing else of an audit."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +13,9 @@ import pandas as pd
 from auditor.errors import ResultError
 from auditor.result.documents import SCHEMA_VERSION, AuditDocument, EvidenceDocument, no_evidence
 from auditor.system import files
-from auditor.system.files import read_regular, read_text, reason
+from auditor.system.documents import read_document
+from auditor.system.files import read_regular, reason
+from auditor.system.tables import csv_bytes, read_csv
 
 __all__ = ["PLANTED_COLUMNS", "RANKING_COLUMNS", "SCHEMA_VERSION", "AuditResult", "complete_result"]
 
@@ -45,6 +42,8 @@ PLANTED_COLUMNS = (
     "suspicion",
 )
 
+_AGAIN = "run the audit again"
+
 _TEXT = ["path", "split", "label", "suggested_label", "trained_label"]
 
 
@@ -55,13 +54,16 @@ class AuditResult:
     Attributes
     ----------
     summary
-        The content of `audit.json`.
+        The content of `audit.json`, word for word. `docs/schema.md` explains each key.
     ranking
-        Every labelled image once, columns `RANKING_COLUMNS`, by `rank` (images without one last, by path).
+        The content of `ranking.csv`: every labelled image once, columns `RANKING_COLUMNS`, ordered by `rank`. Images
+        without a rank come last, by path.
     planted
-        The controlled experiment's training points, columns `PLANTED_COLUMNS`, by `rank`.
+        The content of `planted.csv`: the training points of the controlled experiment, columns `PLANTED_COLUMNS`,
+        ordered by `rank`.
     evidence
-        The content of `evidence.json`: thumbnails as data URIs and examples by path.
+        The content of `evidence.json`: thumbnails as data URIs and examples by path, for the report. No verdict
+        depends on it.
     """
 
     summary: AuditDocument
@@ -70,12 +72,12 @@ class AuditResult:
     evidence: EvidenceDocument
 
     def __post_init__(self) -> None:
-        # An earlier version wrote less evidence. Readers need not ask.
+        # An earlier version wrote less evidence. With this line readers need not check for it.
         object.__setattr__(self, "evidence", {**no_evidence(), **self.evidence})
 
     @property
     def audit_id(self) -> str:
-        """Names this data set under these settings; a reviewer's decisions belong to it."""
+        """Names this data set under these settings. Decisions carry it, and are applied to this audit only."""
         return str(self.summary["audit_id"])
 
     @property
@@ -84,11 +86,11 @@ class AuditResult:
         return list(self.summary["dataset"]["classes"])
 
     def save(self, folder: str | Path) -> None:
-        """Write the files of an audit into `folder`; `audit.json` comes last and so marks a whole result."""
+        """Write the four files into `folder`. `audit.json` comes last: a folder that has it holds a whole result."""
         folder = Path(folder)
         contents = {
-            "ranking.csv": files.csv_bytes(self.ranking),
-            "planted.csv": files.csv_bytes(self.planted.assign(planted=self.planted["planted"].astype(int))),
+            "ranking.csv": csv_bytes(self.ranking),
+            "planted.csv": csv_bytes(self.planted.assign(planted=self.planted["planted"].astype(int))),
             "evidence.json": files.json_bytes(self.evidence),
             "audit.json": files.json_bytes(self.summary),
         }
@@ -101,75 +103,68 @@ class AuditResult:
         Raises
         ------
         ResultError
-            When a file is missing, damaged, from another schema, or not one of ours.
+            A file is missing, damaged, of another schema version, or not a file of an audit.
         """
         folder = Path(folder)
-        summary = _load_json(folder / "audit.json")
-        version = summary.get("schema_version")
-        if version != SCHEMA_VERSION or "audit_id" not in summary:
-            raise ResultError(
-                f"{folder / 'audit.json'} has schema version {version!r}, but this auditor reads {SCHEMA_VERSION}",
-                hint="run the audit again with this version",
-            )
+        summary = _load_json(folder / "audit.json", SCHEMA_VERSION)
+        if "audit_id" not in summary:
+            raise ResultError(f"{folder / 'audit.json'} has no audit_id", hint=_AGAIN)
         ranking = _load_csv(folder / "ranking.csv", RANKING_COLUMNS, _count(summary, "dataset", "n_images"))
         planted = _load_csv(folder / "planted.csv", PLANTED_COLUMNS, _count(summary, "recovery", "n"))
         planted["planted"] = planted["planted"].astype(bool)
-        evidence = cast(EvidenceDocument, _load_json(folder / "evidence.json"))
+        evidence = cast(EvidenceDocument, _load_json(folder / "evidence.json", None))
         return cls(_with_settled(summary), ranking, planted, evidence)
 
 
 def _with_settled(summary: dict[str, Any]) -> AuditDocument:
-    """The summary with what audits of before there were settled images lack."""
+    """The summary of any version. Earlier ones wrote nothing about settled images."""
     if isinstance(summary.get("reference"), dict):
         summary["reference"].setdefault("settled", {"n": 0, "wrong": []})
     return cast(AuditDocument, summary)
 
 
-def _load_json(path: Path) -> dict[str, Any]:
+def _load_json(path: Path, version: int | None) -> dict[str, Any]:
     try:
-        document = json.loads(read_text(path))
-    except FileNotFoundError as error:
+        return read_document(path, kind=None, version=version, error=ResultError, what="audit file", hint=_AGAIN)
+    except ResultError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         raise ResultError(
             f"{path} is missing: {path.parent} holds no finished audit", hint="run `auditor audit SOURCE -o OUT` first"
         ) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ResultError(f"{path} cannot be read: {reason(error)}", hint="run the audit again") from error
-    if not isinstance(document, dict):
-        raise ResultError(f"{path} is not a file of an audit", hint="run the audit again")
-    return document
 
 
 def _count(summary: dict[str, Any], part: str, name: str) -> int | None:
-    """How many rows the summary promises."""
+    """The number of rows that the summary promises, or None where it says none."""
     found = summary.get(part)
     count = found.get(name) if isinstance(found, dict) else None
     return count if isinstance(count, int) else None
 
 
 def _load_csv(path: Path, columns: tuple[str, ...], n_rows: int | None) -> pd.DataFrame:
-    """A file of the audit, refused unless it has the promised columns, as many rows as the summary says, and an end."""
+    """Read a CSV file of an audit. It must have these columns, this number of rows, and the end of its last line."""
     try:
         whole = read_regular(str(path)).endswith(b"\n")
-        frame = files.read_csv(path, [c for c in columns if c in _TEXT])
+        frame = read_csv(path, [c for c in columns if c in _TEXT])
     except FileNotFoundError as error:
-        raise ResultError(f"{path} is missing", hint="run the audit again") from error
+        raise ResultError(f"{path} is missing", hint=_AGAIN) from error
     except (OSError, ValueError) as error:
-        raise ResultError(f"{path} cannot be read: {reason(error)}", hint="run the audit again") from error
+        raise ResultError(f"{path} cannot be read: {reason(error)}", hint=_AGAIN) from error
     if tuple(frame.columns) != columns:
-        raise ResultError(f"{path} has other columns than an audit's", hint="run the audit again")
+        raise ResultError(f"{path} has other columns than an audit's", hint=_AGAIN)
     if not whole or (n_rows is not None and len(frame) != n_rows):
-        raise ResultError(f"{path} is not whole: it has {len(frame)} rows of {n_rows}", hint="run the audit again")
+        raise ResultError(f"{path} is not whole: it has {len(frame)} rows of {n_rows}", hint=_AGAIN)
     for name in columns:
         if name not in _TEXT and not pd.api.types.is_numeric_dtype(frame[name]):
-            raise ResultError(f"{path} has words where numbers belong, in '{name}'", hint="run the audit again")
+            raise ResultError(f"{path} has words where numbers belong, in '{name}'", hint=_AGAIN)
     return frame
 
 
 @contextlib.contextmanager
 def complete_result() -> Iterator[None]:
-    """What goes wrong inside for want of something in a result becomes a `ResultError`, in one sentence."""
+    """Turn an error about something that a result lacks into a `ResultError` of one sentence."""
     try:
         yield
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ResultError(f"the audit's result is not complete ({what})", hint="run the audit again") from error
+        raise ResultError(f"the audit's result is not complete ({what})", hint=_AGAIN) from error

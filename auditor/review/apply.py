@@ -24,7 +24,7 @@ from auditor.review.baseline import Baseline
 from auditor.review.decisions import SCHEMA_VERSION, Decision, load_decisions, with_decisions
 from auditor.review.folder import REVIEW_MARK, alone, check_folder, check_folder_content, exchange_folders, put_aside
 from auditor.sources.base import SETTLED
-from auditor.system import files
+from auditor.system import files, tables
 
 FORMATS = ("manifest", "folder")
 
@@ -242,7 +242,7 @@ def _write_manifest(folder: Path, rows: list[tuple[str, str, str]], targets: lis
 
     An escape would change the label, for a manifest's labels are taken as they are. Paths are made harmless by `./`.
     """
-    if any(files.escape_cell(text) != text for _, label, split in rows for text in (label, split)):
+    if any(tables.escape_cell(text) != text for _, label, split in rows for text in (label, split)):
         entries = (
             {"path": target, "label": label, "split": split}
             for (_, label, split), target in zip(rows, targets, strict=True)
@@ -250,10 +250,10 @@ def _write_manifest(folder: Path, rows: list[tuple[str, str, str]], targets: lis
         files.write_text(folder / "cleaned.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries))
         return "cleaned.jsonl"
     entered = [
-        (target if files.escape_cell(target) == target else f"./{target}", label, split)
+        (target if tables.escape_cell(target) == target else f"./{target}", label, split)
         for (_, label, split), target in zip(rows, targets, strict=True)
     ]
-    files.write_text(folder / "cleaned.csv", files.csv_text([("path", "label", "split"), *entered]))
+    files.write_text(folder / "cleaned.csv", tables.csv_text([("path", "label", "split"), *entered]))
     return "cleaned.csv"
 
 

@@ -1,4 +1,4 @@
-"""The array types that signatures name; shapes and dtypes stand in the docstrings."""
+"""Array types for signatures. Docstrings give the shapes, and the dtype of an `Array`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
-"""An array whose dtype the docstring gives."""
+"""An array of any dtype."""
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -1,9 +1,9 @@
-"""Finished stages of an audit on disk, so that the same command after a kill goes on where it was.
+"""Keeps finished stages of an audit on disk. After a kill, the same command goes on from them.
 
-A folder of the cache belongs to one audit: its name is a digest of everything that decides the result (pixels as the
-backbone sees them, labels, settings, versions, this program's own code, device and threads). A stage is one file,
-written whole or not at all. What is damaged or foreign is computed again. When the audit has finished its folder is
-removed, and those of audits that were never taken up again go after some days.
+Each audit has a folder of its own in the cache. Its name is a digest of everything that decides the result: pixels as
+the backbone sees them, labels, settings, versions, this program's own code, device and threads. A stage is one file,
+written whole or not at all. A damaged or foreign file is ignored, and its stage is computed again. The folder is
+removed when the audit has finished. If nobody ever takes the audit up again, it is removed after some days.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ FORGOTTEN = 7 * 24 * 3600.0
 """Seconds after which the stages of an audit that nobody took up again are removed."""
 
 LARGEST = 1 << 34
+"""Bytes of the largest stage that is read."""
 
 _FOLDER = "checkpoints"
 
 PACKAGE = Path(__file__).parents[1]
-"""The whole package: a change in any room makes kept stages another version's."""
+"""The whole package. A change in any of its files makes kept stages another version's."""
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class Checkpoints:
     Parameters
     ----------
     cache
-        The cache folder; None keeps nothing.
+        The cache folder. None keeps nothing.
     tell
         Called with a stage's name when its result is taken from an interrupted audit.
     """
@@ -53,7 +54,7 @@ class Checkpoints:
         self._key = ""
 
     def open(self, *deciding: Any) -> None:
-        """Name what decides this audit: JSON values and arrays. Before that nothing is kept."""
+        """Say what decides this audit, as JSON values and arrays. Nothing is kept before this call."""
         if self._cache is None:
             return
         self._key = _digest([*deciding, code()])
@@ -62,11 +63,11 @@ class Checkpoints:
 
     @property
     def key(self) -> str:
-        """What decides this audit, as a digest; empty where nothing is kept."""
+        """The digest of everything that decides this audit, in hexadecimal. Empty where nothing is kept."""
         return self._key
 
     def once(self, stage: str, compute: Callable[[], T]) -> T:
-        """The stage's result: the one that an interrupted audit left, else computed now and kept."""
+        """The stage's result. An interrupted audit may have left it; else it is computed now and kept."""
         found = self.recall(stage)
         if found is not None:
             self._tell(stage)
@@ -77,7 +78,7 @@ class Checkpoints:
         return result
 
     def recall(self, stage: str) -> Any:
-        """A stage's result, or None where there is none that is whole and ours."""
+        """A stage's result, or None where the file is missing, damaged, or another audit's."""
         if self._folder is None:
             return None
         try:
@@ -87,7 +88,7 @@ class Checkpoints:
         return value if (key, name) == (self._key, stage) else None
 
     def keep(self, stage: str, result: Any) -> None:
-        """Write a stage's result; where it cannot be written the audit goes on without."""
+        """Write a stage's result. If that fails, the audit goes on without it."""
         if self._folder is None or result is None:
             return
         with contextlib.suppress(OSError, serial.Unserialisable):
@@ -98,7 +99,7 @@ class Checkpoints:
             files.write_bytes(self._folder / f"{stage}.npz", data, private=True)
 
     def clear(self) -> None:
-        """The audit is finished and its files are written: forget its stages."""
+        """Remove the stages. Call it when the audit is finished and its files are written."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -107,11 +108,10 @@ class Checkpoints:
 
 @cache
 def code() -> str:
-    """sha256 over this package's modules: another version of the program takes nothing over."""
+    """SHA-256 over this package's modules, so that no other version of the program takes a stage over."""
     digest = hashlib.sha256()
-    root = PACKAGE
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -136,7 +136,7 @@ def _pieces(part: Any) -> Iterator[bytes | memoryview]:
 
 
 def _forget(folder: Path) -> None:
-    """Remove the stages of audits that nobody took up again."""
+    """Remove the stages of audits that nobody took up again for `FORGOTTEN` seconds."""
     with contextlib.suppress(OSError):
         for audit in folder.iterdir():
             if time.time() - audit.lstat().st_mtime >= FORGOTTEN and audit.is_dir() and not audit.is_symlink():

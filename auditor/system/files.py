@@ -1,33 +1,53 @@
-"""Writing files whole or not at all, and CSV that a spreadsheet cannot execute."""
+"""Writes files whole or not at all, and reads regular files only."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
-import io
 import json
 import os
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import pandas as pd
 
 from auditor.system.text import display
 
 _PREFIX, _SUFFIX = ".auditor-", ".tmp"
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+MAX_FILE_BYTES = 1 << 30
+"""Larger files are not read. No image within the pixel limit needs more, and memory stays bounded."""
+
+_PART = 1 << 20
+"""Bytes that are read at a time of a file that grows."""
+
+_SPECIAL = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, "a folder"),
+)
 
 
 def write_bytes(path: str | Path, data: bytes, *, private: bool = False) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never a part of either.
+    """Write a file so that a reader sees the old file or the new one, never a part of either.
 
-    A private file is for its owner alone, whatever the umask.
+    Parameters
+    ----------
+    path
+        The file. Its folder exists already.
+    data
+        The content.
+    private
+        Only the owner may read the file, whatever the umask says.
+
+    Raises
+    ------
+    OSError
+        Nothing was changed. Its `filename` is `path`.
     """
     temporary = _staged(Path(path), data, private)
     try:
@@ -38,10 +58,17 @@ def write_bytes(path: str | Path, data: bytes, *, private: bool = False) -> None
 
 
 def write_together(contents: Mapping[Path, bytes], *, last: Path) -> None:
-    """Write files that belong together: all new, all old, or without `last`, which marks a whole set.
+    """Write files that belong together. A reader sees all new ones, all old ones, or a set without `last`.
 
-    All of them are on the disk before the first takes its place, so that a full disk changes nothing; `last` is taken
-    away while the others do, so that who reads after a kill finds no mark rather than new files beside old ones.
+    All contents are on the disk before the first file takes its place, so a full disk changes nothing. `last` is
+    removed first and comes back last. A kill in between leaves a set without it, never a mixture that looks whole.
+
+    Parameters
+    ----------
+    contents
+        The content of each file by its path.
+    last
+        The file among them that marks a whole set.
     """
     staged: dict[Path, Path] = {}
     try:
@@ -56,7 +83,10 @@ def write_together(contents: Mapping[Path, bytes], *, last: Path) -> None:
 
 
 def sweep(folder: Path, older_than: float = 0.0) -> None:
-    """Remove what killed writers left in a folder, if it is older than some seconds (others may be writing there)."""
+    """Remove the temporary files of killed writers from a folder.
+
+    Only files older than `older_than` seconds go, because other processes may be writing there.
+    """
     for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             if time.time() - path.lstat().st_mtime >= older_than:
@@ -64,7 +94,7 @@ def sweep(folder: Path, older_than: float = 0.0) -> None:
 
 
 def _staged(path: Path, data: bytes, private: bool = False) -> Path:
-    """A temporary file beside `path` that holds `data`, safe on the disk and with the permissions of a new file."""
+    """Write `data` to a temporary file beside `path`. It is safe on the disk and has the permissions of a new file."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
     except OSError as error:
@@ -80,7 +110,7 @@ def _staged(path: Path, data: bytes, private: bool = False) -> Path:
     except BaseException as error:
         _discard(temporary)
         if isinstance(error, OSError):
-            error.filename = str(path)  # the user knows this one, and never the temporary one
+            error.filename = str(path)  # the user knows this path, not the temporary one
         raise
     return temporary
 
@@ -96,7 +126,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_stream(path: str | Path, text: str) -> None:
-    """UTF-8 text into a pipe or device that is there; a pipe that nobody reads is an error, not a wait without end."""
+    """Write UTF-8 text into an existing pipe or device. A pipe that nobody reads is an error, not an endless wait."""
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
     os.set_blocking(handle, True)
     with os.fdopen(handle, "wb") as stream:
@@ -104,67 +134,13 @@ def write_stream(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, document: Any) -> None:
-    """Readable JSON with a final newline; NaN and infinity are refused, for other readers refuse them too."""
+    """Write readable JSON with a final newline. NaN and infinity raise `ValueError`: they are not JSON."""
     write_bytes(path, json_bytes(document))
 
 
 def json_bytes(document: Any) -> bytes:
-    """What `write_json` writes."""
+    """The bytes that `write_json` writes."""
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-
-
-def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
-    """A data frame as CSV, with text that a spreadsheet would run as a formula made harmless (see `escape_cell`)."""
-    write_bytes(path, csv_bytes(frame))
-
-
-def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """What `write_csv` writes."""
-    safe = frame.copy()
-    for column in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[column]):
-            safe[column] = safe[column].map(escape_cell, na_action="ignore")
-    out = _UnixLines()
-    safe.to_csv(out, index=False, lineterminator="\r\n", float_format="%.10g")
-    return out.getvalue().encode("utf-8")
-
-
-def csv_text(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of text as CSV, as they are: a name that holds line ends comes back whole."""
-    out = _UnixLines()
-    csv.writer(out, lineterminator="\r\n").writerows(rows)
-    return out.getvalue()
-
-
-class _UnixLines(io.StringIO):
-    """Ends rows with a line feed alone, while the csv module still puts quotes around a carriage return in a cell.
-
-    The module quotes the characters of its line end only, and writes each row by one call.
-    """
-
-    def write(self, text: str) -> int:
-        return super().write(text.removesuffix("\r\n") + "\n" if text.endswith("\r\n") else text)
-
-
-def read_csv(path: str | Path, text: list[str]) -> pd.DataFrame:
-    """A CSV file of `write_csv`, with the columns of `text` read as strings and their escapes undone."""
-    frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
-    for column in text:
-        if column in frame:
-            frame[column] = frame[column].fillna("").map(unescape_cell).astype(object)
-    return frame
-
-
-def escape_cell(value: object) -> object:
-    """Put an apostrophe before text that starts like a formula (or like an escaped one, so that this is invertible)."""
-    if isinstance(value, str) and (value.startswith(_FORMULA_STARTS) or value.startswith("'")):
-        return "'" + value
-    return value
-
-
-def unescape_cell(value: str) -> str:
-    """The inverse of `escape_cell`."""
-    return value[1:] if value.startswith("'") else value
 
 
 def _umask() -> int:
@@ -173,32 +149,26 @@ def _umask() -> int:
     return mask
 
 
-MAX_FILE_BYTES = 1 << 30
-"""Larger files are not read: no image within the pixel limit needs more, and memory stays bounded."""
-
-_PART = 1 << 20
-"""Bytes that are asked for at a time of a file that grows."""
-
-_SPECIAL = (
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISDIR, "a folder"),
-)
-
-
 def read_regular(path: str, *, limit: int = MAX_FILE_BYTES, inside: Callable[[str], bool] | None = None) -> bytes:
     """The bytes of a regular file.
 
-    The kind is checked before opening, because opening a device can have effects, and again on the open file, because
-    it may have been exchanged in between; `O_NONBLOCK` keeps a pipe that slips in from hanging the audit. `inside` is
-    asked about the real path of the file that was opened, so no link can be exchanged after the question.
+    The kind is checked before the file is opened, because opening a device can have effects. It is checked again on
+    the open file, because somebody may have exchanged it in between. `O_NONBLOCK` keeps the audit from waiting for a
+    pipe that was exchanged for the file.
+
+    Parameters
+    ----------
+    path
+        The file. Links are followed.
+    limit
+        The most bytes that are read.
+    inside
+        Says whether the real path of the opened file may be read. A link cannot be exchanged after the answer.
 
     Raises
     ------
     OSError
-        It is missing, unreadable, not a regular file, larger than `limit` bytes, or `inside` says no.
+        The file is missing, unreadable, not a regular file, or larger than `limit` bytes, or `inside` says no.
     """
     _check_regular(os.stat(path), path, limit)
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -215,9 +185,9 @@ def read_regular(path: str, *, limit: int = MAX_FILE_BYTES, inside: Callable[[st
 
 
 def _read(file: BinaryIO, size: int, limit: int) -> bytes:
-    """All of a file that was `size` bytes long, and a byte more than `limit` of one that has grown beyond.
+    """All of a file that was `size` bytes long. If it grew beyond `limit`, one byte more than `limit`.
 
-    `read(n)` asks for `n` bytes of memory before it reads, and a system refuses more than it has.
+    `read(n)` takes `n` bytes of memory before it reads, and a system refuses more than it has.
     """
     data = file.read(size + 1)
     if len(data) <= size:
@@ -229,32 +199,32 @@ def _read(file: BinaryIO, size: int, limit: int) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a regular UTF-8 file, a byte order mark left out.
+    """The text of a regular UTF-8 file, without its byte order mark.
 
     Raises
     ------
     OSError
         As `read_regular`.
     UnicodeDecodeError
-        It is not UTF-8.
+        The file is not UTF-8.
     """
     return read_regular(os.fspath(path)).decode("utf-8-sig")
 
 
 def reason(error: BaseException) -> str:
-    """An error's own words, short, without the path that the caller names anyway."""
+    """An error's own words, short, without its path: the caller names the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
 
 
 def kind_of(mode: int) -> str:
-    """What a file mode is in plain words, where it is not a regular file."""
+    """The kind of a file that is not a regular one, in plain words, from its mode."""
     return next((words for test, words in _SPECIAL if test(mode)), "a special file")
 
 
 def _real_path(descriptor: int, path: str) -> str:
-    """Where an open file lies, from the kernel where it can say (Linux), else from the path's links."""
+    """Where an open file lies: the kernel says it on Linux; elsewhere the links of the path are followed."""
     try:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:

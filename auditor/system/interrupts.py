@@ -1,4 +1,4 @@
-"""Interrupts that wait for the end of work which must not be broken off in the middle."""
+"""Interrupts (Ctrl-C, SIGTERM) that wait for the end of short work, and interrupts that are never lost."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from collections.abc import Iterator
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_SOON = 0.01
+"""Seconds between two looks at whether an interrupt would be dropped."""
+
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """SIGINT and SIGTERM that come in the block take effect at its end.
+    """Hold SIGINT and SIGTERM back inside the block. They take effect at its end.
 
-    For short work in C code that calls back into Python: an interrupt that is raised there is taken for another error
-    by code that does not expect it (matplotlib's says "Invalid affine transformation matrix"), or ends the process with
-    a segmentation fault.
+    Use it for short work in C code that calls back into Python. C code does not expect an interrupt: it reports
+    another error (matplotlib says "Invalid affine transformation matrix"), or the process ends with a segmentation
+    fault.
     """
-    if threading.current_thread() is not threading.main_thread():  # no handler ever runs here
+    if threading.current_thread() is not threading.main_thread():  # handlers run in the main thread only
         yield
         return
     came: list[int] = []
-    # None stands for a handler that is not Python's, which could not be put back.
+    # None means a handler that Python did not set. It could not be put back, so it is left alone.
     before = {which: handler for which in _SIGNALS if (handler := signal.getsignal(which)) is not None}
     for which in before:
         signal.signal(which, lambda number, frame: came.append(number))
@@ -39,14 +42,16 @@ def held() -> Iterator[None]:
 
 
 def interrupt(*_: object) -> None:
+    """A signal handler that interrupts as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def no_interrupt_lost() -> Iterator[None]:
-    """Interrupt again where the first one hit a destructor or a weak reference's callback.
+    """Interrupt again if Python dropped an interrupt inside the block.
 
-    Python prints and drops whatever is raised there, a user's Ctrl-C included, and the audit would go on.
+    Python prints and drops everything that is raised in a destructor or in a weak reference's callback. If that were a
+    user's Ctrl-C, the audit would go on.
     """
     before = sys.unraisablehook
 
@@ -64,19 +69,16 @@ def no_interrupt_lost() -> Iterator[None]:
 
 
 def _interrupt_after(code: types.CodeType) -> None:
-    """Interrupt the main thread once it is out of `code`, where an interrupt would be dropped as well.
+    """Interrupt the main thread when it has left `code`: inside it the new interrupt would be dropped too.
 
-    By a true signal, which ends a sleep too; unless it would be the process's end, when its handler is gone.
+    A real signal does it, because it ends a sleep as well. Without a handler it would end the process, so it is not
+    sent then.
     """
     main = threading.main_thread().ident
     while _runs(code, main):
         time.sleep(_SOON)
     if main is not None and callable(signal.getsignal(signal.SIGTERM)):
         signal.pthread_kill(main, signal.SIGTERM)
-
-
-_SOON = 0.01
-"""Seconds after which is looked again whether an interrupt would be dropped."""
 
 
 def _runs(code: types.CodeType, thread: int | None) -> bool:

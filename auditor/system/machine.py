@@ -1,4 +1,4 @@
-"""The machine an audit runs on."""
+"""The cores and the processor that an audit runs on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypedDict
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -21,5 +21,5 @@ class Description(TypedDict):
 
 
 def describe() -> Description:
-    """What a reader of timings must know."""
+    """The machine, for a reader of timings."""
     return {"system": platform.system(), "processor": platform.machine(), "cores": cores()}

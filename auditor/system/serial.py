@@ -1,7 +1,7 @@
-"""Values of a stage as bytes and back: JSON for the structure, plain arrays for the numbers, never pickle.
+"""The result of a stage as bytes, and back: JSON for its structure, arrays for its numbers, never pickle.
 
-Frozen dataclasses of this package are taken apart by their fields, so that what a stage hands on may change without a
-word here. What cannot be taken apart (a function, an open file) is refused when it is written, not when it is read.
+Frozen dataclasses of this package are written by their fields. A stage may hand on a new dataclass without a change
+here. A value that cannot be written (a function, an open file) is refused at once, not when it is read.
 """
 
 from __future__ import annotations
@@ -29,11 +29,18 @@ class Damaged(Exception):
 
 
 def dumps(value: Any) -> bytes:
-    """A value as bytes: None, numbers, text, tuples, lists, dicts, arrays, data frames and frozen dataclasses of them.
+    """A value as bytes.
+
+    Parameters
+    ----------
+    value
+        None, a number, text, a tuple, list, dict, array or data frame, or a frozen dataclass of this package; each may
+        hold others.
 
     Raises
     ------
     Unserialisable
+        The value holds something else.
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = json.dumps(_encode(value, arrays))
@@ -48,18 +55,18 @@ def loads(data: bytes) -> Any:
     Raises
     ------
     Damaged
-        Whatever is wrong with the bytes.
+        Something is wrong with the bytes, whatever it is.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
         return _decode(json.loads(arrays.pop(_STRUCTURE).tobytes()), arrays)
-    except Exception as error:  # a damaged archive raises nearly every kind
+    except Exception as error:  # a damaged archive raises nearly every kind of error
         raise Damaged(f"{type(error).__name__}: {error}") from error
 
 
 def _encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
-    """JSON in which whatever JSON lacks is an object with its kind under "is"."""
+    """A value as JSON. What JSON does not have becomes an object that names its kind under `is`."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, np.ndarray | np.generic):
@@ -139,7 +146,7 @@ def _name(kind: type[Any]) -> str:
 
 
 def _class(name: str) -> Any:
-    """A frozen dataclass of this package that is loaded already, by name; nothing is imported on a file's word."""
+    """A frozen dataclass of this package by its name. It must be loaded already: a file cannot make us import."""
     module, _, kind = name.partition(":")
     if not module.startswith(_PACKAGE) or module not in sys.modules:
         return None

@@ -1,4 +1,4 @@
-"""Versions of what decides a result, read without importing any of it."""
+"""The installed versions of Python and of the packages that decide a result. None of them is imported for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGES = ("torch", "torchvision", "pydvl", "numpy", "pandas", "scikit-learn")
 
 
 def installed() -> dict[str, str]:
-    """Versions of what decides a result."""
+    """Versions by name, with `python` and `auditor` among them. A package that is not installed is "missing"."""
     found = {"python": platform.python_version(), "auditor": __version__}
     for package in PACKAGES:
         try:

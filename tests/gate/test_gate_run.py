@@ -24,7 +24,7 @@ from auditor.gate import Judgement, default_rules, evaluate, run, run_init
 from auditor.gate.levels import rules_from
 from auditor.result import AuditResult
 from auditor.sources.base import ImageTable, Skipped
-from auditor.system import files
+from auditor.system import tables
 
 TODAY = datetime.date(2025, 5, 1)
 
@@ -411,4 +411,4 @@ def test_csv_escapes_do_not_hide_an_image_from_the_baseline(tmp_path: Path) -> N
     result.save(tmp_path)
     loaded = AuditResult.load(tmp_path)
     assert evaluate(loaded, default_rules()).to_json() == evaluate(result, default_rules()).to_json()
-    assert files.read_csv(tmp_path / "ranking.csv", ["path"]).shape[0] == len(result.ranking)
+    assert tables.read_csv(tmp_path / "ranking.csv", ["path"]).shape[0] == len(result.ranking)
