@@ -262,7 +262,13 @@ def _calibration(ranking: pd.DataFrame, names: list[str]) -> dict[str, Any]:
         )
     for (label, suggested), rows in p.groupby([ranking["label"], ranking["suggested_label"]]):
         by_pair.append(
-            {"label": label, "suggested_label": suggested, "count": float(rows.sum()), "interval": spread(rows.sum())}
+            {
+                "label": label,
+                "n": len(rows),
+                "suggested_label": suggested,
+                "count": float(rows.sum()),
+                "interval": spread(rows.sum()),
+            }
         )
     review: list[dict[str, Any]] = []
     for k in sorted({k for k in (10, 20, 50, 100, 200, 500, 1000) if k <= n} | {n}):
@@ -349,12 +355,14 @@ def _summary(
         "repeats": 3,
         "seed": seed,
         "image_size": "auto",
+        "dtype": "float32",
         "epochs": 50,
         "learning_rate": 0.001,
         "batch_size": 768,
         "preset": "default",
         "max_pixels": 100_000_000,
         "max_unreadable": 0.1,
+        "allow_outside": False,
         "examples": 3,
         "thumbnails": 500,
     }
@@ -406,6 +414,7 @@ def _summary(
             "kind": "test split",
             "source": None,
             "n": splits["test"],
+            "content_hash": None,
             "suspects": [],
             "settled": {"n": 0, "wrong": []},
         },

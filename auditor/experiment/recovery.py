@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.result.documents import Figure, RankingDocument, RecoveryOfClass
+from auditor.result.figures import Figure, RankingDocument, RecoveryOfClass
 from auditor.system.arrays import Array
 
 SHARES = (0.05, 0.1, 0.2)

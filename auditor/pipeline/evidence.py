@@ -17,7 +17,7 @@ from auditor.pipeline.examples import examples
 from auditor.pipeline.histograms import extremes, influence_histograms
 from auditor.pipeline.suspects import explanations, near_duplicates
 from auditor.pipeline.thumbnails import mentioned, thumbnails
-from auditor.result.documents import EvidenceDocument, ExampleDocument, LowestImage, WhyDocument
+from auditor.result.evidence import EvidenceDocument, ExampleDocument, LowestImage, WhyDocument
 
 LOWEST = 24
 

@@ -8,7 +8,7 @@ from auditor.data.dataset import Dataset
 from auditor.experiment.run import Learnt, Run
 from auditor.pipeline.histograms import SHOWN, histogram
 from auditor.pipeline.rows import most_rows, most_wrong
-from auditor.result.documents import ExampleDocument, InfluencedImage
+from auditor.result.evidence import ExampleDocument, InfluencedImage
 from auditor.system.arrays import Array
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from auditor.data.dataset import Dataset
 from auditor.experiment.run import Run
-from auditor.result.documents import (
+from auditor.result.evidence import (
     ExtremeImage,
     ExtremesOfClass,
     HistogramDocument,

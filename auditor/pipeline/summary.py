@@ -25,17 +25,15 @@ from auditor.pipeline.rows import limits
 from auditor.result.documents import (
     SCHEMA_VERSION,
     AuditDocument,
-    CalibrationDocument,
     FitDocument,
     InfluenceDocument,
     ModelDocument,
-    RankingDocument,
-    RecoveryDocument,
     ReferenceSuspect,
     SettingsDocument,
     SettledDocument,
     SolveDocument,
 )
+from auditor.result.figures import CalibrationDocument, RankingDocument, RecoveryDocument
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 

@@ -10,7 +10,7 @@ from auditor.data.dataset import Dataset
 from auditor.experiment.run import Explainer
 from auditor.model.scaling import unit_rows
 from auditor.pipeline.rows import DENSE_CLASSES, EXPLAINED_MANY, most_rows
-from auditor.result.documents import InfluencedImage, WhyDocument
+from auditor.result.evidence import InfluencedImage, WhyDocument
 from auditor.system.arrays import Array
 
 EXPLAINED = 100

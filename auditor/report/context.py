@@ -12,7 +12,7 @@ from auditor.report import payload, plots
 from auditor.report.headline import best_ranking, found_at, verdict_context
 from auditor.report.wording import UNFELT, number, percent
 from auditor.result import AuditResult
-from auditor.result.documents import ExtremesOfClass
+from auditor.result.evidence import ExtremesOfClass
 from auditor.system.text import printable
 
 MAX_PANELS = 12

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pandas as pd
 
 from auditor.errors import ResultError
-from auditor.result.documents import SCHEMA_VERSION, AuditDocument, EvidenceDocument, no_evidence
+from auditor.result.documents import SCHEMA_VERSION, AuditDocument
+from auditor.result.evidence import EvidenceDocument, no_evidence
 from auditor.system import files
 from auditor.system.documents import read_document
 from auditor.system.files import read_regular, reason

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from auditor.result import AuditResult
-from auditor.result.documents import Estimate
+from auditor.result.figures import Estimate
 
 _SUSPECT = 0.5
 """Probability from which a comparison counts an image as a suspect: more likely wrong than right."""

@@ -1,0 +1,119 @@
+"""What `evidence.json` holds, key by key: pictures and examples for the report. No verdict depends on it."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class HistogramDocument(TypedDict):
+    """A histogram for each label, on common edges."""
+
+    edges: list[float]
+    counts: dict[str, list[int]]
+
+
+class InfluencedImage(TypedDict):
+    """A training image and its influence on another image."""
+
+    path: str
+    label: str
+    influence: float
+
+
+class ExampleDocument(TypedDict):
+    """A test image, explained by its row of the influence matrix: the training images with most and least influence."""
+
+    kind: Literal["correct", "wrong"]
+    path: str
+    label: str
+    predicted: str
+    probability: float
+    histogram: HistogramDocument
+    most: list[InfluencedImage]
+    least: list[InfluencedImage]
+
+
+class PlantedHistogram(TypedDict):
+    """Histograms of average influence by label, for planted and for other labels, on common edges."""
+
+    edges: list[float]
+    planted: dict[str, list[int]]
+    clean: dict[str, list[int]]
+
+
+class HistogramsDocument(TypedDict):
+    """Histograms of average influence in the two runs."""
+
+    clean: HistogramDocument
+    corrupted: PlantedHistogram
+
+
+class ExtremeImage(TypedDict):
+    """A training image and its average influence."""
+
+    path: str
+    average_influence: float
+
+
+class ExtremesOfClass(TypedDict):
+    """The training images of a class with the highest and the lowest average influence."""
+
+    label: str
+    highest: list[ExtremeImage]
+    lowest: list[ExtremeImage]
+
+
+class LowestImage(TypedDict):
+    """An image with low average influence in the corrupted run: its given label, and the one that was trained."""
+
+    path: str
+    label: str
+    trained_label: str
+    planted: bool
+    average_influence: float
+    influence_rank: int
+
+
+class NeighbourImage(TypedDict):
+    """An image that looks like a suspect."""
+
+    path: str
+    label: str
+    similarity: float
+
+
+class WhyDocument(TypedDict):
+    """Training images that speak against a suspect's label, and images that look like the suspect."""
+
+    against: list[InfluencedImage]
+    neighbours: list[NeighbourImage]
+
+
+class EvidenceDocument(TypedDict):
+    """The whole of `evidence.json`."""
+
+    thumbnails: dict[str, str]
+    examples: list[ExampleDocument]
+    histograms: HistogramsDocument
+    extremes: list[ExtremesOfClass]
+    lowest_planted_run: list[LowestImage]
+    why: dict[str, WhyDocument]
+    near_duplicates: list[list[str]]
+    suggested_probability: dict[str, float]
+
+
+def no_evidence() -> EvidenceDocument:
+    """Evidence that shows nothing. It fills in what an audit of an earlier version did not write."""
+    return {
+        "thumbnails": {},
+        "examples": [],
+        "histograms": {
+            "clean": {"edges": [], "counts": {}},
+            "corrupted": {"edges": [], "planted": {}, "clean": {}},
+        },
+        "extremes": [],
+        "lowest_planted_run": [],
+        "why": {},
+        "near_duplicates": [],
+        "suggested_probability": {},
+    }

@@ -1,0 +1,133 @@
+"""What `audit.json` says of the controlled experiment and of the share of wrong labels: figures with intervals."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+Interval = list[float]
+"""The two ends of a 95% interval, the lower one first."""
+
+
+class Estimate(TypedDict):
+    """A figure with its interval."""
+
+    value: float
+    interval: Interval
+
+
+class Figure(TypedDict):
+    """A measured figure with its interval. Both are null where nothing could be measured."""
+
+    value: float | None
+    interval: Interval | None
+
+
+# The controlled experiment
+
+
+class FoundDocument(TypedDict):
+    """The share of all planted labels that the first part of a list holds."""
+
+    inspected: float
+    share: float
+    interval: Interval
+
+
+class CurveDocument(TypedDict):
+    """The share of planted labels found after each part of the list, with the ends of its intervals."""
+
+    inspected: list[float]
+    found: list[float]
+    low: list[float]
+    high: list[float]
+
+
+class RankingDocument(TypedDict):
+    """How well one ranking finds planted labels."""
+
+    precision_at_k: Figure
+    recall_at_k: Figure
+    average_precision: Figure
+    auroc: Figure
+    found: list[FoundDocument]
+    curve: CurveDocument
+
+
+class RankingsDocument(TypedDict):
+    """The rankings that are compared. The reference study has no suspicion, so it may be null."""
+
+    influence: RankingDocument
+    suspicion: RankingDocument | None
+    random: RankingDocument
+
+
+class RecoveryOfClass(TypedDict):
+    """Mean average influence of a class's planted and other labels. The reference study prints this table."""
+
+    label: str
+    n_planted: int
+    n_clean: int
+    mean_planted: float | None
+    mean_clean: float | None
+    difference: float | None
+
+
+class RecoveryDocument(TypedDict):
+    """The controlled experiment."""
+
+    noise: str
+    rate: float
+    n: int
+    n_planted: int
+    rankings: RankingsDocument
+    by_class: list[RecoveryOfClass]
+    repeats: int
+
+
+# The estimate
+
+
+class ClassEstimate(TypedDict):
+    """How many of a class's labels are probably wrong."""
+
+    label: str
+    n: int
+    count: float
+    share: float
+    share_interval: Interval
+
+
+class PairEstimate(TypedDict):
+    """How many labels of one class probably belong to another."""
+
+    label: str
+    n: int
+    suggested_label: str
+    count: float
+    interval: Interval
+
+
+class ReviewRow(TypedDict):
+    """What looking at the first `k` of the list should find."""
+
+    k: int
+    expected_found: float
+    expected_found_interval: Interval
+    precision: float
+    precision_interval: Interval
+    recall: float | None
+    recall_interval: list[float | None]
+
+
+class CalibrationDocument(TypedDict):
+    """How many labels are probably wrong. Where that cannot be said, `reason` says why."""
+
+    decided: bool
+    reason: str
+    basis: str
+    assumption: str
+    share: Estimate | None
+    count: Estimate | None
+    by_class: list[ClassEstimate]
+    by_pair: list[PairEstimate]
+    review: list[ReviewRow]
