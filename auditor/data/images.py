@@ -1,8 +1,8 @@
-"""Image bytes to pixels, with the bytes as hostile input: every failure is one `UnreadableImage` with a short reason.
+"""Decodes images. Their bytes are hostile input: each failure is one `UnreadableImage` with a short reason.
 
-Only raster formats whose decoders are widely exercised are allowed (no PostScript, PDF or metafile interpreters). The
-number of pixels is checked on the header, before any pixel is decoded. Colour profiles are ignored, as torchvision
-does; an image's EXIF orientation is applied, and of an animation the first frame counts.
+Only raster formats with widely used decoders are allowed: PostScript, PDF and metafiles need interpreters. The number
+of pixels is checked in the header, before any pixel is decoded. Colour profiles are ignored, as torchvision does. The
+EXIF orientation is applied. The first frame of an animation counts.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from auditor.errors import AuditorError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM")
-"""What is decoded, whatever a file's name ends in."""
+"""The formats that are decoded. The ending of a file's name plays no part."""
 
 MAX_JPEG_SCANS = 100
-"""Progressive JPEG files have about ten scans; thousands in a small file keep a decoder busy for hours."""
+"""Progressive JPEG files have about ten scans. Thousands in a small file keep a decoder busy for hours."""
 
 TINY_EDGE = 32
-"""Up to this many pixels a thumbnail keeps every one of them, which costs less than leaving some out."""
+"""Edge in pixels up to which a thumbnail is a lossless PNG. For a tiny image that costs less than a lossy format."""
 
 SMALL_EDGE = 96
-"""Photographs below this size are shown enlarged, where a coarser quality would be seen."""
+"""Edge in pixels below which a thumbnail has a finer quality: a browser enlarges it, and errors would be seen."""
 
 NOT_FINITE = "the backbone gives NaN or infinite features for it"
 
@@ -59,17 +59,17 @@ _MODE = "source_mode"
 
 _pillow_limit = threading.Lock()
 
-# Pillow warns about damaged metadata in a file's own words: noise, and hostile text on a terminal. What it logs goes to
-# whoever has asked for logs, and not, as where nobody has, to standard error.
-warnings.filterwarnings("ignore", module=r"PIL\.|auditor\.data\.images")
+# Pillow warns about damaged metadata in the file's own words. On a terminal that is noise, and can be hostile text.
+warnings.filterwarnings("ignore", module=rf"PIL\.|{re.escape(__name__)}")
 
+# With no other handler, Python writes what Pillow logs to standard error. This one keeps it from there.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def _hush_libtiff() -> None:
-    """Let libtiff keep to itself what it prints of a damaged file on standard error, past Python, where it is found.
+    """Keep libtiff from printing on standard error about damaged files. It does so past Python.
 
-    Pillow's wheels bring it along as a library of its own; Linux says where.
+    Pillow's wheels bring it as a library of its own, and Linux says where that was loaded. Elsewhere nothing is done.
     """
     with contextlib.suppress(OSError, AttributeError):
         mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
@@ -83,7 +83,7 @@ _hush_libtiff()
 
 
 class UnreadableImage(AuditorError):
-    """An image that cannot be decoded; it is left out of the audit and named with its reason.
+    """An image cannot be decoded. The audit leaves it out, and names it with its reason.
 
     Parameters
     ----------
@@ -97,25 +97,27 @@ class UnreadableImage(AuditorError):
 
 
 def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.Image:
-    """An RGB image of any supported file.
+    """Decode any supported file to an RGB image.
 
-    Transparency is laid on white; 16-bit, 32-bit and floating-point images are scaled to 0..255 by the range of their
-    kind (see `_deep_to_grey`). The result carries no metadata but `info["source_mode"]`, the file's own Pillow mode.
+    Transparency is laid on white. Images of 16 bits, 32 bits or floating-point numbers are scaled to 0..255, by the
+    range of their kind (see `_deep_to_grey`). The result has no metadata except `info["source_mode"]`: the Pillow mode
+    of the file itself.
 
     Parameters
     ----------
     data
         The file's bytes.
     max_pixels
-        Refuse images whose header says more; nothing is decoded then.
+        An image whose header says more is refused. Nothing of it is decoded.
     target
-        An edge in pixels that is enough: large JPEG files may come smaller, but at least twice this size on both
-        sides, which is several times as fast. None decodes in full.
+        An edge in pixels that is enough. Large JPEG files may then come smaller, but both sides have at least twice
+        this size. That is several times as fast. None decodes in full.
 
     Raises
     ------
     UnreadableImage
-        The bytes are empty, no image of a supported format, damaged, or too large. Nothing else is ever raised.
+        The bytes are empty or damaged, are not an image of a supported format, or have too many pixels. No other
+        error is ever raised.
     """
     with _opened(data, max_pixels) as image:
         mode = image.mode
@@ -128,12 +130,12 @@ def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.
 
 
 def is_greyscale(image: Image.Image) -> bool:
-    """Whether the file that a decoded image came from holds grey levels only, by its mode and not by its pixels."""
+    """Whether the file of a decoded image holds grey levels only. Its mode decides, not its pixels."""
     return image.info.get(_MODE, image.mode) in _GREY_MODES
 
 
 def why_unread(error: OSError) -> str:
-    """The reason in the result of an image file that could not be read at all."""
+    """The reason why an image file could not be read at all, for the result."""
     return f"cannot be read: {error.strerror or type(error).__name__}"
 
 
@@ -143,7 +145,7 @@ def content_hash(data: bytes) -> str:
 
 
 def resize_rgb(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """An RGB image squeezed to a square, bilinear with antialiasing; [size, size, 3], untouched if it has that size."""
+    """Squeeze an RGB image to a square, bilinear with antialiasing. uint8 [size, size, 3]; no change at that size."""
     if image.mode != "RGB":
         image = image.convert("RGB")
     if image.size != (size, size):
@@ -152,11 +154,11 @@ def resize_rgb(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def thumbnail(data: bytes, edge: int, max_pixels: int) -> bytes:
-    """A small picture of an image for people: PNG for tiny ones, WebP for others, without metadata.
+    """A small picture of an image for people, without metadata: PNG for tiny images, WebP for others.
 
-    The longer side is at most `edge`; nothing is enlarged. Browsers do that without a byte more, and smoothly: a digit
-    of 8x8 pixels is told at once, in a raster of squares it is not. Equal bytes give equal bytes with the same version
-    of Pillow.
+    The longer side has at most `edge` pixels. Nothing is enlarged: a browser does that smoothly and needs no more
+    bytes. People recognise a digit of 8x8 pixels at once that way, but not in a raster of squares. Equal bytes give
+    equal bytes with the same version of Pillow.
 
     Raises
     ------
@@ -175,18 +177,18 @@ def thumbnail(data: bytes, edge: int, max_pixels: int) -> bytes:
     if longest <= TINY_EDGE:
         image.save(out, format="PNG")
     else:
-        # a quarter smaller than JPEG; slower methods of WebP take twice the time for three bytes in a hundred
+        # A quarter smaller than JPEG. Slower methods of WebP take twice the time and save three bytes in a hundred.
         image.save(out, format="WEBP", quality=90 if longest < SMALL_EDGE else 80, method=2)
     return out.getvalue()
 
 
 def peek_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
-    """Width and height in pixels from the header alone; nothing is decoded.
+    """Width and height in pixels, from the header. Nothing is decoded.
 
     Raises
     ------
     UnreadableImage
-        When there is no header to read.
+        As `decode`, as far as the header tells.
     """
     with _opened(data, max_pixels) as image:
         return image.size
@@ -199,7 +201,7 @@ def media_type(data: bytes) -> str:
 
 @contextmanager
 def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """An image whose header is checked; whatever fails then, in the caller's block too, is an `UnreadableImage`."""
+    """An image with a checked header. Every error inside the block becomes an `UnreadableImage`."""
     if not data:
         raise UnreadableImage("the file is empty")
     try:
@@ -210,12 +212,12 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         raise
     except Image.DecompressionBombError as error:
         raise UnreadableImage(f"more pixels than the limit of {max_pixels}") from error
-    except Exception as error:  # Pillow's plug-ins raise nearly every kind on damaged files
+    except Exception as error:  # Pillow's plug-ins raise nearly every kind of error on damaged files
         raise UnreadableImage(_reason(error)) from error
 
 
 def _read_header(data: bytes, max_pixels: int) -> Image.Image:
-    """Pillow's own limit on pixels, which is global, gives way while a header is read where the user's is higher."""
+    """Open an image. Pillow's own limit on pixels is global; it is raised for this moment if the user's is higher."""
     with _pillow_limit:
         before = Image.MAX_IMAGE_PIXELS
         if before is not None and max_pixels > before:
@@ -232,16 +234,16 @@ def _check_header(image: Image.Image, data: bytes, max_pixels: int) -> None:
         raise UnreadableImage(f"no pixels ({width}x{height})")
     if width * height > max_pixels:
         raise UnreadableImage(f"{width}x{height} pixels, more than the limit of {max_pixels}")
-    # Within JPEG's entropy-coded data 0xFF is always followed by 0, so this counts scans and little else.
+    # In JPEG's entropy-coded data a 0 follows each 0xFF, so this counts scans and little else.
     if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
         raise UnreadableImage(f"a JPEG of more than {MAX_JPEG_SCANS} scans")
 
 
 def _upright(image: Image.Image, rgb: Image.Image) -> Image.Image:
-    """`rgb` turned as the EXIF data of `image` say; damaged EXIF data say nothing."""
+    """Turn `rgb` as the EXIF data of `image` say. Damaged EXIF data are ignored."""
     try:
         orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # metadata must not cost an image whose pixels are whole
+    except Exception:  # damaged metadata are no reason to lose an image with whole pixels
         return rgb
     method = _TRANSPOSE.get(orientation) if isinstance(orientation, int) else None
     return rgb if method is None else rgb.transpose(method)
@@ -263,11 +265,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _deep_to_grey(image: Image.Image) -> NDArray[np.uint8]:
-    """Grey levels of more than 8 bits as 8 bits.
+    """Scale grey levels of more than 8 bits to 8 bits.
 
-    16-bit files by their full range. Floating point and 32-bit integers by the smallest usual range that holds every
-    value: [0, 1] (floating point only), [0, 255], [0, 65535], else from the image's own minimum to its maximum. NaN is
-    black; infinities are the ends of the finite range.
+    The range of 16-bit files is their full range. The range of floating-point numbers and 32-bit integers is the
+    smallest usual one that holds every value: [0, 1] (floating point only), [0, 255] or [0, 65535]. If none does, it
+    goes from the image's minimum to its maximum. NaN becomes black. Infinities become the ends of the finite range.
     """
     values = np.asarray(image).astype(np.float64)
     low, high = 0.0, 65535.0
@@ -287,7 +289,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """A few printable words without addresses, equal for equal bytes."""
+    """A few printable words, without memory addresses, so that they are equal for equal bytes."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a supported format, or its header is damaged"
     if isinstance(error, MemoryError):

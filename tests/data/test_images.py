@@ -250,6 +250,19 @@ def test_threads_do_not_disturb_pillows_limit() -> None:
             assert reason == "read"
 
 
+def test_warnings_about_a_file_are_silent_and_others_are_not() -> None:
+    """Python names a warning after the module that it points at: Pillow's own, or ours, which called Pillow."""
+    script = """
+import sys, types, warnings
+from auditor.data import images
+from PIL import Image
+for module in (images, Image, types.ModuleType("elsewhere")):
+    exec(f"import warnings; warnings.warn('words of {module.__name__}')", dict(vars(module)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "words of elsewhere" in done.stderr and done.stderr.count("words of") == 1
+
+
 def test_damaged_metadata_do_not_speak_on_the_terminal() -> None:
     """In a process of its own: pytest and the C libraries below Pillow have their own ways to the terminal."""
     script = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,21 @@ def test_a_change_of_any_module_is_another_version(tmp_path: Path, monkeypatch: 
         found.append(checkpoint.code.__wrapped__())
     (tmp_path / "deeper" / "two.py").rename(tmp_path / "two.py")
     assert len({*found, checkpoint.code.__wrapped__()}) == 5
+
+
+def test_every_module_of_the_package_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = sorted(path.relative_to(checkpoint.PACKAGE) for path in checkpoint.PACKAGE.rglob("*.py"))
+    assert {"errors.py", "gate", "influence", "pipeline", "system"} < {path.parts[0] for path in modules}
+    copy = tmp_path / "auditor"
+    shutil.copytree(checkpoint.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(checkpoint, "PACKAGE", copy)
+    found = [checkpoint.code.__wrapped__()]
+    for module in modules:
+        with (copy / module).open("a", encoding="utf-8") as file:
+            file.write("# another version\n")
+        found.append(checkpoint.code.__wrapped__())
+    assert found[0] == checkpoint.code(), "the copy is the same version"
+    assert len(set(found)) == len(modules) + 1
 
 
 @pytest.mark.parametrize(
