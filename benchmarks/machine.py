@@ -1,18 +1,21 @@
-"""What a measurement was taken on: cores, memory, threads, device and versions, as text for `RESULTS.md`."""
+"""The machine of a measurement: cores, memory, threads, device and versions, as text for `RESULTS.md`."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import resource
 from pathlib import Path
+
+import psutil
+
+from auditor.system.machine import cores
 
 PACKAGES = ("torch", "torchvision", "pydvl", "numpy", "scipy", "scikit-learn", "pandas", "dask", "cleanlab")
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of what the measurements depend on; a package that is missing is left out."""
+    """Installed versions of Python and the packages that decide a measurement. A missing package is left out."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -23,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def processor() -> str:
-    """The processor's model name, or the architecture where the system does not tell."""
+    """The model name of the processor, or its architecture where the system does not say."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -35,7 +38,7 @@ def processor() -> str:
 
 def memory_gib() -> float:
     """Physical memory in GiB."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return float(psutil.virtual_memory().total / 2**30)
 
 
 def peak_gib() -> float:
@@ -49,9 +52,8 @@ def describe() -> str:
 
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
     listed = ", ".join(f"{name} {version}" for name, version in versions().items())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return (
-        f"Machine: {processor()}, {cores} cores, {memory_gib():.0f} GiB, {platform.system()}; "
+        f"Machine: {processor()}, {cores()} cores, {memory_gib():.0f} GiB, {platform.system()}; "
         f"torch threads {torch.get_num_threads()}; GPU: {device}. Versions: {listed}."
     )
 
