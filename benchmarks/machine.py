@@ -1,29 +1,57 @@
-"""What a measurement was taken on: cores, memory, threads, device and versions, as text for `RESULTS.md`."""
+"""What a measurement was taken on: the commit, the machine and the versions."""
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
 import resource
+import subprocess
 from pathlib import Path
 
 PACKAGES = ("torch", "torchvision", "pydvl", "numpy", "scipy", "scikit-learn", "pandas", "dask", "cleanlab")
 
 
-def versions() -> dict[str, str]:
-    """Installed versions of what the measurements depend on; a package that is missing is left out."""
-    found = {"python": platform.python_version()}
+@functools.cache
+def commit() -> str:
+    """The commit of the package, with a + if its files differ from it; empty outside a repository."""
+    import auditor
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(auditor.__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short", "HEAD") + "+" * bool(git("status", "--porcelain", "--", "."))
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def versions() -> str:
+    """Installed versions of what the figures depend on. A missing package is left out."""
+    found = [f"python {platform.python_version()}"]
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return ", ".join(found)
+
+
+def machine() -> str:
+    """Processor, cores, memory, system, threads of torch and GPU."""
+    import torch
+
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    parts = (processor(), f"{cores} cores", f"{memory:.0f} GiB", platform.system())
+    return ", ".join((*parts, f"torch threads {torch.get_num_threads()}", f"GPU {device}"))
 
 
 def processor() -> str:
-    """The processor's model name, or the architecture where the system does not tell."""
+    """The processor's model name, or the architecture if the system does not tell the name."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -33,28 +61,10 @@ def processor() -> str:
     return platform.machine()
 
 
-def memory_gib() -> float:
-    """Physical memory in GiB."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-
-
 def peak_gib() -> float:
-    """The largest resident size this process has had, in GiB."""
+    """The largest resident size that this process has had, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def describe() -> str:
-    """One Markdown paragraph: machine and versions."""
-    import torch
-
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    listed = ", ".join(f"{name} {version}" for name, version in versions().items())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (
-        f"Machine: {processor()}, {cores} cores, {memory_gib():.0f} GiB, {platform.system()}; "
-        f"torch threads {torch.get_num_threads()}; GPU: {device}. Versions: {listed}."
-    )
-
-
 if __name__ == "__main__":
-    print(describe())
+    print(f"{machine()}. {versions()}.")
