@@ -59,7 +59,7 @@ def stamp_of(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def append(name: str, frame: pd.DataFrame, folder: Path = RESULTS, *, of: Iterable[Mapping[str, Any]] = ()) -> Path:
-    """Append a table to `folder/name.csv`.
+    """Append a table to `folder/name.csv`, floats with six digits.
 
     Parameters
     ----------
@@ -70,8 +70,9 @@ def append(name: str, frame: pd.DataFrame, folder: Path = RESULTS, *, of: Iterab
     """
     path = folder / f"{name}.csv"
     records = list(of)
-    new = frame.assign(**(stamp_of(records) if records else stamp()))
-    whole = pd.concat([pd.read_csv(path, dtype=str), new.astype(object)]) if path.exists() else new
+    short = frame.astype(object).map(lambda value: f"{value:.6g}" if isinstance(value, float) else value)
+    new = short.replace("nan", "").assign(**(stamp_of(records) if records else stamp()))
+    whole = pd.concat([pd.read_csv(path, dtype=str), new]) if path.exists() else new
     columns = [column for column in whole.columns if column not in STAMP]
     folder.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
