@@ -1,11 +1,11 @@
-# Two commands matter to a user: `make demo` and `make test`. Each makes its own environment once.
+# A user needs two commands: `make demo` and `make test`. The first one that runs makes the environment.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES := $(shell nproc 2>/dev/null || echo 2)
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench fuzz audit-deps kills pictures clean
+.PHONY: demo test slow lint docs bench fuzz audit-deps kills pictures clean
 
 demo: $(READY)
 	$(BIN)/auditor demo -o demo-audit
@@ -13,11 +13,21 @@ demo: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
+# The tests that carry the marker `slow`; `make test` leaves them out.
+slow: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile -m slow
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The pages as a site in site/. A broken link, or a page that loads anything from the network, is an error.
+docs: $(READY)
+	$(BIN)/pip install -q -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Hours on two cores. The rows go to benchmarks/results/.
 bench: $(READY)
 	$(BIN)/pip install -q -e '.[bench]'
 	$(BIN)/python benchmarks/speed.py
@@ -26,7 +36,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/gate.py
 	$(BIN)/python benchmarks/overlap.py
 
-# Ten minutes; a finding stops it and stays behind as crash-* in fuzz-out.
+# Takes ten minutes. A finding stops it and leaves a file crash-* in fuzz-out.
 fuzz: $(READY)
 	$(BIN)/pip install -q -e '.[fuzz]'
 	mkdir -p fuzz-out
@@ -40,18 +50,18 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/pip install -q -e '.[test]'
 	touch $(READY)
 
-# Known vulnerabilities of the installed versions, from PyPI's advisory database; an error too where it cannot be asked.
+# Asks PyPI's advisory database about the installed versions. It is an error too if the database cannot be asked.
 audit-deps: $(READY)
 	$(BIN)/pip install -q 'pip-audit>=2.7,<3'
 	$(BIN)/python tests/advisories.py
 
-# Kills audits at random points for as long as one likes; CI's own share is 54 of them.
+# Kills 500 audits at random points. `make test` kills 54.
 kills: $(READY)
 	AUDITOR_KILLS=500 AUDITOR_KILLS_SEED=$$(date +%s) $(BIN)/python -m pytest tests/experiment/test_resume.py
 
-# The README's pictures, from the demo's digits; needs chromium and chromedriver.
+# Takes the README's pictures again, from the demo's digits. Needs chromium and chromedriver.
 pictures: $(READY)
 	AUDITOR_SCREENSHOTS=docs $(BIN)/python -m pytest -n 0 tests/browser/test_readme_round.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-audit
+	rm -rf $(VENV) build dist *.egg-info demo-audit site

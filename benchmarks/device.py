@@ -1,7 +1,7 @@
-"""An audit on a GPU beside the same audit on the processor: the same ranking, and what each takes.
+"""An audit on a GPU beside the same audit on the processor: whether the ranking is the same, and what each takes.
 
-Needs the shared data (`AUDITOR_DATA`, default `../shared/data`) and a GPU that torch sees. Prints Markdown; nothing is
-written. Parts: `forward` (the backbone in three precisions), `engines` (every engine on one head) and `audits`.
+It needs the shared data (`AUDITOR_DATA`, default `../shared/data`) and a GPU that torch sees. Parts: `forward` (the
+backbone in three precisions), `engines` (every engine on one head) and `audits`. Tables go to `results/device_*.csv`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import rows
 import torch
-from machine import describe
 from scipy.stats import spearmanr
+from shared import DATA, WEIGHTS, need
 
-DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
-WEIGHTS = DATA / "weights" / "resnet18-tiny170.pth"
 DEVICES = ("cpu", "cuda")
 AUDITS: dict[str, tuple[str, dict[str, Any]]] = {
     "tables-boats": ("tables-boats", {}),
@@ -30,27 +30,26 @@ AUDITS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def main() -> int:
+def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=["forward", "engines", "audits"])
     parser.add_argument("--only", default="", help="audits whose name contains this")
     parser.add_argument("--devices", nargs=2, default=DEVICES, help="what is compared; cpu cpu tries the script")
+    rows.add_options(parser)
     arguments = parser.parse_args()
-    if not DATA.is_dir() or ("cuda" in arguments.devices and not torch.cuda.is_available()):
-        print(f"needs the shared data at {DATA} (AUDITOR_DATA) and a GPU that torch sees", file=sys.stderr)
-        return 2
+    need()
+    if "cuda" in arguments.devices and not torch.cuda.is_available():
+        sys.exit("torch sees no GPU; --devices cpu cpu tries the script without one")
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    print(describe(), flush=True)
     for part in arguments.parts:
-        print(f"\n### {part}\n", flush=True)
-        for line in PARTS[part](tuple(arguments.devices), arguments.only):
-            print(line, flush=True)
-    return 0
+        frame = pd.DataFrame(PARTS[part](tuple(arguments.devices), arguments.only))
+        rows.append(f"device_{part}", frame, arguments.results)
+        print(f"\n{part}\n\n{rows.markdown(frame)}", flush=True)
 
 
-def forward(devices: tuple[str, ...], only: str) -> Iterator[str]:
-    """Reading 5,000 images against the backbone in three precisions."""
+def forward(devices: tuple[str, ...], only: str) -> Iterator[dict[str, Any]]:
+    """Reading 5,000 images, and the backbone on them in three precisions."""
     from auditor.compute import hardware
     from auditor.data import features
     from auditor.model import backbone, resnet
@@ -64,9 +63,7 @@ def forward(devices: tuple[str, ...], only: str) -> Iterator[str]:
     pixels = features.extract(table, transform, None, keep_pixels=True).pixels
     assert pixels is not None
     n = len(pixels.values)
-    yield "| what | seconds for 5,000 images | largest difference from the processor's, of the largest feature |"
-    yield "| --- | ---: | ---: |"
-    yield f"| reading and decoding | {(time.perf_counter() - start) * 5000 / n:.2f} | |"
+    yield {"what": "reading and decoding", "seconds for 5,000 images": (time.perf_counter() - start) * 5000 / n}
     network = resnet.layered_extractor(resnet.build_network(weights, 10, 64, seed=0))
     exact: np.ndarray | None = None
     for device, name, context in [
@@ -81,7 +78,11 @@ def forward(devices: tuple[str, ...], only: str) -> Iterator[str]:
             found = run()
         exact = found if exact is None else exact
         error = float(np.abs(found - exact).max() / np.abs(exact).max())
-        yield f"| {device}, {name} | {seconds * 5000 / n:.2f} | {error:.1e} |"
+        yield {
+            "what": f"{device}, {name}",
+            "seconds for 5,000 images": seconds * 5000 / n,
+            "largest difference, of the largest feature": error,
+        }
 
 
 def _forward(network: Any, transform: Any, pixels: np.ndarray, device: str) -> Callable[[], np.ndarray]:
@@ -101,9 +102,9 @@ def _seconds(run: Callable[[], Any], device: str) -> float:
     return seconds
 
 
-def engines(devices: tuple[str, ...], only: str) -> Iterator[str]:
+def engines(devices: tuple[str, ...], only: str) -> Iterator[dict[str, Any]]:
     """Average influence of every engine on a head over tables-boats' features."""
-    from backbone import features as read
+    from shared import features as read
 
     from auditor.config import ENGINES
     from auditor.influence import HeadProblem
@@ -114,19 +115,17 @@ def engines(devices: tuple[str, ...], only: str) -> Iterator[str]:
     y = np.array([path.split("/")[1] == "boats" for path in paths], dtype=np.int64)
     order = np.random.default_rng(0).permutation(len(y))
     with tempfile.TemporaryDirectory() as cache:
-        x = read(DATA, "tables-boats", paths, Path(cache))
+        x = read("tables-boats", paths, Path(cache))
     x, y, cut = Scaling.of(x)(x)[order], y[order], len(y) - 96
     head = SoftmaxHead.train(x[:cut], y[:cut], 2, 0.1)
     problem = HeadProblem(x[:cut], y[:cut], head.weight, head.bias)
-    yield f"| engine | seconds, {devices[0]} | seconds, {devices[1]} | largest difference | Spearman |"
-    yield "| --- | ---: | ---: | ---: | ---: |"
     for name in ENGINES:
         runs = [_average(problem, name, device, x[cut:], y[cut:]) for device in devices]
         seconds = [_seconds(run, device) for run, device in zip(runs, devices, strict=True)]
         one, other = (run() for run in runs)
         error = np.abs(one - other).max() / np.abs(one).max()
         rank = spearmanr(one, other).statistic
-        yield f"| {name} | {seconds[0]:.3f} | {seconds[1]:.3f} | {error:.1e} | {rank:.6f} |"
+        yield {"engine": name, **_columns(devices, seconds), "largest difference": error, "Spearman": rank}
 
 
 def _average(problem: Any, name: str, device: str, x: np.ndarray, y: np.ndarray) -> Callable[[], np.ndarray]:
@@ -135,26 +134,22 @@ def _average(problem: Any, name: str, device: str, x: np.ndarray, y: np.ndarray)
     return lambda: np.asarray(engine(problem, name, 0.1, device=device).average(x, y))
 
 
-def audits(devices: tuple[str, ...], only: str) -> Iterator[str]:
-    """Whole audits, each with a cache of its own; the first on a GPU is run before to warm it up, and not shown."""
+def _columns(devices: tuple[str, ...], seconds: list[float]) -> dict[str, float]:
+    return {f"seconds, {device}": value for device, value in zip(devices, seconds, strict=True)}
+
+
+def audits(devices: tuple[str, ...], only: str) -> Iterator[dict[str, Any]]:
+    """Whole audits, each with a cache of its own. One more on the GPU runs first to warm it up; it is not shown."""
     if only in next(iter(AUDITS)):
         _audit(*AUDITS["tables-boats"], devices[1])
-    seconds = " | ".join(f"seconds, {device}" for device in devices)
-    yield (
-        f"| data | {seconds} | Spearman of influence | of suspicion | first 50 in both | share of wrong labels | "
-        f"{devices[1]} again: the same |"
-    )
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
-    stages = []
     for name, (folder, options) in AUDITS.items():
         if only in name:
             (one, first), (other, second) = (_audit(folder, options, device) for device in devices)
             again, _ = _audit(folder, options, devices[1])
-            yield "| " + " | ".join([name, f"{first:.1f}", f"{second:.1f}", *_compared(one, other, again)]) + " |"
+            yield {"data": name, **_columns(devices, [first, second]), **_compared(one, other, again)}
             for device, result in zip(devices, (one, other), strict=True):
-                parts = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.summary["stages"].items())
-                stages.append(f"- {name}, {device}: {parts}.")
-    yield from ["", "Where the time goes, seconds on the clock:", "", *stages]
+                parts = result.summary["stages"].items()
+                print(f"{name}, {device}: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in parts))
 
 
 def _audit(folder: str, options: dict[str, Any], device: str) -> tuple[Any, float]:
@@ -166,22 +161,24 @@ def _audit(folder: str, options: dict[str, Any], device: str) -> tuple[Any, floa
         return result, time.perf_counter() - start
 
 
-def _compared(one: Any, other: Any, again: Any) -> Iterator[str]:
+def _compared(one: Any, other: Any, again: Any) -> dict[str, Any]:
     left, right = (r.ranking.set_index("path").sort_index() for r in (one, other))
+    found: dict[str, Any] = {}
     for column in ("average_influence", "suspicion"):
         there = left[column].notna()
-        yield f"{spearmanr(left[column][there], right[column][there]).statistic:.6f}"
-    yield str(len(set(one.ranking["path"][:50]) & set(other.ranking["path"][:50])))
+        found[f"Spearman of {column}"] = spearmanr(left[column][there], right[column][there]).statistic
+    found["first 50 in both"] = len(set(one.ranking["path"][:50]) & set(other.ranking["path"][:50]))
     shares = [r.summary["calibration"]["share"] for r in (one, other)]
-    yield " / ".join(_share(share) for share in shares)
-    yield "yes" if other.ranking.equals(again.ranking) and other.planted.equals(again.planted) else "no"
+    found["share of wrong labels"] = " / ".join(_share(share) for share in shares)
+    same = other.ranking.equals(again.ranking) and other.planted.equals(again.planted)
+    return found | {"a second run is the same": "yes" if same else "no"}
 
 
 def _share(share: Any) -> str:
     return "-" if share is None else "{:.4f} ({:.4f} to {:.4f})".format(share["value"], *share["interval"])
 
 
-PARTS: dict[str, Callable[[tuple[str, ...], str], Iterator[str]]] = {
+PARTS: dict[str, Callable[[tuple[str, ...], str], Iterator[dict[str, Any]]]] = {
     "forward": forward,
     "engines": engines,
     "audits": audits,
@@ -189,4 +186,4 @@ PARTS: dict[str, Callable[[tuple[str, ...], str], Iterator[str]]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

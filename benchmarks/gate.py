@@ -1,25 +1,20 @@
-"""How often the gate cries wolf, and how often it sleeps: verdicts at the default levels on labels of known quality.
+"""False alarms and misses of the gate: verdicts at the default levels on labels of known quality.
 
-    python benchmarks/gate.py --quick                 # 2 seeds, small samples: does it run?
-    python benchmarks/gate.py --rows rows.jsonl       # 20 seeds a condition; goes on where an earlier run stopped
-    python benchmarks/gate.py --rows rows.jsonl --table
+    python benchmarks/gate.py --quick --results bench-out   # 2 seeds, small samples: does it run?
+    python benchmarks/gate.py --rows rows.jsonl             # 20 seeds a condition; goes on where it stopped
+    python benchmarks/gate.py --rows rows.jsonl --table     # writes the table of the rows there are
 
-Each trial draws images anew, gives a known share of them a wrong label, detects, and judges by `auditor.gate` at its
-default levels. Wrong labels are human ones where people gave any (CIFAR-10N's worst answer) and planted uniformly
-elsewhere. Features are computed once, through the audit's own cache. Every trial is one line of the rows file, with
-what its interval is made of and the commit it was measured at; its random state depends on its condition and seed
-alone. Where the estimate of the share has changed since, start a new file.
+Each trial draws images anew, gives a known share of them a wrong label, runs detection, and judges with `auditor.gate`
+at its default levels. In CIFAR-10N the wrong labels are people's worst answers; elsewhere they are planted uniformly.
+Features are computed once, through the audit's own cache. Every trial is one line of the rows file. Its random state
+depends on its condition and seed alone. If the estimate of the share has changed since, start a new file. The table
+goes to `results/gate.csv`.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
-import json
-import os
-import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from backbone import features
+import rows
+from shared import DATA, class_folders, features, need
 
-DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SHARES = (0.005, 0.02, 0.05, 0.1, 0.2)
-"""True shares of wrong labels: under 1%, then what the issue asks for."""
+"""True shares of wrong labels: one under 1%, then up to four times the fail level."""
 TWICE_THE_LEVEL = 0.1
 """Twice the default fail level of `wrong_labels`."""
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -39,7 +34,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @dataclass(frozen=True)
 class Condition:
-    """What a trial draws: the data, whether a trusted reference is given, the true share, the number of images."""
+    """What a trial draws: the data set, the number of trusted images, the true share, the number of images."""
 
     data: str
     reference: int
@@ -48,12 +43,13 @@ class Condition:
 
     @property
     def key(self) -> str:
-        return f"{self.data}, {'no' if not self.reference else self.reference} trusted images, n = {self.n}"
+        """The condition in words, for `--only`."""
+        return f"{self.data}, {self.reference or 'no'} trusted images, n = {self.n}"
 
 
 @dataclass(frozen=True)
 class Material:
-    """A data set with known truth: features float32 [N, D], true labels and a wrong label for some (-1 for none)."""
+    """A data set with known truth: features float32 [N, D], true labels [N], a wrong label for each (-1 for none)."""
 
     features: Any
     truth: Any
@@ -68,18 +64,13 @@ def load(name: str, cache: Path | None) -> Material:
         index = {label: i for i, label in enumerate(CLASSES)}
         truth, worst = (table[c].map(index).to_numpy(np.int64) for c in ("clean_label", "worst_label"))
         trusted = pd.read_csv(DATA / "cifar10n" / "reference.csv")
-        x, reference = (features(DATA, name, part["path"], cache) for part in (table, trusted))
+        x, reference = (features(name, part["path"], cache) for part in (table, trusted))
         wrong = np.where(worst != truth, worst, -1)
         return Material(x, truth, wrong, (reference, trusted["label"].map(index).to_numpy(np.int64)))
-    root = DATA / name
-    paths = sorted(p.relative_to(root).as_posix() for p in root.glob("train/*/*"))
-    names = sorted({p.split("/")[1] for p in paths})
-    truth = np.array([names.index(p.split("/")[1]) for p in paths])
-    rng = np.random.default_rng(0)
-    wrong = (truth + rng.integers(1, len(names), len(truth))) % len(names)
-    held = sorted(p.relative_to(root).as_posix() for p in root.glob("test/*/*"))
-    reference = (features(DATA, name, held, cache), np.array([names.index(p.split("/")[1]) for p in held]))
-    return Material(features(DATA, name, paths, cache), truth, wrong, reference)
+    x, truth = class_folders(name, "train", cache)
+    n_classes = int(truth.max()) + 1
+    wrong = (truth + np.random.default_rng(0).integers(1, n_classes, len(truth))) % n_classes
+    return Material(x, truth, wrong, class_folders(name, "test", cache))
 
 
 def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]:
@@ -88,52 +79,36 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
     from auditor.detection.results import DetectionSettings
 
     rng = np.random.default_rng([seed, condition.n, round(1000 * condition.share)])
-    rows = np.sort(rng.permutation(len(material.truth))[: condition.n])
-    labels = material.truth[rows].copy()
-    can = np.flatnonzero(material.wrong[rows] >= 0)
+    drawn = np.sort(rng.permutation(len(material.truth))[: condition.n])
+    labels = material.truth[drawn].copy()
+    can = np.flatnonzero(material.wrong[drawn] >= 0)
     chosen = rng.permutation(can)[: round(condition.share * condition.n)]
-    labels[chosen] = material.wrong[rows][chosen]
+    labels[chosen] = material.wrong[drawn][chosen]
     reference = None
     if condition.reference and material.reference is not None:
         some = np.sort(rng.permutation(len(material.reference[1]))[: condition.reference])
         reference = (material.reference[0][some], material.reference[1][some])
     start = time.perf_counter()
-    # Damping only orders influence, which the share does not rest on: fixed, it spares time. All else as in an audit.
+    # A fixed damping saves time. Damping only orders influence, and the share does not rest on influence.
     settings = DetectionSettings(damping=1.0)
     n_classes = int(material.truth.max()) + 1
-    found = detect(material.features[rows], labels, n_classes, seed=seed, reference=reference, settings=settings)
+    found = detect(material.features[drawn], labels, n_classes, seed=seed, reference=reference, settings=settings)
     made_of = {**asdict(found.spread), "ref": found.basis == "trusted reference"}
-    verdict = judge(found, labels, labels != material.truth[rows])
+    verdict = judge(found, labels, labels != material.truth[drawn])
     return {
         **asdict(condition),
         "seed": seed,
-        "true_share": float(len(chosen) / len(rows)),
+        "true_share": float(len(chosen) / len(drawn)),
         **verdict,
         "seconds": round(time.perf_counter() - start, 1),
         **made_of,
-        "commit": commit(),
     }
 
 
-@functools.cache
-def commit() -> str:
-    """The commit that is measured, with a + where files differ from it; empty outside a repository."""
-    import auditor
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(Path(auditor.__file__).parent), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "--short", "HEAD") + "+" * bool(git("status", "--porcelain", "--", "."))
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
 def judge(found: Any, labels: Any, wrong: Any) -> dict[str, Any]:
-    """The gate's verdict on a detection: a result with just what the label rules read, everything else at ease.
+    """The gate's verdict on a detection. The result holds what the label rules read; all other rules are off.
 
-    `wrong` [N] tells which labels really are: how many of the suspects, beside what the gate says of their number.
+    `wrong` [N] says which labels really are wrong. It counts the wrong suspects beside what the gate says of them.
     """
     from auditor.gate import evaluate
     from auditor.gate.levels import rules_from
@@ -173,7 +148,7 @@ def judge(found: Any, labels: Any, wrong: Any) -> dict[str, Any]:
     result = AuditResult(summary, ranking, ranking.iloc[:0], {})
     rules = rules_from({name: {"enabled": False} for name in off})
     verdict = evaluate(result, rules)
-    # With a baseline, be it empty, the default fail level of new suspects holds as well.
+    # With a baseline, even an empty one, the default fail level of new suspects holds too.
     later = evaluate(result, rules, Baseline())
     suspects = next(outcome for outcome in later.rules if outcome.rule == "new_suspects")
     share = found.share
@@ -207,7 +182,7 @@ def _calibration(found: Any, names: list[str]) -> dict[str, Any]:
 
 
 def _recovery(found: Any) -> dict[str, Any]:
-    """Detection's own recovery: average precision at finding fresh planted flips stands in for recall at k."""
+    """Detection's own recovery. Its average precision at finding planted flips takes the place of recall at k."""
     value, low, high = found.planted_recovery.suspicion
     rate = found.planted_recovery.rate
     return {
@@ -220,48 +195,36 @@ def _recovery(found: Any) -> dict[str, Any]:
     }
 
 
-def summarise(rows: list[dict[str, Any]]) -> str:
-    """A Markdown table, a line a condition, and below it what the targets ask for."""
-    head = "| data | true share | trials | FAIL | of these by wrong_labels | UNDECIDED | WARN | PASS "
-    head += "| median estimate (least, most) | interval covers |"
-    lines = [head, "| --- |" + " ---: |" * (head.count("|") - 2)]
-    for (key, share), group in sorted(_by_condition(rows).items()):
-        counts = Counter(row["verdict"] for row in group)
-        by_share = sum(row["by_rule"]["wrong_labels"] == "FAIL" for row in group)
-        known = [row for row in group if row["estimate"] is not None]
-        estimates = np.array([row["estimate"][0] for row in known])
-        middle = f"{np.median(estimates):.3f} ({estimates.min():.3f}, {estimates.max():.3f})" if known else "-"
-        covered = sum(row["estimate"][1] <= row["true_share"] <= row["estimate"][2] for row in known)
-        lines.append(
-            f"| {key} | {share:g} | {len(group)} | {counts['FAIL']} | {by_share} | {counts['UNDECIDED']} | "
-            f"{counts['WARN']} | {counts['PASS']} | {middle} | {covered}/{len(known)} |"
-        )
-    return "\n".join([*lines, "", *_targets(rows)])
+def table(trials: list[dict[str, Any]]) -> pd.DataFrame:
+    """One line a condition: verdicts, estimates, and how many intervals hold the truth."""
+    lines = []
+    frame = pd.DataFrame(trials)
+    for (data, reference, n, share), group in frame.groupby(["data", "reference", "n", "share"], sort=True):
+        known = group[group["estimate"].notna()]
+        estimates = np.array(known["estimate"].to_list()).reshape(-1, 3)
+        covered = (estimates[:, 1] <= known["true_share"]) & (known["true_share"] <= estimates[:, 2])
+        middle, least, most = (f(estimates[:, 0]) if len(known) else np.nan for f in (np.median, np.min, np.max))
+        line: dict[str, Any] = {"data": data, "trusted images": reference, "images": n, "true share": share}
+        line["trials"] = len(group)
+        line |= {name: int((group["verdict"] == name).sum()) for name in ("FAIL", "UNDECIDED", "WARN", "PASS")}
+        line["FAIL by wrong_labels"] = sum(rules["wrong_labels"] == "FAIL" for rules in group["by_rule"])
+        line |= {"median estimate": middle, "least estimate": least, "most estimate": most}
+        line["median standard error"] = group["error"].median()
+        lines.append(line | {"estimated": len(known), "interval holds": int(covered.sum())})
+    return pd.DataFrame(lines).round(4)
 
 
-def _by_condition(rows: list[dict[str, Any]]) -> dict[tuple[str, float], list[dict[str, Any]]]:
-    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for row in rows:
-        condition = Condition(row["data"], row["reference"], row["share"], row["n"])
-        groups.setdefault((condition.key, row["share"]), []).append(row)
-    return groups
-
-
-def _targets(rows: list[dict[str, Any]]) -> list[str]:
-    """False alarms under 1% and what was caught at twice the fail level, by condition and in all; suspects in all."""
+def targets(trials: list[dict[str, Any]]) -> str:
+    """False alarms under 1%, what was caught at twice the fail level, and the suspects, in all conditions together."""
     lines = []
     for words, share in (("False alarms at", SHARES[0]), ("Caught at", TWICE_THE_LEVEL)):
-        groups = {key: group for (key, at), group in sorted(_by_condition(rows).items()) if at == share}
-        fails = {key: sum(row["verdict"] == "FAIL" for row in group) for key, group in groups.items()}
-        counts = [f"{key}: {fails[key]} of {len(group)}" for key, group in groups.items()]
-        total = f"{sum(fails.values())} of {sum(map(len, groups.values()))}"
-        lines += [f"{words} {share:g}: {total} ({'; '.join(counts)})"] if counts else []
-    some = [row["suspects"] for row in rows if row.get("suspects", {}).get("n")]
-    if some:
-        n, wrong = sum(int(s["n"]) for s in some), sum(s["wrong"] for s in some)
-        held = sum(s["interval"][0] <= s["wrong"] <= s["interval"][1] for s in some)
-        lines.append(f"New suspects: {wrong} of {n} are wrong; their range holds in {held} of {len(some)} trials")
-    return lines
+        verdicts = [trial["verdict"] for trial in trials if trial["share"] == share]
+        lines.append(f"{words} {share:g}: {verdicts.count('FAIL')} of {len(verdicts)}")
+    some = [trial["suspects"] for trial in trials if trial["suspects"]["n"]]
+    n, wrong = sum(int(s["n"]) for s in some), sum(s["wrong"] for s in some)
+    held = sum(s["interval"][0] <= s["wrong"] <= s["interval"][1] for s in some)
+    lines.append(f"New suspects: {wrong} of {n} are wrong; their range holds in {held} of {len(some)} trials")
+    return "\n".join(lines)
 
 
 PLANS = (
@@ -277,14 +240,14 @@ PLANS = (
 
 
 def conditions(quick: bool) -> Iterator[Condition]:
-    """What is tried: every plan at every share, or small versions of some."""
+    """Every plan at every share, or small versions of some of them."""
     for data, reference, n in ((d, min(r, 200), 400) for d, r, _ in PLANS[::3]) if quick else PLANS:
         for share in SHARES[:: 2 if quick else 1]:
             yield Condition(data, reference, share, n)
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run the missing trials, write the table and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, help="JSON lines: trials are appended, finished ones are not repeated")
     parser.add_argument("--seeds", type=int, default=20)
@@ -293,20 +256,20 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder of the feature cache")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no trial after this long")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--table", action="store_true", help="only print the table of the rows there are")
+    parser.add_argument("--table", action="store_true", help="run no trial, write the table of the rows there are")
+    rows.add_options(parser)
     arguments = parser.parse_args()
-    if not DATA.is_dir():
-        raise SystemExit(f"no shared data at {DATA}: set AUDITOR_DATA")
-    rows = []
-    if arguments.rows and arguments.rows.is_file():
-        rows = [json.loads(line) for line in arguments.rows.read_text().splitlines()]
+    need()
+    trials = rows.kept(arguments.rows)
     if not arguments.table:
-        rows += list(_missing(arguments, rows))
-    print(summarise(rows))
+        trials += list(_missing(arguments, trials))
+    found = table(trials)
+    rows.append("gate", found, arguments.results, of=trials)
+    print(f"{rows.markdown(found)}\n\n{targets(trials)}")
 
 
-def _missing(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    done = {(row["data"], row["reference"], row["share"], row["n"], row["seed"]) for row in rows}
+def _missing(arguments: argparse.Namespace, trials: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    done = {(t["data"], t["reference"], t["share"], t["n"], t["seed"]) for t in trials}
     end = time.monotonic() + 60 * arguments.minutes
     material: dict[str, Material] = {}
     wanted = [
@@ -320,11 +283,7 @@ def _missing(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> Itera
                 continue
             if condition.data not in material:
                 material[condition.data] = load(condition.data, arguments.cache)
-            row = trial(condition, material[condition.data], seed)
-            if arguments.rows:
-                with arguments.rows.open("a", encoding="utf-8") as file:
-                    print(json.dumps(row), file=file)
-            yield row
+            yield rows.keep(arguments.rows, trial(condition, material[condition.data], seed))
 
 
 if __name__ == "__main__":

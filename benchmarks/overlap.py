@@ -1,18 +1,17 @@
-"""What a reference that shares images with the data set does to the estimate of wrong labels.
+"""A reference set that shares images with the data set, and what it does to the estimate of wrong labels.
 
-    python benchmarks/overlap.py             # four seeds, two and ten classes of tiny10: half an hour on one core
-    python benchmarks/overlap.py --seeds 1   # a tenth of an hour
+    python benchmarks/overlap.py                                 # four seeds, two and ten classes of tiny10
+    python benchmarks/overlap.py --seeds 1 --results bench-out   # a quarter of it
 
-The same thousand images with known flips are judged three times: beside trusted images that are none of them (`apart`),
-beside some of themselves that are settled, as an audit does it (`settled`), and beside the same ones that count as any
-others (`counted twice`, as it was until 2026-11-26). Compared is the estimate for the images that no reference holds.
-It needs the shared data, found through `AUDITOR_DATA`, and prints a table for `RESULTS.md`.
+Four seeds take half an hour on one core. The same thousand images with known flips are judged three times. In `apart`
+the trusted images are other images. In `settled` they are some of the thousand, and those are settled, as in an audit.
+In `counted twice` they are the same ones but not settled, as it was until 2026-11-26. The figures are about the images
+that no reference holds. It needs the shared data (`AUDITOR_DATA`). The table goes to `results/overlap.csv`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,28 +19,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from detection import Features, flipped, folder, markdown
-from machine import describe
+import rows
+from sets import flipped
+from shared import class_folders, need
 
 from auditor.detection import DetectionSettings, detect
 
-DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 N_AUDITED, N_SPARE = 1000, 300
 RATES, TRUSTED = (0.0, 0.05, 0.2), (100, 300)
 
 
-def trials(features: Features, seeds: int) -> Iterator[dict[str, Any]]:
-    """One record a draw and way of giving the reference."""
-    x, y = folder(features, "tiny10", "train")
+def trials(cache: Path, seeds: int) -> Iterator[dict[str, Any]]:
+    """One record for each draw and each way to give the reference."""
+    x, y = class_folders("tiny10", "train", cache)
     for n_classes in (2, 10):
         for seed in range(seeds):
             rng = np.random.default_rng([seed, n_classes])
             pair = rng.choice(10, 2, replace=False)
-            rows = np.flatnonzero(np.isin(y, pair)) if n_classes == 2 else np.arange(len(y))
-            truth = (y[rows] == pair[1]).astype(np.int64) if n_classes == 2 else y[rows]
-            order = rng.permutation(len(rows))
+            drawn = np.flatnonzero(np.isin(y, pair)) if n_classes == 2 else np.arange(len(y))
+            truth = (y[drawn] == pair[1]).astype(np.int64) if n_classes == 2 else y[drawn]
+            order = rng.permutation(len(drawn))
             for rate in RATES:
-                yield from _draw(x[rows][order], truth[order], n_classes, rate, seed)
+                yield from _draw(x[drawn][order], truth[order], n_classes, rate, seed)
 
 
 def _draw(x: Any, y: Any, n_classes: int, rate: float, seed: int) -> Iterator[dict[str, Any]]:
@@ -81,20 +80,23 @@ def _draw(x: Any, y: Any, n_classes: int, rate: float, seed: int) -> Iterator[di
 
 
 def table(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Mean over seeds of how far the share of the others is off, how wide its interval is and how often it holds."""
+    """Means over seeds: error of the share of the other images, width of its interval, how often it holds."""
     frame = pd.DataFrame(records).astype({"holds": float, "undecided": float})
     means = frame.groupby(["classes", "wrong", "trusted", "way"], sort=False).mean().reset_index()
-    return means.round({"off": 3, "width": 3, "holds": 2, "undecided": 2}).set_index("classes")
+    return means.round({"off": 3, "width": 3, "holds": 2, "undecided": 2})
 
 
 def main() -> None:
-    """Run the draws and print the table."""
+    """Run the draws, write the table and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "auditor-bench")
+    rows.add_options(parser)
     options = parser.parse_args()
-    found = list(trials(Features(DATA, options.cache), options.seeds))
-    print(f"{describe()} {options.seeds} seeds.\n\n{markdown(table(found))}")
+    need()
+    found = table(list(trials(options.cache, options.seeds))).assign(seeds=options.seeds)
+    rows.append("overlap", found, options.results)
+    print(rows.markdown(found))
 
 
 if __name__ == "__main__":

@@ -1,30 +1,31 @@
 """Average influence on tables-boats: the study's way, pyDVL on cached features, and this package's engine, in one run.
 
-    python benchmarks/speed.py            # prints a Markdown section; --points 8 for a quick look
+    python benchmarks/speed.py                                    # writes results/speed.csv
+    python benchmarks/speed.py --points 8 --results bench-out     # a quick look
 
-The study's way (pyDVL's `CgInfluence` over the whole frozen ResNet18, once for every test point) takes half a day on
-two cores: its Hessian-vector products are timed, counted and multiplied, and the table says so. The count is that of
-the same solver with the same tolerances on cached features, where the system is the same.
+The study's way is pyDVL's `CgInfluence` over the whole frozen ResNet18, once for every test point. It takes half a day
+on two cores, so it is not run: its Hessian-vector products are timed, counted and multiplied, and the table says so.
+The count comes from the same solver with the same tolerances on cached features, where the system is the same.
 
-Everything runs on one thread, and seconds of processor time stand beside those on the clock: on a machine that others
-use too, the clock measures them as well.
+Everything runs on one thread. Processor seconds stand beside seconds on the clock, because the clock also measures the
+other programs on a machine that is shared.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import rows
 import torch
-from machine import describe
 from scipy.stats import spearmanr
+from shared import DATA, WEIGHTS, need
 from torch import nn
 
 from auditor.data import features
@@ -33,7 +34,6 @@ from auditor.model import backbone, resnet, training
 from auditor.model.weights import load_weights
 from auditor.sources import open_source
 
-DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 DAMPING = 1e-3
 N_TRAIN, N_TEST = 700, 96
 """As in the reference study (707 and 96)."""
@@ -76,28 +76,29 @@ class Setting:
     feature_pass: Cost
 
 
-def main() -> int:
-    """Print the section; 2 where the shared data are absent."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    """Measure, write the tables and print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=N_TEST, help="test points that pyDVL solves for on features")
     parser.add_argument("--products", type=int, default=3, help="products to time through the whole network")
+    rows.add_options(parser)
     options = parser.parse_args()
-    if not (DATA / "tables-boats").is_dir():
-        print(f"no data at {DATA}: set AUDITOR_DATA", file=sys.stderr)
-        return 2
+    need("tables-boats")
     torch.set_num_threads(1)
     setting = prepare()
-    ours, average, matrix_cost, residual = time_ours(setting, options.points)
+    ours = time_ours(setting, options.points)
     upstream = time_upstream_on_features(setting, options.points)
     product = time_products(setting, options.products)
-    print(section(setting, ours, average, matrix_cost, residual, upstream, product, options.points))
-    return 0
+    ways, agree = table(setting, ours, upstream, product), agreement(ours, upstream)
+    rows.append("speed", ways, options.results)
+    rows.append("speed_agreement", agree, options.results)
+    print(rows.markdown(ways), rows.markdown(agree), targets(ways.set_index("way")["processor seconds"]), sep="\n\n")
 
 
 def prepare() -> Setting:
-    """Features by one pass (timed from file to feature), a head trained as the study trains it."""
+    """Features by one pass (timed from file to feature), and a head trained as the study trains it."""
     table = open_source(str(DATA / "tables-boats" / "train"))
-    weights = load_weights(str(DATA / "weights" / "resnet18-tiny170.pth"))
+    weights = load_weights(str(WEIGHTS))
     mean, std = backbone.normalisation("default", weights)
     transform = backbone.Transform(64, mean, std)
     network = resnet.build_network(weights, 2, 64, seed=0)
@@ -119,20 +120,33 @@ def prepare() -> Setting:
     return Setting(network, pixels, read.values, codes, train, test, head, feature_pass)
 
 
-def time_ours(s: Setting, n_points: int) -> tuple[Cost, np.ndarray, Cost, float]:
-    """Median cost of an average, the average over `n_points`, median cost of the full matrix, the residual."""
+@dataclass(frozen=True)
+class Ours:
+    """What this package's engine did: median costs of an average and of the full matrix, and its answer.
+
+    `average` [N] is over the test points that pyDVL is run on, so that the two can be compared.
+    """
+
+    average_cost: Cost
+    matrix_cost: Cost
+    average: np.ndarray
+    residual: float
+
+
+def time_ours(s: Setting, n_points: int) -> Ours:
+    """The engine for an average over all test points, and for the full matrix. Each run sets the engine up anew."""
     problem = HeadProblem(s.values[s.train], s.labels[s.train], s.head.weight, s.head.bias)
     x, y = s.values[s.test], s.labels[s.test]
     found = engine(problem, "auto", DAMPING)
     average = found.average(x[:n_points], y[:n_points])
-    seconds = median_cost(lambda: engine(problem, "auto", DAMPING).average(x, y))
+    average_cost = median_cost(lambda: engine(problem, "auto", DAMPING).average(x, y))
     matrix_cost = median_cost(lambda: engine(problem, "auto", DAMPING).rows(x, y))
-    return seconds, average, matrix_cost, found.solves[0].relative_residual
+    return Ours(average_cost, matrix_cost, average, found.solves[0].relative_residual)
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """What pyDVL's defaults did on cached features: cost and products a test point, and the rows."""
+    """What pyDVL's defaults did on cached features: cost and products for each test point, and rows [points, N]."""
 
     cost: Cost
     products: float
@@ -151,9 +165,9 @@ def time_upstream_on_features(s: Setting, n_points: int) -> Upstream:
     hessian.batch_operation.apply = counted
     test = s.test[:n_points]
     with Stopwatch() as watch:
-        rows = influence.influences(torch.as_tensor(s.values[test]), torch.as_tensor(s.labels[test]), *train)
+        found = influence.influences(torch.as_tensor(s.values[test]), torch.as_tensor(s.labels[test]), *train)
     return Upstream(
-        watch.cost.times(1 / len(test)), counted.calls / len(test), rows.detach().numpy().astype(np.float64)
+        watch.cost.times(1 / len(test)), counted.calls / len(test), found.detach().numpy().astype(np.float64)
     )
 
 
@@ -180,7 +194,7 @@ def time_products(s: Setting, repeats: int) -> Cost:
 
 
 def median_cost(work: Callable[[], object], repeats: int = 5) -> Cost:
-    """Median cost, after one call that does not count."""
+    """Median cost of `repeats` calls, after one call that does not count."""
     work()
     costs = []
     for _ in range(repeats):
@@ -190,61 +204,47 @@ def median_cost(work: Callable[[], object], repeats: int = 5) -> Cost:
     return Cost(float(np.median([c.wall for c in costs])), float(np.median([c.cpu for c in costs])))
 
 
-def section(
-    s: Setting,
-    ours: Cost,
-    average: np.ndarray,
-    matrix: Cost,
-    residual: float,
-    upstream: Upstream,
-    product: Cost,
-    n_points: int,
-) -> str:
-    """The Markdown section."""
-    study = product.times(upstream.products * N_TEST)
-    on_features = upstream.cost.times(N_TEST)
-    total = Cost(s.feature_pass.wall + ours.wall, s.feature_pass.cpu + ours.cpu)
+def table(s: Setting, ours: Ours, upstream: Upstream, product: Cost) -> pd.DataFrame:
+    """One line a way: processor seconds, seconds on the clock, and how it was measured."""
+    study, on_features = product.times(upstream.products * N_TEST), upstream.cost.times(N_TEST)
     how = f"{product.cpu:.2f} s a product x {upstream.products:.0f} products a test point x {N_TEST}; not run"
-    rows = [
-        (f"the study's: pyDVL CG through the whole network, {N_TEST} solves", study, how),
-        (f"pyDVL CG on cached features, {N_TEST} solves", on_features, f"run on {n_points} of {N_TEST} test points"),
-        (f"feature pass, files to features, {N_TRAIN + N_TEST} images", s.feature_pass, "run"),
-        ("ours, average over all test points", ours, "median of 5, engine set-up counted in"),
-        (f"ours, the full {N_TEST} x {N_TRAIN} matrix", matrix, "median of 5, engine set-up counted in"),
-    ]
+    points = f"run on {len(upstream.rows)} of {N_TEST} test points"
+    median = "median of 5, engine set-up included"
     lines = [
-        "## Speed: average influence on tables-boats",
-        "",
-        describe(),
-        "",
-        f"{N_TRAIN} training and {N_TEST} test images of 64 x 64 pixels, two classes, damping {DAMPING:g}, one thread; "
-        f"load average at the end {os.getloadavg()[0]:.1f} (others used the machine where it is above 1).",
-        "",
-        "| way | processor seconds | seconds on the clock | how measured |",
-        "| --- | --- | --- | --- |",
-        *[f"| {what} | {_number(cost.cpu)} | {_number(cost.wall)} | {text} |" for what, cost, text in rows],
-        "",
-        f"- Ours with the feature pass against the study's way: {study.cpu / total.cpu:,.0f} times faster in processor "
-        f"seconds, {study.wall / total.wall:,.0f} on the clock (target 20,000).",
-        f"- Ours against pyDVL on cached features: {on_features.cpu / ours.cpu:,.0f} times faster in processor "
-        f"seconds, {on_features.wall / ours.wall:,.0f} on the clock (target 1,000).",
-        f"- The full matrix after features: {matrix.cpu:.2f} processor seconds, {matrix.wall:.2f} s on the clock "
-        "(target 1 s).",
+        (f"the study's: pyDVL CG through the whole network, {N_TEST} solves", study, how),
+        (f"pyDVL CG on cached features, {N_TEST} solves", on_features, points),
+        (f"feature pass, files to features, {N_TRAIN + N_TEST} images", s.feature_pass, "run"),
+        ("ours, average over all test points", ours.average_cost, median),
+        (f"ours, the full {N_TEST} x {N_TRAIN} matrix", ours.matrix_cost, median),
     ]
-    theirs = upstream.rows.mean(0)
-    error = np.abs(average - theirs).max() / np.abs(theirs).max()
-    correlation = float(spearmanr(average, theirs).statistic)
-    lines.append(
-        f"- Same values, average over the {n_points} test points pyDVL ran on: largest difference {error:.1e} of the "
-        f"largest value (target 1e-4), Spearman {correlation:.6f} (target 0.9999). Our residual is {residual:.0e}; "
-        "pyDVL, in single precision, reports none."
+    columns = ["way", "processor seconds", "seconds", "how measured"]
+    return pd.DataFrame([(way, cost.cpu, cost.wall, how) for way, cost, how in lines], columns=columns).assign(
+        load=round(os.getloadavg()[0], 1)
     )
-    return "\n".join(lines)
 
 
-def _number(seconds: float) -> str:
-    return f"{seconds:,.0f}" if seconds >= 100 else f"{seconds:.3g}"
+def agreement(ours: Ours, upstream: Upstream) -> pd.DataFrame:
+    """How far our average is from pyDVL's, over the test points that pyDVL ran on."""
+    theirs = upstream.rows.mean(0)
+    line = {
+        "test points": len(upstream.rows),
+        "largest difference, of the largest value": np.abs(ours.average - theirs).max() / np.abs(theirs).max(),
+        "Spearman": float(spearmanr(ours.average, theirs).statistic),
+        "our residual": ours.residual,
+    }
+    return pd.DataFrame([line])
+
+
+def targets(seconds: pd.Series) -> str:
+    """The ratios that have targets, in processor seconds of the table's lines."""
+    study, on_features, feature_pass, average, matrix = seconds
+    return (
+        f"- Ours with the feature pass against the study's way: {study / (feature_pass + average):,.0f} times faster "
+        "(target 20,000).\n"
+        f"- Ours against pyDVL on cached features: {on_features / average:,.0f} times faster (target 1,000).\n"
+        f"- The full matrix after features: {matrix:.2f} s (target 1 s)."
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,57 @@
+"""The shared data sets: where they lie, and features of their images as an audit computes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("AUDITOR_DATA", ROOT.parent / "shared" / "data"))
+WEIGHTS = DATA / "weights" / "resnet18-tiny170.pth"
+SIZE = 64
+
+
+def need(name: str = "") -> None:
+    """Stop with a message if the shared data are not there."""
+    if not (DATA / name).is_dir():
+        raise SystemExit(f"no data at {DATA / name}: set AUDITOR_DATA to the folder of the shared data")
+
+
+def features(name: str, paths: Iterable[str], cache: Path | None = None) -> Any:
+    """Features float32 [N, 896] of the images at `paths` in the data set `name`.
+
+    They are those of layer2, layer3 and layer4, pooled: what an audit's detection sees.
+    """
+    from auditor.data.feature_cache import FeatureCache, default_cache
+    from auditor.data.features import extract
+    from auditor.model import backbone, resnet
+    from auditor.model.backbone import Transform
+    from auditor.model.weights import load_weights
+    from auditor.sources.base import ImageTable
+
+    root = DATA / name
+    weights = load_weights(str(WEIGHTS))
+    mean, std = backbone.normalisation("default", weights)
+    network = resnet.layered_extractor(resnet.build_network(weights, 2, SIZE, 0))
+    frame = pd.DataFrame({"path": list(paths), "label": "", "split": ""})
+    table = ImageTable(name, str(root), frame, lambda path: (root / path).read_bytes())
+    key = {"layers": "2,3,4", "weights": weights.sha256, "size": SIZE, "mean": mean, "std": std}
+    store = FeatureCache(cache or default_cache(), key, resnet.N_LAYERED)
+    read = extract(table, Transform(SIZE, mean, std), network, cache=store)
+    if len(read.rows) != len(frame):
+        raise SystemExit(f"{len(frame) - len(read.rows)} images of {root} cannot be read")
+    return np.asarray(read.values)
+
+
+def class_folders(name: str, split: str, cache: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Features [N, D] and labels [N] of `name/split/<class>/*`; labels number the sorted class names."""
+    base = DATA / name
+    folders = sorted(path for path in (base / split).iterdir() if path.is_dir())
+    files = [(path, label) for label, folder in enumerate(folders) for path in sorted(folder.iterdir())]
+    paths = [path.relative_to(base).as_posix() for path, _ in files]
+    return features(name, paths, cache), np.array([label for _, label in files])
