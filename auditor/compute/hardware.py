@@ -57,6 +57,15 @@ def one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """torch's global generators at `seed` inside the block, and as they were after it."""
+    place = torch.device(device)
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
 def repeatable() -> Iterator[None]:
     """cuDNN in full single precision and by the same algorithms every time; a processor is so anyway.
 

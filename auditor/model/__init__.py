@@ -1,1 +1,20 @@
-"""TODO auditor.model."""
+"""The network that reads the images, and how a model is trained and judged.
+
+A backbone of your own is one class, `BackboneKind`, and one registration: call `register_backbone`, or name the class
+in the entry-point group `auditor.backbones`. `--backbone NAME` then finds it.
+"""
+
+from __future__ import annotations
+
+from auditor.model.backbone import BackboneKind, PublishedWeights, Weights
+from auditor.model.registry import backbone_kind, backbone_names, register_backbone, unregister_backbone
+
+__all__ = [
+    "BackboneKind",
+    "PublishedWeights",
+    "Weights",
+    "backbone_kind",
+    "backbone_names",
+    "register_backbone",
+    "unregister_backbone",
+]

@@ -1,16 +1,175 @@
-"""TODO auditor.model.backbone."""
+"""What a backbone is: a kind of network, its weights, and how images reach it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
+from auditor.compute.hardware import seeded
 from auditor.config import MAX_PIXELS
-from auditor.model.weights import IMAGENET_MEAN, IMAGENET_STD, Weights
+from auditor.errors import ConfigError, WeightsError
+from auditor.model.precision import in_precision
 from auditor.system.arrays import Array
+
+Channels = tuple[float, ...]
+"""One number a colour channel: red, green, blue."""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+STUDY_MEAN, STUDY_STD = (0.5, 0.5, 0.5), (0.225, 0.225, 0.225)
+"""How the reference study normalises images."""
+
+LARGEST_AUTO = 224
+"""The largest edge in pixels that `--image-size auto` chooses."""
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """ImageNet weights on the internet. torch keeps a copy in its cache.
+
+    Attributes
+    ----------
+    url
+        Where `--download` fetches them. The last part of the URL is their name in the cache.
+    sha256
+        The first eight digits of the file's sha256.
+    megabytes
+        The size of the file.
+    """
+
+    url: str
+    sha256: str
+    megabytes: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Backbone parameters and where they come from.
+
+    Attributes
+    ----------
+    name
+        `imagenet`, `none` or the file's name.
+    state
+        The state dict without the classifying layer. None for a backbone that starts from nothing.
+    sha256
+        Of the file; empty for a backbone that starts from nothing.
+    """
+
+    name: str
+    state: dict[str, torch.Tensor] | None
+    sha256: str
+
+    @property
+    def pretrained(self) -> bool:
+        """True when the backbone has seen images before."""
+        return self.state is not None
+
+
+class BackboneKind(ABC):
+    """A kind of network that reads images. Subclass it to add one; `resnet.ResNet18` is the example.
+
+    Two methods must be written: `network` and `extractor`. The other methods are rules that a subclass may replace.
+
+    Attributes
+    ----------
+    name
+        What `--backbone` takes, and the `architecture` in `audit.json`.
+    meaning
+        One line that says what it is.
+    n_features
+        D of the last layer: what the classifying layer sees.
+    n_layered
+        D of all columns that the extractor gives.
+    classifier
+        Name of the classifying layer inside the network. Weights files may hold one of any size; it is left out.
+    published
+        ImageNet weights for `--weights imagenet`, or None where there are none.
+    smallest_pretrained, smallest_fresh
+        The smallest edges in pixels that `--image-size auto` chooses, with weights and without.
+    version
+        Raise it when the extractor's answers change. The feature cache then reads the images again.
+    """
+
+    name: str
+    meaning: str
+    n_features: int
+    n_layered: int
+    classifier: str = "fc"
+    published: PublishedWeights | None = None
+    smallest_pretrained: int = 64
+    smallest_fresh: int = 8
+    version: int = 1
+
+    @abstractmethod
+    def network(self, n_classes: int, image_size: int, *, pretrained: bool) -> nn.Module:
+        """A new network that maps images float32 [n, 3, S, S] to logits [n, C].
+
+        Draw its parameters from torch's global generator, which is seeded here. `build` fills in the weights.
+
+        Parameters
+        ----------
+        image_size
+            S, the edge of the images in pixels.
+        pretrained
+            True when weights come after. The network must then fit them.
+        """
+
+    @abstractmethod
+    def extractor(self, network: nn.Module) -> nn.Module:
+        """A network that maps images float32 [n, 3, S, S] to features [n, `n_layered`].
+
+        The last `n_features` columns must be the last layer's. Columns before them may come from earlier layers.
+        Copy `network` where you change it: it is used again.
+        """
+
+    def build(self, weights: Weights, n_classes: int, image_size: int, seed: int) -> nn.Module:
+        """A network with `weights` in its backbone and a new classifying layer, in eval mode.
+
+        Equal seeds give equal networks. torch's global generator is left as it was.
+
+        Raises
+        ------
+        WeightsError
+            When `weights` are damaged or do not fit.
+        """
+        with seeded(seed):
+            network = self.network(n_classes, image_size, pretrained=weights.pretrained)
+        if weights.state is not None:
+            _fill(network, weights.state, weights.name, self)
+        return network.eval()
+
+    def image_size(self, setting: str, edges: Array, weights: Weights) -> int:
+        """The edge in pixels that the backbone sees: the images' own, where the backbone can use it.
+
+        Parameters
+        ----------
+        setting
+            `auto` or a number.
+        edges
+            int64 [n], the shorter edges of some of the images in pixels.
+        """
+        if setting != "auto":
+            return int(float(setting))
+        own = int(np.median(edges)) if len(edges) else self.smallest_pretrained
+        smallest = self.smallest_pretrained if weights.pretrained else self.smallest_fresh
+        return min(max(own, smallest), LARGEST_AUTO)
+
+    def normalisation(self, preset: str, weights: Weights) -> tuple[Channels, Channels]:
+        """Mean and standard deviation a channel: the reference study's for its preset, else what the weights expect."""
+        if preset == "study":
+            return STUDY_MEAN, STUDY_STD
+        if weights.pretrained:
+            return IMAGENET_MEAN, IMAGENET_STD
+        return (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+    def cache_key(self) -> dict[str, object]:
+        """What sets this kind apart in the feature cache, beside weights and image size."""
+        return {"backbone": self.name, "version": self.version}
 
 
 @dataclass(frozen=True)
@@ -18,8 +177,8 @@ class Transform:
     """What happens to an image between its file and the backbone."""
 
     size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Channels
+    std: Channels
     max_pixels: int = MAX_PIXELS
 
     def normalise(self, pixels: Array | torch.Tensor) -> torch.Tensor:
@@ -32,42 +191,61 @@ class Transform:
 
 @dataclass(frozen=True)
 class Backbone:
-    """The network an audit starts from and how images reach it."""
+    """The network that an audit starts from, and how images reach it."""
 
+    kind: BackboneKind
     weights: Weights
     network: nn.Module
     transform: Transform
     device: str
 
-
-SMALLEST_PRETRAINED = 64
-
-LARGEST_AUTO = 224
-
-
-def image_size_for(setting: str, edges: Array, weights: Weights) -> int:
-    """The edge in pixels the backbone sees: the images' own where it can use it.
-
-    Parameters
-    ----------
-    setting
-        `auto` or a number.
-    edges
-        The shorter edges of some of the images, pixels.
-    """
-    if setting != "auto":
-        return int(float(setting))
-    own = int(np.median(edges)) if len(edges) else SMALLEST_PRETRAINED
-    smallest = SMALLEST_PRETRAINED if weights.pretrained else 8
-    return min(max(own, smallest), LARGEST_AUTO)
+    def extractor(self, dtype: str) -> nn.Module:
+        """Images float32 [n, 3, S, S] to features float32 [n, `kind.n_layered`], on the device, in a precision."""
+        return _Checked(in_precision(self.kind.extractor(self.network).to(self.device), dtype), self.kind).eval()
 
 
-def normalisation(preset: str, weights: Weights) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel: the weights' own, or the reference study's."""
-    from auditor.model.weights import STUDY_MEAN, STUDY_STD
+class _Checked(nn.Module):
+    """An extractor that gives as many columns as its kind says."""
 
-    if preset == "study":
-        return STUDY_MEAN, STUDY_STD
-    if weights.pretrained:
-        return IMAGENET_MEAN, IMAGENET_STD
-    return (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    def __init__(self, network: nn.Module, kind: BackboneKind) -> None:
+        super().__init__()
+        self.network, self.name, self.columns = network, kind.name, kind.n_layered
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.network(images)
+        if features.shape != (len(images), self.columns):
+            raise ConfigError(
+                f"the backbone {self.name} gives features of shape {list(features.shape)} for {len(images)} images, "
+                f"but its n_layered is {self.columns}",
+                hint="correct n_layered, or what the extractor returns",
+            )
+        return features
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with its convolutions in the memory order that images have here."""
+    moved: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def _fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, kind: BackboneKind) -> None:
+    """Copy the parameters `state` of the weights called `name` into a network."""
+    own = network.state_dict()
+    wanted = {k: v.shape for k, v in own.items() if not k.startswith(f"{kind.classifier}.")}
+    optional = {k for k in wanted if k.endswith("num_batches_tracked")}
+    missing = sorted(set(wanted) - optional - set(state))
+    extra = sorted(set(state) - set(wanted))
+    wrong = sorted(k for k in set(wanted) & set(state) if state[k].shape != wanted[k])
+    for what, names in (("lacks", missing), ("has an unknown", extra), ("has another shape of", wrong)):
+        if names:
+            raise WeightsError(
+                f"{name} is not a {kind.name}: it {what} parameter {names[0]}"
+                + (f" (and {len(names) - 1} more)" if len(names) > 1 else ""),
+                hint=f"give the state_dict of a {kind.name}, saved by torch.save",
+            )
+    damaged = sorted(k for k, v in state.items() if not torch.isfinite(v).all())
+    if damaged:
+        raise WeightsError(
+            f"{name} is damaged: parameter {damaged[0]} holds NaN or infinity", hint="give another file"
+        )
+    network.load_state_dict(state, strict=False)

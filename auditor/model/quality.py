@@ -1,10 +1,11 @@
-"""TODO auditor.model.quality."""
+"""How well a model classifies, and its logits as probabilities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 from sklearn.metrics import confusion_matrix, f1_score
 
 from auditor.system.arrays import Array
@@ -12,7 +13,15 @@ from auditor.system.arrays import Array
 
 @dataclass(frozen=True)
 class Quality:
-    """How well a model classifies a split: `confusion[i][j]` counts given label i predicted as j."""
+    """How well a model classifies a split of `n` images.
+
+    Attributes
+    ----------
+    accuracy, f1_weighted
+        Shares from 0 to 1. The F1 score of each class counts by the class's number of images.
+    confusion
+        `confusion[i][j]` counts the images of given label i that the model predicts as j.
+    """
 
     n: int
     accuracy: float
@@ -21,7 +30,13 @@ class Quality:
 
 
 def quality(logits: Array, labels: Array, n_classes: int) -> Quality:
-    """Weighted F1, accuracy and confusion matrix of predictions on a split."""
+    """Weighted F1, accuracy and confusion matrix of predictions on a split.
+
+    Parameters
+    ----------
+    logits, labels
+        float [N, C], and int64 [N] in 0..C-1.
+    """
     predicted = logits.argmax(axis=1)
     matrix = confusion_matrix(labels, predicted, labels=np.arange(n_classes))
     return Quality(
@@ -33,7 +48,5 @@ def quality(logits: Array, labels: Array, n_classes: int) -> Quality:
 
 
 def softmax(logits: Array) -> Array:
-    """Row-wise softmax, float64 [N, C]."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponential = np.exp(shifted)
-    return np.asarray(exponential / exponential.sum(axis=1, keepdims=True))
+    """Probabilities float64 [N, C] of logits [N, C], a row at a time, in double precision."""
+    return np.asarray(scipy.special.softmax(np.asarray(logits, dtype=np.float64), axis=1))

@@ -1,4 +1,4 @@
-"""TODO auditor.model.scaling."""
+"""Features on a common scale: standardised columns, and rows of length 1."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from auditor.system.arrays import Array
 
 CHUNK = 2048
-"""Points worked on at a time where a copy of the whole basis would double the memory."""
+"""Points worked on at a time, so that the copies stay small beside the features."""
 
 
 def blocks(n: int) -> Iterator[slice]:
-    """`n` points, `_CHUNK` at a time."""
+    """Slices that cover `n` points, `CHUNK` at a time."""
     return (slice(start, start + CHUNK) for start in range(0, n, CHUNK))
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Standardisation by the audited images: `(x - mean) / scale`; a constant feature becomes 0."""
+    """Standardisation by the audited images: `(x - mean) / scale`, both float64 [D]. A constant feature becomes 0."""
 
     mean: Array
     scale: Array
 
     @classmethod
     def of(cls, features: Array, rows: Array | None = None) -> Scaling:
-        """Mean and standard deviation of float [N, D] `features`, or of `rows` [n] of them alone."""
+        """The scaling of float [N, D] `features`, or of their `rows` int64 [n] alone."""
         n = len(features) if rows is None else len(rows)
         mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
         for part in blocks(n):  # in double precision, a part at a time
@@ -38,7 +38,7 @@ class Scaling:
         return cls(mean, np.where(scale > 1e-6 * (1 + np.abs(mean)), scale, np.inf))
 
     def __call__(self, features: Array, rows: Array | None = None) -> Array:
-        """float32 [n, D], of `rows` alone where they are given."""
+        """Scaled features float32 [n, D], of `rows` int64 [n] alone if they are given."""
         out = np.empty((len(features) if rows is None else len(rows), features.shape[1]), np.float32)
         for part in blocks(len(out)):
             out[part] = (features[part if rows is None else rows[part]] - self.mean) / self.scale
@@ -46,7 +46,7 @@ class Scaling:
 
 
 def unit_rows(values: Array, *, consume: bool = False) -> Array:
-    """Rows scaled to length 1; a row of zeros stays. With `consume`, in the memory of float32 `values`."""
+    """float32 rows scaled to length 1; a row of zeros stays. `consume` writes over float32 `values`."""
     out = values if consume else np.empty(values.shape, np.float32)
     for part in blocks(len(values)):  # norms take a copy
         norms = np.linalg.norm(values[part], axis=1, keepdims=True)

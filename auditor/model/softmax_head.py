@@ -1,4 +1,4 @@
-"""TODO auditor.model.softmax_head."""
+"""The linear softmax head that influence is taken from, and its exact fit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from auditor.compute.hardware import threads_for
 from auditor.system.arrays import Array, Floats
 
 _CACHED = 2**20
-"""Numbers a core works on at a time where they are read twice."""
+"""Numbers that a core works on at a time, so that its cache still holds them for the second reading."""
 
 
 @dataclass(frozen=True)
 class SoftmaxHead:
-    """A linear softmax head: `weight` float32 [C, D], `bias` float32 [C]."""
+    """A linear layer that classifies by softmax: `weight` float32 [C, D], `bias` float32 [C]."""
 
     weight: Array
     bias: Array
@@ -33,9 +33,18 @@ class SoftmaxHead:
         iterations: int = 60,
         device: str = "cpu",
     ) -> SoftmaxHead:
-        """Minimise mean cross-entropy plus `weight_decay / 2 |W|^2` by L-BFGS (convex, so the start does not matter).
+        """Minimise mean cross-entropy plus `weight_decay / 2 |W|^2` by L-BFGS. The problem is convex.
 
-        The bias is penalised as well, by a thousandth of it, which makes the minimum unique.
+        The bias is penalised too, by a thousandth of that. So the minimum is unique, and the start does not matter.
+
+        Parameters
+        ----------
+        features, labels
+            float32 [N, D], and int64 [N] in 0..C-1.
+        start
+            A head to start from; zeros without one.
+        iterations
+            The most steps of L-BFGS.
         """
         x, y = torch.as_tensor(features, dtype=torch.float32, device=device), torch.as_tensor(labels, device=device)
         if start is None:
@@ -54,7 +63,7 @@ class SoftmaxHead:
         return cls(weight.cpu().numpy(), bias.cpu().numpy())
 
     def logits(self, features: Array) -> Floats:
-        """[n, C]."""
+        """Logits float64 [n, C] of features float32 [n, D], multiplied in float32."""
         return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)
 
 
@@ -63,8 +72,8 @@ def _softmax_loss(
 ) -> tuple[float, torch.Tensor, torch.Tensor]:
     """What `SoftmaxHead.train` minimises, and its gradients [C, D] and [C].
 
-    On a processor a part of the points at a time, which its cache still holds when the gradient reads it again, and
-    with classes in rows: for ten of them products of matrices are a third faster so.
+    On a processor it takes a part of the points at a time. The cache still holds the part when the gradient reads it
+    again. Classes stand in rows: with ten of them the products of matrices are a third faster that way.
     """
     step = len(y) if x.is_cuda else torch.get_num_threads() * max(1, _CACHED // max(1, x.shape[1]))
     loss = torch.zeros((), dtype=torch.float64, device=x.device)

@@ -1,4 +1,4 @@
-"""TODO auditor.model.training."""
+"""How a head on features and a whole network are trained."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import nn
 
 from auditor.compute import hardware
 from auditor.errors import ConfigError
 from auditor.model import training_state
-from auditor.model.resnet import channels_last
+from auditor.model.backbone import channels_last
+from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
+
+IMAGES_A_PASS = 128
+"""Images that go through a network at a time where no gradient is taken."""
+
+Images = Callable[[torch.Tensor], torch.Tensor]
+"""Gives normalised images float32 [n, 3, S, S] for a tensor of n indices."""
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """The images of a split, and their labels int64 [N] in 0..C-1."""
+
+    images: Images
+    labels: Array
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Mean cross-entropy per epoch; `val` is empty without a validation split."""
+    """Mean cross-entropy of each epoch; `val` is empty without a validation split."""
 
     train: tuple[float, ...]
     val: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Head:
-    """A trained linear head: `weight` float32 [C, D], `bias` float32 [C]."""
-
-    weight: Array
-    bias: Array
-    losses: Losses
-
-    def logits(self, features: Array) -> Array:
-        """[N, D] features to [N, C] logits."""
-        return np.asarray(features @ self.weight.T + self.bias)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Schedule:
 
 
 def settle_batchnorm(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
-    """Give the BatchNorm layers that are trained the statistics of the images (no label is used)."""
+    """Give the trained BatchNorm layers the statistics of the images. No label is used."""
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad]
     for norm in norms:
         norm.reset_running_stats()
@@ -73,13 +74,15 @@ def train_head(
     val: tuple[Array, Array] | None = None,
     device: str = "cpu",
     progress: Update | None = None,
-) -> Head:
-    """Train a linear head on cached features; the same numbers as training `fc` of the frozen network.
+) -> tuple[SoftmaxHead, Losses]:
+    """Train a linear head on features. It gives the numbers of training the last layer of the frozen network.
 
     Parameters
     ----------
     features, labels
-        float32 [N, D] and int64 [N] in 0..C-1.
+        float32 [N, D], and int64 [N] in 0..C-1.
+    val
+        The same of the validation split.
     """
     generator = torch.Generator().manual_seed(schedule.seed)
     head = nn.Linear(features.shape[1], n_classes)
@@ -89,22 +92,22 @@ def train_head(
             parameter.uniform_(-bound, bound, generator=generator)
     head.to(device)
     x, y = torch.as_tensor(features).to(device), torch.as_tensor(labels).to(device)
-    held = None if val is None else (torch.as_tensor(val[0]).to(device), torch.as_tensor(val[1]).to(device))
+    held_out = None if val is None else (torch.as_tensor(val[0]).to(device), torch.as_tensor(val[1]).to(device))
     with hardware.one_thread():
-        losses = _fit(head, x, y, held, schedule, generator, progress)
+        losses = _fit(head, (x, y), held_out, schedule, generator, progress)
     weight, bias = (p.detach().cpu().numpy() for p in (head.weight, head.bias))
-    return Head(weight, bias, losses)
+    return SoftmaxHead(weight, bias), losses
 
 
 def _fit(
     head: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    held: tuple[torch.Tensor, torch.Tensor] | None,
+    points: tuple[torch.Tensor, torch.Tensor],
+    held_out: tuple[torch.Tensor, torch.Tensor] | None,
     schedule: Schedule,
     generator: torch.Generator,
     progress: Update | None,
 ) -> Losses:
+    x, y = points
     optimiser = _adam(head, schedule)
     criterion = nn.CrossEntropyLoss()
     train, val = [], []
@@ -117,22 +120,29 @@ def _fit(
             optimiser.step()
             total += float(loss.detach()) * len(index)
         train.append(total / len(y))
-        if held is not None:
+        if held_out is not None:
             with torch.no_grad():
-                val.append(float(criterion(head(held[0]), held[1])))
+                val.append(float(criterion(head(held_out[0]), held_out[1])))
         if progress is not None:
             progress(epoch + 1, schedule.epochs)
     return Losses(tuple(train), tuple(val))
 
 
 def _adam(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    """Adam over what is trained; fused, which on a large network is an order of magnitude faster."""
+    """Adam over what is trained. The fused kernel is an order of magnitude faster on a large network."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     return torch.optim.Adam(parameters, lr=schedule.learning_rate, fused=True)
 
 
-def trainable(network: nn.Module, train: str) -> list[str]:
-    """Set `requires_grad` as `--train` says and name the parameters that are trained.
+def trainable(network: nn.Module, train: str, classifier: str = "fc") -> list[str]:
+    """Set `requires_grad` as `--train` says, and name the parameters that are trained.
+
+    Parameters
+    ----------
+    train
+        `full`, `head` or `layers:NAME,...`.
+    classifier
+        Name of the classifying layer, for `head`.
 
     Raises
     ------
@@ -142,54 +152,58 @@ def trainable(network: nn.Module, train: str) -> list[str]:
     if train == "full":
         wanted: tuple[str, ...] = ("",)
     elif train == "head":
-        wanted = ("fc",)
+        wanted = (classifier,)
     else:
         wanted = tuple(name.strip() for name in train.removeprefix("layers:").split(",") if name.strip())
         for name in wanted:
-            if not any(p == name or p.startswith(name + ".") for p, _ in network.named_parameters()):
+            if not any(_within(parameter, name) for parameter, _ in network.named_parameters()):
                 known = ", ".join(dict.fromkeys(p.split(".")[0] for p, _ in network.named_parameters()))
-                raise ConfigError(f"--train names a layer '{name}' that ResNet18 does not have", hint=f"it has {known}")
+                raise ConfigError(
+                    f"--train names a layer '{name}' that the backbone does not have", hint=f"it has {known}"
+                )
     names = []
     for parameter_name, parameter in network.named_parameters():
-        chosen = any(w == "" or parameter_name == w or parameter_name.startswith(w + ".") for w in wanted)
+        chosen = any(_within(parameter_name, layer) for layer in wanted)
         parameter.requires_grad_(chosen)
         if chosen:
             names.append(parameter_name)
     return names
 
 
+def _within(parameter: str, layer: str) -> bool:
+    """Whether a parameter belongs to a layer; the layer `""` is the whole network."""
+    return layer == "" or parameter == layer or parameter.startswith(layer + ".")
+
+
 def train_network(
     network: nn.Module,
-    images: Callable[[torch.Tensor], torch.Tensor],
-    labels: Array,
+    points: LabelledImages,
     schedule: Schedule,
     *,
-    val: tuple[Callable[[torch.Tensor], torch.Tensor], Array] | None = None,
+    val: LabelledImages | None = None,
     device: str = "cpu",
     progress: Update | None = None,
-    keeper: training_state.Keeper | None = None,
+    store: training_state.StateStore | None = None,
 ) -> Losses:
     """Train the parameters that require a gradient, in place; leaves the network in eval mode.
 
-    BatchNorm layers whose parameters are frozen stay in eval mode; those that are trained end with the statistics of
-    the training images under the final parameters, since a moving average over few steps lags behind them.
+    BatchNorm layers with frozen parameters stay in eval mode. The trained ones end with the statistics of the training
+    images under the final parameters: a moving average over few steps lags behind.
 
     Parameters
     ----------
-    images
-        Gives normalised images float32 [n, 3, S, S] for a tensor of indices.
-    keeper
-        Keeps the state after an epoch, and has the one from which an interrupted training goes on.
+    store
+        Keeps the state after an epoch, and holds the state from which an interrupted training goes on.
     """
     generator = torch.Generator().manual_seed(schedule.seed)
     channels_last(network).to(device)
     optimiser = _adam(network, schedule)
     criterion = nn.CrossEntropyLoss()
-    y = torch.as_tensor(labels)
-    # A batch of one image cannot pass BatchNorm in train mode, and one huge batch makes too few steps.
+    images, y = points.images, torch.as_tensor(points.labels)
+    # A batch of one image cannot pass BatchNorm in train mode. One huge batch makes too few steps.
     size = max(2, min(schedule.batch_size, 32 if len(y) <= 2048 else 128))
-    done, train, held = training_state.resumed(keeper, network, optimiser, generator)
-    for epoch in range(done, schedule.epochs):
+    train_losses, val_losses = training_state.restore_state(store, network, optimiser, generator)
+    for epoch in range(len(train_losses), schedule.epochs):
         _train_mode(network)
         total, seen = 0.0, 0
         for index in torch.randperm(len(y), generator=generator).split(size):
@@ -201,31 +215,37 @@ def train_network(
             optimiser.step()
             total, seen = total + float(loss.detach()) * len(index), seen + len(index)
         if epoch + 1 == schedule.epochs:
-            settle_batchnorm(network, (images(index).to(device) for index in torch.arange(len(y)).split(128)))
+            settle_batchnorm(network, (images(index).to(device) for index in _passes(len(y))))
         network.eval()
-        train.append(total / max(seen, 1))
+        train_losses.append(total / max(seen, 1))
         if val is not None:
-            logits = network_logits(network, val[0], len(val[1]), device)
-            held.append(float(criterion(torch.as_tensor(logits), torch.as_tensor(val[1]))))
-        if keeper is not None:
-            keeper.save(partial(training_state.state, network, optimiser, generator, train, held))
+            logits = network_logits(network, val.images, len(val.labels), device)
+            val_losses.append(float(criterion(torch.as_tensor(logits), torch.as_tensor(val.labels))))
+        if store is not None:
+            store.save(
+                partial(training_state.capture_state, network, optimiser, generator, train_losses, val_losses)
+            )
         if progress is not None:
             progress(epoch + 1, schedule.epochs)
     network.eval()
-    return Losses(tuple(train), tuple(held))
+    return Losses(tuple(train_losses), tuple(val_losses))
 
 
 def _train_mode(network: nn.Module) -> None:
+    """Train mode, but for BatchNorm layers with frozen parameters."""
     network.train()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
             module.eval()
 
 
-def network_logits(
-    network: nn.Module, images: Callable[[torch.Tensor], torch.Tensor], n: int, device: str = "cpu"
-) -> Array:
+def network_logits(network: nn.Module, images: Images, n: int, device: str = "cpu") -> Array:
     """Logits float32 [n, C] of a network in eval mode."""
     with torch.inference_mode():
-        parts = [network(images(index).to(device)).cpu() for index in torch.arange(n).split(128)]
+        parts = [network(images(index).to(device)).cpu() for index in _passes(n)]
     return torch.cat(parts).numpy()
+
+
+def _passes(n: int) -> tuple[torch.Tensor, ...]:
+    """The indices of `n` images, `IMAGES_A_PASS` at a time."""
+    return torch.arange(n).split(IMAGES_A_PASS)

@@ -1,8 +1,8 @@
-"""The one door to torchvision, which must open even beside a torch its compiled operators do not match.
+"""The one door to torchvision. It opens beside any torch, even where torchvision's compiled operators do not fit.
 
-torchvision registers fake kernels for its operators at import and fails with `operator torchvision::nms does not
-exist` when its shared library could not be loaded (CPU-only torch beside the PyPI wheel, or mixed wheels). Models and
-transforms need none of these operators, so their schemas are declared first, and only when the import would fail.
+torchvision registers its operators when it is imported. The import fails with `operator torchvision::nms does not
+exist` when its shared library cannot be loaded: beside a CPU-only torch with the wheel from PyPI, or with mixed wheels.
+Models and transforms need none of these operators. So where the import fails, they are declared first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SCHEMAS = (
 
 @functools.cache
 def models() -> ModuleType:
-    """`torchvision.models`, imported so that missing compiled operators do not matter."""
+    """`torchvision.models`, with or without its compiled operators."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Failed to load image Python extension.*")
         try:
@@ -30,7 +30,6 @@ def models() -> ModuleType:
         except RuntimeError as error:
             if "torchvision::" not in str(error):
                 raise
-        # The library lives as long as the registration must: until the process ends.
         library = torch.library.Library("torchvision", "DEF")
         _KEPT.append(library)
         for schema in _SCHEMAS:
@@ -39,3 +38,4 @@ def models() -> ModuleType:
 
 
 _KEPT: list[torch.library.Library] = []
+"""Declarations last as long as their library object: until the process ends."""

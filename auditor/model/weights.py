@@ -1,130 +1,115 @@
-"""Backbone weights: finding, checking and loading them without pickle and without the network unless asked."""
+"""Weights of a backbone: found, checked and loaded, without pickle, and without the network unless the user asks."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from auditor.errors import WeightsError
+from auditor.model.backbone import BackboneKind, PublishedWeights, Weights
 
-IMAGENET_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-STUDY_MEAN, STUDY_STD = (0.5, 0.5, 0.5), (0.225, 0.225, 0.225)
+_SAVED = "give a state_dict saved by torch.save"
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Backbone parameters and where they come from.
+def load_weights(spec: str, kind: BackboneKind, *, download: bool = False) -> Weights:
+    """The weights that a user names.
 
-    Attributes
+    Parameters
     ----------
-    name
-        `imagenet`, `none` or the file's name.
-    state
-        The state dict without the classification head, or None for a fresh initialisation.
-    sha256
-        Of the file; empty for a fresh initialisation.
-    """
-
-    name: str
-    state: dict[str, torch.Tensor] | None
-    sha256: str
-
-    @property
-    def pretrained(self) -> bool:
-        """True when the backbone has seen images before."""
-        return self.state is not None
-
-
-def load_weights(spec: str, *, download: bool = False) -> Weights:
-    """The weights a user names: `imagenet`, `none`, or the path of a resnet18 state dict with a head of any size.
+    spec
+        `imagenet`, `none`, or the path of a state dict of `kind`, with a classifying layer of any size.
+    download
+        Fetch ImageNet's weights when torch's cache lacks them.
 
     Raises
     ------
     WeightsError
-        When the file is missing, damaged or of another network, or ImageNet's weights are not in torch's cache.
+        When the file is missing or damaged, or ImageNet's weights are not in torch's cache. Whether the parameters
+        fit the network shows in `BackboneKind.build`.
     """
     if spec == "none":
         return Weights("none", None, "")
     if spec == "imagenet":
-        path = imagenet_path()
-        if not path.exists():
-            path = _download(path) if download else _missing(path)
-        digest = _sha256(path)
-        if not digest.startswith("f37072fd"):
-            raise WeightsError(
-                f"{path} is damaged: its sha256 starts with {digest[:8]}, not f37072fd",
-                hint="delete the file and fetch it again with --download",
-            )
-        return Weights("imagenet", _read(path), digest)
+        return _imagenet(kind, download=download)
     path = Path(spec).expanduser()
     if not path.is_file():
         raise WeightsError(
-            f"there is no weights file {spec}", hint="--weights takes imagenet, none, or a resnet18 state_dict"
+            f"there is no weights file {spec}", hint=f"--weights takes imagenet, none, or a {kind.name} state_dict"
         )
-    return Weights(path.name, _read(path), _sha256(path))
+    return Weights(path.name, _read(path, kind.classifier), _sha256(path))
 
 
-def imagenet_path() -> Path:
-    """Where torch keeps ImageNet's resnet18 weights on this machine (`TORCH_HOME` is honoured)."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(IMAGENET_URL).name
+def cached_path(published: PublishedWeights) -> Path:
+    """Where torch keeps published weights on this machine (`TORCH_HOME` is honoured)."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
 
 
-def _missing(path: Path) -> Path:
-    raise WeightsError(
-        f"ImageNet weights are not in the cache ({path})",
-        hint="add --download to fetch 45 MB, copy the file there, or use --weights PATH or --weights none --train full",
-    )
+def _imagenet(kind: BackboneKind, *, download: bool) -> Weights:
+    published = kind.published
+    if published is None:
+        raise WeightsError(
+            f"the backbone {kind.name} has no ImageNet weights",
+            hint=f"use --weights FILE with a state_dict of {kind.name}, or --weights none --train full",
+        )
+    path = cached_path(published)
+    if not path.exists():
+        if not download:
+            raise WeightsError(
+                f"ImageNet weights are not in the cache ({path})",
+                hint=f"add --download to fetch {published.megabytes} MB, copy the file there, or use --weights PATH "
+                "or --weights none --train full",
+            )
+        _download(published, path)
+    digest = _sha256(path)
+    if not digest.startswith(published.sha256):
+        raise WeightsError(
+            f"{path} is damaged: its sha256 starts with {digest[:8]}, not {published.sha256}",
+            hint="delete the file and fetch it again with --download",
+        )
+    return Weights("imagenet", _read(path, kind.classifier), digest)
 
 
-def _download(path: Path) -> Path:
+def _download(published: PublishedWeights, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(IMAGENET_URL, str(path), hash_prefix="f37072fd", progress=False)
+        torch.hub.download_url_to_file(published.url, str(path), hash_prefix=published.sha256, progress=False)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"ImageNet weights could not be fetched from {IMAGENET_URL}: {error}",
+            f"ImageNet weights could not be fetched from {published.url}: {error}",
             hint=f"check the network, copy the file to {path}, or use --weights PATH",
         ) from error
-    return path
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    """The backbone's part of a state dict; `weights_only` keeps pickle's code execution out."""
+def _read(path: Path, classifier: str) -> dict[str, torch.Tensor]:
+    """A state dict without its classifying layer. `weights_only` keeps pickle from executing code."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about a foreign file's pickle protocol, which is no news to the user
+            warnings.simplefilter("ignore")  # torch warns of the file's pickle protocol, which the user cannot change
             loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged or malicious file
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-        raise WeightsError(
-            f"{path} cannot be loaded as weights: {reason}", hint="give a state_dict saved by torch.save"
-        ) from error
+        raise WeightsError(f"{path} cannot be loaded as weights: {reason}", hint=_SAVED) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
-        raise WeightsError(f"{path} holds no state_dict", hint="give a state_dict saved by torch.save")
+        raise WeightsError(f"{path} holds no state_dict", hint=_SAVED)
     for name, value in loaded.items():
         if not _is_plain(value):
             raise WeightsError(
-                f"{path}: parameter {str(name)[:80]} is no plain array of real numbers",
-                hint="give a state_dict saved by torch.save",
+                f"{path}: parameter {str(name)[:80]} is no plain array of real numbers", hint=_SAVED
             )
     state = {str(name).removeprefix("module."): value for name, value in loaded.items()}
-    return {name: value for name, value in state.items() if not name.startswith("fc.")}
+    return {name: value for name, value in state.items() if not name.startswith(f"{classifier}.")}
 
 
 def _is_plain(value: torch.Tensor) -> bool:
-    """Whether a tensor's numbers all stand in the file.
+    """Whether all numbers of a tensor stand in the file.
 
-    A view with a stride of 0 claims terabytes in a kilobyte; sparse, quantised and complex ones fail at the first use.
+    A view with a stride of 0 claims terabytes in a kilobyte. Sparse, quantised and complex tensors fail at first use.
     """
     if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():
         return False

@@ -19,7 +19,7 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import nn
 
-from auditor.compute.hardware import available_bytes
+from auditor.compute.hardware import available_bytes, seeded
 from auditor.errors import EngineError
 from auditor.influence.derivatives import Derivatives
 from auditor.influence.head import KroneckerBasis
@@ -141,7 +141,7 @@ class LowRank:
             self._factor = _eigenpairs(operator, self.rank, seed)
             return
         # pyDVL draws from torch's global generator: seeded here, and put back.
-        with _seeded(derivatives.device, seed), _quiet("pydvl"):
+        with seeded(seed, derivatives.device), _quiet("pydvl"):
             self._factor = operator_nystroem_approximation(operator, self.rank)
 
     def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
@@ -204,7 +204,7 @@ class Lissa:
         )
         solutions = torch.zeros_like(rhs)
         self.derivatives.expect(len(rhs) * steps * self._loader.batch_size / self.derivatives.n_points)
-        with _seeded(self.derivatives.device, self.seed):
+        with seeded(self.seed, self.derivatives.device):
             for row, vector in enumerate(rhs):
                 if not bool(vector.any()):
                     continue
@@ -279,14 +279,6 @@ class Ekfac:
         """All right-hand sides at once."""
         solved: torch.Tensor = EkfacInfluence._solve_hvp_by_layer(rhs, self._factors, damping)["head"]
         return solved, None
-
-
-@contextlib.contextmanager
-def _seeded(device: torch.device, seed: int) -> Iterator[None]:
-    """torch's global generators seeded inside the block, and as they were after it."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 @dataclass
