@@ -28,6 +28,9 @@ DTYPES = ("float32", "bfloat16")
 
 DEVICES = ("auto", "cpu", "cuda")
 
+DEFAULT_BACKBONE = "resnet18"
+"""Audits of earlier versions do not name their backbone. It was this one."""
+
 MAX_PIXELS = 100_000_000
 """Images with more pixels are skipped as possible decompression bombs."""
 
@@ -43,6 +46,7 @@ class AuditSettings:
     classes: tuple[str, ...] = _setting((), "Keep these classes only: two for the binary audit.", metavar="A,B,...")
     noise_rate: float = _setting(0.1, "Share of training labels to flip in the controlled experiment (0 < r < 0.5).")
     noise: str = _setting("uniform", "Which labels to flip, and to what.", choices=NOISE_KINDS)
+    backbone: str = _setting(DEFAULT_BACKBONE, "The network that reads the images.", metavar="NAME")
     weights: str = _setting("imagenet", "Backbone weights: imagenet, none, or a resnet18 state_dict file.", metavar="W")
     train: str = _setting("head", "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc).")
     engine: str = _setting("auto", "How pyDVL inverts the Hessian.", choices=ENGINES)

@@ -56,15 +56,16 @@ def forward(devices: tuple[str, ...], only: str) -> Iterator[dict[str, Any]]:
     from auditor.model.weights import load_weights
     from auditor.sources import open_source
 
-    weights = load_weights(str(WEIGHTS))
-    transform = backbone.Transform(64, *backbone.normalisation("default", weights))
+    kind = resnet.ResNet18()
+    weights = load_weights(str(WEIGHTS), kind)
+    transform = backbone.Transform(64, *kind.normalisation("default", weights))
     table = open_source(str(DATA / "tiny10" / "train"))
     start = time.perf_counter()
-    pixels = features.extract(table, transform, None, keep_pixels=True).pixels
+    pixels = features.extract(table, transform, None, features.ReadOptions(keep_pixels=True)).pixels
     assert pixels is not None
     n = len(pixels.values)
     yield {"what": "reading and decoding", "seconds for 5,000 images": (time.perf_counter() - start) * 5000 / n}
-    network = resnet.layered_extractor(resnet.build_network(weights, 10, 64, seed=0))
+    network = kind.extractor(kind.build(weights, 10, 64, seed=0))
     exact: np.ndarray | None = None
     for device, name, context in [
         (devices[0], "float32", hardware.repeatable),

@@ -85,7 +85,7 @@ def study(row: Row, seed: int) -> dict[str, np.ndarray]:
     for part in (0, 1):
         train = np.flatnonzero(fold != part) if row.reference is None else np.arange(len(row.labels))
         held = row.reference or (row.features[fold == part], row.labels[fold == part])
-        head = training.train_head(row.features[train], row.labels[train], row.n_classes, schedule)
+        head, _ = training.train_head(row.features[train], row.labels[train], row.n_classes, schedule)
         engine = influence.engine(
             influence.HeadProblem(row.features[train], row.labels[train], head.weight, head.bias), "auto", 1e-3
         )

@@ -54,9 +54,10 @@ def measure_forward(n_text: str, folder: str) -> dict[str, Any]:
     from auditor.model import backbone, resnet
     from auditor.model.weights import load_weights
 
-    weights = load_weights(str(WEIGHTS))
-    transform = backbone.Transform(64, *backbone.normalisation("default", weights))
-    extractor = resnet.feature_extractor(resnet.build_network(weights, 10, 64, seed=0))
+    kind = resnet.ResNet18()
+    weights = load_weights(str(WEIGHTS), kind)
+    transform = backbone.Transform(64, *kind.normalisation("default", weights))
+    extractor = resnet.feature_extractor(kind.build(weights, 10, 64, seed=0))
     files = sorted(Path(folder).glob("*/*"))
     pixels = np.stack([np.asarray(Image.open(f)) for f in files[: min(len(files), 4096)]])
     hardware.set_threads()  # as an audit does: all cores, or what OMP_NUM_THREADS says

@@ -29,19 +29,20 @@ def features(name: str, paths: Iterable[str], cache: Path | None = None) -> Any:
     """
     from auditor.data.feature_cache import FeatureCache, default_cache
     from auditor.data.features import extract
-    from auditor.model import backbone, resnet
     from auditor.model.backbone import Transform
+    from auditor.model.resnet import ResNet18
     from auditor.model.weights import load_weights
     from auditor.sources.base import ImageTable
 
     root = DATA / name
-    weights = load_weights(str(WEIGHTS))
-    mean, std = backbone.normalisation("default", weights)
-    network = resnet.layered_extractor(resnet.build_network(weights, 2, SIZE, 0))
+    kind = ResNet18()
+    weights = load_weights(str(WEIGHTS), kind)
+    mean, std = kind.normalisation("default", weights)
+    network = kind.extractor(kind.build(weights, 2, SIZE, 0))
     frame = pd.DataFrame({"path": list(paths), "label": "", "split": ""})
     table = ImageTable(name, str(root), frame, lambda path: (root / path).read_bytes())
-    key = {"layers": "2,3,4", "weights": weights.sha256, "size": SIZE, "mean": mean, "std": std}
-    store = FeatureCache(cache or default_cache(), key, resnet.N_LAYERED)
+    key = {**kind.cache_key(), "weights": weights.sha256, "size": SIZE, "mean": mean, "std": std}
+    store = FeatureCache(cache or default_cache(), key, kind.n_layered)
     read = extract(table, Transform(SIZE, mean, std), network, cache=store)
     if len(read.rows) != len(frame):
         raise SystemExit(f"{len(frame) - len(read.rows)} images of {root} cannot be read")

@@ -31,6 +31,7 @@ from torch import nn
 from auditor.data import features
 from auditor.influence import HeadProblem, engine
 from auditor.model import backbone, resnet, training
+from auditor.model.softmax_head import SoftmaxHead
 from auditor.model.weights import load_weights
 from auditor.sources import open_source
 
@@ -72,7 +73,7 @@ class Setting:
     labels: np.ndarray
     train: np.ndarray
     test: np.ndarray
-    head: training.Head
+    head: SoftmaxHead
     feature_pass: Cost
 
 
@@ -98,20 +99,21 @@ def main() -> None:
 def prepare() -> Setting:
     """Features by one pass (timed from file to feature), and a head trained as the study trains it."""
     table = open_source(str(DATA / "tables-boats" / "train"))
-    weights = load_weights(str(WEIGHTS))
-    mean, std = backbone.normalisation("default", weights)
+    kind = resnet.ResNet18()
+    weights = load_weights(str(WEIGHTS), kind)
+    mean, std = kind.normalisation("default", weights)
     transform = backbone.Transform(64, mean, std)
-    network = resnet.build_network(weights, 2, 64, seed=0)
+    network = kind.build(weights, 2, 64, seed=0)
     extractor = resnet.feature_extractor(network)
     with Stopwatch() as watch:
         read = features.extract(table, transform, extractor)
     feature_pass = watch.cost.times((N_TRAIN + N_TEST) / len(read.rows))
-    pixels = features.extract(table, transform, None, keep_pixels=True).pixels
+    pixels = features.extract(table, transform, None, features.ReadOptions(keep_pixels=True)).pixels
     assert pixels is not None and read.values is not None
     codes = table.frame["label"].astype("category").cat.codes.to_numpy().astype(np.int64)[read.rows]
     order = np.random.default_rng(0).permutation(len(codes))
     train, test = order[:N_TRAIN], order[N_TRAIN : N_TRAIN + N_TEST]
-    head = training.train_head(read.values[train], codes[train], 2, training.Schedule(50, 1e-3, 768, 0))
+    head, _ = training.train_head(read.values[train], codes[train], 2, training.Schedule(50, 1e-3, 768, 0))
     with torch.no_grad():
         network.fc.weight.copy_(torch.as_tensor(head.weight))
         network.fc.bias.copy_(torch.as_tensor(head.bias))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,21 @@ def tiny_network(n_classes: int, seed: int) -> Any:
         return Tiny().eval()
 
 
-def use_tiny_network(patch: pytest.MonkeyPatch) -> None:
-    """Audits inside take `tiny_network` for a backbone; everything else is as it is."""
-    from auditor.data import feature_cache
-    from auditor.model import resnet
+def tiny_backbone(network: Callable[[int, int], Any] = tiny_network) -> Any:
+    """`tiny_network` under the name of ResNet18. Weights of any shape are taken for it, and left aside."""
+    from auditor.model.resnet import ResNet18
 
-    patch.setattr(resnet, "build_network", lambda weights, n_classes, size, seed: tiny_network(n_classes, seed))
-    patch.setattr(resnet, "N_FEATURES", TINY_FEATURES)
-    patch.setattr(resnet, "N_LAYERED", TINY_LAYERED, raising=False)
-    n_features = TINY_LAYERED if hasattr(resnet, "layered_extractor") else TINY_FEATURES
-    patch.setattr(feature_cache.FeatureCache.__init__, "__defaults__", (n_features,))
+    class Tiny(ResNet18):
+        n_features, n_layered = TINY_FEATURES, TINY_LAYERED
+
+        def build(self, weights: Any, n_classes: int, image_size: int, seed: int) -> Any:
+            return network(n_classes, seed)
+
+    return Tiny()
+
+
+def use_tiny_network(patch: pytest.MonkeyPatch, kind: Any = None) -> None:
+    """Audits take `tiny_backbone`, or `kind`, for their default backbone. Everything else stays as it is."""
+    from auditor.model import registry
+
+    patch.setitem(registry.OWN, "resnet18", kind or tiny_backbone())

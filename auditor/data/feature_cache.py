@@ -1,4 +1,4 @@
-"""TODO auditor.data.feature_cache."""
+"""Features on disk, so that a second audit of the same images is fast. The cache may be shared, and may be deleted."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from auditor.system.arrays import Array
 CACHE_VERSION = 1
 
 ABANDONED = 24 * 3600.0
-"""Seconds after which a half-written file of a killed audit is removed; the cache may be shared, so no sooner."""
+"""Seconds after which a half-written file of a killed audit is removed. A younger one may be another audit's work."""
 
 
 class FeatureCache:
-    """Features on disk under one key of weights, transform and dtype.
+    """Features of one backbone, in one folder of the cache.
 
     Parameters
     ----------
+    key
+        What the features depend on beside the image: backbone, weights, transform and dtype.
     n_features
-        D of every row; files with another are foreign.
+        D of every row. Files with another number are foreign.
     """
 
-    def __init__(self, folder: Path, key: dict[str, object], n_features: int = 512) -> None:
+    def __init__(self, folder: Path, key: dict[str, object], n_features: int) -> None:
         text = json.dumps({"cache": CACHE_VERSION, "dtype": "float32", **key}, sort_keys=True)
         self.folder = folder / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
         self._n_features = n_features
@@ -44,7 +46,7 @@ class FeatureCache:
             with np.load(path, allow_pickle=False) as shard:
                 hashes, values, grey = shard["hashes"], shard["values"], shard["grey"]
             digests = hashes.astype(str)
-        except Exception:  # a damaged zip archive raises nearly every kind; its images are computed again
+        except Exception:  # a damaged zip archive raises nearly every kind of error; its images are computed again
             return
         right_kinds = hashes.dtype == "S64" and values.dtype == np.float32 and grey.dtype == bool
         right_shapes = values.shape == (len(hashes), self._n_features) and grey.shape == hashes.shape
@@ -53,13 +55,19 @@ class FeatureCache:
                 self._rows[digest] = (row, bool(flag))
 
     def get(self, digest: str) -> tuple[Array, bool] | None:
-        """The features float32 [D] of an image and whether it is grey, or None."""
+        """The features float32 [D] of an image, and True where it is grey. None for an unknown image."""
         return self._rows.get(digest)
 
     def add(self, hashes: list[str], values: Array, grey: Array) -> None:
-        """Keep a chunk of features: one file, whole or not at all. A cache that cannot be written is no error."""
+        """Keep a chunk of features: one file, whole or not at all. A cache that cannot be written is no error.
+
+        Parameters
+        ----------
+        hashes, values, grey
+            The sha256 of each image file, its features float32 [n, D], and bool [n].
+        """
         finite = np.isfinite(values).all(axis=1)
-        if not finite.all():  # such rows would make the whole file look damaged
+        if not finite.all():  # these rows would make the whole file look damaged
             good = np.flatnonzero(finite)
             hashes, values, grey = [hashes[i] for i in good], values[good], grey[good]
         if not hashes:

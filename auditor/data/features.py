@@ -1,14 +1,13 @@
-"""One pass over the pixels: decode, transform, run the frozen backbone once, and keep what came out on disk.
+"""One pass over the images: read, decode, run the frozen backbone once, and keep the features on disk.
 
-The cache is keyed by image bytes, weights, transform and dtype, so that a second audit of the same images, with any
-other noise, damping, seed or choice of classes, touches no pixel. Each pass adds one whole `.npz` file a chunk, written
-by rename: two audits may share a cache, and a damaged file costs time, never correctness.
+The cache is keyed by image bytes, backbone, weights, transform and dtype. So a second audit of the same images touches
+no pixel, whatever its noise, damping, seed or choice of classes. A pass adds whole `.npz` files, each put in place by
+a rename. Two audits may share a cache, and a damaged file costs time but never correctness.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,9 +23,13 @@ from auditor.system.arrays import Array
 from auditor.system.progress import Update
 
 CHUNK = 4096
+"""Images in one file of the cache."""
 
 BATCH = 64
-"""Images a forward pass; the last batch is filled up so that an image's features do not depend on its company."""
+"""Images in a forward pass. The last batch is filled up, so an image's features do not depend on its company."""
+
+WAITING_BYTES = 64 << 20
+"""Memory for decoded images that wait for the backbone."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,18 @@ class Pixels:
     transform: Transform
 
     def batch(self, index: torch.Tensor | Array) -> torch.Tensor:
-        """Normalised float32 [n, 3, S, S] images at `index`."""
+        """Normalised images float32 [n, 3, S, S] at `index`."""
         return self.transform.normalise(self.values[np.asarray(index)])
-
-    def subset(self, index: Array) -> Callable[[torch.Tensor], torch.Tensor]:
-        """A reader of the images at `index`, addressed from 0."""
-        return lambda inner: self.batch(index[np.asarray(inner)])
 
 
 @dataclass(frozen=True)
 class Features:
-    """What one pass over a table gives.
+    """What one pass over a table gives for the N images that could be read.
 
     Attributes
     ----------
     rows
-        int64 [N], the table's rows that could be read, ascending.
+        int64 [N], their rows in the table, ascending.
     values
         float32 [N, D], or None when no backbone was given.
     hashes
@@ -60,7 +59,7 @@ class Features:
     grey
         bool [N], images published without colour.
     pixels
-        Set when asked for.
+        None unless they were asked for.
     skipped
         The rows that could not be read, and why.
     n_cached
@@ -76,8 +75,30 @@ class Features:
     n_cached: int
 
 
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a pass reads images.
+
+    Attributes
+    ----------
+    keep_pixels
+        Keep the decoded images too (N * 3 * S * S bytes), for networks that train more than a head.
+    drop_grey
+        Skip images published without colour, as the reference study does.
+    device
+        Where the backbone runs.
+    workers
+        Threads that decode; None takes one a core.
+    """
+
+    keep_pixels: bool = False
+    drop_grey: bool = False
+    device: str = "cpu"
+    workers: int | None = None
+
+
 def peek_edges(table: ImageTable, max_pixels: int, sample: int = 64) -> Array:
-    """Shorter edges in pixels of up to `sample` evenly spaced images, from their headers alone."""
+    """Shorter edges int64 [n] in pixels of about `sample` evenly spaced images, from their headers alone."""
     step = max(1, len(table.frame) // sample)
     edges = []
     for path in table.frame["path"].iloc[::step]:
@@ -92,12 +113,9 @@ def extract(
     table: ImageTable,
     transform: Transform,
     backbone: nn.Module | None,
+    options: ReadOptions | None = None,
     *,
     cache: FeatureCache | None = None,
-    keep_pixels: bool = False,
-    drop_grey: bool = False,
-    device: str = "cpu",
-    workers: int | None = None,
     progress: Update | None = None,
 ) -> Features:
     """Read every image of a table once.
@@ -105,17 +123,13 @@ def extract(
     Parameters
     ----------
     backbone
-        Maps normalised images [n, 3, S, S] to features [n, D]; None reads pixels only.
-    keep_pixels
-        Keep the decoded images too (N * 3 * S * S bytes), for networks that train more than a head.
-    drop_grey
-        Skip images published without colour, as the reference study does.
+        Maps normalised images float32 [n, 3, S, S] to features [n, D]. None reads pixels only.
     """
-    run = _Pass(table, transform, backbone, cache, keep_pixels, drop_grey, device)
+    options = options or ReadOptions()
+    run = _Pass(table, transform, backbone, cache, options)
     total = len(table.frame)
-    # Decoded images wait for the backbone in memory: 64 MB of them at most.
-    window = max(2 * BATCH, (64 << 20) // (3 * transform.size**2))
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    window = max(2 * BATCH, WAITING_BYTES // (3 * transform.size**2))
+    with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
         for start in range(0, total, window):
             rows = range(start, min(start + window, total))
             for item in pool.map(run.read, rows):
@@ -131,7 +145,7 @@ def extract(
 
 @dataclass(frozen=True)
 class _Item:
-    """One image on its way: its file's hash, and its pixels unless its features are known."""
+    """One image on its way: the hash of its file, and its pixels unless its features are known."""
 
     row: int
     digest: str = ""
@@ -149,12 +163,10 @@ class _Pass:
         transform: Transform,
         backbone: nn.Module | None,
         cache: FeatureCache | None,
-        keep_pixels: bool,
-        drop_grey: bool,
-        device: str,
+        options: ReadOptions,
     ) -> None:
         self.table, self.transform, self.backbone, self.cache = table, transform, backbone, cache
-        self.keep_pixels, self.drop_grey, self.device = keep_pixels, drop_grey, device
+        self.options = options
         self.paths = table.frame["path"].tolist()
         self.kept: list[_Item] = []
         self.values: list[Array | None] = []
@@ -165,13 +177,13 @@ class _Pass:
         self.n_cached = 0
 
     def read(self, row: int) -> _Item:
-        """Read, hash and, unless the cache knows it, decode one image; runs in the pool's threads."""
+        """Read and hash one image, and decode it unless the cache knows it. Runs in the pool's threads."""
         digest = ""
         try:
             data = self.table.read(self.paths[row])
             digest = images.content_hash(data)
             known = self.cache.get(digest) if self.cache is not None else None
-            if known is not None and not self.keep_pixels:
+            if known is not None and not self.options.keep_pixels:
                 return _Item(row, digest, None, known[1])
             size = self.transform.size
             image = images.decode(data, max_pixels=self.transform.max_pixels, target=size)
@@ -182,14 +194,15 @@ class _Pass:
             return _Item(row, digest, reason=images.why_unread(error))
 
     def take(self, item: _Item) -> None:
-        """Keep one image, in the table's order, and send it through the backbone when a batch is full."""
-        reason = item.reason or (images.GREY_DROPPED if self._dropped(item) else "")
+        """Keep one image, in the table's order. A full batch goes through the backbone."""
+        dropped = self.options.drop_grey and item.grey
+        reason = item.reason or (images.GREY_DROPPED if dropped else "")
         if reason:
             self.skipped.append(Skipped(self.paths[item.row], reason))
             return
         position = len(self.kept)
         self.kept.append(_Item(item.row, item.digest, None, item.grey))
-        if self.keep_pixels and item.pixels is not None:
+        if self.options.keep_pixels and item.pixels is not None:
             self.pixels.append(item.pixels)
         known = self.cache.get(item.digest) if self.cache is not None else None
         self.values.append(known[0] if known is not None else None)
@@ -200,14 +213,12 @@ class _Pass:
             if len(self.waiting) == BATCH:
                 self.flush()
 
-    def _dropped(self, item: _Item) -> bool:
-        return self.drop_grey and item.grey
-
     def flush(self) -> None:
-        """Run the images that wait through the backbone."""
+        """Run the waiting images through the backbone."""
         if self.backbone is None or not self.waiting:
             return
-        rows = forward(self.backbone, self.transform, np.stack([p for _, p in self.waiting]), self.device)
+        pixels = np.stack([p for _, p in self.waiting])
+        rows = forward(self.backbone, self.transform, pixels, self.options.device)
         for (position, _), row in zip(self.waiting, rows, strict=True):
             self.values[position] = row
             self.unstored.append(position)
@@ -216,7 +227,7 @@ class _Pass:
             self.store()
 
     def store(self) -> None:
-        """Add what is new to the cache."""
+        """Add the new features to the cache."""
         if self.cache is not None and self.unstored:
             items = [self.kept[position] for position in self.unstored]
             values = np.stack([self._value(position) for position in self.unstored])

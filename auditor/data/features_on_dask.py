@@ -1,7 +1,7 @@
-"""The feature pass on a Dask cluster: chunks of a table go out, features come back in the table's order.
+"""The feature pass on a Dask cluster: parts of a table go out, features come back in the table's order.
 
-Each worker reads the images itself, so the data set must be at the same place on every machine; a worker that dies
-costs the chunks it held. Importing this module imports dask.distributed, which only `--dask` needs.
+Each worker reads the images itself, so the data set must be at the same place on every machine. When a worker dies,
+its parts are done again. Importing this module imports dask.distributed, which only `--dask` needs.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from distributed import Client, Future, Worker, WorkerPlugin, as_completed
 from torch import nn
 
-from auditor.data.feature_cache import FeatureCache as _Cache
-from auditor.data.features import Features, extract
+from auditor.data.feature_cache import FeatureCache
+from auditor.data.features import Features, ReadOptions, extract
 from auditor.errors import EngineError
 from auditor.model import vision
 from auditor.model.backbone import Transform
@@ -25,11 +25,12 @@ PART = 512
 """Images in one task: some seconds of work."""
 
 RETRIES = 3
+"""How often a part that failed is tried again."""
 
 
 @dataclass(frozen=True)
 class CacheAt:
-    """Where a worker finds the feature cache, if it shares the disk."""
+    """Where a worker finds the feature cache, if it shares the disk. See `FeatureCache` for the fields."""
 
     folder: Path
     key: dict[str, object]
@@ -37,7 +38,7 @@ class CacheAt:
 
 
 class _Torchvision(WorkerPlugin):  # type: ignore[misc]
-    """Opens our door to torchvision before a worker unpickles a network, which would import it the plain way."""
+    """Opens our door to torchvision on a worker. Unpickling a network would import torchvision the plain way."""
 
     def setup(self, worker: Worker) -> None:
         vision.models()
@@ -53,12 +54,12 @@ def extract_on(
     drop_grey: bool,
     progress: Update | None = None,
 ) -> Features:
-    """`features.extract` over the workers of a cluster; the same features, to the last bit on equal machines.
+    """`features.extract` over the workers of a cluster. On equal machines the features are the same to the last bit.
 
     Raises
     ------
     EngineError
-        When a chunk failed on every worker that tried it.
+        When a part failed on every worker that tried it.
     """
     client.register_plugin(_Torchvision(), name="auditor-torchvision")
     parts = [_part(table, start) for start in range(0, len(table.frame), PART)]
@@ -100,10 +101,10 @@ def _part(table: ImageTable, start: int) -> ImageTable:
 def _extract_part(
     part: ImageTable, transform: Transform, backbone: nn.Module, cache: CacheAt | None, drop_grey: bool
 ) -> Features:
-    """Runs on a worker; rows are told by the table's own index."""
-    known = None if cache is None else _Cache(cache.folder, cache.key, cache.n_features)
+    """Runs on a worker. The rows that it answers are those of the whole table."""
+    known = None if cache is None else FeatureCache(cache.folder, cache.key, cache.n_features)
     rows = part.frame.index.to_numpy(np.int64)
-    read = extract(part, transform, backbone, cache=known, drop_grey=drop_grey, workers=1)
+    read = extract(part, transform, backbone, ReadOptions(drop_grey=drop_grey, workers=1), cache=known)
     return Features(rows[read.rows], read.values, read.hashes, read.grey, None, read.skipped, read.n_cached)
 
 

@@ -29,7 +29,7 @@ def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult 
         result = AuditResult.load(folder)
         summary = result.summary
         if (
-            summary["settings"] != settings.as_json()
+            result.settings != settings.as_json()
             or summary["versions"] != versions.installed()
             or any(entry["reason"] == images.NOT_FINITE for entry in summary["dataset"]["skipped"])
             or not (folder / "report.html").is_file()

@@ -11,7 +11,7 @@ import numpy as np
 from auditor import influence
 from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, learnt
 from auditor.influence.head import RESIDENT_BYTES
-from auditor.model import resnet, training
+from auditor.model import training
 from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
@@ -25,12 +25,14 @@ EXACT = ("auto", "cg", "direct")
 class FeaturePoints:
     """Inputs and labels of one role: `rows` int64 [n] of the shared float32 `features`, and `y` int64 [n].
 
-    Inputs are copied out when they are asked for. They are not held beside the features of all images.
+    Inputs are copied out when they are asked for. They are not held beside the features of all images. The last
+    `n_last` columns of the features are the network's last layer.
     """
 
     features: Array
     rows: Array
     y: Array
+    n_last: int
 
     @property
     def x(self) -> Array:
@@ -40,18 +42,17 @@ class FeaturePoints:
 
     @property
     def last(self) -> Array:
-        """float32 [n, 512], the last layer's columns."""
-        return np.ascontiguousarray(self.features[:, -resnet.N_FEATURES :][self.rows])
+        """float32 [n, n_last], the last layer's columns."""
+        return np.ascontiguousarray(self.features[:, -self.n_last :][self.rows])
+
+    def last_of(self, x: Array) -> Array:
+        """The last layer's columns of float32 [k, D] features."""
+        return np.ascontiguousarray(x[:, -self.n_last :])
 
     def at(self, positions: Array) -> Array:
         """float32 [k, D] of some of these points."""
         chosen: Array = self.features[self.rows[positions]]
         return chosen
-
-
-def _last(x: Array) -> Array:
-    """The last layer's columns of float32 [n, D] features."""
-    return np.ascontiguousarray(x[:, -resnet.N_FEATURES :])
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class HeadLearner:
     @property
     def n_parameters(self) -> int:
         """P = C (D + 1)."""
-        return self.n_classes * (min(self.train.features.shape[1], resnet.N_FEATURES) + 1)
+        return self.n_classes * (self.train.n_last + 1)
 
     def learn(self, labels: Array, update: Update) -> Learnt:
         """Train on `labels` int64 [N] of the training split."""
@@ -98,20 +99,22 @@ class HeadLearner:
         )
         return learnt(fit, self.test.y, self.choice, Engines(engine, rows, exact), inputs)
 
-    def _classifier(self, labels: Array, update: Update) -> tuple[training.Head, Fit]:
+    def _classifier(self, labels: Array, update: Update) -> tuple[SoftmaxHead, Fit]:
         """The head that classifies, and what its training gave."""
         train, val = self.train.last, None if self.val is None else (self.val.last, self.val.y)
-        head = training.train_head(
+        head, losses = training.train_head(
             train, labels, self.n_classes, self.schedule, val=val, device=self.choice.device, progress=update
         )
-        return head, Fit(head.losses, head.logits(train), head.logits(self.test.last))
+        return head, Fit(losses, head.logits(train), head.logits(self.test.last))
 
     def _influence_problem(
-        self, head: training.Head, labels: Array
+        self, head: SoftmaxHead, labels: Array
     ) -> tuple[Callable[[Array], Array], influence.HeadProblem]:
         """The head whose influences count, and the scaling that features pass through before it."""
         if not self.conditioned:
-            return _last, influence.HeadProblem(self.train.last, labels, head.weight, head.bias, self.shared)
+            return self.train.last_of, influence.HeadProblem(
+                self.train.last, labels, head.weight, head.bias, self.shared
+            )
         scaling, scaled = self._scaled()
         probe = SoftmaxHead.train(scaled, labels, self.n_classes, self.choice.damping, device=self.choice.device)
         return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias, self.shared)

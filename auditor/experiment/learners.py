@@ -57,15 +57,15 @@ def _damping(settings: AuditSettings, chosen: float | None) -> float:
 def _head_learner(
     inputs: Inputs, schedule: training.Schedule, choice: EngineChoice, *, conditioned: bool
 ) -> HeadLearner:
-    data, trusted = inputs.data, inputs.trusted
+    data, trusted, n_last = inputs.data, inputs.trusted, inputs.backbone.kind.n_features
 
     def points(name: str) -> FeaturePoints:
         rows = data.rows(name)
-        return FeaturePoints(data.features, rows, data.labels[rows])
+        return FeaturePoints(data.features, rows, data.labels[rows], n_last)
 
     reference = points("test")
     if trusted is not None:
-        reference = FeaturePoints(trusted.features, np.arange(len(trusted.labels)), trusted.labels)
+        reference = FeaturePoints(trusted.features, np.arange(len(trusted.labels)), trusted.labels, n_last)
     val = points("val") if len(data.rows("val")) else None
     return HeadLearner(points("train"), val, points("test"), reference, data.n_classes, schedule, choice, conditioned)
 
@@ -94,5 +94,5 @@ def _network_learner(
         data.n_classes,
         schedule,
         choice,
-        keeper=lambda labels: TrainingStates(kept, labels),
+        store=lambda labels: TrainingStates(kept, labels),
     )

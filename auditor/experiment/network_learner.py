@@ -47,7 +47,7 @@ class NetworkLearner:
     schedule: training.Schedule
     choice: EngineChoice
     conditioned: bool = False
-    keeper: Callable[[Array], training_state.Keeper] | None = None
+    store: Callable[[Array], training_state.StateStore] | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -61,16 +61,14 @@ class NetworkLearner:
         device = self.choice.device
         network = copy.deepcopy(self.start)
         training.trainable(network, self.layers)
-        val = None if self.val is None else (self.val.images, self.val.y)
         losses = training.train_network(
             network,
-            self.train.images,
-            labels,
+            training.LabelledImages(self.train.images, labels),
             self.schedule,
-            val=val,
+            val=None if self.val is None else training.LabelledImages(self.val.images, self.val.y),
             device=device,
             progress=update,
-            keeper=None if self.keeper is None else self.keeper(labels),
+            store=None if self.store is None else self.store(labels),
         )
         train = training.network_logits(network, self.train.images, len(labels), device)
         test = training.network_logits(network, self.test.images, len(self.test.y), device)

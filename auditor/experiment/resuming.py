@@ -78,7 +78,7 @@ def _name(labels: Array) -> str:
 
 
 class TrainingStates:
-    """Where a long training leaves its state; a `training_state.Keeper`."""
+    """Where a long training leaves its state; a `training_state.StateStore`."""
 
     def __init__(self, kept: Checkpoints, labels: Array) -> None:
         self._kept, self._stage = kept, f"training-{_name(labels)}"
@@ -89,8 +89,8 @@ class TrainingStates:
         found = self._kept.recall(self._stage)
         return found if isinstance(found, training_state.TrainingState) else None
 
-    def save(self, state: Callable[[], training_state.TrainingState]) -> None:
+    def save(self, capture: Callable[[], training_state.TrainingState]) -> None:
         """Keep the state, unless the last one is recent."""
         if time.monotonic() - self._last >= SAVE_EVERY:
-            self._kept.keep(self._stage, state())
+            self._kept.keep(self._stage, capture())
             self._last = time.monotonic()

@@ -245,7 +245,5 @@ def _fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, kind: B
             )
     damaged = sorted(k for k, v in state.items() if not torch.isfinite(v).all())
     if damaged:
-        raise WeightsError(
-            f"{name} is damaged: parameter {damaged[0]} holds NaN or infinity", hint="give another file"
-        )
+        raise WeightsError(f"{name} is damaged: parameter {damaged[0]} holds NaN or infinity", hint="give another file")
     network.load_state_dict(state, strict=False)

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from auditor.errors import ConfigError
 from auditor.model.backbone import BackboneKind
 from auditor.model.resnet import ResNet18
-from auditor.system.text import nearest
+from auditor.system.text import did_you_mean
 
 GROUP = "auditor.backbones"
 """The group of entry points in which another package names its backbones."""
@@ -56,13 +56,13 @@ def backbone_kind(name: str) -> BackboneKind:
     for point in entry_points(group=GROUP):
         if point.name == name:
             return _load(point)
-    raise ConfigError(f"unknown backbone '{name}'", hint=nearest(name, backbone_names()))
+    raise ConfigError(f"unknown backbone '{name}'", hint=did_you_mean(name, backbone_names()))
 
 
 def _load(point: EntryPoint) -> BackboneKind:
     try:
         loaded = point.load()
-        kind = loaded() if isinstance(loaded, type) else loaded
+        kind: BackboneKind = loaded() if isinstance(loaded, type) else loaded
     except Exception as error:  # the code of another package may raise anything
         raise ConfigError(
             f"the backbone '{point.name}' cannot be loaded from {point.value}: {type(error).__name__}: {error}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -222,9 +222,7 @@ def train_network(
             logits = network_logits(network, val.images, len(val.labels), device)
             val_losses.append(float(criterion(torch.as_tensor(logits), torch.as_tensor(val.labels))))
         if store is not None:
-            store.save(
-                partial(training_state.capture_state, network, optimiser, generator, train_losses, val_losses)
-            )
+            store.save(partial(training_state.capture_state, network, optimiser, generator, train_losses, val_losses))
         if progress is not None:
             progress(epoch + 1, schedule.epochs)
     network.eval()
@@ -246,6 +244,6 @@ def network_logits(network: nn.Module, images: Images, n: int, device: str = "cp
     return torch.cat(parts).numpy()
 
 
-def _passes(n: int) -> tuple[torch.Tensor, ...]:
+def _passes(n: int) -> Iterator[torch.Tensor]:
     """The indices of `n` images, `IMAGES_A_PASS` at a time."""
-    return torch.arange(n).split(IMAGES_A_PASS)
+    yield from torch.arange(n).split(IMAGES_A_PASS)

@@ -99,9 +99,7 @@ def _read(path: Path, classifier: str) -> dict[str, torch.Tensor]:
         raise WeightsError(f"{path} holds no state_dict", hint=_SAVED)
     for name, value in loaded.items():
         if not _is_plain(value):
-            raise WeightsError(
-                f"{path}: parameter {str(name)[:80]} is no plain array of real numbers", hint=_SAVED
-            )
+            raise WeightsError(f"{path}: parameter {str(name)[:80]} is no plain array of real numbers", hint=_SAVED)
     state = {str(name).removeprefix("module."): value for name, value in loaded.items()}
     return {name: value for name, value in state.items() if not name.startswith(f"{classifier}.")}
 

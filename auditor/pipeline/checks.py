@@ -14,8 +14,8 @@ from auditor.detection import DetectionSettings
 from auditor.detection.cost import memory_bytes, processor_seconds
 from auditor.errors import ConfigError
 from auditor.experiment import noise
-from auditor.model import resnet, training
-from auditor.model.backbone import Backbone
+from auditor.model import training
+from auditor.model.backbone import Backbone, BackboneKind
 from auditor.pipeline.job import Job
 from auditor.sources.base import ImageTable
 from auditor.system.lock import refuse_inside
@@ -66,13 +66,13 @@ def before_reading(table: ImageTable, backbone: Backbone, settings: AuditSetting
     ConfigError, EngineError
     """
     network = copy.deepcopy(backbone.network)
-    training.trainable(network, settings.train)
+    training.trainable(network, settings.train, backbone.kind.classifier)
     n_images, n_classes = len(table.frame), table.frame["label"].nunique()
     _check_pixels(backbone, settings, n_images)
-    _check_time(settings, n_images, n_classes)
+    _check_time(settings, backbone.kind, n_images, n_classes)
     _check_probabilities(settings, n_images, n_classes)
-    _check_engine(network, backbone.device, settings, n_images, n_classes)
-    _check_tables(settings, n_images, n_classes)
+    _check_engine(network, backbone, settings, n_images, n_classes)
+    _check_tables(settings, backbone.kind, n_images, n_classes)
 
 
 def before_training(data: Dataset, settings: AuditSettings) -> None:
@@ -85,10 +85,10 @@ def before_training(data: Dataset, settings: AuditSettings) -> None:
     noise.check(data.labels[data.rows("train")], settings.noise_rate, settings.noise)
 
 
-def long_work(table: ImageTable, settings: AuditSettings) -> str:
+def long_work(table: ImageTable, kind: BackboneKind, settings: AuditSettings) -> str:
     """A sentence for work that will take long; empty where it will not."""
     n_images, n_classes = len(table.frame), table.frame["label"].nunique()
-    seconds = _detection_seconds(settings, n_images, n_classes)
+    seconds = _detection_seconds(settings, kind, n_images, n_classes)
     if seconds < LONG:
         return ""
     return (
@@ -114,15 +114,15 @@ def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) ->
     )
 
 
-def _detection_seconds(settings: AuditSettings, n_images: int, n_classes: int) -> float:
+def _detection_seconds(settings: AuditSettings, kind: BackboneKind, n_images: int, n_classes: int) -> float:
     """Processor seconds of detection. They are known for many classes alone; 0 otherwise."""
     if settings.preset == "study" or n_classes <= MANY_CLASSES:
         return 0.0
-    return processor_seconds(n_images, n_classes, resnet.N_LAYERED)
+    return processor_seconds(n_images, n_classes, kind.n_layered)
 
 
-def _check_time(settings: AuditSettings, n_images: int, n_classes: int) -> None:
-    seconds = _detection_seconds(settings, n_images, n_classes)
+def _check_time(settings: AuditSettings, kind: BackboneKind, n_images: int, n_classes: int) -> None:
+    seconds = _detection_seconds(settings, kind, n_images, n_classes)
     if seconds > LONGEST:
         raise ConfigError(
             f"the search for wrong labels among {n_images:,} images in {n_classes:,} classes would take about "
@@ -141,20 +141,22 @@ def _check_probabilities(settings: AuditSettings, n_images: int, n_classes: int)
     )
 
 
-def _check_engine(network: nn.Module, device: str, settings: AuditSettings, n_images: int, n_classes: int) -> None:
+def _check_engine(
+    network: nn.Module, backbone: Backbone, settings: AuditSettings, n_images: int, n_classes: int
+) -> None:
     if settings.trains_head_only:
-        columns = (resnet.N_LAYERED if settings.conditions_head else resnet.N_FEATURES) + 1
+        columns = (backbone.kind.n_layered if settings.conditions_head else backbone.kind.n_features) + 1
         size, rank, width = n_classes * columns, (n_classes - 1) * columns, 8
     else:
         size = sum(p.numel() for p in network.parameters() if p.requires_grad)
         rank, width = min(size, n_images * (n_classes - 1)), 4
-    influence.require_engine(settings.engine, size, rank, device, width=width)
+    influence.require_engine(settings.engine, size, rank, backbone.device, width=width)
 
 
-def _check_tables(settings: AuditSettings, n_images: int, n_classes: int) -> None:
+def _check_tables(settings: AuditSettings, kind: BackboneKind, n_images: int, n_classes: int) -> None:
     if settings.preset != "study":
         influence.require(
-            memory_bytes(n_images, n_classes, resnet.N_LAYERED, DetectionSettings().landmarks),
+            memory_bytes(n_images, n_classes, kind.n_layered, DetectionSettings().landmarks),
             f"detection on {n_images} images in {n_classes} classes",
             "cpu",
             "choose fewer --classes, or audit the images a part at a time",

@@ -9,7 +9,8 @@ from pathlib import Path
 from auditor.compute import hardware
 from auditor.data.feature_cache import default_cache
 from auditor.model import vision
-from auditor.model.weights import imagenet_path
+from auditor.model.resnet import ResNet18
+from auditor.model.weights import cached_path
 from auditor.system import machine, versions
 
 OPTIONAL = {"pyarrow": "Parquet manifests (extra parquet)", "cleanlab": "the detection benchmark (extra bench)"}
@@ -23,7 +24,7 @@ def examine() -> tuple[list[str], bool]:
         healthy &= version != "missing"
     lines.append(f"{'device':<14}{hardware.device('auto')}, {machine.cores()} cores")
     lines.append(f"{'resnet18':<14}{'builds' if hasattr(vision.models(), 'resnet18') else 'missing'}")
-    weights = imagenet_path()
+    weights = cached_path(ResNet18.published)
     found = "cached" if weights.exists() else "not cached: use --download, --weights PATH or --weights none"
     lines.append(f"{'imagenet':<14}{found} ({weights})")
     cache = default_cache()

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from auditor.compute import hardware
 from auditor.config import AuditSettings
 from auditor.data import dataset, feature_cache, features, images, split
 from auditor.data.dataset import Dataset
 from auditor.data.feature_cache import cache_folder
-from auditor.data.features import Features, Pixels
+from auditor.data.features import Features, Pixels, ReadOptions
 from auditor.data.inputs import Inputs
 from auditor.data.reference import Reference, of_one_label, reference_notes, reference_rows
 from auditor.errors import SourceError, WeightsError
-from auditor.model import resnet, training
-from auditor.model.backbone import Backbone, Transform, image_size_for, normalisation
+from auditor.model import backbone_kind, training
+from auditor.model.backbone import Backbone, Transform
 from auditor.model.weights import load_weights
 from auditor.pipeline import checks
 from auditor.pipeline.job import Job
@@ -43,7 +42,7 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         reader = open_reader(table, job)
         reference = open_reference(settings) if settings.reference else None
         checks.before_reading(table, reader.backbone, settings)
-    say(checks.long_work(table, settings))
+    say(checks.long_work(table, reader.backbone.kind, settings))
     with job.stage("features", "Reading images") as update:
         data = reader.dataset(table, update)
     say(left_out(data.skipped))
@@ -77,12 +76,13 @@ def open_reader(table: ImageTable, job: Job) -> Reader:
     """The backbone for a table's images, on the chosen device."""
     settings = job.settings
     device = hardware.device(job.run.device)
-    weights = load_weights(settings.weights, download=job.download)
-    size = image_size_for(settings.image_size, features.peek_edges(table, settings.max_pixels), weights)
-    mean, std = normalisation(settings.preset, weights)
-    network = resnet.build_network(weights, table.frame["label"].nunique(), size, settings.seed)
+    kind = backbone_kind(settings.backbone)
+    weights = load_weights(settings.weights, kind, download=job.download)
+    size = kind.image_size(settings.image_size, features.peek_edges(table, settings.max_pixels), weights)
+    mean, std = kind.normalisation(settings.preset, weights)
+    network = kind.build(weights, table.frame["label"].nunique(), size, settings.seed)
     transform = Transform(size, mean, std, settings.max_pixels)
-    return Reader(job, Backbone(weights, network, transform, device))
+    return Reader(job, Backbone(kind, weights, network, transform, device))
 
 
 def _settled(data: Dataset) -> str:
@@ -164,14 +164,14 @@ class Reader:
         """
         if self.backbone.weights.pretrained:
             read = self._cached_features(table, update)
-            return read, _values(read)
-        transform, device, network = self.backbone.transform, self.backbone.device, self.backbone.network
-        read = features.extract(table, transform, None, keep_pixels=True, drop_grey=self.study, progress=update)
+            return read, self._values(read)
+        transform, device = self.backbone.transform, self.backbone.device
+        read = features.extract(table, transform, None, ReadOptions(True, self.study), progress=update)
         if read.pixels is None:
-            return read, _values(read)
+            return read, self._values(read)
         if settle:
-            training.settle_batchnorm(network, _batches(read.pixels))
-        extractor = self._extractor(network)
+            training.settle_batchnorm(self.backbone.network, _batches(read.pixels))
+        extractor = self.backbone.extractor(self.settings.dtype)
         return read, features.forward(extractor, transform, read.pixels.values, device)
 
     def _finite(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array]:
@@ -195,21 +195,21 @@ class Reader:
         skipped = (*read.skipped, *(Skipped(path, images.NOT_FINITE) for path in bad))
         return replace(_subset(read, good), skipped=skipped), values[good]
 
-    def _extractor(self, network: nn.Module) -> nn.Module:
-        return resnet.in_precision(resnet.layered_extractor(network).to(self.backbone.device), self.settings.dtype)
+    def _values(self, read: Features) -> Array:
+        return read.values if read.values is not None else np.empty((0, self.backbone.kind.n_layered), np.float32)
 
     def _cached_features(self, table: ImageTable, update: Update) -> Features:
         backbone, transform = self.backbone, self.backbone.transform
         folder = cache_folder(self.job.run)
         key: dict[str, object] = {
-            "layers": "2,3,4",
+            **backbone.kind.cache_key(),
             "weights": backbone.weights.sha256,
             "size": transform.size,
             "mean": transform.mean,
             "std": transform.std,
             "dtype": self.settings.dtype,
         }
-        extractor = self._extractor(backbone.network)
+        extractor = backbone.extractor(self.settings.dtype)
         if self.job.client is not None:
             from auditor.data.features_on_dask import CacheAt, extract_on
 
@@ -218,7 +218,7 @@ class Reader:
                 table,
                 transform,
                 extractor,
-                cache=CacheAt(folder.absolute(), key, resnet.N_LAYERED),
+                cache=CacheAt(folder.absolute(), key, backbone.kind.n_layered),
                 drop_grey=self.study,
                 progress=update,
             )
@@ -226,16 +226,10 @@ class Reader:
             table,
             transform,
             extractor,
-            cache=feature_cache.FeatureCache(folder, key, resnet.N_LAYERED),
-            keep_pixels=not self.settings.trains_head_only,
-            drop_grey=self.study,
-            device=backbone.device,
+            ReadOptions(not self.settings.trains_head_only, self.study, backbone.device),
+            cache=feature_cache.FeatureCache(folder, key, backbone.kind.n_layered),
             progress=update,
         )
-
-
-def _values(read: Features) -> Array:
-    return read.values if read.values is not None else np.empty((0, resnet.N_LAYERED), np.float32)
 
 
 def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:

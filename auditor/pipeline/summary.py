@@ -14,13 +14,12 @@ import pandas as pd
 import torch
 
 from auditor._version import __version__
-from auditor.config import AuditSettings
+from auditor.config import DEFAULT_BACKBONE, AuditSettings
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
-from auditor.model import resnet
 from auditor.pipeline.rows import limits
 from auditor.result.documents import (
     SCHEMA_VERSION,
@@ -65,7 +64,9 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     data, trusted, detection = made.inputs.data, made.inputs.trusted, made.detection
     chosen = settings.as_json()
     content = data.summary()
-    identity = json.dumps([content["content_hash"], chosen], sort_keys=True)
+    # Earlier versions knew one backbone. Their audits keep their id.
+    naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE)}
+    identity = json.dumps([content["content_hash"], naming], sort_keys=True)
     return {
         "schema_version": SCHEMA_VERSION,
         "audit_id": hashlib.sha256(identity.encode()).hexdigest()[:16],
@@ -116,13 +117,13 @@ def _model(made: Made, settings: AuditSettings) -> ModelDocument:
 
     backbone = made.inputs.backbone
     return {
-        "architecture": "resnet18",
+        "architecture": backbone.kind.name,
         "weights": backbone.weights.name,
         "weights_sha256": backbone.weights.sha256,
         "image_size": backbone.transform.size,
         "normalisation": {"mean": list(backbone.transform.mean), "std": list(backbone.transform.std)},
         "trained": settings.train,
-        "n_features": resnet.N_FEATURES,
+        "n_features": backbone.kind.n_features,
         "n_parameters": made.learner.n_parameters,
         "epochs": settings.epochs,
         "clean": fit(made.clean),

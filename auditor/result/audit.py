@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import pandas as pd
 
+from auditor.config import DEFAULT_BACKBONE
 from auditor.errors import ResultError
-from auditor.result.documents import SCHEMA_VERSION, AuditDocument
+from auditor.result.documents import SCHEMA_VERSION, AuditDocument, SettingsDocument
 from auditor.result.evidence import EvidenceDocument, no_evidence
 from auditor.system import files
 from auditor.system.documents import read_document
@@ -85,6 +86,11 @@ class AuditResult:
     def classes(self) -> list[str]:
         """Class names in the order of their indices."""
         return list(self.summary["dataset"]["classes"])
+
+    @property
+    def settings(self) -> SettingsDocument:
+        """The audit's settings. An earlier version did not name its backbone: it was the default."""
+        return {"backbone": DEFAULT_BACKBONE, **self.summary["settings"]}
 
     def save(self, folder: str | Path) -> None:
         """Write the four files into `folder`. `audit.json` comes last: a folder that has it holds a whole result."""

@@ -21,6 +21,7 @@ class SettingsDocument(TypedDict):
     classes: list[str]
     noise_rate: float
     noise: str
+    backbone: str
     weights: str
     train: str
     engine: str

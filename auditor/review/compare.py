@@ -105,7 +105,7 @@ def _estimate(result: AuditResult) -> Estimate | None:
 
 
 def _changed_settings(result: AuditResult, earlier: AuditResult) -> dict[str, list[Any]]:
-    old, new = dict(earlier.summary["settings"]), dict(result.summary["settings"])
+    old, new = dict(earlier.settings), dict(result.settings)
     return {key: [old.get(key), new[key]] for key in new if old.get(key) != new[key]}
 
 

@@ -21,10 +21,9 @@ from torch import nn
 
 from auditor.data import feature_cache, features, images
 from auditor.data.feature_cache import FeatureCache
-from auditor.data.features import extract
+from auditor.data.features import ReadOptions, extract
 from auditor.model import resnet
-from auditor.model.backbone import Transform
-from auditor.model.weights import Weights
+from auditor.model.backbone import Transform, Weights
 from auditor.sources.base import ImageTable
 
 TRANSFORM = Transform(8, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
@@ -86,7 +85,7 @@ def test_normalise_is_its_definition() -> None:
 
 
 def test_features_are_the_backbones_of_each_image_in_order(table: ImageTable) -> None:
-    found = extract(table, TRANSFORM, _Means(), keep_pixels=True)
+    found = extract(table, TRANSFORM, _Means(), ReadOptions(keep_pixels=True))
     assert found.rows.tolist() == list(range(70)) and found.skipped == () and found.n_cached == 0
     assert found.values is not None and found.values.shape == (70, 12) and found.values.dtype == np.float32
     for row in (0, 13, 63, 64, 69):
@@ -98,7 +97,7 @@ def test_features_are_the_backbones_of_each_image_in_order(table: ImageTable) ->
 
 
 def test_an_images_features_do_not_depend_on_its_company(table: ImageTable) -> None:
-    network = resnet.build_network(Weights("none", None, ""), 2, 8, seed=0)
+    network = resnet.ResNet18().build(Weights("none", None, ""), 2, 8, seed=0)
     backbone = resnet.feature_extractor(network)
     whole = extract(table, TRANSFORM, backbone).values
     few = ImageTable("t", "t", table.frame.iloc[60:68].reset_index(drop=True), table.read)
@@ -109,7 +108,7 @@ def test_an_images_features_do_not_depend_on_its_company(table: ImageTable) -> N
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_the_number_of_threads_changes_nothing(table: ImageTable, workers: int) -> None:
-    one, more = (extract(table, TRANSFORM, _Means(), workers=n).values for n in (1, workers))
+    one, more = (extract(table, TRANSFORM, _Means(), ReadOptions(workers=n)).values for n in (1, workers))
     assert one is not None and more is not None and one.tobytes() == more.tobytes()
 
 
@@ -132,14 +131,14 @@ def test_unreadable_images_are_skipped_with_their_reason() -> None:
 
 
 def test_no_readable_image_at_all() -> None:
-    found = extract(_table({"a.png": b""}), TRANSFORM, _Means(), keep_pixels=True)
+    found = extract(_table({"a.png": b""}), TRANSFORM, _Means(), ReadOptions(keep_pixels=True))
     assert found.values is None and found.pixels is None and len(found.rows) == 0
 
 
 def test_grey_images_are_dropped_only_where_asked() -> None:
     table = _table({"a.png": _png(0), "b.png": _png(1, mode="L")})
     assert extract(table, TRANSFORM, _Means()).grey.tolist() == [False, True]
-    found = extract(table, TRANSFORM, _Means(), drop_grey=True)
+    found = extract(table, TRANSFORM, _Means(), ReadOptions(drop_grey=True))
     assert found.rows.tolist() == [0] and found.skipped[0].reason.startswith("grey-scale")
 
 
@@ -164,7 +163,7 @@ def test_only_what_is_new_is_computed(table: ImageTable, tmp_path: Path, decoded
 
 def test_the_cache_serves_when_pixels_are_kept_too(table: ImageTable, tmp_path: Path) -> None:
     extract(table, TRANSFORM, _Means(), cache=FeatureCache(tmp_path, KEY, 12))
-    found = extract(table, TRANSFORM, _Means(), cache=FeatureCache(tmp_path, KEY, 12), keep_pixels=True)
+    found = extract(table, TRANSFORM, _Means(), ReadOptions(keep_pixels=True), cache=FeatureCache(tmp_path, KEY, 12))
     assert found.n_cached == 70 and found.pixels is not None and len(found.pixels.values) == 70
 
 
@@ -336,7 +335,7 @@ def test_a_pass_that_is_killed_keeps_its_finished_chunks(
 def _fill(folder: Path, start: int) -> None:
     torch.set_num_threads(1)  # a forked process must not touch its parent's pool of threads
     table = _table({f"{i:03d}.png": _png(i) for i in range(start, start + 40)})
-    extract(table, TRANSFORM, _Means(), cache=FeatureCache(folder, KEY, 12), workers=1)
+    extract(table, TRANSFORM, _Means(), ReadOptions(workers=1), cache=FeatureCache(folder, KEY, 12))
 
 
 def test_two_audits_at_once_on_one_cache(tmp_path: Path) -> None:

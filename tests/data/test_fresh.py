@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -167,3 +169,16 @@ def test_images_that_a_reference_settled_are_no_change(tmp_path: Path) -> None:
     assert known is not None and known.summary["reference"]["settled"]["n"] == 8
     next((trusted / "3").iterdir()).unlink()
     assert fresh.previous(tmp_path / "out", str(FIXTURES / "digits"), settings) is None
+
+
+def test_an_audit_of_a_version_that_named_no_backbone_still_stands(
+    finished: tuple[Path, Path, AuditSettings], tmp_path: Path
+) -> None:
+    data, out, settings = finished
+    shutil.copytree(out, tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))
+    del summary["settings"]["backbone"]
+    (tmp_path / "out" / "audit.json").write_text(json.dumps(summary), "utf-8")
+    assert fresh.previous(tmp_path / "out", str(data), settings) is not None
+    other = dataclasses.replace(settings, backbone="other")
+    assert fresh.previous(tmp_path / "out", str(data), other) is None

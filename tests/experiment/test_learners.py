@@ -22,7 +22,7 @@ def _learner(engine: str = "auto", *, conditioned: bool = False, scale: float = 
     features = rng.normal(size=(N + N_TEST, D)).astype(np.float32)
     features[:, 0] *= scale
     labels = np.arange(N + N_TEST) % C
-    train, test = (FeaturePoints(features, rows, labels[rows]) for rows in np.split(np.arange(N + N_TEST), [N]))
+    train, test = (FeaturePoints(features, rows, labels[rows], D) for rows in np.split(np.arange(N + N_TEST), [N]))
     schedule = Schedule(epochs=40, learning_rate=0.05, batch_size=8, seed=0)
     choice = EngineChoice(engine, DAMPING, "cpu", 0)
     learner = HeadLearner(train, None, test, test, C, schedule, choice, conditioned=conditioned)
@@ -39,7 +39,7 @@ def _explainer(learner: HeadLearner, labels: np.ndarray) -> Explainer:
 
 def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
     """[n, N] by definition: gradients of single losses, the Hessian of their mean by autograd, one dense solve."""
-    head = train_head(learner.train.x, labels, C, learner.schedule)
+    head, _ = train_head(learner.train.x, labels, C, learner.schedule)
     x, y = torch.tensor(learner.train.x, dtype=torch.float64), torch.tensor(labels)
     start = torch.cat([torch.tensor(head.weight).flatten(), torch.tensor(head.bias)]).double()
 

@@ -14,9 +14,11 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from auditor.errors import ConfigError
-from auditor.model import backbone, quality, resnet, training, vision
-from auditor.model.weights import IMAGENET_MEAN, STUDY_MEAN, Weights, load_weights
+from auditor.model import precision, quality, resnet, training, vision
+from auditor.model.backbone import IMAGENET_MEAN, STUDY_MEAN, Weights
+from auditor.model.weights import load_weights
 
+RESNET18 = resnet.ResNet18()
 NONE = Weights("none", None, "")
 ONCE = training.Schedule(epochs=3, learning_rate=1e-3, batch_size=8, seed=0)
 
@@ -40,11 +42,11 @@ def _images(n: int, size: int = 32, seed: int = 0) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
-    return _lively(resnet.build_network(NONE, 3, 32, seed=0))
+    return _lively(RESNET18.build(NONE, 3, 32, seed=0))
 
 
 def test_the_network_is_torchvisions_with_one_pooled_feature_each(random_weights: Path) -> None:
-    ours = resnet.build_network(load_weights(str(random_weights)), 5, 64, seed=0)
+    ours = RESNET18.build(load_weights(str(random_weights), RESNET18), 5, 64, seed=0)
     assert not ours.training and isinstance(ours.avgpool, nn.AdaptiveAvgPool2d)
     plain = vision.models().resnet18(num_classes=7)
     plain.load_state_dict(torch.load(random_weights, weights_only=True))
@@ -57,32 +59,32 @@ def test_the_network_is_torchvisions_with_one_pooled_feature_each(random_weights
 def test_equal_seeds_build_equal_networks_and_leave_torchs_generator_alone() -> None:
     torch.manual_seed(9)
     before = torch.get_rng_state()
-    one, two, other = (resnet.build_network(NONE, 2, 8, seed) for seed in (4, 4, 5))
+    one, two, other = (RESNET18.build(NONE, 2, 8, seed) for seed in (4, 4, 5))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(one.fc.weight, two.fc.weight) and not torch.equal(one.fc.weight, other.fc.weight)
 
 
 def test_a_small_image_keeps_its_resolution_only_where_the_network_starts_fresh(random_weights: Path) -> None:
-    fresh = resnet.build_network(NONE, 2, 8, seed=0)
+    fresh = RESNET18.build(NONE, 2, 8, seed=0)
     sizes: list[int] = []
     fresh.layer1.register_forward_hook(lambda _m, _i, out: sizes.append(out.shape[-1]))
     with torch.inference_mode():
         fresh(_images(1, 8))
     assert sizes == [8]
-    assert resnet.build_network(NONE, 2, 64, seed=0).conv1.kernel_size == (7, 7)
-    assert resnet.build_network(load_weights(str(random_weights)), 2, 32, seed=0).conv1.kernel_size == (7, 7)
+    assert RESNET18.build(NONE, 2, 64, seed=0).conv1.kernel_size == (7, 7)
+    assert RESNET18.build(load_weights(str(random_weights), RESNET18), 2, 32, seed=0).conv1.kernel_size == (7, 7)
 
 
 @pytest.mark.parametrize("size", [8, 32, 64])
 def test_the_folded_extractor_is_the_plain_network_without_its_head(size: int) -> None:
-    network = _lively(resnet.build_network(NONE, 3, size, seed=0))
+    network = _lively(RESNET18.build(NONE, 3, size, seed=0))
     before = copy.deepcopy(network.state_dict())
     extractor = resnet.feature_extractor(network)
     plain = copy.deepcopy(network)
     plain.fc = nn.Identity()
     with torch.inference_mode():
         ours, theirs = extractor(_images(4, size)), plain(_images(4, size))
-    assert ours.shape == (4, resnet.N_FEATURES)
+    assert ours.shape == (4, RESNET18.n_features)
     assert float((ours - theirs).abs().max() / theirs.abs().max()) < 1e-4
     assert not any(isinstance(m, nn.BatchNorm2d) for m in extractor.modules()), "every BatchNorm is folded"
     assert not any(p.requires_grad for p in extractor.parameters())
@@ -91,7 +93,7 @@ def test_the_folded_extractor_is_the_plain_network_without_its_head(size: int) -
 
 
 def test_settled_batchnorm_has_the_images_statistics() -> None:
-    network = resnet.build_network(NONE, 2, 16, seed=0)
+    network = RESNET18.build(NONE, 2, 16, seed=0)
     images = _images(64, 16) * 3 + 1
     training.settle_batchnorm(network, iter([images]))
     with torch.inference_mode():
@@ -117,14 +119,14 @@ def test_settled_batchnorm_has_the_images_statistics() -> None:
 )
 def test_image_size(setting: str, edges: list[int], pretrained: bool, size: int) -> None:
     weights = Weights("w", {}, "") if pretrained else NONE
-    assert backbone.image_size_for(setting, np.array(edges, dtype=np.int64), weights) == size
+    assert RESNET18.image_size(setting, np.array(edges, dtype=np.int64), weights) == size
 
 
 def test_normalisation_is_the_weights_own_or_the_studys() -> None:
     loaded = Weights("w", {}, "")
-    assert backbone.normalisation("default", loaded)[0] == IMAGENET_MEAN
-    assert backbone.normalisation("study", loaded)[0] == STUDY_MEAN
-    assert backbone.normalisation("default", NONE)[0] == (0.5, 0.5, 0.5)
+    assert RESNET18.normalisation("default", loaded)[0] == IMAGENET_MEAN
+    assert RESNET18.normalisation("study", loaded)[0] == STUDY_MEAN
+    assert RESNET18.normalisation("default", NONE)[0] == (0.5, 0.5, 0.5)
 
 
 def test_training_the_head_on_features_is_training_fc_of_the_frozen_network(network: nn.Module) -> None:
@@ -132,7 +134,7 @@ def test_training_the_head_on_features_is_training_fc_of_the_frozen_network(netw
     images, labels = _images(20), torch.arange(20) % 3
     plain = copy.deepcopy(network).requires_grad_(False)
     features = resnet.feature_extractor(network)(images).numpy()
-    head = training.train_head(features, labels.numpy(), 3, ONCE)
+    head, head_losses = training.train_head(features, labels.numpy(), 3, ONCE)
 
     generator = torch.Generator().manual_seed(ONCE.seed)
     plain.fc = nn.Linear(512, 3)
@@ -152,17 +154,17 @@ def test_training_the_head_on_features_is_training_fc_of_the_frozen_network(netw
         losses.append(total / 20)
     assert np.allclose(head.weight, plain.fc.weight.detach(), atol=2e-4)
     assert np.allclose(head.bias, plain.fc.bias.detach(), atol=2e-4)
-    assert head.losses.train == pytest.approx(losses, rel=1e-3)
+    assert head_losses.train == pytest.approx(losses, rel=1e-3)
 
 
 def test_head_training_is_deterministic_and_validates() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(30, 5)).astype(np.float32), np.arange(30) % 2
-    one, two = (training.train_head(x, y, 2, ONCE, val=(x[:6], y[:6])) for _ in range(2))
-    assert (one.weight == two.weight).all() and one.losses == two.losses
-    assert len(one.losses.val) == len(one.losses.train) == ONCE.epochs
+    (one, losses), (two, again) = (training.train_head(x, y, 2, ONCE, val=(x[:6], y[:6])) for _ in range(2))
+    assert (one.weight == two.weight).all() and losses == again
+    assert len(losses.val) == len(losses.train) == ONCE.epochs
     logits = torch.as_tensor(one.logits(x[:6]))
-    assert one.losses.val[-1] == pytest.approx(float(nn.functional.cross_entropy(logits, torch.as_tensor(y[:6]))))
+    assert losses.val[-1] == pytest.approx(float(nn.functional.cross_entropy(logits, torch.as_tensor(y[:6]))))
 
 
 def test_trainable_names_what_train_says(network: nn.Module) -> None:
@@ -178,11 +180,12 @@ def test_trainable_names_what_train_says(network: nn.Module) -> None:
 
 
 def test_only_what_is_trained_changes_and_frozen_batchnorm_keeps_its_statistics() -> None:
-    network = _lively(resnet.build_network(NONE, 2, 8, seed=0))
+    network = _lively(RESNET18.build(NONE, 2, 8, seed=0))
     before = copy.deepcopy(network.state_dict())
     training.trainable(network, "layers:layer4.1,fc")
     images, labels = _images(12, 8), np.arange(12) % 2
-    losses = training.train_network(network, lambda i: images[i], labels, ONCE, val=(lambda i: images[i], labels))
+    points = training.LabelledImages(lambda i: images[i], labels)
+    losses = training.train_network(network, points, ONCE, val=points)
     assert len(losses.train) == len(losses.val) == ONCE.epochs
     changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
     assert changed and all(name.startswith(("layer4.1.", "fc.")) for name in changed)
@@ -191,11 +194,12 @@ def test_only_what_is_trained_changes_and_frozen_batchnorm_keeps_its_statistics(
 
 
 def test_a_last_batch_of_one_image_is_no_error() -> None:
-    network = resnet.build_network(NONE, 2, 8, seed=0)
+    network = RESNET18.build(NONE, 2, 8, seed=0)
     training.trainable(network, "full")
     images = _images(5, 8)
     schedule = training.Schedule(epochs=1, learning_rate=1e-3, batch_size=2, seed=0)
-    training.train_network(network, lambda i: images[i], np.array([0, 1, 0, 1, 0]), schedule)
+    points = training.LabelledImages(lambda i: images[i], np.array([0, 1, 0, 1, 0]))
+    training.train_network(network, points, schedule)
     assert np.isfinite(training.network_logits(network, lambda i: images[i], 5)).all()
 
 
@@ -229,8 +233,8 @@ def test_bfloat16_is_nearly_float32_and_float32_untouched() -> None:
     parts = torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 4)
     network = torch.nn.Sequential(*parts)
     x = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert resnet.in_precision(network, "float32") is network
+    assert precision.in_precision(network, "float32") is network
     with torch.inference_mode():
-        exact, fast = network(x), resnet.in_precision(network, "bfloat16")(x)
+        exact, fast = network(x), precision.in_precision(network, "bfloat16")(x)
     assert fast.dtype == torch.float32 and not torch.equal(exact, fast)
     torch.testing.assert_close(fast, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))

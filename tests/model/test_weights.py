@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from auditor.errors import ExitCode, WeightsError
-from auditor.model import resnet, vision, weights
+from auditor.model import vision, weights
+from auditor.model.resnet import ResNet18
+
+RESNET18 = ResNet18()
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +24,16 @@ def state() -> dict[str, torch.Tensor]:
 
 
 def test_none_is_a_fresh_start() -> None:
-    loaded = weights.load_weights("none")
+    loaded = weights.load_weights("none", RESNET18)
     assert loaded.state is None and not loaded.pretrained and loaded.sha256 == ""
 
 
 def test_a_file_is_loaded_without_its_head_and_named_by_its_hash(random_weights: Path) -> None:
-    loaded = weights.load_weights(str(random_weights))
+    loaded = weights.load_weights(str(random_weights), RESNET18)
     assert loaded.pretrained and loaded.name == random_weights.name
     assert loaded.sha256 == hashlib.sha256(random_weights.read_bytes()).hexdigest()
     assert loaded.state is not None and not any(name.startswith("fc.") for name in loaded.state)
-    network = resnet.build_network(loaded, 3, 64, seed=0)
+    network = RESNET18.build(loaded, 3, 64, seed=0)
     for name, value in network.state_dict().items():
         if not name.startswith("fc."):
             assert torch.equal(value, loaded.state[name]), name
@@ -40,14 +43,14 @@ def test_a_file_is_loaded_without_its_head_and_named_by_its_hash(random_weights:
 def test_wrapped_and_data_parallel_state_dicts(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     path = tmp_path / "w.pth"
     torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 3}, path)
-    loaded = weights.load_weights(str(path))
+    loaded = weights.load_weights(str(path), RESNET18)
     assert loaded.state is not None and torch.equal(loaded.state["conv1.weight"], state["conv1.weight"])
 
 
 def test_counters_of_batches_may_be_missing(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     path = tmp_path / "w.pth"
     torch.save({k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}, path)
-    resnet.build_network(weights.load_weights(str(path)), 2, 64, seed=0)
+    RESNET18.build(weights.load_weights(str(path), RESNET18), 2, 64, seed=0)
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
@@ -60,7 +63,7 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path, state: d
         path = tmp_path / "other.pth"
         torch.save(other, path)
         with pytest.raises(WeightsError) as caught:
-            resnet.build_network(weights.load_weights(str(path)), 2, 64, seed=0)
+            RESNET18.build(weights.load_weights(str(path), RESNET18), 2, 64, seed=0)
         assert words in caught.value.message and "other.pth is not a resnet18" in caught.value.message
 
 
@@ -68,7 +71,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, state: dict[str
     path = tmp_path / "nan.pth"
     torch.save({**state, "layer1.0.conv1.weight": state["layer1.0.conv1.weight"] * float("nan")}, path)
     with pytest.raises(WeightsError, match=r"layer1\.0\.conv1\.weight"):
-        resnet.build_network(weights.load_weights(str(path)), 2, 64, seed=0)
+        RESNET18.build(weights.load_weights(str(path), RESNET18), 2, 64, seed=0)
 
 
 class _Malicious:
@@ -89,7 +92,7 @@ def test_a_malicious_file_executes_nothing(tmp_path: Path, kind: str) -> None:
     else:
         path.write_bytes(pickle.dumps(_Malicious(mark)))
     with pytest.raises(WeightsError, match=r"w\.pth cannot be loaded as weights"):
-        weights.load_weights(str(path))
+        weights.load_weights(str(path), RESNET18)
     assert not mark.exists()
 
 
@@ -98,7 +101,7 @@ def test_files_that_are_no_weights(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "w.pth"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"w\.pth"):
-        weights.load_weights(str(path))
+        weights.load_weights(str(path), RESNET18)
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
@@ -116,12 +119,12 @@ def test_tensors_whose_numbers_do_not_stand_in_the_file_are_refused(
         path = tmp_path / f"{number}.pth"
         torch.save({**state, "conv1.weight": value}, path)
         with pytest.raises(WeightsError, match=r"conv1\.weight is no plain array"):
-            weights.load_weights(str(path))
+            weights.load_weights(str(path), RESNET18)
 
 
 def test_a_view_of_a_part_of_what_the_file_holds_is_read(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     torch.save({**state, "conv1.weight": torch.ones(128, 3, 7, 7)[64:]}, tmp_path / "w.pth")
-    assert weights.load_weights(str(tmp_path / "w.pth")).state["conv1.weight"].shape == (64, 3, 7, 7)
+    assert weights.load_weights(str(tmp_path / "w.pth"), RESNET18).state["conv1.weight"].shape == (64, 3, 7, 7)
 
 
 @pytest.mark.parametrize("value", [torch.zeros(3), [torch.zeros(3)], {"a": 1}, {}])
@@ -129,7 +132,7 @@ def test_tensors_that_are_no_state_dict(tmp_path: Path, value: object) -> None:
     path = tmp_path / "w.pth"
     torch.save(value, path)
     with pytest.raises(WeightsError):
-        resnet.build_network(weights.load_weights(str(path)), 2, 64, seed=0)
+        RESNET18.build(weights.load_weights(str(path), RESNET18), 2, 64, seed=0)
 
 
 def test_a_truncated_file(tmp_path: Path, random_weights: Path) -> None:
@@ -138,13 +141,13 @@ def test_a_truncated_file(tmp_path: Path, random_weights: Path) -> None:
     for length in (10, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:length])
         with pytest.raises(WeightsError, match=r"w\.pth"):
-            weights.load_weights(str(path))
+            weights.load_weights(str(path), RESNET18)
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.pth", tmp_path):
         with pytest.raises(WeightsError, match="there is no weights file"):
-            weights.load_weights(str(path))
+            weights.load_weights(str(path), RESNET18)
 
 
 def test_imagenet_without_a_cache_says_what_to_do_and_fetches_nothing(
@@ -152,7 +155,7 @@ def test_imagenet_without_a_cache_says_what_to_do_and_fetches_nothing(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     with pytest.raises(WeightsError) as caught:
-        weights.load_weights("imagenet")
+        weights.load_weights("imagenet", RESNET18)
     assert caught.value.exit_code == ExitCode.USAGE
     assert all(way in caught.value.hint for way in ("--download", "copy the file", "--weights none"))
     assert not (tmp_path / "torch").exists()
@@ -160,10 +163,10 @@ def test_imagenet_without_a_cache_says_what_to_do_and_fetches_nothing(
 
 def test_a_damaged_imagenet_file_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    weights.imagenet_path().parent.mkdir(parents=True)
-    weights.imagenet_path().write_bytes(b"not them")
+    weights.cached_path(RESNET18.published).parent.mkdir(parents=True)
+    weights.cached_path(RESNET18.published).write_bytes(b"not them")
     with pytest.raises(WeightsError, match="is damaged"):
-        weights.load_weights("imagenet")
+        weights.load_weights("imagenet", RESNET18)
 
 
 def test_download_is_asked_for_by_url_and_hash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -175,4 +178,4 @@ def test_download_is_asked_for_by_url_and_hash(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refused)
     with pytest.raises(WeightsError, match="could not be fetched"):
-        weights.load_weights("imagenet", download=True)
+        weights.load_weights("imagenet", RESNET18, download=True)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import FIXTURES, other_device, tiny_network, use_tiny_network
+from helpers import FIXTURES, other_device, tiny_backbone, tiny_network, use_tiny_network
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -27,7 +27,7 @@ from auditor.config import AuditSettings, RunSettings, settings_from
 from auditor.data import features
 from auditor.errors import AuditorError, ConfigError, SourceError, UndecidedError, WeightsError
 from auditor.experiment.run import EngineChoice
-from auditor.model import backbone, resnet, training, weights
+from auditor.model import backbone, training, weights
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.pipeline import reading, stages, summary
 from auditor.pipeline.job import Job
@@ -460,20 +460,21 @@ def _grey_with_two_white() -> ImageTable:
 def test_features_that_are_not_finite_are_left_out_or_the_weights_are_refused(
     random_weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, n_bad: int
 ) -> None:
-    use_tiny_network(monkeypatch)
     table, settings = _grey_with_two_white(), dataclasses.replace(QUICK, weights=str(random_weights), image_size="8")
     pixels = np.stack([np.array(Image.open(io.BytesIO(table.read(p))).convert("RGB")) for p in table.frame["path"]])
-    transform = backbone.Transform(8, *backbone.normalisation("default", weights.load_weights(str(random_weights))))
-    seen = features.forward(resnet.layered_extractor(tiny_network(2, 0)), transform, pixels)[:, -resnet.N_FEATURES :]
+    kind = tiny_backbone()
+    loaded = weights.load_weights(str(random_weights), kind)
+    transform = backbone.Transform(8, *kind.normalisation("default", loaded))
+    seen = features.forward(kind.extractor(tiny_network(2, 0)), transform, pixels)[:, -kind.n_features :]
     limit = float(seen.mean(axis=1)[60:].min()) * 0.9 if n_bad == 2 else -1.0
     assert (seen.mean(axis=1) >= limit).sum() == n_bad
 
-    def build(weights: object, n_classes: int, size: int, seed: int) -> Any:
+    def build(n_classes: int, seed: int) -> Any:
         network = tiny_network(n_classes, seed)
         network.layer4.append(_Overflowing(limit))
         return network
 
-    monkeypatch.setattr(resnet, "build_network", build)
+    use_tiny_network(monkeypatch, tiny_backbone(build))
     run = RunSettings(cache=str(tmp_path))
     if n_bad == 62:
         words = r"\(random\.pth\) gives NaN or infinite features for 62 of 62 images of synthetic; the first"

@@ -215,14 +215,8 @@ def test_a_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     def train(keeper: Keeper | None) -> tuple[training.Losses, dict[str, torch.Tensor]]:
         network = tiny_network(2, 0)
         schedule = training.Schedule(epochs=4, learning_rate=0.01, batch_size=6, seed=3)
-        losses = training.train_network(
-            network,
-            lambda index: images[index],
-            labels,
-            schedule,
-            keeper=keeper,
-            val=(lambda index: images[index], labels),
-        )
+        points = training.LabelledImages(lambda index: images[index], labels)
+        losses = training.train_network(network, points, schedule, store=keeper, val=points)
         assert not network.training
         return losses, network.state_dict()
 
@@ -248,5 +242,5 @@ def test_the_states_of_a_training_are_kept_at_intervals(tmp_path: Path, monkeypa
     one = training_state.TrainingState((0.5,), (), {"w": np.ones(2)}, {}, np.zeros(3, np.uint8))
     states.save(lambda: one)
     found = resuming.TrainingStates(kept, np.array([0, 1])).load()
-    assert found is not None and found.train == (0.5,)
+    assert found is not None and found.train_losses == (0.5,)
     assert resuming.TrainingStates(kept, np.array([1, 1])).load() is None

@@ -7,10 +7,8 @@ imports pyDVL; whoever else needs a name of pyDVL's takes it from here.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
