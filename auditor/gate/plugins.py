@@ -40,7 +40,7 @@ class Plugins(Generic[Thing]):
             The name is taken.
         """
         if name in self._own or name in self.names():
-            raise ConfigError(f"there is a {self._what} '{name}' already", hint="choose another name")
+            raise ConfigError(f"the {self._what} '{name}' is there already", hint="choose another name")
         self._registered[name] = thing
 
     def remove(self, name: str) -> None:
