@@ -1,8 +1,8 @@
-"""`pytest --audit-source DIR`: the gate as tests, one item a rule, and the fixture `label_audit`.
+"""`pytest --audit-source DIR`: the gate as tests, one for each rule, and the fixture `label_audit`.
 
-The audit runs once a session, when the first item or fixture asks for it. A rule that fails, or that could not be
-decided, is a failed test; one that warns passes with a warning. `--audit-result OUT` judges a finished audit instead.
-Nothing of this happens, and nothing heavy is imported, unless one of the options is given.
+The audit runs once in a session, when the first item or fixture asks for it. A rule that fails or is undecided is a
+failed test. A rule that warns passes with a warning. `--audit-result OUT` judges a finished audit instead. Without
+these options nothing of this happens, and nothing heavy is imported.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class LabelAuditWarning(UserWarning):
 
 
 class RuleBroken(Exception):
-    """A rule of the label audit did not pass; its text is what pytest shows."""
+    """A rule of the label audit did not pass. pytest shows its text."""
 
 
 @dataclass(frozen=True, repr=False)
 class LabelAudit:
-    """What the fixture `label_audit` gives: the audit's result, the gate's verdict, and the rules by name."""
+    """What the fixture `label_audit` gives: the audit's result and the gate's verdict."""
 
     result: AuditResult
     verdict: Verdict
@@ -50,7 +50,7 @@ class LabelAudit:
 _Audit = Callable[[], LabelAudit]
 
 _NOT_SETTINGS = ("out", "download")
-"""Options of `auditor.audit` that are no settings of an audit."""
+"""Options of `auditor.audit` that are not settings of an audit."""
 
 _AUDIT = pytest.StashKey[_Audit]()
 
@@ -61,21 +61,21 @@ _RULES = pytest.StashKey[tuple[str, ...]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options, in a group of their own."""
     group = parser.getgroup("auditor", "wrong labels in an image data set")
-    group.addoption("--audit-source", metavar="SOURCE", help="audit this data set; one test a rule of the gate")
+    group.addoption("--audit-source", metavar="SOURCE", help="audit this data set; one test for each rule of the gate")
     group.addoption("--audit-result", metavar="OUT", help="judge this finished audit instead of running one")
     group.addoption(
         "--audit-option",
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="an option of `auditor audit`, such as noise-rate=0.1; may be repeated",
+        help="an option of `auditor audit`, such as noise-rate=0.1; may be given again",
     )
     group.addoption("--audit-config", metavar="FILE", help="settings and levels (default: auditor.toml, if any)")
     group.addoption(
         "--audit-baseline",
         metavar="FILE",
         action="append",
-        help="reviewed images, a baseline or decisions (default: auditor-baseline.json, if any); may be repeated",
+        help="reviewed images, a baseline or decisions (default: auditor-baseline.json, if any); may be given again",
     )
 
 
@@ -88,23 +88,24 @@ def pytest_configure(config: pytest.Config) -> None:
     if not (source or finished):
         return
     from auditor.config import read_settings, settings_from
-    from auditor.gate import RULES, prepare
+    from auditor.gate import GateRequest, all_rules, prepare
 
     try:
-        baseline = config.getoption("--audit-baseline")
-        prepared = prepare(config=config.getoption("--audit-config"), baseline=baseline)
-        options = {**read_settings(config.getoption("--audit-config")), **_options(config.getoption("--audit-option"))}
+        file, baseline = config.getoption("--audit-config"), config.getoption("--audit-baseline")
+        prepared = prepare(GateRequest(config=file, baseline=baseline))
+        options = {**read_settings(file), **_options(config.getoption("--audit-option"))}
         settings_from({name: value for name, value in options.items() if name not in _NOT_SETTINGS})
+        rules = tuple(rule.name for rule in all_rules() if prepared.rules[rule.name].enabled)
     except AuditorError as error:
         raise pytest.UsageError(str(error)) from error
     audit: _Audit = functools.cache(lambda: _audit(source, finished, options, prepared))
     config.stash[_AUDIT] = audit
-    config.stash[_RULES] = tuple(rule.name for rule in RULES if prepared.rules[rule.name].enabled)
+    config.stash[_RULES] = rules
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add one item a rule that is switched on, before other plugins select among the items."""
+    """Add one item for each rule that is switched on, before other plugins select among the items."""
     audit = config.stash.get(_AUDIT, None)
     if audit is None:
         return
@@ -114,7 +115,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 @pytest.fixture(scope="session")
 def label_audit(request: pytest.FixtureRequest) -> LabelAudit:
-    """The audit of `--audit-source` or `--audit-result` with its verdict; skips when neither option is given."""
+    """The audit of `--audit-source` or `--audit-result` with its verdict. Skips when neither option is given."""
     audit = request.config.stash.get(_AUDIT, None)
     if audit is None:
         pytest.skip("label_audit needs --audit-source SOURCE or --audit-result OUT")
@@ -125,7 +126,7 @@ def label_audit(request: pytest.FixtureRequest) -> LabelAudit:
 
 
 class _Rules(pytest.Collector):
-    """Parent of the rules' items, which are added to a session rather than found in a file."""
+    """Parent of the rules' items. They are added to a session and not found in a file."""
 
     def collect(self) -> Iterator[pytest.Item]:
         return iter(())
@@ -147,11 +148,11 @@ class RuleItem(pytest.Item):
             raise RuleBroken(_explained(outcome))
         if str(outcome.verdict) == "WARN":
             said = LabelAuditWarning(f"{outcome.rule}: {outcome.message}")
-            # The plugin's own line would say nothing; the name is what pytest lists the warning under.
+            # A line of the plugin would tell nothing. pytest lists the warning under this name.
             warnings.warn_explicit(said, None, "label-audit", 0)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The rule's sentence and evidence; a traceback only for what nobody foresaw."""
+        """The rule's sentence and evidence. Only an unforeseen error has a traceback."""
         if isinstance(excinfo.value, RuleBroken | AuditorError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -170,7 +171,7 @@ def _explained(outcome: RuleOutcome, shown: int = 5) -> str:
 
 
 def _options(words: list[str]) -> dict[str, Any]:
-    """`NAME=VALUE` words as keyword arguments; a word without `=` is an error."""
+    """`NAME=VALUE` words as keyword arguments. A word without `=` is an error."""
     from auditor.errors import ConfigError
 
     pairs = [word.partition("=") for word in words]

@@ -39,7 +39,7 @@ class Order:
     compare
         The folder of an earlier audit that the report is to compare with; empty for none.
     judged_by
-        The arguments of `gate.prepare`; None judges nothing.
+        The fields of a `gate.GateRequest`; None judges nothing.
     """
 
     source: str | Path | ImageTable
@@ -88,7 +88,7 @@ def carry_out(order: Order) -> Done:
         prepared = None
         if order.judged_by is not None:
             keep = [Path(order.named_source)] if order.named_source else []
-            prepared = gate.prepare(folder=order.folder, keep=keep, **order.judged_by)
+            prepared = gate.prepare(gate.GateRequest(**order.judged_by), folder=order.folder, keep=keep)
         result, stages = _audited(order)
         judged = None if prepared is None else prepared.judge(result)
         stands = stages is None and earlier is None

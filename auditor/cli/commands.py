@@ -128,7 +128,7 @@ def gate(out: str, config_file: str | None, init: bool, no_keep: bool, **asked: 
                 hint="run `auditor gate` again without --init",
             )
         return _delivered(gates.run_init(out, config_file or gates.DEFAULT_CONFIG))
-    done = gates.run(out, config=config_file, **asked)
+    done = gates.run(out, gates.GateRequest(config=config_file, **asked))
     if done.verdict is not None and not no_keep:
         gates.keep(done.verdict, out)
     return _delivered(done)

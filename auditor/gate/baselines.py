@@ -1,25 +1,25 @@
-"""The gate's baseline: which files make it, how they are read, and `--update-baseline`, which accepts what is there
-today, so that from now on only what is new counts."""
+"""The gate's baseline: which files it is, how they are read, and `--update-baseline`.
+
+`--update-baseline` accepts what is there today. From then on only what is new counts.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from auditor.errors import ConfigError
 from auditor.gate.evaluate import gather
 from auditor.gate.levels import Rules
+from auditor.gate.rules import new_suspects
 from auditor.result import AuditResult
+from auditor.review import decisions
+from auditor.review.baseline import Baseline, BaselineEntry
 from auditor.review.folder import REVIEW_MARK, beside
 from auditor.system.lock import locked
-
-if TYPE_CHECKING:
-    from auditor.review.baseline import Baseline
-
 
 DEFAULT = "auditor-baseline.json"
 
@@ -27,49 +27,59 @@ ACCEPTED = "accepted"
 """The decision of an entry that nobody has looked at: known, not confirmed. It leaves the estimated share alone."""
 
 MARGIN = 0.5
-"""Accept suspects from this part of the rule's probability on: the next audit of nearly the same data gives nearly the
-same probabilities, and an image just under the line today must not be news tomorrow."""
+"""Suspects are accepted from this part of the rule's probability on.
+
+The next audit of nearly the same data gives nearly the same probabilities. An image just under the line today must not
+count as new tomorrow.
+"""
 
 PATIENCE = 20.0
-"""Seconds to wait for another process that updates the same baseline; one takes far less than a second."""
+"""Seconds to wait for another process that updates the same baseline. One update takes far less than a second."""
 
 
 def named(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:
-    """The baseline's files, the default where none was given."""
+    """The baseline's files; the default one where none was given."""
     if not given:
         return (Path(DEFAULT),)
     return (Path(given),) if isinstance(given, str | Path) else tuple(Path(path) for path in given)
 
 
 def load(paths: Sequence[Path], *, may_be_new: bool) -> Baseline | None:
-    """All files as one baseline, later ones prevailing; None where the only one is missing and may be.
+    """All files as one baseline. Later files win over earlier ones.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    may_be_new
+        The first file may be missing. None comes back where it is missing and the only one.
 
     Raises
     ------
     DecisionsError
-        A file is missing (but the first, where it may be new), or neither a baseline nor a reviewer's decisions.
+        A file is missing, or is neither a baseline nor a reviewer's decisions.
     """
     known = None
     for number, path in enumerate(paths):
         if number or not may_be_new or path.exists():
-            known = _joined(known, path)
+            known = _joined(known or Baseline(), path)
     return known
 
 
-def _joined(known: Baseline | None, path: Path) -> Baseline:
-    from auditor.review import decisions
-    from auditor.review.baseline import Baseline
-
-    known = known or Baseline()
+def _joined(known: Baseline, path: Path) -> Baseline:
     if decisions.holds_decisions(path):
         return decisions.with_decisions(known, decisions.read_decisions(path))
     return known.merged(Baseline.load(path).entries)
 
 
 def check_target(path: Path) -> None:
-    """Refuse a file that `--update-baseline` could not write, before any work."""
-    from auditor.review import decisions
+    """Refuse a file that `--update-baseline` could not write, before any work.
 
+    Raises
+    ------
+    ConfigError
+        There is no folder for it, or it holds a reviewer's decisions.
+    """
     if not path.parent.is_dir():
         raise ConfigError(
             f"the baseline {path} cannot be written: there is no folder {path.parent}",
@@ -84,10 +94,10 @@ def check_target(path: Path) -> None:
 
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Nobody else updates the baseline `path` inside the block: what was read there is what gets written over.
+    """Inside the block nobody else updates the baseline `path`, so nobody's entries are written over.
 
-    `review apply` replaces its folder whole, the baseline in it included, so a baseline that lies in such a folder is
-    under that command's lock.
+    `review apply` replaces its whole folder, and a baseline may lie in that folder. This baseline then has the lock of
+    that command.
 
     Raises
     ------
@@ -107,13 +117,11 @@ def alone(path: Path) -> Iterator[None]:
 def updated(baseline: Baseline | None, result: AuditResult, rules: Rules, date: str) -> tuple[Baseline, int]:
     """The baseline with today's suspects and conflicting duplicates added, and how many entries are new.
 
-    Entries that are there already keep their decision and date; stale ones stay, for only a person knows whether
-    an image is gone for good.
+    Entries that are there already keep their decision and date. Entries that match no image stay too: only a person
+    knows whether an image is gone for good.
     """
-    from auditor.review.baseline import Baseline, BaselineEntry
-
     rows = gather(result, baseline).rows
-    probability = rules["new_suspects"].probability or 1.0
+    probability = rules[new_suspects.RULE.name].probability or 1.0
     conflicting = {
         (group["hash"], entry["label"])
         for group in result.summary["dataset"]["duplicates"]["conflicting"]

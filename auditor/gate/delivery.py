@@ -1,4 +1,4 @@
-"""The gate's outputs on their way out: `--output` words checked, texts rendered, files written whole or not at all."""
+"""The gate's outputs: `--output` words are checked, texts rendered, and files written whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auditor.errors import AuditorError, ConfigError
+from auditor.errors import ConfigError
 from auditor.gate.outputs import OWN, Format, get
+from auditor.gate.plugins import call_theirs
 from auditor.gate.verdict import Verdict
 from auditor.result import AuditResult, complete_result
 from auditor.system import files
@@ -17,7 +18,7 @@ _STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 @dataclass(frozen=True)
 class Output:
-    """One `--output FORMAT[=FILE]`; `file` is None for standard output."""
+    """One `--output FORMAT[=FILE]`. `file` is None for standard output."""
 
     format: Format
     name: str
@@ -25,9 +26,19 @@ class Output:
 
 
 def parse_outputs(words: Iterable[str], keep: Iterable[Path] = ()) -> list[Output]:
-    """`FORMAT[=FILE]` words, checked: known formats, no file twice, none of the files in `keep`, no folder.
+    """`FORMAT[=FILE]` words as outputs. `-` is standard output.
 
-    `-` is standard output.
+    Parameters
+    ----------
+    words
+        What the user wrote.
+    keep
+        Files that no output may replace.
+
+    Raises
+    ------
+    ConfigError
+        A format is unknown. Or a file is named twice, is one of `keep`, or cannot be written.
     """
     taken = {path.resolve(): "it is read here" for path in keep}
     parsed = []
@@ -44,7 +55,7 @@ def parse_outputs(words: Iterable[str], keep: Iterable[Path] = ()) -> list[Outpu
 
 
 def _check_place(word: str, file: Path, taken: dict[Path, str]) -> None:
-    """Refuse before any work what could not be written, or would replace something, after it."""
+    """Refuse, before any work, a file that could not be written or would replace something."""
     if file.resolve() in taken:
         raise ConfigError(f"the output '{word}' would overwrite {file}: {taken[file.resolve()]}")
     if file.is_dir():
@@ -55,7 +66,15 @@ def _check_place(word: str, file: Path, taken: dict[Path, str]) -> None:
 
 
 def check_data_untouched(outputs: Iterable[Output], result: AuditResult) -> None:
-    """Refuse an output that would replace an image of the audited data set, or its manifest or archive."""
+    """Refuse an output that would replace an image of the audited data set, its manifest or its archive.
+
+    Raises
+    ------
+    ConfigError
+        It would.
+    ResultError
+        The result does not say what the data set is.
+    """
     with complete_result():
         dataset = result.summary["dataset"]
         source = Path(str(dataset["source"])).resolve()
@@ -73,30 +92,30 @@ def check_data_untouched(outputs: Iterable[Output], result: AuditResult) -> None
 
 
 def render(outputs: Iterable[Output], verdict: Verdict, result: AuditResult) -> list[tuple[Output, str]]:
-    """Every output with its text; nothing is written."""
+    """Every output with its text. Nothing is written.
+
+    Raises
+    ------
+    ConfigError
+        A format of another package failed.
+    """
     return [(output, _text(output, verdict, result)) for output in outputs]
 
 
 def _text(output: Output, verdict: Verdict, result: AuditResult) -> str:
-    """The text of a format; one from another package may do anything, and the user then needs its name."""
     if output.name in OWN:
         return output.format.render(verdict, result)
-    try:
-        text = output.format.render(verdict, result)
-    except AuditorError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"the output format '{output.name}' failed: {type(error).__name__}: {error}",
-            hint="tell those who wrote it, or leave it out",
-        ) from error
-    if not isinstance(text, str):
-        raise ConfigError(f"the output format '{output.name}' gave {type(text).__name__}, not text")
-    return text
+    return call_theirs(
+        f"the output format '{output.name}'",
+        lambda: output.format.render(verdict, result),
+        str,
+        "text",
+        hint="tell those who wrote it, or leave it out",
+    )
 
 
 def write(texts: Sequence[tuple[Output, str]], verdict: Verdict, result: AuditResult) -> tuple[Path, ...]:
-    """Write every output that has a file, then tell the formats that want to know; the files that were written."""
+    """Write every output that has a file, then call the formats that have a `publish`. Gives the files."""
     for output, text in texts:
         if output.file is not None:
             write_file(output.file, text)
@@ -108,12 +127,12 @@ def write(texts: Sequence[tuple[Output, str]], verdict: Verdict, result: AuditRe
 
 
 def write_file(path: Path, text: str) -> None:
-    """Text into a file whose folder is made where it is missing, or into a stream that is there.
+    """Text into a file, or into a stream that is there. A missing folder is made.
 
     Raises
     ------
     ConfigError
-        It cannot be written; what was there before is there still.
+        It cannot be written. What was there before is still there.
     """
     try:
         if _is_stream(path):
@@ -129,6 +148,6 @@ def write_file(path: Path, text: str) -> None:
 
 
 def _is_stream(path: Path) -> bool:
-    """Something to write into, never to replace by a file: /dev/null, a pipe, another of the process's streams."""
+    """Something to write into and never to replace by a file: /dev/null, a pipe, another stream of the process."""
     folder = path.parent.resolve()
     return path.exists() and (not path.is_file() or folder == Path("/dev") or folder.match("/proc/*/fd"))

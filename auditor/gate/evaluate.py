@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from auditor.gate import measure
+from auditor.gate.documents import StaleReason
 from auditor.gate.facts import Facts, Levels, Measurement
 from auditor.gate.levels import Rules
-from auditor.gate.rules import RULES, Rule
+from auditor.gate.messages import advice, message
+from auditor.gate.rules import Rule, all_rules, measured, new_suspects, recovery
 from auditor.gate.verdict import NEW_SUSPECT_COLUMNS, Judgement, RuleOutcome, StaleEntry, Verdict, roll_up
-from auditor.gate.wording import figure
 from auditor.result import AuditResult, complete_result
-
-if TYPE_CHECKING:
-    from auditor.review.baseline import Baseline, BaselineEntry
-
-
-_STRONGER = next(rule.advice for rule in RULES if rule.name == "recovery")
+from auditor.review.baseline import Baseline, BaselineEntry
 
 
 def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None) -> Verdict:
@@ -27,7 +21,7 @@ def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None
     result
         A finished audit.
     rules
-        Levels by rule name, of `load_rules` or `default_rules`.
+        Levels by rule name, of `load_rules` or `default_rules`. A rule that is missing here has its default levels.
     baseline
         Images a person has reviewed, by content hash and label.
 
@@ -35,36 +29,40 @@ def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None
     ------
     ResultError
         The result lacks something that its schema promises.
+    ConfigError
+        A rule of another package cannot be loaded, or failed.
     """
     with complete_result():
         return _evaluate(result, rules, baseline)
 
 
 def _evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None) -> Verdict:
+    known = all_rules()
+    levels = {rule.name: rules.get(rule.name, rule.levels) for rule in known}
     facts = gather(result, baseline)
-    measured = {rule.name: rule.measure(facts, rules[rule.name]) for rule in RULES if rules[rule.name].enabled}
-    weakness = _weakness(facts, rules, measured)
-    outcomes = []
-    for rule in RULES:
-        if rule.name in measured:
-            doubt = weakness if rule.estimated else ""
-            outcomes.append(_judge(rule, rules[rule.name], measured[rule.name], doubt, facts))
-    suspects = measure.new_suspect_rows(facts, rules["new_suspects"])
+    found = {rule.name: measured(rule, facts, levels[rule.name]) for rule in known if levels[rule.name].enabled}
+    doubts = _doubts(facts, levels[recovery.RULE.name], found.get(recovery.RULE.name))
+    outcomes = tuple(
+        _judge(rule, levels[rule.name], found[rule.name], doubts[rule.rests_on], facts)
+        for rule in known
+        if rule.name in found
+    )
+    suspects = new_suspects.new_suspect_rows(facts, levels[new_suspects.RULE.name])
     suspects["rank"] = suspects["rank"].astype("Int64")  # a whole number, or nothing
     return Verdict(
         verdict=roll_up(outcome.verdict for outcome in outcomes),
-        rules=tuple(outcomes),
+        rules=outcomes,
         new_suspects=suspects[list(NEW_SUSPECT_COLUMNS)].reset_index(drop=True),
         stale=_stale(facts, baseline),
         audit_id=result.audit_id,
         dataset=str(result.summary["dataset"]["name"]),
         n_images=int(result.summary["dataset"]["n_images"]),
-        switched_off=tuple(rule.name for rule in RULES if not rules[rule.name].enabled),
+        switched_off=tuple(rule.name for rule in known if rule.name not in found),
     )
 
 
 def gather(result: AuditResult, baseline: Baseline | None) -> Facts:
-    """The ranking with each image's hash and what the baseline says of it."""
+    """What the rules look at: the ranking with each image's hash and what the baseline says of the image."""
     decisions = {(entry.hash, entry.label): entry.decision for entry in baseline.entries} if baseline else {}
     rows = result.ranking.copy()
     hashes = result.summary["dataset"]["hashes"]
@@ -75,58 +73,45 @@ def gather(result: AuditResult, baseline: Baseline | None) -> Facts:
     return Facts(result, rows, baseline is not None)
 
 
-def _weakness(facts: Facts, rules: Rules, measured: dict[str, Measurement]) -> str:
-    """What makes every estimate of this audit doubtful, or nothing."""
+def _doubts(facts: Facts, levels: Levels, found: Measurement | None) -> dict[str, str]:
+    """By what a rule rests on: what this audit lacks of it, or nothing."""
     unsolved = measure.unsolved(facts)
-    found = measured.get("recovery")
-    if unsolved or found is None:
-        return unsolved
-    level = rules["recovery"].fail
-    short = level is not None and found.interval is not None and found.interval[0] < level
-    return "the audit found too few of the labels it planted itself" if short or found.undecided else ""
+    weak = unsolved
+    if not unsolved and found is not None:
+        short = levels.fail is not None and found.interval is not None and found.interval[0] < levels.fail
+        weak = "the audit found too few of the labels it planted itself" if short or found.undecided else ""
+    return {"nothing": "", "solves": unsolved, "recovery": weak}
 
 
 def _judge(rule: Rule, levels: Levels, found: Measurement, doubt: str, facts: Facts) -> RuleOutcome:
-    fail = levels.fail
-    if rule.name == "new_suspects" and not facts.has_baseline and not levels.explicit_fail:
-        fail = None
-    if rule.name == "recovery":
-        doubt = measure.unsolved(facts)
+    """One rule's outcome. `doubt` is what the audit lacks to support the figure, or nothing."""
+    waits = rule.fail_needs_baseline and not facts.has_baseline and not levels.explicit_fail
+    fail = None if waits else levels.fail
     verdict, level = _compare(rule, fail, levels.warn, found)
-    reason = found.undecided or doubt
+    reason = found.undecided or doubt or ("" if found.value is not None else "nothing could be measured")
     if reason:
         verdict, level = Judgement.UNDECIDED, fail if fail is not None else levels.warn
-    advice = "" if verdict is Judgement.PASS else _advice(rule, found, reason, facts)
     return RuleOutcome(
         rule=rule.name,
         measured=found.value,
         interval=found.interval,
         level=level,
         verdict=verdict,
-        message=_message(rule, found, verdict, level, fail, reason),
+        message=message(rule, found, (verdict, level), fail, reason),
         evidence=found.evidence,
         fail=fail,
         warn=levels.warn,
         unit=rule.unit,
-        advice=advice,
+        advice=advice(rule, verdict, reason, unsolved=measure.unsolved(facts)),
     )
-
-
-def _advice(rule: Rule, found: Measurement, reason: str, facts: Facts) -> str:
-    """What to do next: the rule's own words, but for what the audit rather than the data lacks."""
-    if not reason:
-        return rule.advice
-    if reason == measure.unsolved(facts):
-        return "Audit again with `--engine auto`, or with a larger `--damping`."
-    return "Give the data set a test split." if rule.unit == "score" else _STRONGER
 
 
 def _compare(rule: Rule, fail: float | None, warn: float | None, found: Measurement) -> tuple[Judgement, float | None]:
     """The judgement and the level that decided it.
 
-    Failing takes certainty: the whole interval must lie beyond `fail` (the upper end for a rule that asks for at
-    least something). Warning takes the figure alone. An audit too weak to be believed is the other way round: recovery
-    must surely reach its level, so its lower end counts.
+    To fail, a rule must be certain: the whole interval lies beyond `fail`. To warn, the figure alone is enough. The
+    rule that asks whether the audit can be believed is the other way round: recovery must surely reach its level, so
+    the interval's lower end counts.
     """
     resting = fail if fail is not None else warn
     if found.value is None:
@@ -142,52 +127,15 @@ def _compare(rule: Rule, fail: float | None, warn: float | None, found: Measurem
     return (Judgement.WARN, warn if warned else fail) if warned or failed else (Judgement.PASS, resting)
 
 
-def _against(rule: Rule, found: Measurement, verdict: Judgement, level: float, fail: float | None) -> list[str]:
-    """How the figure stands to the level that decided, in words that tell a warning from a failure."""
-    shown, side = figure(level, rule.unit), "above" if rule.at_most else "below"
-    if verdict is Judgement.PASS:
-        return [f"{'at most' if rule.at_most else 'at least'} {shown} passes", *_not_ruled_out(rule, found, fail)]
-    if verdict is Judgement.UNDECIDED:
-        return [f"not surely at least {shown}", "the audit is too weak to support a verdict"]
-    if verdict is Judgement.WARN:
-        name = "fail" if level == fail else "warn"
-        return [f"{side} the {name} level of {shown}", *_not_ruled_out(rule, found, fail)]
-    whole = "the whole interval lies " if found.interval is not None else ""
-    return [f"{whole}{side} the fail level of {shown}"]
-
-
-def _not_ruled_out(rule: Rule, found: Measurement, fail: float | None) -> list[str]:
-    """A loose interval is said aloud: what did not surely fail may still be failing."""
-    if rule.name != "wrong_labels" or fail is None or found.interval is None or found.interval[1] <= fail:
-        return []
-    reaches = f"the interval reaches above the fail level of {figure(fail, 'share')}"
-    return [f"{reaches}, so a failing share is not ruled out"]
-
-
-def _message(
-    rule: Rule, found: Measurement, verdict: Judgement, level: float | None, fail: float | None, reason: str
-) -> str:
-    parts = [found.sentence] if found.sentence else []
-    if found.interval is not None:
-        low, high = (figure(end, rule.unit) for end in found.interval)
-        parts.append(f"95% interval {low} to {high} {found.interval_of}".rstrip())
-    if reason:
-        parts.append(f"undecided: {reason}")
-    elif level is not None:
-        parts += _against(rule, found, verdict, level, fail)
-    sentence = "; ".join(parts)
-    return sentence[:1].upper() + sentence[1:] + "."
-
-
-def _why_stale(entry: BaselineEntry, hashes: set[str]) -> str:
-    """A correction that a reviewer made and nobody applied is told from a label that was changed since."""
+def _why_stale(entry: BaselineEntry, hashes: set[str]) -> StaleReason:
+    """Tells a correction that nobody applied from a label that was changed since."""
     if entry.hash not in hashes:
         return "its image is gone"
     return "it was to get this label and has not" if entry.decision == "relabel" else "its label has changed"
 
 
 def _stale(facts: Facts, baseline: Baseline | None) -> tuple[StaleEntry, ...]:
-    """Entries that cover nothing. Under `--classes`, entries for other classes are not judged."""
+    """Entries that match no image. Under `--classes`, entries of other classes are left out."""
     if baseline is None:
         return ()
     present = set(zip(facts.rows["hash"], facts.rows["label"], strict=True))

@@ -1,7 +1,6 @@
-"""The gate's last verdict about an audit, kept beside it so that the report can show it.
+"""The gate's last verdict about an audit, kept beside the audit so that the report can show it.
 
-It is a convenience, never an input of a judgement: where it cannot be written nothing fails, and where it does not fit
-the audit it is as if there were none.
+No judgement depends on it. Where it cannot be written nothing fails. Where it does not fit the audit it is ignored.
 """
 
 from __future__ import annotations
@@ -9,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from auditor.gate.verdict import VERDICT_SCHEMA_VERSION, Judgement, Verdict
+from auditor.gate.documents import KIND, SCHEMA_VERSION, VerdictDocument
+from auditor.gate.verdict import Judgement, Verdict
 from auditor.result import AuditResult
 from auditor.system import files
-from auditor.system.files import read_text
 
 NAME = "verdict.json"
 
@@ -26,7 +25,7 @@ def keep(verdict: Verdict, folder: str | Path) -> None:
 
 
 def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report: Path) -> bool:
-    """Whether a report is younger than its audit and shows this verdict (the last one, where there is no new one)."""
+    """Whether a report is younger than its audit and shows this verdict; None stands for the last one."""
     if verdict is not None and kept(folder, result) != json.loads(verdict.to_json()):
         return False
     try:
@@ -36,23 +35,24 @@ def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report:
         return False
 
 
-def kept(folder: str | Path, result: AuditResult) -> dict[str, Any] | None:
-    """The verdict's JSON document that lies in the folder of `result`, or None where none fits that audit."""
+def kept(folder: str | Path, result: AuditResult) -> VerdictDocument | None:
+    """The verdict that lies in the folder of `result`, or None where none fits that audit."""
     try:
-        document = json.loads(read_text(Path(folder) / NAME))
+        document = json.loads(files.read_text(Path(folder) / NAME))
     except (OSError, ValueError, RecursionError):
         return None
-    return document if _fits(document, result.audit_id) else None
+    return cast(VerdictDocument, document) if _fits(document, result.audit_id) else None
 
 
 def _fits(document: Any, audit_id: str) -> bool:
-    if not isinstance(document, dict) or document.get("kind") != "auditor-verdict":
+    """Whether a document is a verdict on this audit, with everything that the report reads."""
+    if not isinstance(document, dict):
         return False
-    if document.get("schema_version") != VERDICT_SCHEMA_VERSION or document.get("audit_id") != audit_id:
-        return False
+    wanted = {"kind": KIND, "schema_version": SCHEMA_VERSION, "audit_id": audit_id}
     rules = document.get("rules")
     return (
-        _judged(document)
+        all(document.get(key) == value for key, value in wanted.items())
+        and _judged(document)
         and isinstance(rules, list)
         and all(isinstance(r, dict) and _judged(r) and _texts(r, "rule", "message") for r in rules)
     )

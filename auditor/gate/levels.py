@@ -1,4 +1,4 @@
-"""TODO auditor.gate.levels."""
+"""How strict the rules are: levels from `[rules.NAME]` in a configuration file, or the defaults."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 from auditor.config import read_toml
 from auditor.errors import ConfigError
 from auditor.gate.facts import Levels
-from auditor.gate.rules import RULES, Rule
+from auditor.gate.rules import Rule, all_rules
 from auditor.system.text import did_you_mean
 
 CONFIG_FILES = ("auditor.toml", "pyproject.toml")
 """Where rules are looked for, in this order, when no file is named."""
 
 _TABLES = ("audit", "rules")
-"""Tables that a configuration may have; another name is a slip of the pen that would silently switch rules back."""
+"""Tables that a configuration may have. Another name is a slip of the pen, and the defaults would hold unnoticed."""
 
 Rules = Mapping[str, Levels]
-"""Levels of every rule by its name."""
+"""Levels of every rule by the rule's name."""
 
 
 def default_rules() -> dict[str, Levels]:
     """The levels that hold without a configuration."""
-    return {rule.name: rule.levels for rule in RULES}
+    return {rule.name: rule.levels for rule in all_rules()}
 
 
 def find_config(folder: str | Path = ".") -> Path | None:
@@ -38,7 +38,13 @@ def find_config(folder: str | Path = ".") -> Path | None:
 
 
 def has_rules(path: str | Path) -> bool:
-    """Whether a configuration says anything about rules; raises `ConfigError` where it cannot be read."""
+    """Whether a configuration says anything about rules.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read.
+    """
     return "rules" in _read(Path(path))
 
 
@@ -48,7 +54,7 @@ def load_rules(path: str | Path | None = None) -> dict[str, Levels]:
     Raises
     ------
     ConfigError
-        The file cannot be read, or names an unknown rule or key, or a level of the wrong type or size.
+        The file cannot be read. Or it names an unknown rule or key, or a level of the wrong type or size.
     """
     chosen = find_config() if path is None else Path(path)
     if chosen is None:
@@ -57,17 +63,31 @@ def load_rules(path: str | Path | None = None) -> dict[str, Levels]:
 
 
 def rules_from(tables: Any, *, where: str = "rules") -> dict[str, Levels]:
-    """Levels from the `rules` table of a configuration, the defaults standing where it is silent."""
+    """Levels from the `rules` table of a configuration. Where it says nothing the defaults hold.
+
+    Parameters
+    ----------
+    tables
+        What the file holds under `rules`.
+    where
+        The file, for messages.
+
+    Raises
+    ------
+    ConfigError
+        Something in it is wrong.
+    """
     if not isinstance(tables, Mapping):
         raise ConfigError(f"{where}: 'rules' must hold tables, written as [rules.NAME]")
-    rules = default_rules()
+    known = {rule.name: rule for rule in all_rules()}
+    levels = {name: rule.levels for name, rule in known.items()}
     for name, entries in tables.items():
-        if name not in rules:
-            raise ConfigError(f"{where}: unknown rule '{name}'", hint=did_you_mean(name, rules))
+        if name not in known:
+            raise ConfigError(f"{where}: unknown rule '{name}'", hint=did_you_mean(name, known))
         if not isinstance(entries, Mapping):
             raise ConfigError(f"{where}: rule '{name}' must be a table, written as [rules.{name}]")
-        rules[name] = _levels(next(rule for rule in RULES if rule.name == name), entries, f"{where}: [rules.{name}]")
-    return rules
+        levels[name] = _levels(known[name], entries, f"{where}: [rules.{name}]")
+    return levels
 
 
 def _levels(rule: Rule, entries: Mapping[str, Any], where: str) -> Levels:
@@ -98,9 +118,11 @@ def _number(rule: Rule, key: str, value: Any, where: str) -> float:
 
 
 def _ordered(rule: Rule, levels: Levels, entries: Mapping[str, Any], where: str) -> Levels:
-    """Warning comes before failing. A `fail` alone that is stricter than the default warning warns too, by the figure
-    itself; a laxer `warn` alone is an error, because a rule must not lose the level it fails on without anybody having
-    said so."""
+    """The levels, with the warning before the failure.
+
+    If only `fail` is set, and it is stricter than the default `warn`, it is the warning level too. If only `warn` is
+    set, and it is laxer than the default `fail`, that is an error: the rule would never fail, and nobody said so.
+    """
     if levels.fail is None or levels.warn is None:
         return levels
     if (levels.warn <= levels.fail) if rule.at_most else (levels.warn >= levels.fail):
@@ -116,7 +138,7 @@ def _ordered(rule: Rule, levels: Levels, entries: Mapping[str, Any], where: str)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """A configuration, all of whose tables are known."""
+    """A configuration whose tables are all known."""
     document = read_toml(path)
     for name in document:
         if name not in _TABLES:
@@ -125,6 +147,6 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _right_table(name: str, path: Path) -> str:
-    """The table that was meant; a rule without `rules.` before it is a common slip."""
+    """The table that was meant. People often forget the `rules.` before a rule."""
     parent = "tool.auditor.rules" if path.name == "pyproject.toml" else "rules"
     return f"write [{parent}.{name}]" if name in default_rules() else did_you_mean(name, _TABLES)

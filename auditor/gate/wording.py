@@ -1,77 +1,65 @@
-"""Words and figures for people: hostile labels made harmless, numbers with intervals, the terminal's table."""
+"""The verdict in words: evidence and suspects as sentences, and the table for a terminal. Labels are hostile text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from auditor.gate.documents import EvidenceRow, SuspectDocument
+from auditor.gate.figures import figure, interval
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict
 from auditor.system.text import counted, plain
 
 
-def figure(value: float | None, unit: str) -> str:
-    """A figure as its unit is read: a share in percent, a count whole where it is, a score with three decimals."""
-    if value is None:
-        return "-"
-    if unit == "share":
-        # A share that is not nothing never reads as 0%; adding 0.0 turns -0.0 into 0.0.
-        return f"{100 * value:.1g}%" if 0 < value < 5e-5 else f"{round(100 * value, 2) + 0.0:g}%"
-    if unit == "count":
-        return f"{round(value, 1) + 0.0:g}"
-    return f"{value:.3f}"
+def evidence(row: EvidenceRow, limit: int = 200) -> str:
+    """One row of a rule's evidence on one line: an image or a class, and what is known of it.
 
-
-def interval(ends: tuple[float, float] | None, unit: str) -> str:
-    """An interval in the unit of its figure."""
-    return "-" if ends is None else f"{figure(ends[0], unit)} to {figure(ends[1], unit)}"
-
-
-def evidence(row: Mapping[str, Any], limit: int = 200) -> str:
-    """One row of a rule's evidence on one line: an image or a class, and what is to be said of it."""
-    label = f"'{plain(str(row['label']))}'" if "label" in row else ""
+    Parameters
+    ----------
+    row
+        The row.
+    limit
+        Characters of a path to show.
+    """
+    label = f"'{plain(row['label'])}'" if "label" in row else ""
     if "path" not in row:
         return f"{label}: {', '.join(_details(row))}"
     said = ([f"labelled {label}"] if label else []) + _details(row)
-    return f"{plain(str(row['path']), limit)}: {', '.join(said)}"
+    return f"{plain(row['path'], limit)}: {', '.join(said)}"
 
 
-def suspicion(row: Mapping[str, Any]) -> str:
-    """One new suspect as a sentence: what its label is, how surely that is wrong, what it looks like."""
-    suggestion = f"; it looks like '{plain(str(row['suggested_label']))}'" if row["suggested_label"] else ""
+def suspicion(row: SuspectDocument) -> str:
+    """One new suspect as a sentence: its label, how probably that is wrong, what the image looks like."""
+    suggestion = f"; it looks like '{plain(row['suggested_label'])}'" if row["suggested_label"] else ""
     return f"The label '{plain(row['label'])}' is wrong with a probability of {row['p_mislabelled']:.2f}{suggestion}."
 
 
-def _details(row: Mapping[str, Any]) -> list[str]:
-    """What a row says beside its image and label, in the words of a person."""
+def _details(row: EvidenceRow) -> list[str]:
+    """What a row says beside its image and label."""
     words = []
-    if row.get("suggested_label"):
-        words.append(f"looks like '{plain(str(row['suggested_label']))}'")
+    if suggested := row.get("suggested_label"):
+        words.append(f"looks like '{plain(suggested)}'")
     if row.get("p_mislabelled") is not None:
         words.append(f"wrong with probability {row['p_mislabelled']:.2f}")
     if row.get("share") is not None:
         words.append(f"{figure(row['share'], 'share')} wrong")
     if row.get("interval") is not None:
-        words.append(f"95% interval {interval(tuple(row['interval']), 'share')}")
-    words += [plain(str(row[key]), 200) for key in ("reason", "split") if row.get(key)]
-    names = (("n", "images"), ("n_planted", "planted"), ("n_clean", "not planted"))
-    return words + [f"{row[key]} {name}" for key, name in names if row.get(key) is not None]
-
-
-def noted(verdict: Verdict) -> list[RuleOutcome]:
-    """The rules that did not pass, in their own order."""
-    return [outcome for outcome in verdict.rules if outcome.verdict is not Judgement.PASS]
+        words.append(f"95% interval {interval(row['interval'], 'share')}")
+    words += [plain(text, 200) for text in (row.get("reason"), row.get("split")) if text]
+    counts = ((row.get("n"), "images"), (row.get("n_planted"), "planted"), (row.get("n_clean"), "not planted"))
+    return words + [f"{n} {name}" for n, name in counts if n is not None]
 
 
 def table(verdict: Verdict, judged_by: str = "") -> str:
-    """The verdict for a terminal: one row a rule, then each that did not pass with its first evidence and what to do
-    about it, then by what it was judged, then the verdict."""
+    """The verdict for a terminal.
+
+    One row for each rule comes first. Then come the rules that did not pass, each with its first evidence and what to
+    do about it. Then `judged_by`, which names levels and baseline, and the verdict.
+    """
     head = ("rule", "measured", "interval", "level", "verdict")
     rows = [head, *(_row(outcome) for outcome in verdict.rules)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     told: set[str] = set()
-    for outcome in noted(verdict):
+    for outcome in verdict.noted:
         lines += ["", f"{outcome.verdict} {outcome.rule}: {outcome.message}", *_more(outcome, told)]
     if verdict.switched_off:
         lines += ["", f"Switched off: {', '.join(verdict.switched_off)}."]
@@ -79,6 +67,11 @@ def table(verdict: Verdict, judged_by: str = "") -> str:
         lines += ["", *_stale(verdict)]
     lines += ["", *([judged_by] if judged_by else []), f"{plain(verdict.dataset)}: {verdict.verdict}"]
     return "\n".join(lines) + "\n"
+
+
+def stale_count(verdict: Verdict) -> str:
+    """How many baseline entries match no image, in words."""
+    return counted(len(verdict.stale), "baseline entry matches", "baseline entries match") + " no image any more"
 
 
 def _row(outcome: RuleOutcome) -> tuple[str, ...]:
@@ -92,7 +85,7 @@ def _row(outcome: RuleOutcome) -> tuple[str, ...]:
 
 
 def _more(outcome: RuleOutcome, told: set[str], shown: int = 4) -> list[str]:
-    """The first evidence and the advice, neither twice in one text: several rules may rest on the same suspects."""
+    """The first evidence and the advice. Several rules may rest on the same suspects, so nothing is said twice."""
     rows = [] if outcome.verdict is Judgement.UNDECIDED else [evidence(row) for row in outcome.evidence]
     fresh = [row for row in rows if row not in told]
     lines = [f"  {row}" for row in fresh[:shown]]
@@ -106,7 +99,10 @@ def _more(outcome: RuleOutcome, told: set[str], shown: int = 4) -> list[str]:
 
 def _stale(verdict: Verdict, shown: int = 5) -> list[str]:
     count = len(verdict.stale)
-    lines = [counted(count, "baseline entry covers", "baseline entries cover") + " nothing any more:"]
+    lines = [f"{stale_count(verdict)}:"]
     lines += [f"  {plain(e.path)} ({plain(e.label)}): {e.reason}" for e in verdict.stale[:shown]]
     lines += [f"  and {count - shown} more"] if count > shown else []
-    return [*lines, "  Next: Apply the corrections that are missing, and remove the lines of what is gone for good."]
+    return [
+        *lines,
+        "  Next: Apply the corrections that are missing. Remove the lines of images that are gone for good.",
+    ]

@@ -1,7 +1,7 @@
 """Log a finished audit and its verdict to MLflow: `python log_audit.py OUT [--run-id ID]`.
 
-Figures become metrics, the verdict a tag, the report and the JSON verdict artifacts. Copy it into a training script
-to tie a model to the state of its labels.
+Figures become metrics, the verdict becomes a tag, and the report and the JSON verdict become artifacts. Copy this into
+a training script to tie a model to the state of its labels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def log_audit(out: str | Path, *, config: str | None = None, baseline: str | Non
     result = AuditResult.load(out)
     with tempfile.TemporaryDirectory() as folder:
         outputs = [f"{kind}={folder}/verdict.{end}" for kind, end in (("json", "json"), ("markdown", "md"))]
-        verdict = gate.run(result, config=config, baseline=baseline, outputs=outputs).verdict
+        verdict = gate.run(result, gate.GateRequest(config=config, baseline=baseline, outputs=outputs)).verdict
         mlflow.log_artifacts(folder, artifact_path="label-audit")
     for name in ("audit.json", "report.html"):
         if (Path(out) / name).is_file():

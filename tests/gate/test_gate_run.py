@@ -20,7 +20,7 @@ from PIL import Image
 
 from auditor.data.fresh import changes
 from auditor.errors import AuditorError, ExitCode, ResultError
-from auditor.gate import Judgement, default_rules, evaluate, run, run_init
+from auditor.gate import GateRequest, Judgement, default_rules, evaluate, run, run_init
 from auditor.gate.levels import rules_from
 from auditor.result import AuditResult
 from auditor.sources.base import ImageTable, Skipped
@@ -34,17 +34,20 @@ def state(folder: Path) -> dict[str, bytes]:
 
 
 def test_outputs_are_written_although_the_gate_fails(out: Path, tmp_path: Path) -> None:
-    done = run(out, outputs=["json=reports/verdict.json", "junit=reports/junit.xml", "sarif=s.sarif", "gitlab=g.json"])
+    done = run(
+        out,
+        GateRequest(outputs=["json=reports/verdict.json", "junit=reports/junit.xml", "sarif=s.sarif", "gitlab=g.json"]),
+    )
     assert done.exit_code is ExitCode.GATE_FAILED
     assert json.loads((tmp_path / "reports/verdict.json").read_text())["verdict"] == "FAIL"
     assert [p.name for p in done.written] == ["verdict.json", "junit.xml", "s.sarif", "g.json"]
     assert all(p.is_file() for p in done.written)
     assert "wrong_labels" in done.stdout and done.stderr == ""
-    assert run(out, exit_zero=True).exit_code is ExitCode.OK
+    assert run(out, GateRequest(exit_zero=True)).exit_code is ExitCode.OK
 
 
 def test_an_output_without_a_file_has_standard_output_to_itself(out: Path) -> None:
-    done = run(out, outputs=["json"])
+    done = run(out, GateRequest(outputs=["json"]))
     assert json.loads(done.stdout)["verdict"] == "FAIL"
     assert "wrong_labels" in done.stderr
 
@@ -87,7 +90,7 @@ def test_bad_input_exits_2_with_one_sentence_and_writes_nothing(
     _spoil(tmp_path / file, text)
     before = state(tmp_path)
     with pytest.raises(AuditorError) as raised:
-        run(out, **{"outputs": ["json=new.json"], "update_baseline": arguments == {}, **arguments})
+        run(out, GateRequest(**{"outputs": ["json=new.json"], "update_baseline": arguments == {}, **arguments}))
     assert raised.value.exit_code is ExitCode.USAGE
     assert says in raised.value.message
     assert "\n" not in raised.value.message
@@ -97,7 +100,7 @@ def test_bad_input_exits_2_with_one_sentence_and_writes_nothing(
 def test_a_file_that_cannot_be_written_is_an_error_and_leaves_no_part(out: Path, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("a file, not a folder")
     with pytest.raises(AuditorError, match="cannot be written"):
-        run(out, outputs=["json=plain/new.json"])
+        run(out, GateRequest(outputs=["json=plain/new.json"]))
     assert (tmp_path / "plain").read_text() == "a file, not a folder"
 
 
@@ -112,9 +115,9 @@ def test_no_output_replaces_a_file_of_the_data_set(out: Path, wrong: AuditResult
         result = dataclasses.replace(wrong, summary=summary)
         before = state(tmp_path)
         with pytest.raises(AuditorError, match="belongs to the data set"):
-            run(result, outputs=["markdown=new.md", f"json={file}"], update_baseline=True)
+            run(result, GateRequest(outputs=["markdown=new.md", f"json={file}"], update_baseline=True))
         assert state(tmp_path) == before
-        assert run(result, outputs=["json=data/verdict.json"]).written == (Path("data/verdict.json"),)
+        assert run(result, GateRequest(outputs=["json=data/verdict.json"])).written == (Path("data/verdict.json"),)
 
 
 def test_init_writes_a_configuration_that_the_audit_meets_and_never_over_one(out: Path, tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_init_adds_rules_after_the_settings_that_a_file_holds(out: Path, tmp_pat
 def test_what_the_levels_and_the_baseline_were_is_said(out: Path, tmp_path: Path) -> None:
     assert "\nLevels: the defaults. Baseline: none.\n" in run(out).stdout
     (tmp_path / "pyproject.toml").write_text("[tool.auditor.rules.leakage]\nenabled = false\n")
-    assert run(out, update_baseline=True, today=TODAY).exit_code is ExitCode.GATE_FAILED
+    assert run(out, GateRequest(update_baseline=True), today=TODAY).exit_code is ExitCode.GATE_FAILED
     said = run(out).stdout
     assert "Levels: pyproject.toml. Baseline: auditor-baseline.json (" in said
 
@@ -161,20 +164,20 @@ def test_a_reviewers_decisions_are_a_baseline_alone_or_beside_one(
 ) -> None:
     (tmp_path / "decisions.json").write_text(json.dumps(_decisions(wrong, 5)))
     alone = run(out).verdict
-    verdict = run(out, baseline="decisions.json").verdict
+    verdict = run(out, GateRequest(baseline="decisions.json")).verdict
     assert alone is not None and verdict is not None
     assert set(alone.new_suspects["path"]) - set(verdict.new_suspects["path"]) == set(wrong.ranking["path"].head(5))
     before = state(tmp_path)
     with pytest.raises(AuditorError, match="cannot be updated"):
-        run(out, baseline="decisions.json", update_baseline=True)
+        run(out, GateRequest(baseline="decisions.json", update_baseline=True))
     assert state(tmp_path) == before
-    both = run(out, baseline=["base.json", "decisions.json"], update_baseline=True, today=TODAY)
+    both = run(out, GateRequest(baseline=["base.json", "decisions.json"], update_baseline=True), today=TODAY)
     assert both.verdict is not None and both.verdict.new_suspects.empty
     entries = json.loads((tmp_path / "base.json").read_text())["entries"]
     assert sum(entry["decision"] == "keep" for entry in entries) == 5
     (tmp_path / "decisions.json").write_text(json.dumps(_decisions(wrong, 5, schema_version=7)))
     with pytest.raises(AuditorError, match="schema version 7"):
-        run(out, baseline="decisions.json")
+        run(out, GateRequest(baseline="decisions.json"))
 
 
 def test_a_format_of_another_package_that_fails_is_named_and_nothing_is_written(
@@ -189,46 +192,46 @@ def test_a_format_of_another_package_that_fails_is_named_and_nothing_is_written(
     monkeypatch.setattr(sys.modules["auditor.gate.delivery"], "get", lambda name: Broken())
     before = state(tmp_path)
     with pytest.raises(AuditorError, match="the output format 'theirs' failed: KeyError"):
-        run(out, outputs=["theirs=a.txt"], update_baseline=True)
+        run(out, GateRequest(outputs=["theirs=a.txt"], update_baseline=True))
     monkeypatch.setattr(Broken, "render", lambda self, verdict, result: None)
     with pytest.raises(AuditorError, match="gave NoneType, not text"):
-        run(out, outputs=["theirs=a.txt"])
+        run(out, GateRequest(outputs=["theirs=a.txt"]))
     assert state(tmp_path) == before
 
 
 def test_a_baseline_takes_todays_suspects_out_and_brings_back_a_changed_label(
     out: Path, wrong: AuditResult, tmp_path: Path
 ) -> None:
-    first = run(out, baseline="base.json", update_baseline=True, today=TODAY)
+    first = run(out, GateRequest(baseline="base.json", update_baseline=True), today=TODAY)
     text = (tmp_path / "base.json").read_bytes()
     assert first.verdict is not None and first.verdict.new_suspects.empty
     assert "added to base.json" in first.stdout
-    again = run(out, baseline="base.json", update_baseline=True, today=datetime.date(2030, 1, 1))
+    again = run(out, GateRequest(baseline="base.json", update_baseline=True), today=datetime.date(2030, 1, 1))
     assert (tmp_path / "base.json").read_bytes() == text, "nothing new: not a byte changes"
     assert again.verdict is not None and again.verdict.stale == ()
 
     suspect = wrong.ranking.iloc[0]
     renamed = _rename(wrong, suspect["path"], "train/zzz.png")
-    verdict = run(renamed, baseline="base.json").verdict
+    verdict = run(renamed, GateRequest(baseline="base.json")).verdict
     assert verdict is not None and verdict.new_suspects.empty, "a rename brings nothing back"
     shuffled = dataclasses.replace(wrong, ranking=wrong.ranking.sample(frac=1, random_state=1))
-    verdict = run(shuffled, baseline="base.json").verdict
+    verdict = run(shuffled, GateRequest(baseline="base.json")).verdict
     assert verdict is not None and verdict.new_suspects.empty, "nor does another order"
 
     other = next(c for c in wrong.classes if c != suspect["label"])
     ranking = wrong.ranking.copy()
     ranking.loc[ranking["path"] == suspect["path"], "label"] = other
-    verdict = run(dataclasses.replace(wrong, ranking=ranking), baseline="base.json").verdict
+    verdict = run(dataclasses.replace(wrong, ranking=ranking), GateRequest(baseline="base.json")).verdict
     assert verdict is not None
     assert list(verdict.new_suspects["path"]) == [suspect["path"]]
     assert [(e.label, e.reason) for e in verdict.stale] == [(suspect["label"], "its label has changed")]
     gone = dataclasses.replace(wrong, ranking=wrong.ranking[wrong.ranking["path"] != suspect["path"]])
-    verdict = run(gone, baseline="base.json").verdict
+    verdict = run(gone, GateRequest(baseline="base.json")).verdict
     assert verdict is not None and [e.reason for e in verdict.stale] == ["its image is gone"]
 
 
 def test_the_default_baseline_is_found_in_the_current_folder(out: Path, tmp_path: Path) -> None:
-    run(out, update_baseline=True, today=TODAY)
+    run(out, GateRequest(update_baseline=True), today=TODAY)
     assert (tmp_path / "auditor-baseline.json").is_file()
     verdict = run(out).verdict
     assert verdict is not None and verdict.new_suspects.empty
@@ -337,7 +340,7 @@ def _table(result: AuditResult, data: dict[str, bytes], labels: dict[str, str] |
 def test_strict_fresh_takes_what_is_unchanged(images: Any) -> None:
     result, data = images
     assert not changes(result, _table(result, data))
-    done = run(result, strict_fresh=True, open_source=lambda spec: _table(result, data))
+    done = run(result, GateRequest(strict_fresh=True), open_source=lambda spec: _table(result, data))
     assert done.exit_code is ExitCode.GATE_FAILED
 
 
@@ -349,7 +352,11 @@ def test_strict_fresh_names_what_is_new_gone_changed_or_relabelled(images: Any, 
     found = changes(result, _table(result, now, {d: "zebras"}))
     assert (found.added, found.removed, found.changed, found.relabelled) == (("new.png",), (a,), (b, c), (d,))
     with pytest.raises(ResultError) as raised:
-        run(result, strict_fresh=True, open_source=lambda spec: _table(result, now), outputs=[f"json={tmp_path / 'v'}"])
+        run(
+            result,
+            GateRequest(strict_fresh=True, outputs=[f"json={tmp_path / 'v'}"]),
+            open_source=lambda spec: _table(result, now),
+        )
     assert "older than its data set photos: 1 new, such as new.png" in raised.value.message
     assert raised.value.exit_code is ExitCode.USAGE
     assert not (tmp_path / "v").exists()
@@ -399,10 +406,10 @@ def test_strict_fresh_opens_the_source_as_the_user_wrote_it(tmp_path: Path, monk
     summary["dataset"].update(hashes=hashes, source="photos", skipped=[], n_skipped=0)
     ranking = base.ranking.assign(path=[p for p, _ in rows], label=[c for _, c in rows])
     result = dataclasses.replace(base, summary=summary, ranking=ranking)
-    assert run(result, strict_fresh=True).verdict is not None
+    assert run(result, GateRequest(strict_fresh=True)).verdict is not None
     Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "photos/boats/0.png")
     with pytest.raises(ResultError, match=r"1 changed, such as boats/0\.png"):
-        run(result, strict_fresh=True)
+        run(result, GateRequest(strict_fresh=True))
 
 
 def test_csv_escapes_do_not_hide_an_image_from_the_baseline(tmp_path: Path) -> None:

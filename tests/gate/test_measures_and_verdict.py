@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.errors import ExitCode, ResultError
-from auditor.gate import RULES, Judgement, default_rules, evaluate, exit_code, load_rules, plain, roll_up, table
+from auditor.gate import RULES, Judgement, default_rules, evaluate, exit_code, load_rules, roll_up, table
 from auditor.gate.levels import rules_from
-from auditor.gate.measure import wrong_among
+from auditor.gate.rules.new_suspects import wrong_among
 from auditor.result import AuditResult
+from auditor.system.text import plain
 
 
 def clean_result(**changes: Any) -> AuditResult:

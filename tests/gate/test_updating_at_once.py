@@ -13,7 +13,7 @@ from builders import make_result
 from helpers import PROJECT, names
 
 from auditor.errors import ExitCode, LockedError
-from auditor.gate import baselines, run
+from auditor.gate import GateRequest, baselines, run
 from auditor.review import apply
 from auditor.review.baseline import Baseline, BaselineEntry
 from auditor.review.folder import alone
@@ -28,7 +28,7 @@ def audits(tmp_path: Path) -> dict[str, set[tuple[str, str]]]:
     for seed, name in enumerate(("one", "two")):
         (tmp_path / name).mkdir()
         make_result(n=200, share_wrong=0.3, seed=seed, thumbnails=0, examples=0).save(tmp_path / name)
-        run(tmp_path / name, baseline=tmp_path / f"{name}.json", update_baseline=True)
+        run(tmp_path / name, GateRequest(baseline=tmp_path / f"{name}.json", update_baseline=True))
         added[name] = {(e.hash, e.label) for e in Baseline.load(tmp_path / f"{name}.json").entries}
     assert added["one"] - added["two"] and added["two"] - added["one"]
     return added
@@ -81,11 +81,14 @@ def test_who_waits_in_vain_is_told_what_to_do_and_writes_nothing(
     monkeypatch.setattr(baselines, "PATIENCE", 0.1)
     before = (tmp_path / "one.json").read_bytes()
     with baselines.alone(tmp_path / "one.json"), pytest.raises(LockedError) as raised:
-        run(tmp_path / "two", baseline=tmp_path / "one.json", update_baseline=True, outputs=[f"json={tmp_path}/v.json"])
+        run(
+            tmp_path / "two",
+            GateRequest(baseline=tmp_path / "one.json", update_baseline=True, outputs=[f"json={tmp_path}/v.json"]),
+        )
     assert raised.value.exit_code is ExitCode.USAGE and "is updating the baseline" in raised.value.message
     assert "run the same command again" in raised.value.hint
     assert (tmp_path / "one.json").read_bytes() == before and not (tmp_path / "v.json").exists()
-    run(tmp_path / "two", baseline=tmp_path / "one.json")  # who only reads waits for nobody
+    run(tmp_path / "two", GateRequest(baseline=tmp_path / "one.json"))  # who only reads waits for nobody
 
 
 def test_a_baseline_that_a_review_wrote_is_under_the_reviews_lock(
@@ -99,10 +102,10 @@ def test_a_baseline_that_a_review_wrote_is_under_the_reviews_lock(
     baseline = folder / apply.BASELINE_NAME
     Baseline().save(baseline)
     with alone(folder), pytest.raises(LockedError):
-        run(tmp_path / "one", baseline=baseline, update_baseline=True)
+        run(tmp_path / "one", GateRequest(baseline=baseline, update_baseline=True))
     with baselines.alone(baseline), pytest.raises(LockedError), alone(folder):
         pass
     with baselines.alone(baseline):
         assert names(folder) == ["auditor-baseline.json", "review.json"], "a lock in it would be a stranger's file"
-    run(tmp_path / "one", baseline=baseline, update_baseline=True)
+    run(tmp_path / "one", GateRequest(baseline=baseline, update_baseline=True))
     assert {(e.hash, e.label) for e in Baseline.load(baseline).entries} == audits["one"]

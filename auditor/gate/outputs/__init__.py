@@ -1,17 +1,19 @@
-"""Output formats of the gate: one module each, found through the entry-point group `auditor.outputs`.
+"""Output formats of the gate, one module each.
 
-A format is a module (or any object) with a `name` and `render(verdict, result) -> str`. One that also has
-`publish(verdict, result)` is told when its text was written, to do what a file cannot (see `github`). Another package
-adds a format by naming it in its own entry points; no file here changes.
+A format is a module (or any object) with a `name` and `render(verdict, result) -> str`. A format with a
+`publish(verdict, result)` is also called after its text was written, for what a file cannot do (see `github`).
+
+To add a format here, write a module, put its name into `OWN` and name it in `setup.cfg`. Another package adds one
+without a change here: it names its module in the entry-point group `auditor.outputs`, or calls `register_output`.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Protocol, cast
 
 from auditor.errors import ConfigError
+from auditor.gate.plugins import Plugins
 from auditor.system.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 GROUP = "auditor.outputs"
 
 OWN = ("github", "gitlab", "json", "junit", "markdown", "sarif")
-"""This package's formats, so that a source tree that was never installed has them too."""
+"""This package's formats. A source tree that was never installed has them too."""
 
 
 class Format(Protocol):
@@ -30,13 +32,32 @@ class Format(Protocol):
     name: str
 
     def render(self, verdict: Verdict, result: AuditResult) -> str:
-        """The verdict in this format; equal verdicts give equal text."""
+        """The verdict in this format. Equal verdicts give equal text."""
         ...
+
+
+_others: Plugins[Format] = Plugins(GROUP, "output format", OWN)
+
+
+def register_output(format: Format) -> None:
+    """Add a format for this process. `remove_output` takes it away again.
+
+    Raises
+    ------
+    ConfigError
+        There is a format of this name already.
+    """
+    _others.register(format.name, format)
+
+
+def remove_output(name: str) -> None:
+    """Take away what `register_output` added."""
+    _others.remove(name)
 
 
 def names() -> list[str]:
     """Every format that can be asked for, sorted."""
-    return sorted({*OWN, *(point.name for point in importlib.metadata.entry_points(group=GROUP))})
+    return sorted([*OWN, *_others.names()])
 
 
 def get(name: str) -> Format:
@@ -45,14 +66,10 @@ def get(name: str) -> Format:
     Raises
     ------
     ConfigError
-        There is none of that name, or its package cannot be imported.
+        There is no format of that name, or its package cannot be imported.
     """
     if name in OWN:
         return cast(Format, importlib.import_module(f"{__name__}.{name}"))
-    points = [point for point in importlib.metadata.entry_points(group=GROUP) if point.name == name]
-    if not points:
+    if name not in _others.names():
         raise ConfigError(f"unknown output format '{name}'", hint=did_you_mean(name, names()))
-    try:
-        return cast(Format, points[0].load())
-    except Exception as error:  # another package's code: whatever it raises, the user needs its name
-        raise ConfigError(f"the output format '{name}' cannot be loaded from {points[0].value}: {error}") from error
+    return _others.get(name)

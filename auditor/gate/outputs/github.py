@@ -1,6 +1,6 @@
 """`--output github`: workflow commands that GitHub shows as annotations, and the step summary.
 
-GitHub shows at most ten annotations of a kind a step, so rules come first and suspects after them while there is room.
+GitHub shows at most ten annotations of one kind for each step. So rules come first, and suspects take the room left.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from auditor.errors import ConfigError
 from auditor.gate.outputs import markdown
 from auditor.gate.outputs.places import first_file, locator
-from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, records
+from auditor.gate.verdict import Judgement, RuleOutcome, Verdict
 from auditor.gate.wording import suspicion
 from auditor.result import AuditResult
 
@@ -27,11 +27,11 @@ _COMMANDS = {Judgement.WARN: "warning", Judgement.FAIL: "error", Judgement.UNDEC
 
 
 def render(verdict: Verdict, result: AuditResult) -> str:
-    """One line an annotation: every rule that did not pass, then the first new suspects with their files."""
+    """One line for each annotation: every rule that did not pass, then the first new suspects with their files."""
     locate = locator(result)
-    lines = [_rule(outcome, locate) for outcome in verdict.rules if outcome.verdict in _COMMANDS]
+    lines = [_rule(outcome, locate) for outcome in verdict.noted]
     room = max(0, SHOWN - sum(line.startswith("::warning") for line in lines))
-    for row in records(verdict.new_suspects.head(room)):
+    for row in verdict.suspects(room):
         place = locate(row["path"])
         lines.append(_command("warning", suspicion(row), file=place, title="auditor: probably mislabelled"))
     lines.append(_command("notice", f"{verdict.dataset}: {verdict.verdict}", title="auditor gate"))
@@ -39,7 +39,7 @@ def render(verdict: Verdict, result: AuditResult) -> str:
 
 
 def _rule(outcome: RuleOutcome, locate: Callable[[str], str]) -> str:
-    """A rule's sentence and advice, at the first of its files where it is about files."""
+    """A rule's sentence and advice. A rule about files stands at the first of them."""
     file = first_file(outcome, locate)
     place = {} if file is None else {"file": file}
     title = f"auditor gate: {outcome.rule} {outcome.verdict}"
@@ -47,7 +47,7 @@ def _rule(outcome: RuleOutcome, locate: Callable[[str], str]) -> str:
 
 
 def publish(verdict: Verdict, result: AuditResult) -> None:
-    """Append the Markdown summary to the step's page; without `GITHUB_STEP_SUMMARY` there is none."""
+    """Append the Markdown summary to the step's page. Without `GITHUB_STEP_SUMMARY` there is no page."""
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if not file:
         return
@@ -55,7 +55,7 @@ def publish(verdict: Verdict, result: AuditResult) -> None:
     if len(text.encode()) > _SUMMARY_LIMIT:
         text = f"auditor gate: {verdict.verdict}. The summary is too long for this page.\n"
     try:
-        # The runner's file is shared by the step's commands: each appends, none replaces.
+        # All commands of a step share the runner's file: each appends, none replaces.
         with Path(file).open("a", encoding="utf-8") as summary:
             summary.write(text)
     except OSError as error:

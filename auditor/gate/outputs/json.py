@@ -1,4 +1,4 @@
-"""`--output json`: the whole verdict, as `verdict.schema.json` beside this file defines it."""
+"""`--output json`: the whole verdict, in the form of `verdict.schema.json` beside this file."""
 
 from __future__ import annotations
 

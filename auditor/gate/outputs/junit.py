@@ -1,7 +1,7 @@
-"""`--output junit`: one test case a rule, in the JUnit XML that Jenkins and GitLab read.
+"""`--output junit`: one test case for each rule, in the JUnit XML that Jenkins and GitLab read.
 
-FAIL is a failure, UNDECIDED an error (so neither ever looks like a pass), WARN a pass with its sentence in
-`system-out`, a rule that is switched off a skipped test. There is no time stamp: equal verdicts give equal bytes.
+FAIL is a failure and UNDECIDED an error, so neither looks like a pass. WARN is a pass with its sentence in
+`system-out`. A rule that is switched off is a skipped test. No time stamp is written: equal verdicts give equal bytes.
 """
 
 from __future__ import annotations

@@ -1,23 +1,24 @@
-"""`--output markdown`: a comment for a pull request. Labels and paths are hostile text and can mark nothing up."""
+"""`--output markdown`: a comment for a pull request. Labels and paths are hostile text and cannot mark anything up."""
 
 from __future__ import annotations
 
 import re
 
-from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, records
-from auditor.gate.wording import evidence, figure, interval, noted
+from auditor.gate.figures import figure, interval
+from auditor.gate.verdict import Judgement, RuleOutcome, Verdict
+from auditor.gate.wording import evidence, stale_count
 from auditor.result import AuditResult
 from auditor.system.text import counted, plain
 
 name = "markdown"
 
 SHOWN = 20
-"""Suspects in the comment; the JSON output has all of them."""
+"""Suspects in the comment. The JSON output has all of them."""
 
 _EVIDENCE = 4
 
 _MARKUP = re.compile(r"[^A-Za-z0-9 ,;%'\u00a0-\uffff.]|\.(?!\s|$|\d)", re.ASCII)
-"""What could mark something up. A full stop does in an address alone, so not before a space or a digit."""
+"""Characters that could mark something up. A full stop does so only in an address: no space or digit follows it."""
 
 MARKER = "<!-- auditor gate -->"
 """Starts every comment, so that a bot can find its earlier one and replace it."""
@@ -29,19 +30,18 @@ def render(verdict: Verdict, result: AuditResult) -> str:
     lines = [MARKER, f"### Label audit: {verdict.verdict}", "", head, ""]
     lines += ["| rule | measured | interval | level | verdict |", "| --- | ---: | ---: | ---: | --- |"]
     lines += [_row(outcome) for outcome in verdict.rules]
-    if noted(verdict):
-        lines += ["", *(line for outcome in noted(verdict) for line in _noted(outcome))]
+    if verdict.noted:
+        lines += ["", *(line for outcome in verdict.noted for line in _noted(outcome))]
     if verdict.switched_off:
         lines += ["", "Switched off: " + ", ".join(_code(rule) for rule in verdict.switched_off)]
     lines += _suspects(verdict)
     if verdict.stale:
-        stale = counted(len(verdict.stale), "baseline entry covers", "baseline entries cover")
-        lines += ["", f"{stale} nothing any more."]
+        lines += ["", f"{stale_count(verdict)}."]
     return "\n".join(lines) + "\n"
 
 
 def _noted(outcome: RuleOutcome) -> list[str]:
-    """A rule that did not pass: its sentence, what to do, and the evidence unless the fold of suspects has it."""
+    """A rule that did not pass: its sentence, what to do, and the evidence that the fold of suspects does not show."""
     lines = [f"- **{outcome.verdict}** {_code(outcome.rule)}: {_text(outcome.message, 500)}"]
     lines[0] += f" *{_text(outcome.advice, 500)}*" if outcome.advice else ""
     rows = [row for row in outcome.evidence if "p_mislabelled" not in row]
@@ -63,18 +63,18 @@ def _suspects(verdict: Verdict) -> list[str]:
     first = f", the first {SHOWN}" if count > SHOWN else ""
     lines = ["", "<details>", f"<summary>{counted(count, 'new suspect', 'new suspects')}{first}</summary>", ""]
     lines += ["| image | label | looks like | probability |", "| --- | --- | --- | ---: |"]
-    for row in records(verdict.new_suspects.head(SHOWN)):
-        suggested = _code(str(row["suggested_label"])) if row["suggested_label"] else "-"
+    for row in verdict.suspects(SHOWN):
+        suggested = _code(row["suggested_label"]) if row["suggested_label"] else "-"
         cells = (_code(row["path"]), _code(row["label"]), suggested, f"{row['p_mislabelled']:.2f}")
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", "</details>"]
 
 
 def _code(text: str) -> str:
-    """Text as code, in which GitHub and GitLab look for no mention, reference or link."""
+    """Text as code. GitHub and GitLab look for no mention, reference or link in it."""
     return f"<code>{_text(text)}</code>"
 
 
 def _text(text: str, limit: int = 200) -> str:
-    """Every character that could mark something up as a numeric entity, which Markdown takes as that character."""
+    """Text in which a numeric entity stands for each character that could mark something up."""
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", plain(text, limit))

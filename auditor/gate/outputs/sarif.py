@@ -1,7 +1,7 @@
-"""`--output sarif`: SARIF 2.1.0, one result a new suspect, at its file.
+"""`--output sarif`: SARIF 2.1.0 with one result for each new suspect, at its file.
 
-The rules' own outcomes are notifications of the run's invocation, so that the results are the images to look at and
-nothing else. Fingerprints are made of content and label: a renamed file stays the same finding.
+The results are the images to look at, and nothing else. So the rules' outcomes are notifications of the run's
+invocation. Fingerprints are made of content and label: a renamed file stays the same finding.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from auditor._version import __version__
+from auditor.gate.documents import SuspectDocument
 from auditor.gate.outputs.places import fingerprint, locator
-from auditor.gate.rules import RULES
-from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, exit_code, records
+from auditor.gate.rules import all_rules
+from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, exit_code
 from auditor.gate.wording import suspicion
 from auditor.result import AuditResult
 from auditor.system.text import plain
@@ -31,7 +32,7 @@ _LEVELS = {Judgement.PASS: "none", Judgement.WARN: "warning", Judgement.FAIL: "e
 def render(verdict: Verdict, result: AuditResult) -> str:
     """The verdict as a SARIF log with one run."""
     locate = locator(result)
-    rules = [_suspect_rule(), *(_gate_rule(rule.name, rule.title, rule.about) for rule in RULES)]
+    rules = [_suspect_rule(), *(_gate_rule(rule.name, rule.title, rule.about) for rule in all_rules())]
     index = {rule["id"]: i for i, rule in enumerate(rules)}
     run = {
         "tool": {"driver": {"name": "auditor", "version": __version__, "rules": rules}},
@@ -44,7 +45,7 @@ def render(verdict: Verdict, result: AuditResult) -> str:
                 "toolExecutionNotifications": [_notification(outcome, index) for outcome in verdict.rules],
             }
         ],
-        "results": [_result(row, locate(row["path"])) for row in records(verdict.new_suspects)],
+        "results": [_result(row, locate(row["path"])) for row in verdict.suspects()],
         "properties": {"verdict": str(verdict.verdict), "audit_id": verdict.audit_id},
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -76,8 +77,8 @@ def _notification(outcome: RuleOutcome, index: dict[str, int]) -> dict[str, Any]
     }
 
 
-def _result(row: dict[str, Any], file: str) -> dict[str, Any]:
-    probability = float(row["p_mislabelled"])
+def _result(row: SuspectDocument, file: str) -> dict[str, Any]:
+    probability = row["p_mislabelled"]
     return {
         "ruleId": RULE,
         "ruleIndex": 0,
@@ -105,7 +106,7 @@ def _result(row: dict[str, Any], file: str) -> dict[str, Any]:
 
 
 def _location(file: str) -> dict[str, Any]:
-    """A file as a URI: percent-encoded, below the current folder where it lies there."""
+    """A file as a URI: percent-encoded, and relative where it lies below the current folder."""
     uri = quote(file.encode("utf-8", "surrogateescape"), safe="/")
     if PurePosixPath(file).is_absolute():
         return {"uri": f"file://{uri}"}
