@@ -109,7 +109,7 @@ def write_report(
         gate.keep(judged.verdict, out)
     comparison = None
     if earlier is not None:
-        from auditor.review.compare import compare
+        from auditor.review import compare
 
         comparison = compare(result, earlier)
     return report.write_report(result, out, gate.kept(out, result), comparison)

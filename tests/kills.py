@@ -494,7 +494,7 @@ def commands(ground: Ground) -> list[dict[str, Any]]:
             shutil.copytree(finished, out)
             (work / "gate.json").write_text("of an earlier gate")
             if name.startswith("review"):
-                apply.apply(out, earlier)
+                apply(out, earlier)
 
         prepare()
         old = snapshot(work)

@@ -159,9 +159,9 @@ def review() -> None:
 @click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
 def apply_decisions(out: str, decisions: str, output: str | None, kind: str) -> int:
     """Apply DECISIONS, exported from the report of OUT: a cleaned data set and a baseline for the gate."""
-    from auditor.review import apply as reviews
+    from auditor.review import apply
 
-    say(reviews.apply(out, decisions, output=output, format=kind).text)
+    say(apply(out, decisions, output=output, format=kind).text)
     return ExitCode.OK
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ from auditor.system.lock import locked
 
 DEFAULT = "auditor-baseline.json"
 
-ACCEPTED = "accepted"
+ACCEPTED: Final = "accepted"
 """The decision of an entry that nobody has looked at: known, not confirmed. It leaves the estimated share alone."""
 
 MARGIN = 0.5

@@ -1,56 +1,47 @@
-"""TODO auditor.review.compare."""
+"""Two audits side by side: what became of the images, their labels and the suspects in between."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 from auditor.result import AuditResult
+from auditor.result.comparison import ComparedEstimates, ComparedImages, ComparedSuspects, Comparison
 from auditor.result.figures import Estimate
 
 _SUSPECT = 0.5
-"""Probability from which a comparison counts an image as a suspect: more likely wrong than right."""
+"""From this probability on an image counts as a suspect: it is more likely wrong than right."""
+
+_Key = tuple[str, str]
+"""The sha256 of an image and its label."""
+
+_Content = dict[_Key, tuple[int, float]]
+"""How many images have a content and label, and the highest probability among them."""
 
 
-# --- comparing two audits ----------------------------------------------------------------------------------------
-
-
-def compare(result: AuditResult, earlier: AuditResult) -> dict[str, Any]:
-    """What changed from an earlier audit to this one; images are matched by content, not by path.
-
-    Returns
-    -------
-    dict
-        `estimate` {earlier, now} ({value, interval} or None), `images` {added, removed, relabelled}, `suspects`
-        {earlier, now, relabelled, removed, cleared, remaining, new} (None without probabilities in both), `settings`
-        that differ, and `sentences` that say all this.
-    """
+def compare(result: AuditResult, earlier: AuditResult) -> Comparison:
+    """What changed from an earlier audit to this one. Images are matched by content, not by path."""
     before, now = _by_content(earlier), _by_content(result)
-    gone = sum((Counter(_hashes(before)) - Counter(_hashes(now))).values())
-    added = sum((Counter(_hashes(now)) - Counter(_hashes(before))).values())
-    new_labels = _labels(now)
-    relabelled = [key for key in before if key[0] in new_labels and key[1] not in new_labels[key[0]]]
-    estimates = {"earlier": _estimate(earlier), "now": _estimate(result)}
-    suspects = _suspects(before, now) if estimates["earlier"] and estimates["now"] else None
+    estimate: ComparedEstimates = {"earlier": _estimate(earlier), "now": _estimate(result)}
+    images = _images(before, now)
+    suspects = _suspects(before, now) if estimate["earlier"] and estimate["now"] else None
     settings = _changed_settings(result, earlier)
-    images = {"added": added, "removed": gone, "relabelled": len(relabelled)}
-    document = {
+    return {
         "earlier_audit_id": earlier.audit_id,
         "audit_id": result.audit_id,
-        "estimate": estimates,
+        "estimate": estimate,
         "images": images,
         "suspects": suspects,
         "settings": settings,
+        "sentences": [
+            _estimate_sentence(estimate),
+            _images_sentence(images),
+            *_suspects_sentences(suspects),
+            *_settings_sentences(settings),
+        ],
     }
-    return {**document, "sentences": _sentences(document)}
-
-
-_Content = dict[tuple[str, str], tuple[int, float]]
 
 
 def _by_content(result: AuditResult) -> _Content:
-    """How many images have a content and label, and the highest probability among them."""
     hashes = result.summary["dataset"]["hashes"]
     found: _Content = {}
     columns = (result.ranking[c] for c in ("path", "label", "p_mislabelled"))
@@ -61,77 +52,91 @@ def _by_content(result: AuditResult) -> _Content:
     return found
 
 
-def _hashes(content: _Content) -> dict[str, int]:
+def _images(before: _Content, now: _Content) -> ComparedImages:
+    old, new, new_labels = _counts(before), _counts(now), _labels(now)
+    relabelled = [(hash, label) for hash, label in before if label not in new_labels.get(hash, {label})]
+    return {
+        "added": (new - old).total(),
+        "removed": (old - new).total(),
+        "relabelled": len(relabelled),
+    }
+
+
+def _counts(content: _Content) -> Counter[str]:
+    """How many images have each content, under any label."""
     total: Counter[str] = Counter()
     for (hash, _), (count, _) in content.items():
         total[hash] += count
-    return dict(total)
+    return total
 
 
 def _labels(content: _Content) -> dict[str, set[str]]:
+    """The labels of each content."""
     labels: dict[str, set[str]] = {}
     for hash, label in content:
         labels.setdefault(hash, set()).add(label)
     return labels
 
 
-def _suspects(before: _Content, now: _Content) -> dict[str, int]:
+def _suspects(before: _Content, now: _Content) -> ComparedSuspects:
     labels = _labels(now)
     old = {key for key, (_, p) in before.items() if p >= _SUSPECT}
     new = {key for key, (_, p) in now.items() if p >= _SUSPECT}
-    fates = Counter(
-        "removed"
-        if hash not in labels
-        else "relabelled"
-        if label not in labels[hash]
-        else "remaining"
-        if (hash, label) in new
-        else "cleared"
-        for hash, label in old
-    )
+    gone = {key for key in old if key[0] not in labels}
+    relabelled = {(hash, label) for hash, label in old - gone if label not in labels[hash]}
+    remaining = old & new
     return {
         "earlier": len(old),
         "now": len(new),
         "new": len(new - old),
-        **{k: fates[k] for k in ("relabelled", "removed", "cleared", "remaining")},
+        "relabelled": len(relabelled),
+        "removed": len(gone),
+        "cleared": len(old - gone - relabelled - remaining),
+        "remaining": len(remaining),
     }
 
 
 def _estimate(result: AuditResult) -> Estimate | None:
+    """The number of wrong labels, where the audit could estimate it."""
     calibration = result.summary["calibration"]
-    if not calibration or not calibration["decided"] or not calibration["count"]:
-        return None
-    return calibration["count"]
+    return calibration["count"] if calibration and calibration["decided"] else None
 
 
-def _changed_settings(result: AuditResult, earlier: AuditResult) -> dict[str, list[Any]]:
+def _changed_settings(result: AuditResult, earlier: AuditResult) -> dict[str, list[object]]:
+    """Each setting that differs, with its earlier and its present value."""
     old, new = dict(earlier.settings), dict(result.settings)
     return {key: [old.get(key), new[key]] for key in new if old.get(key) != new[key]}
 
 
-def _sentences(found: Mapping[str, Any]) -> list[str]:
-    images, suspects = found["images"], found["suspects"]
-    old, new = found["estimate"]["earlier"], found["estimate"]["now"]
-    sentences = []
+def _estimate_sentence(estimate: ComparedEstimates) -> str:
+    old, new = estimate["earlier"], estimate["now"]
     if old and new:
-        sentences.append(f"The earlier audit estimated {_figure(old)} wrong labels, this one {_figure(new)}.")
-    else:
-        sentences.append("The number of wrong labels was not estimated in both audits, so it cannot be compared.")
-    changes = [f"{images[key]:,} {key}" for key in ("relabelled", "removed", "added") if images[key]]
-    sentences.append(f"Images: {', '.join(changes)}." if changes else "No image or label has changed.")
-    if suspects and not suspects["earlier"] and not suspects["now"]:
-        sentences.append("In neither audit is any single image more likely wrong than right.")
-    elif suspects:
-        sentences.append(
-            f"Earlier suspects (more likely wrong than right): {suspects['earlier']:,}; of them relabelled: "
-            f"{suspects['relabelled']:,}, removed: {suspects['removed']:,}, no longer suspects: "
-            f"{suspects['cleared']:,}, still suspects: {suspects['remaining']:,}. New suspects: {suspects['new']:,}."
-        )
-    if found["settings"]:
-        sentences.append(
-            f"Settings differ ({', '.join(sorted(found['settings']))}), so the figures are not of one kind."
-        )
-    return sentences
+        return f"The earlier audit estimated {_figure(old)} wrong labels, this one {_figure(new)}."
+    return "The number of wrong labels was not estimated in both audits, so it cannot be compared."
+
+
+def _images_sentence(images: ComparedImages) -> str:
+    counts = {"relabelled": images["relabelled"], "removed": images["removed"], "added": images["added"]}
+    changes = [f"{count:,} {word}" for word, count in counts.items() if count]
+    return f"Images: {', '.join(changes)}." if changes else "No image or label has changed."
+
+
+def _suspects_sentences(suspects: ComparedSuspects | None) -> list[str]:
+    if suspects is None:
+        return []
+    if not suspects["earlier"] and not suspects["now"]:
+        return ["In neither audit is any single image more likely wrong than right."]
+    return [
+        f"Earlier suspects (more likely wrong than right): {suspects['earlier']:,}; of them relabelled: "
+        f"{suspects['relabelled']:,}, removed: {suspects['removed']:,}, no longer suspects: "
+        f"{suspects['cleared']:,}, still suspects: {suspects['remaining']:,}. New suspects: {suspects['new']:,}."
+    ]
+
+
+def _settings_sentences(settings: dict[str, list[object]]) -> list[str]:
+    if not settings:
+        return []
+    return [f"Settings differ ({', '.join(sorted(settings))}). The figures may differ for this reason alone."]
 
 
 def _figure(estimate: Estimate) -> str:

@@ -1,4 +1,4 @@
-"""TODO auditor.review.folder."""
+"""The folder that `review apply` writes: it is replaced whole, by one process at a time, and only if it is ours."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from auditor.errors import DecisionsError
+from auditor.errors import ConfigError, DecisionsError
+from auditor.review.documents import REVIEW_KIND
 from auditor.system.files import read_text
-from auditor.system.lock import locked
+from auditor.system.lock import locked, refuse_inside
 
 REVIEW_MARK = "review.json"
-"""Lies in a folder that `review apply` wrote and replaces whole, under a lock beside it."""
+"""This file marks a folder that `review apply` wrote. The lock for such a folder lies beside it."""
 
 
 def beside(folder: Path) -> str:
-    """How the names begin of what `review apply` puts beside the folder it writes: drafts of it, and its lock."""
+    """The beginning of every name that `review apply` uses beside the folder it writes: its drafts, and its lock."""
     return f".auditor-review-{hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:12]}-"
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[str]:
-    """Nobody else writes to `folder` inside the block; the value is how the names of drafts beside it begin.
+    """Nobody else writes to `folder` inside the block. The value is the beginning of the names of drafts beside it.
 
-    What a killed call left there is put right first: the earlier folder comes back where it had been moved aside and
-    not yet replaced, since its baseline holds the decisions of earlier reviews, and drafts go.
+    First, this repairs what a killed call left there. An earlier folder comes back if it was moved aside and not yet
+    replaced, since its baseline holds the decisions of earlier reviews. Drafts are removed.
 
     Raises
     ------
     LockedError, ConfigError
-        As `auditor.lock.locked`.
+        As `auditor.system.lock.locked`.
     """
     drafts = beside(folder)
     above = folder.parent
@@ -59,24 +60,35 @@ def put_aside(folder: Path, drafts: str) -> Path:
 
 
 def check_folder(folder: Path, source: Path) -> None:
-    """`folder` is a folder or nothing yet, and does not lie in a folder that is the data set."""
-    real, data = folder.resolve(), source.resolve()
-    if source.is_dir() and (real == data or data in real.parents):
-        raise DecisionsError(
-            f"{folder} lies inside the data set, which is never changed", hint="choose another folder with -o"
-        )
+    """Refuse a folder that lies inside the data set, and a name that something else than a folder has.
+
+    Raises
+    ------
+    DecisionsError
+        The folder is refused.
+    """
+    try:
+        refuse_inside(folder, source, "folder", "-o")
+    except ConfigError as error:
+        raise DecisionsError(error.message, hint=error.hint) from error
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise DecisionsError(f"{folder} is not a folder", hint="choose another one with -o")
 
 
 def check_folder_content(folder: Path) -> None:
-    """`folder` is new, empty, or wholly an earlier call's."""
+    """Refuse a folder that holds files of others.
+
+    Raises
+    ------
+    DecisionsError
+        The folder is not new, not empty, and not exactly what an earlier call wrote.
+    """
     if not folder.exists() or not any(folder.iterdir()):
         return
     found = sum(len(names) for _, _, names in os.walk(folder))
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         mark = json.loads(read_text(folder / REVIEW_MARK))
-        if mark["kind"] == "auditor-review" and mark["files"] == found:
+        if mark["kind"] == REVIEW_KIND and mark["files"] == found:
             return
     raise DecisionsError(
         f"{folder} holds files that this command did not write", hint="choose a new or empty folder with -o"
@@ -84,9 +96,9 @@ def check_folder_content(folder: Path) -> None:
 
 
 def exchange_folders(staged: Path, folder: Path, aside: Path) -> None:
-    """Put the new folder in the place of the old one; the old one goes only after the new one stands.
+    """Put the new folder in the place of the old one. The old one is removed only when the new one stands.
 
-    A kill between the two leaves both beside `folder`, which the next call puts right (see `alone`).
+    A kill between the two steps leaves both beside `folder`. The next call repairs that (see `alone`).
     """
     if not folder.exists():
         staged.rename(folder)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources.base import ImageTable, Skipped, make_table, split_name
-from auditor.sources.manifest_rows import READERS, ROLES, SHOWN, Rows, read_rows, suffix_of
+from auditor.sources.manifest_formats import READERS, ROLES, SHOWN, Rows, read_rows, suffix_of
 from auditor.sources.root import Root, is_utf8
 from auditor.system.text import display
 

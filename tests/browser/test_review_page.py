@@ -59,7 +59,7 @@ def test_a_whole_list_by_keyboard_reloaded_exported_and_applied(page, tmp_path):
     assert "Suspect 31 of 50" in report.text(".rv-card")
     report.keys(keys[30:])
     assert "Everything is reviewed." in report.text(".rv-forecast")
-    applied = apply.apply(tmp_path / "out", report.export())
+    applied = apply(tmp_path / "out", report.export())
     table = open_source(str(applied.data))
     assert dict(zip(table.frame["path"], table.frame["label"], strict=True)) == truth
     assert applied.counts["relabelled"] == keys.count("r") > 0 and applied.counts["not_reviewed"] == 0

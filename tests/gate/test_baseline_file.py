@@ -38,8 +38,7 @@ def test_a_baseline_comes_back_and_does_not_depend_on_the_order_of_its_entries(
     assert (folder / "one.json").read_bytes() == (folder / "two.json").read_bytes()
     loaded = Baseline.load(folder / "one.json")
     assert set(loaded.entries) == set(entries)
-    assert all(loaded.covers(entry.hash, entry.label) for entry in entries)
-    assert not loaded.covers("d" * 64, "boats")
+    assert {(entry.hash, entry.label) for entry in loaded.entries} == {(entry.hash, entry.label) for entry in entries}
     json.loads((folder / "one.json").read_text("utf-8"))
 
 

@@ -14,8 +14,8 @@ from helpers import PROJECT, names
 
 from auditor.errors import ExitCode, LockedError
 from auditor.gate import GateRequest, baselines, run
-from auditor.review import apply
 from auditor.review.baseline import Baseline, BaselineEntry
+from auditor.review.cleaned import BASELINE_NAME
 from auditor.review.folder import alone
 
 PATIENT = 60.0
@@ -99,7 +99,7 @@ def test_a_baseline_that_a_review_wrote_is_under_the_reviews_lock(
     folder = tmp_path / "out" / "reviewed"
     folder.mkdir(parents=True)
     (folder / "review.json").write_text("{}")
-    baseline = folder / apply.BASELINE_NAME
+    baseline = folder / BASELINE_NAME
     Baseline().save(baseline)
     with alone(folder), pytest.raises(LockedError):
         run(tmp_path / "one", GateRequest(baseline=baseline, update_baseline=True))

@@ -16,6 +16,7 @@ from auditor.errors import DecisionsError, ResultError
 from auditor.result import AuditResult
 from auditor.review import apply, compare
 from auditor.review.baseline import Baseline, BaselineEntry
+from auditor.review.cleaned import CleanedImage, target_names, write_manifest
 from auditor.review.decisions import Decision, baseline_entries
 from auditor.sources import open_source
 
@@ -96,7 +97,7 @@ def _rows(path):
 def test_reviewed_by_the_truth_gives_the_true_manifest(tmp_path, audit):
     decisions, truth = _by_truth(audit)
     before = _state(tmp_path / "data")
-    applied = apply.apply(tmp_path / "out", _write(tmp_path, audit, decisions))
+    applied = apply(tmp_path / "out", _write(tmp_path, audit, decisions))
     splits = dict(zip(audit.ranking["path"], audit.ranking["split"], strict=True))
     assert _rows(applied.data) == {path: (label, splits[path]) for path, label in truth.items()}
     assert applied.data == tmp_path / "out" / "reviewed" / "cleaned.csv"
@@ -105,7 +106,7 @@ def test_reviewed_by_the_truth_gives_the_true_manifest(tmp_path, audit):
 
 def test_the_cleaned_manifest_is_a_source(tmp_path, audit):
     decisions, truth = _by_truth(audit)
-    applied = apply.apply(tmp_path / "out", _write(tmp_path, audit, decisions))
+    applied = apply(tmp_path / "out", _write(tmp_path, audit, decisions))
     table = open_source(str(applied.data))
     assert dict(zip(table.frame["path"], table.frame["label"], strict=True)) == truth
     for path in truth:
@@ -122,7 +123,7 @@ def test_a_cleaned_manifest_of_hostile_names_is_a_source(tmp_path):
     (tmp_path / "out").mkdir()
     audited.save(tmp_path / "out")
     decisions = _write(tmp_path, audited, [_decision(audited, 0, "keep")])
-    table = open_source(str(apply.apply(tmp_path / "out", decisions).data))
+    table = open_source(str(apply(tmp_path / "out", decisions).data))
     contents = {table.read(path) for path in table.frame["path"]}
     assert contents == {b"image " + path.encode() for path in renamed.values()}
 
@@ -134,16 +135,14 @@ def test_what_a_reference_settled_trains_in_the_cleaned_data_set(tmp_path):
     audited = _with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
     (tmp_path / "out").mkdir()
     audited.save(tmp_path / "out")
-    table = open_source(str(apply.apply(tmp_path / "out", _write(tmp_path, audited, [])).data))
+    table = open_source(str(apply(tmp_path / "out", _write(tmp_path, audited, [])).data))
     split = dict(zip(table.frame["path"], table.frame["split"], strict=True))
     assert split[ranking["path"].iloc[0]] == "train" and len(split) == 40
 
 
 def test_the_corrected_folder_tree_is_a_source(tmp_path, audit):
     decisions, truth = _by_truth(audit)
-    applied = apply.apply(
-        tmp_path / "out", _write(tmp_path, audit, decisions), format="folder", output=tmp_path / "new"
-    )
+    applied = apply(tmp_path / "out", _write(tmp_path, audit, decisions), format="folder", output=tmp_path / "new")
     table = open_source(str(applied.data))
     content = {(tmp_path / "data" / path).read_bytes(): label for path, label in truth.items()}
     assert {table.read(p): label for p, label in zip(table.frame["path"], table.frame["label"], strict=True)} == content
@@ -158,7 +157,7 @@ def test_each_kind_of_decision(tmp_path, audit):
         _decision(audit, 2, "drop"),
         _decision(audit, 3, "unsure"),
     ]
-    applied = apply.apply(tmp_path / "out", _write(tmp_path, audit, decisions))
+    applied = apply(tmp_path / "out", _write(tmp_path, audit, decisions))
     rows = _rows(applied.data)
     paths, labels = list(audit.ranking["path"]), list(audit.ranking["label"])
     assert [rows[p][0] for p in (paths[0], paths[1], paths[3], paths[4])] == [labels[0], other, labels[3], labels[4]]
@@ -176,10 +175,8 @@ def test_each_kind_of_decision(tmp_path, audit):
 
 
 def test_applying_again_replaces_the_data_and_keeps_the_baseline(tmp_path, audit):
-    first = apply.apply(
-        tmp_path / "out", _write(tmp_path, audit, [_decision(audit, 0, "keep"), _decision(audit, 1, "keep")])
-    )
-    again = apply.apply(tmp_path / "out", _write(tmp_path, audit, [_decision(audit, 1, "relabel", _other(audit, 1))]))
+    first = apply(tmp_path / "out", _write(tmp_path, audit, [_decision(audit, 0, "keep"), _decision(audit, 1, "keep")]))
+    again = apply(tmp_path / "out", _write(tmp_path, audit, [_decision(audit, 1, "relabel", _other(audit, 1))]))
     assert again.baseline == first.baseline
     assert [e.decision for e in Baseline.load(again.baseline).entries if e.path == audit.ranking["path"].iloc[1]] == [
         "relabel"
@@ -190,8 +187,8 @@ def test_applying_again_replaces_the_data_and_keeps_the_baseline(tmp_path, audit
 
 def test_equal_decisions_give_equal_bytes(tmp_path, audit):
     file = _write(tmp_path, audit, _by_truth(audit)[0])
-    one = apply.apply(tmp_path / "out", file, output=tmp_path / "one")
-    two = apply.apply(tmp_path / "out", file, output=tmp_path / "two")
+    one = apply(tmp_path / "out", file, output=tmp_path / "one")
+    two = apply(tmp_path / "out", file, output=tmp_path / "two")
     assert _state(one.folder) == _state(two.folder)
 
 
@@ -207,7 +204,7 @@ def test_images_that_are_no_files_are_copied(tmp_path):
     result = dataclasses.replace(result, ranking=ranking, summary={**result.summary, "dataset": data})
     (tmp_path / "out").mkdir()
     result.save(tmp_path / "out")
-    applied = apply.apply(tmp_path / "out", _write(tmp_path, result, [_decision(result, 0, "drop")]))
+    applied = apply(tmp_path / "out", _write(tmp_path, result, [_decision(result, 0, "drop")]))
     cleaned = open_source(str(applied.data))
     assert set(cleaned.frame["path"]) == set(chosen["path"].iloc[1:])
     assert all(hashlib.sha256(cleaned.read(p)).hexdigest() == hashes[p] for p in cleaned.frame["path"])
@@ -224,7 +221,7 @@ def test_labels_that_a_spreadsheet_would_run_are_written_where_none_does(tmp_pat
     (tmp_path / "out").mkdir()
     result.save(tmp_path / "out")
     decisions = _write(tmp_path, result, [_decision(result, 0, "relabel", _other(result, 0))])
-    applied = apply.apply(tmp_path / "out", decisions)
+    applied = apply(tmp_path / "out", decisions)
     assert applied.data.name == "cleaned.jsonl" and not (applied.folder / "cleaned.csv").exists()
     table = open_source(str(applied.data))
     labels = dict(zip(table.frame["path"], table.frame["label"], strict=True))
@@ -237,15 +234,15 @@ def test_labels_that_a_spreadsheet_would_run_are_written_where_none_does(tmp_pat
 def test_paths_that_a_spreadsheet_would_run_are_made_harmless(tmp_path):
     result = make_result(n=20, share_wrong=0)
     ranking = result.ranking.assign(path=[f"=cmd{i:02d}.png" for i in range(20)])
-    rows = [(p, "a", "train") for p in ranking["path"]]
-    apply._write_manifest(tmp_path, rows, apply._targets(rows, "manifest"))
+    images = [CleanedImage(p, "a", "train") for p in ranking["path"]]
+    write_manifest(tmp_path, images, target_names(images, "manifest"))
     text = (tmp_path / "cleaned.csv").read_text()
     assert not [cell for line in text.splitlines() for cell in line.split(",") if cell[:1] in "=+-@"]
 
 
 def test_paths_that_lead_out_of_the_folder_are_given_names_inside(tmp_path):
-    rows = [(p, "a", "") for p in ("../../etc/x.png", "/abs/x.png", "a/../x.png", "c:\\x.png", "ok/x.png")]
-    targets = apply._targets(rows, "manifest")
+    paths = ("../../etc/x.png", "/abs/x.png", "a/../x.png", "c:\\x.png", "ok/x.png")
+    targets = target_names([CleanedImage(path, "a", "") for path in paths], "manifest")
     assert targets[-1] == "ok/x.png"
     for target in targets:
         assert (tmp_path / target).resolve().is_relative_to(tmp_path.resolve())
@@ -253,15 +250,15 @@ def test_paths_that_lead_out_of_the_folder_are_given_names_inside(tmp_path):
 
 
 def test_names_that_meet_in_one_folder_are_kept_apart():
-    rows = [("a/1.png", "cat", "train"), ("b/1.png", "cat", "train"), ("b/1.PNG", "cat", "train")]
-    targets = apply._targets(rows, "folder")
+    images = [CleanedImage(path, "cat", "train") for path in ("a/1.png", "b/1.png", "b/1.PNG")]
+    targets = target_names(images, "folder")
     assert targets[0] == "train/cat/1.png" and len({t.casefold() for t in targets}) == 3
 
 
 @pytest.mark.parametrize("label", ["", "..", ".hidden", "a/b", "a\\b", "nul\0", "x" * 300, " a"])
 def test_labels_that_are_no_folder_names_are_refused(label):
     with pytest.raises(DecisionsError, match="folder"):
-        apply._targets([("a.png", label, "")], "folder")
+        target_names([CleanedImage("a.png", label, "")], "folder")
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------
@@ -270,7 +267,7 @@ def test_labels_that_are_no_folder_names_are_refused(label):
 def _refused(tmp_path, audit, message, decisions, /, **changes):
     before = _state(tmp_path / "out")
     with pytest.raises(DecisionsError, match=message):
-        apply.apply(tmp_path / "out", _write(tmp_path, audit, decisions, **changes))
+        apply(tmp_path / "out", _write(tmp_path, audit, decisions, **changes))
     assert _state(tmp_path / "out") == before
 
 
@@ -290,7 +287,7 @@ def test_files_that_are_no_decisions(tmp_path, audit, text):
     path = tmp_path / "decisions.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(DecisionsError):
-        apply.apply(tmp_path / "out", path)
+        apply(tmp_path / "out", path)
 
 
 @pytest.mark.parametrize(
@@ -344,31 +341,31 @@ def test_folders_of_others_are_left_alone(tmp_path, audit):
     mine.mkdir()
     (mine / "thesis.txt").write_text("x")
     with pytest.raises(DecisionsError, match="did not write"):
-        apply.apply(tmp_path / "out", decisions, output=mine)
+        apply(tmp_path / "out", decisions, output=mine)
     with pytest.raises(DecisionsError, match="inside the data set"):
-        apply.apply(tmp_path / "out", decisions, output=tmp_path / "data" / "cleaned")
+        apply(tmp_path / "out", decisions, output=tmp_path / "data" / "cleaned")
     assert (mine / "thesis.txt").read_text() == "x" and not (tmp_path / "data" / "cleaned").exists()
 
 
 def test_a_file_added_to_the_output_is_not_thrown_away(tmp_path, audit):
     decisions = _write(tmp_path, audit, [])
-    applied = apply.apply(tmp_path / "out", decisions)
+    applied = apply(tmp_path / "out", decisions)
     (applied.folder / "notes.txt").write_text("x")
     with pytest.raises(DecisionsError, match="did not write"):
-        apply.apply(tmp_path / "out", decisions)
+        apply(tmp_path / "out", decisions)
     assert (applied.folder / "notes.txt").read_text() == "x"
 
 
 def test_a_folder_without_an_audit(tmp_path, audit):
     with pytest.raises(ResultError):
-        apply.apply(tmp_path, _write(tmp_path, audit, []))
+        apply(tmp_path, _write(tmp_path, audit, []))
 
 
 # --- comparison --------------------------------------------------------------------------------------------------
 
 
 def test_comparing_an_audit_with_itself(audit):
-    found = compare.compare(audit, audit)
+    found = compare(audit, audit)
     assert found["images"] == {"added": 0, "removed": 0, "relabelled": 0}
     assert found["suspects"]["remaining"] == found["suspects"]["earlier"] == found["suspects"]["now"] > 0
     assert found["suspects"]["new"] == 0 and found["settings"] == {}
@@ -382,24 +379,24 @@ def test_comparison_follows_every_suspect(audit):
     ranking.loc[suspects[0], "label"] = _other(audit, suspects[0])
     ranking.loc[suspects[:2], "p_mislabelled"] = 0.01
     later = dataclasses.replace(audit, ranking=ranking.drop(index=suspects[2]).reset_index(drop=True))
-    found = compare.compare(later, audit)
+    found = compare(later, audit)
     assert found["images"] == {"added": 0, "removed": 1, "relabelled": 1}
     assert {k: found["suspects"][k] for k in ("relabelled", "cleared", "removed")} == dict.fromkeys(
         ("relabelled", "cleared", "removed"), 1
     )
     assert found["suspects"]["remaining"] == found["suspects"]["earlier"] - 3
-    assert compare.compare(audit, later)["images"]["added"] == 1
+    assert compare(audit, later)["images"]["added"] == 1
 
 
 def test_comparison_without_probabilities_makes_no_claim(audit):
     plain = make_result(n=60, calibrated=False)
-    found = compare.compare(audit, plain)
+    found = compare(audit, plain)
     assert found["suspects"] is None and "cannot be compared" in found["sentences"][0]
 
 
 def test_comparison_names_settings_that_differ(audit):
     other = make_result(n=60, planted_rate=0.2)
-    assert compare.compare(audit, other)["settings"] == {"noise_rate": [0.2, 0.1]}
+    assert compare(audit, other)["settings"] == {"noise_rate": [0.2, 0.1]}
 
 
 def test_baseline_entries_of_identical_images():
