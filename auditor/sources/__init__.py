@@ -1,7 +1,13 @@
-"""Kinds of data set: one file each, all giving the same table of labelled images.
+"""The kinds of data set that can be audited: one file each, and each gives the same table of labelled images.
 
-A kind of your own is a class with the three members of `base.Source`, registered in the entry-point group
-`auditor.sources`; `open_source` then finds it by itself.
+To add a kind, in this package or in your own:
+
+1. Write a class with the four members of `base.Source`: `name`, `looks_for`, `accepts` and `open`.
+2. `accepts` looks at the user's SOURCE and decodes nothing. It is asked before the plain folder of classes.
+3. `open` lists the images and returns `base.make_table(name, root, Columns(paths, labels), read=...)`.
+4. Name the class in the entry-point group `auditor.sources` of the package's setup.cfg or pyproject.toml.
+5. Install the package. `open_source` then finds the class by itself.
+6. Test it as `tests/sources/test_open_source.py` tests its plug-in: a whole audit of it.
 """
 
 from __future__ import annotations
@@ -11,21 +17,23 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from auditor.errors import SourceError
-from auditor.sources.base import SPLITS, ImageTable, Skipped, Source
+from auditor.sources.base import SPLITS, Columns, ImageTable, Skipped, Source, make_table
 from auditor.sources.digits import DigitsSource
 from auditor.sources.folder import FolderSource
 from auditor.sources.manifest import ManifestSource
 from auditor.sources.tiny_imagenet import TinyImageNetSource
 from auditor.system.text import display
 
-__all__ = ["SPLITS", "ImageTable", "Skipped", "Source", "kinds", "open_source"]
+__all__ = ["SPLITS", "Columns", "ImageTable", "Skipped", "Source", "kinds", "make_table", "open_source"]
 
 GROUP = "auditor.sources"
+"""The entry-point group where kinds are registered."""
 
 _FIRST: tuple[type[Source], ...] = (DigitsSource, ManifestSource, TinyImageNetSource)
+"""These kinds are asked first, the most special one at the beginning."""
 
 _LAST: tuple[type[Source], ...] = (FolderSource,)
-"""Most special first; kinds of other packages stand in between, since a folder of classes is the most general."""
+"""A folder of classes is the most general kind. It is asked after all others, those of other packages included."""
 
 
 def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str] = ()) -> ImageTable:
@@ -37,19 +45,20 @@ def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str
         What the user wrote as SOURCE: a folder, a manifest (`labels.csv`, `labels.csv::label=worst_label`), `digits`,
         or what an installed plug-in understands.
     allow_outside
-        Follow links and manifest paths that leave the data set's folder.
+        Follow links and manifest paths that leave the folder of the data set.
     classes
-        The classes that the audit will keep, all when empty: one of them without any image is an error.
+        The classes that the audit will keep. Empty keeps all. A class without any image is an error.
 
     Returns
     -------
     ImageTable
-        With at least one image and no image decoded; equal folders give equal tables, whatever order the disk lists.
+        It has at least one image, and no image is decoded. Equal folders give equal tables, in whatever order the disk
+        lists them.
 
     Raises
     ------
     SourceError
-        Nothing is there, nothing recognised it, or the kind that did cannot read it.
+        Nothing is there. Or no kind recognises it, or the kind that does cannot read it.
     """
     broken: list[str] = []
     if "\0" in spec or not spec.strip():
@@ -59,7 +68,7 @@ def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str
             accepted = kind.accepts(spec)
         except SourceError:
             raise
-        except Exception as error:  # somebody else's plug-in must not stop the other kinds
+        except Exception as error:  # a plug-in with a fault must not stop the other kinds
             broken.append(f"{kind.name}: {type(error).__name__}: {error}")
             continue
         if accepted:
@@ -70,7 +79,7 @@ def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str
 
 
 def kinds(broken: list[str] | None = None) -> Iterator[Source]:
-    """Every known kind in the order they are asked; plug-ins that cannot be loaded are added to `broken`."""
+    """Every known kind, in the order in which they are asked. Plug-ins that cannot be loaded are added to `broken`."""
     own = {f"{kind.__module__}:{kind.__name__}" for kind in (*_FIRST, *_LAST)}
     yield from (kind() for kind in _FIRST)
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):

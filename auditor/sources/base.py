@@ -1,4 +1,4 @@
-"""What every kind of data set becomes: one table of labelled images, and a way to read their bytes."""
+"""What a source gives: one table of labelled images, and a way to read their bytes. Plug-ins import from here."""
 
 from __future__ import annotations
 
@@ -12,10 +12,25 @@ import pandas as pd
 from auditor.errors import SourceError
 
 SPLITS = ("train", "val", "test")
-"""The names a split can have; an empty string means that the source gives none."""
+"""The names that a split can have. An empty string means that the source gives none."""
+
+SETTLED = "reference"
+"""The split of images that a trusted reference holds too. Their label is certain, so they serve nothing else."""
 
 REASONS_SHOWN = 5
-"""Reasons for leaving entries out that a terminal shows."""
+"""How many reasons for leaving entries out a terminal shows."""
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""How data sets spell the splits."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +48,18 @@ class ImageTable:
     Attributes
     ----------
     name
-        What a report calls the data set.
+        The name of the data set in a report.
     root
         Where it lies, as the user wrote it.
     frame
-        One row an image, sorted by `path`, with a fresh 0..N-1 index and the string columns `path` (relative to the
-        root, forward slashes, unique), `label` and `split` (one of `SPLITS` or empty).
+        N rows, one for each image, sorted by `path`, with the index 0 to N - 1. The columns are strings: `path`
+        (relative to the root, forward slashes, unique), `label`, and `split` (one of `SPLITS` or empty).
     read
-        `read(path)` gives the image file's bytes; raises `OSError` when it cannot.
+        `read(path)` gives the bytes of an image file. It raises `OSError` if it cannot.
     skipped
         Entries that were left out while listing, sorted by path.
     locate
-        `locate(path)` gives the absolute file name, or None where images are not files (used by review and SARIF).
+        `locate(path)` gives the absolute file name, or None if the image is not a file. Review and SARIF use it.
     empty
         Classes that the source names but has no image of, sorted.
     """
@@ -59,7 +74,7 @@ class ImageTable:
 
 
 def content_hash(paths: Iterable[str], hashes: Iterable[str], labels: Iterable[str]) -> str:
-    """sha256 over path, image hash and label of every image, in the order given."""
+    """The sha256, in hexadecimal, over path, image hash and label of every image in the given order."""
     digest = hashlib.sha256()
     for path, image, label in zip(paths, hashes, labels, strict=True):
         digest.update(f"{path}\0{image}\0{label}\n".encode("utf-8", "surrogateescape"))
@@ -67,7 +82,7 @@ def content_hash(paths: Iterable[str], hashes: Iterable[str], labels: Iterable[s
 
 
 def left_out(skipped: Iterable[Skipped]) -> str:
-    """What takes no part, by reason and with an example, for the terminal; empty where there is nothing to say."""
+    """The entries that take no part, for the terminal: by reason, each with an example. Empty if there are none."""
     examples: dict[str, list[str]] = {}
     for entry in skipped:
         examples.setdefault(entry.reason, []).append(entry.path)
@@ -77,9 +92,9 @@ def left_out(skipped: Iterable[Skipped]) -> str:
     total = sum(map(len, examples.values()))
     lines = [f"  {total} {'entry is' if total == 1 else 'entries are'} left out; the report names each:"]
     for reason, paths in kinds[:REASONS_SHOWN]:
-        # A name may hold line ends, which would pass for lines of ours.
-        such = f"{paths[0]!r}" if len(paths) == 1 else f"{len(paths)}, such as {paths[0]!r}"
-        lines.append(f"    {reason}: {such}")
+        # A name can hold line ends. Written raw, they would look like lines of ours.
+        example = f"{paths[0]!r}" if len(paths) == 1 else f"{len(paths)}, such as {paths[0]!r}"
+        lines.append(f"    {reason}: {example}")
     if len(kinds) > REASONS_SHOWN:
         rest = sum(len(paths) for _, paths in kinds[REASONS_SHOWN:])
         lines.append(f"    {len(kinds) - REASONS_SHOWN} other reasons: {rest}")
@@ -91,75 +106,92 @@ def left_out(skipped: Iterable[Skipped]) -> str:
 
 
 class Source(Protocol):
-    """A kind of data set, found through the entry-point group `auditor.sources`.
+    """A kind of data set. It is found through the entry-point group `auditor.sources`.
 
-    `accepts` looks at the user's SOURCE argument and says whether this kind can open it; `open` lists it and raises
-    `SourceError` with a sentence that says what is wrong and what to do. Neither decodes an image. `looks_for` says in
-    words what the kind opens; it is shown where nothing was recognised.
+    Attributes
+    ----------
+    name
+        The name of the kind.
+    looks_for
+        What the kind opens, in words. An error shows it if no kind recognises the user's SOURCE.
     """
 
     name: str
     looks_for: str
 
-    def accepts(self, spec: str) -> bool: ...
+    def accepts(self, spec: str) -> bool:
+        """Whether this kind can open what the user wrote as SOURCE. It decodes no image."""
+        ...
 
-    def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable: ...
+    def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable:
+        """List the data set; `make_table` builds the table. It decodes no image.
 
-
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""How data sets spell the splits."""
+        Raises
+        ------
+        SourceError
+            The data set cannot be used. The message says what is wrong, and the hint says what to do.
+        """
+        ...
 
 
 def split_name(text: str) -> str | None:
-    """One of `SPLITS` for any usual spelling, '' for none given, None for a word that is not a split."""
+    """One of `SPLITS` for any usual spelling, '' for an empty text, None for a word that is not a split."""
     word = text.strip().lower()
     return _SPLIT_NAMES.get(word) if word else ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """N labelled images in any order, one sequence a column. Millions of row objects would take long.
+
+    Attributes
+    ----------
+    paths, labels
+        N strings each.
+    splits
+        N strings, each one of `SPLITS` or empty. Leave it out if the source has no splits.
+    """
+
+    paths: Sequence[str]
+    labels: Sequence[str]
+    splits: Sequence[str] | None = None
 
 
 def make_table(
     name: str,
     root: str,
-    paths: Sequence[str],
-    labels: Sequence[str],
-    splits: Sequence[str],
+    images: Columns,
     *,
     read: Callable[[str], bytes],
     skipped: Iterable[Skipped] = (),
     empty: Iterable[str] = (),
     locate: Callable[[str], str | None] | None = None,
 ) -> ImageTable:
-    """An `ImageTable` of images in any order, given as columns: millions of row objects would take their time.
+    """The `ImageTable` of some images. Its parts are explained there.
+
+    Parameters
+    ----------
+    empty
+        Classes that the source names. Those that have an image are taken out.
 
     Raises
     ------
     SourceError
-        There is no row; the message gives the first reasons why entries were left out.
+        There is no image. The message gives the first reasons why entries were left out.
     """
-    left_out = tuple(sorted(set(skipped), key=lambda entry: (entry.path, entry.reason)))
-    if not paths:
-        why = "; ".join(f"{entry.path}: {entry.reason}" for entry in left_out[:3])
+    without = tuple(sorted(set(skipped), key=lambda entry: (entry.path, entry.reason)))
+    if not images.paths:
+        why = "; ".join(f"{entry.path}: {entry.reason}" for entry in without[:3])
         raise SourceError(
-            f"{name} holds no labelled image" + (f" ({len(left_out)} entries left out: {why})" if left_out else ""),
+            f"{name} holds no labelled image" + (f" ({len(without)} entries left out: {why})" if without else ""),
             hint="a source needs image files in class folders, or a manifest with the columns path and label",
         )
-    # Python compares strings by code point: the same order on every machine and locale.
-    order = sorted(range(len(paths)), key=paths.__getitem__)
-    columns = {"path": paths, "label": labels, "split": splits}
+    # Python compares strings by code point, which gives the same order on every machine and in every locale.
+    order = sorted(range(len(images.paths)), key=images.paths.__getitem__)
+    splits = images.splits if images.splits is not None else [""] * len(images.paths)
+    columns = {"path": images.paths, "label": images.labels, "split": splits}
     frame = pd.DataFrame(
         {name: pd.Series([column[index] for index in order], dtype="str") for name, column in columns.items()}
     )
-    without = tuple(sorted(set(empty) - set(labels)))
-    return ImageTable(name, root, frame, read, left_out, locate or (lambda path: None), without)
-
-
-SETTLED = "reference"
-"""The split of images that a trusted reference holds itself: they are settled, and serve nothing else."""
+    unused = tuple(sorted(set(empty) - set(images.labels)))
+    return ImageTable(name, root, frame, read, without, locate or (lambda path: None), unused)

@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn ships: a real data set that needs neither disk nor network."""
+"""The source `digits`: handwritten digits that come with scikit-learn, so no disk and no network is needed."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.sources.base import ImageTable, make_table
+from auditor.sources.base import Columns, ImageTable, make_table
 
 
 class DigitsSource:
     """SOURCE `digits`: 1797 grey images of 8x8 pixels in ten classes, "0" to "9", without a split.
 
-    The UCI "Optical Recognition of Handwritten Digits" test set as `sklearn.datasets.load_digits` returns it; its
-    17 grey levels are spread over 0..255. A folder that is called digits is reached as `./digits`.
+    This is the test set of UCI's "Optical Recognition of Handwritten Digits", as `sklearn.datasets.load_digits`
+    returns it. Its 17 grey levels are spread over 0 to 255. Write `./digits` for a folder with this name.
     """
 
     name = "digits"
     looks_for = "the word 'digits' for scikit-learn's handwritten digits"
 
     def accepts(self, spec: str) -> bool:
+        """Whether SOURCE is the word `digits`."""
         return spec == "digits"
 
     def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable:
+        """Make a PNG of each digit, in memory."""
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
@@ -43,11 +45,16 @@ class DigitsSource:
                 raise FileNotFoundError(2, "no such digit", path) from None
 
         labels = [str(target) for target in bunch.target]
-        return make_table("handwritten digits", "digits", paths, labels, [""] * len(paths), read=read)
+        return make_table("handwritten digits", "digits", Columns(paths, labels), read=read)
 
 
 def grey_png(pixels: NDArray[np.uint8]) -> bytes:
-    """An 8-bit grey image [H, W] as an uncompressed PNG, whose bytes no codec's version can change (W3C PNG, 3rd ed.).
+    """An 8-bit grey image as an uncompressed PNG (W3C PNG, 3rd ed.). No version of a codec can change its bytes.
+
+    Parameters
+    ----------
+    pixels
+        uint8 [H, W].
 
     Raises
     ------

@@ -1,21 +1,22 @@
-"""A folder with one sub-folder a class, with or without train, val and test above the classes."""
+"""The source for a folder with one sub-folder a class, with or without train, val and test above the classes."""
 
 from __future__ import annotations
 
 import os
 
-from auditor.sources.base import ImageTable, Skipped, make_table, split_name
+from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
 from auditor.sources.root import Listing, Root, join
 from auditor.system.text import display
 
 
 class FolderSource:
-    """SOURCE is a folder: its first level, or the first below a split, names the class of all images below."""
+    """SOURCE is a folder. Its sub-folders, or those of its split folders, name the class of all images in them."""
 
     name = "folder"
     looks_for = "a folder with one sub-folder a class, with or without train, val and test above the classes"
 
     def accepts(self, spec: str) -> bool:
+        """Whether SOURCE is a folder."""
         return os.path.isdir(spec)
 
     def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable:
@@ -24,7 +25,7 @@ class FolderSource:
         Raises
         ------
         SourceError
-            The folder cannot be listed, or there is no image in a class folder.
+            The folder cannot be listed, or no class folder holds an image.
         """
         root = Root(spec, allow_outside=allow_outside)
         skipped: list[Skipped] = []
@@ -36,12 +37,15 @@ class FolderSource:
         used = {folder for folder, _ in found}
         skipped += [Skipped(path, "a class folder without images") for path in classes if path not in used]
         name = os.path.basename(root.real) or root.real
+        images = Columns(
+            paths=[image for _, image in found],
+            labels=[classes[folder][0] for folder, _ in found],
+            splits=[classes[folder][1] for folder, _ in found],
+        )
         return make_table(
             display(name),
             display(spec),
-            [image for _, image in found],
-            [classes[folder][0] for folder, _ in found],
-            [classes[folder][1] for folder, _ in found],
+            images,
             read=root.read,
             locate=root.locate,
             skipped=skipped,
@@ -54,7 +58,7 @@ _Classes = dict[str, tuple[str, str]]
 
 
 def _class_folders(root: Root, top: Listing, skipped: list[Skipped]) -> tuple[_Classes, _Classes]:
-    """The class folders, and those that stand behind a symbolic link."""
+    """The class folders of the disk, and the class folders behind a symbolic link."""
     splits = _split_folders(root, top)
     if not splits:
         return {name: (name, "") for name in top.folders}, {name: (name, "") for name in top.links}
@@ -73,10 +77,10 @@ def _class_folders(root: Root, top: Listing, skipped: list[Skipped]) -> tuple[_C
 
 
 def _split_folders(root: Root, top: Listing) -> dict[str, str]:
-    """The top folders that are splits, with the split's name; empty when the top folders are classes.
+    """The top folders that are splits, with the name of the split. Empty if the top folders are classes.
 
-    A folder called train is a split when there are folders below it: a class of that name holds its images directly.
-    Where other folders lie beside, only a train folder proves that the layout is one of splits.
+    A folder called train is a split if it holds folders. A class with that name would hold its images directly. If
+    folders with other names lie beside the splits, only a train folder proves that these are splits at all.
     """
     named = {name: split_name(name) or "" for name in (*top.folders, *top.links)}
     splits = {name: split for name, split in named.items() if split}
@@ -90,7 +94,7 @@ def _split_folders(root: Root, top: Listing) -> dict[str, str]:
 
 
 def _stray_images(root: Root, folder: str, listing: Listing, skipped: list[Skipped]) -> None:
-    """One entry for the images that lie where no class folder names their label: there may be very many of them."""
+    """Skip the images that lie outside the class folders, in one entry, since there can be very many of them."""
     strays = root.images(folder, listing, [])
     if strays:
         more = f" (and {len(strays) - 1} more beside it)" if len(strays) > 1 else ""

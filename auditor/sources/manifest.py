@@ -1,4 +1,4 @@
-"""A manifest: a CSV, JSON lines or Parquet file with the columns path, label and, if wanted, split."""
+"""The source for a manifest: a CSV, JSON lines or Parquet file with the columns path, label and, if wanted, split."""
 
 from __future__ import annotations
 
@@ -7,33 +7,39 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
-from auditor.sources.base import ImageTable, Skipped, make_table, split_name
-from auditor.sources.manifest_formats import READERS, ROLES, SHOWN, Rows, read_rows, suffix_of
+from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
+from auditor.sources.manifest_formats import READERS, ROLES, Rows, read_rows, suffix_of
 from auditor.sources.root import Root, is_utf8
 from auditor.system.text import display
 
+_SHOWN = 3
+"""How many bad rows an error names."""
+
 _ODD_PATH = re.compile(r"^[/\\]|^[A-Za-z]:[/\\]|(?:^|/)\.{0,2}(?:/|$)|\0")
+"""Paths that need a closer look: absolute, with a drive, with an empty, `.` or `..` part, or with a NUL."""
 
 
 class ManifestSource:
-    """SOURCE is `FILE` or `FILE::label=COLUMN,path=COLUMN,split=COLUMN`; paths are relative to the file's folder.
+    """SOURCE is `FILE` or `FILE::label=COLUMN,path=COLUMN,split=COLUMN`. Paths are relative to the file's folder.
 
-    Row numbers in messages count as a spreadsheet does, a CSV's header being row 1; in JSON lines they are lines.
+    Some faults are errors that name file and row: an image that is missing, a path that leads out of the folder, a row
+    of another length, an unknown split.
 
-    What bad rows get: a missing file, a path that leads out of the folder, a row of another length, or an unknown split
-    is an error that names file and row. A row without a label, a row that repeats another one, and all rows of a path
-    that has several labels or splits are left out with their reason.
+    Some rows are left out with their reason: a row without a label, a row that repeats another, and all rows of a path
+    with several labels or several splits.
     """
 
     name = "manifest"
     looks_for = "a manifest (.csv, .tsv, .jsonl, .ndjson, .parquet) with the columns path, label and optionally split"
 
     def accepts(self, spec: str) -> bool:
+        """Whether SOURCE has the ending of a manifest and is no folder."""
         file, _ = parse_spec(spec)
         return suffix_of(file) in READERS and not os.path.isdir(file)
 
@@ -43,7 +49,7 @@ class ManifestSource:
         Raises
         ------
         SourceError
-            See the class; the manifest cannot be read or lacks a column; pyarrow is missing for a Parquet file.
+            See the class. Or the manifest cannot be read or lacks a column, or pyarrow is missing for a Parquet file.
         """
         file, columns = parse_spec(spec)
         shown = display(file)
@@ -51,14 +57,12 @@ class ManifestSource:
         root = Root(os.path.dirname(file) or ".", allow_outside=allow_outside)
         rows = _normalise_paths(rows, shown, allow_outside)
         rows = _normalise_splits(rows, shown)
-        kept, skipped = _settle(rows)
-        _check_files(root, kept, shown)
+        rows, skipped = _without_repeats(rows)
+        _check_files(root, rows, shown)
         return make_table(
             os.path.basename(shown),
             display(os.path.dirname(file) or "."),
-            kept.paths,
-            kept.labels,
-            kept.splits,
+            Columns(rows.paths, rows.labels, rows.splits),
             read=root.read,
             locate=root.locate,
             skipped=skipped,
@@ -66,12 +70,12 @@ class ManifestSource:
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """`FILE::label=a,path=b` as the file and its chosen columns; a file of that very name comes first.
+    """`FILE::label=a,path=b` as the file and its chosen columns by role. A file with exactly this name comes first.
 
     Raises
     ------
     SourceError
-        What follows the `::` is not a list of path=, label= and split=.
+        The text after the `::` is not a list of path=, label= and split=.
     """
     file, separator, choice = spec.rpartition("::")
     if not separator or suffix_of(file) not in READERS or os.path.exists(spec):
@@ -89,7 +93,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
 
 
 def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:
-    """Paths in one spelling each; what says that it leads out of the folder is refused unless allowed."""
+    """The rows with one spelling for each path. Paths that lead out of the folder are refused unless allowed."""
     _check_text(rows, shown)
     paths = list(rows.paths)
     outside: list[str] = []
@@ -98,7 +102,9 @@ def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:
             continue
         where = f"row {rows.numbers[index]}"
         if not path.strip() or "\0" in path or path.endswith("/"):
-            raise SourceError(f"{shown}, {where}: {path[:80]!r} is no file path", hint="each row needs an image's path")
+            raise SourceError(
+                f"{shown}, {where}: {path[:80]!r} is no file path", hint="each row needs the path of an image"
+            )
         absolute = path.startswith(("/", "\\")) or path[1:3] in (":/", ":\\")
         parts = path.split("/")
         if absolute or ".." in parts:
@@ -111,11 +117,11 @@ def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:
             f"{'leads' if len(outside) == 1 else 'lead'} upwards: {_some(outside)}",
             hint="make them relative to the manifest's folder, or allow them with --allow-outside",
         )
-    return Rows(rows.numbers, paths, rows.labels, rows.splits)
+    return replace(rows, paths=paths)
 
 
 def _check_text(rows: Rows, shown: str) -> None:
-    """JSON escapes can smuggle in half characters that no file can be written with."""
+    """Refuse half characters. JSON escapes can hold them, and no file can be written with them."""
     for texts in (rows.paths, rows.labels, rows.splits):
         if is_utf8("".join(texts)):
             continue
@@ -124,6 +130,7 @@ def _check_text(rows: Rows, shown: str) -> None:
 
 
 def _normalise_splits(rows: Rows, shown: str) -> Rows:
+    """The rows with one spelling for each split. A word that is not a split is refused."""
     known = {text: split_name(text) for text in set(rows.splits)}
     if None in known.values():
         number, text = next((n, t) for n, t in zip(rows.numbers, rows.splits, strict=True) if known[t] is None)
@@ -131,11 +138,11 @@ def _normalise_splits(rows: Rows, shown: str) -> Rows:
             f"{shown}, row {number}: '{display(text)[:60]}' is not a split",
             hint="use train, val, test or nothing; FILE::split=COLUMN names another column",
         )
-    return Rows(rows.numbers, rows.paths, rows.labels, [known[text] or "" for text in rows.splits])
+    return replace(rows, splits=[known[text] or "" for text in rows.splits])
 
 
-def _settle(rows: Rows) -> tuple[Rows, list[Skipped]]:
-    """Rows that say one thing about one image, and why the others are left out."""
+def _without_repeats(rows: Rows) -> tuple[Rows, list[Skipped]]:
+    """One row with one label for each image, and why the other rows are left out."""
     skipped: list[Skipped] = []
     keep = np.ones(len(rows.paths), dtype=bool)
     for index, label in enumerate(rows.labels):
@@ -147,10 +154,11 @@ def _settle(rows: Rows) -> tuple[Rows, list[Skipped]]:
     for index in np.flatnonzero(keep & paths.where(keep).duplicated(keep=False).to_numpy()).tolist():
         repeated[rows.paths[index]].append(index)
     for path, indices in repeated.items():
-        words = _disagreement(rows, indices)
-        keep[indices if words else indices[1:]] = False
+        contradiction = _contradiction(rows, indices)
+        keep[indices if contradiction else indices[1:]] = False
         first, *others = (rows.numbers[index] for index in indices)
-        skipped.append(Skipped(path, words or f"{_rows(others)} repeat{'s' * (len(others) == 1)} row {first}"))
+        repeats = f"{_rows(others)} repeat{'s' * (len(others) == 1)} row {first}"
+        skipped.append(Skipped(path, contradiction or repeats))
     if skipped:
         rows = Rows(
             numbers=list(itertools.compress(rows.numbers, keep)),
@@ -161,8 +169,8 @@ def _settle(rows: Rows) -> tuple[Rows, list[Skipped]]:
     return rows, skipped
 
 
-def _disagreement(rows: Rows, indices: Sequence[int]) -> str:
-    """Why rows of one path contradict each other, '' where they agree."""
+def _contradiction(rows: Rows, indices: Sequence[int]) -> str:
+    """How the rows of one path contradict each other. Empty if they agree."""
     for name, column in (("label", rows.labels), ("split", rows.splits)):
         first: dict[str, int] = {}
         for index in indices:
@@ -174,6 +182,7 @@ def _disagreement(rows: Rows, indices: Sequence[int]) -> str:
 
 
 def _check_files(root: Root, rows: Rows, shown: str) -> None:
+    """Refuse a manifest with images that are missing, are not files, or lie outside the root."""
     problems = root.problems(rows.paths)
     if not problems:
         return
@@ -188,14 +197,14 @@ def _check_files(root: Root, rows: Rows, shown: str) -> None:
 
 
 def _some(items: Sequence[str]) -> str:
-    return "; ".join(items[:SHOWN]) + (f"; and {len(items) - SHOWN} more" if len(items) > SHOWN else "")
+    return "; ".join(items[:_SHOWN]) + (f"; and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
 
 
 def _rows(numbers: Sequence[int]) -> str:
     return (
         ("row " if len(numbers) == 1 else "rows ")
-        + ", ".join(map(str, numbers[:SHOWN]))
-        + (" and more" if len(numbers) > SHOWN else "")
+        + ", ".join(map(str, numbers[:_SHOWN]))
+        + (" and more" if len(numbers) > _SHOWN else "")
     )
 
 

@@ -1,4 +1,7 @@
-"""TODO auditor.sources.manifest_rows."""
+"""Reads a manifest file, CSV, JSON lines or Parquet, into rows of path, label and split.
+
+The rows are as they stand in the file. `manifest` checks them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from auditor.system.files import read_regular, reason
 from auditor.system.text import display
 
 MAX_MANIFEST_BYTES = 8 << 30
-"""Larger manifests are refused: they would not fit into memory."""
+"""Larger manifests are refused, since they would not fit into memory."""
 
 READERS = {
     ".csv": "csv",
@@ -26,16 +29,18 @@ READERS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+"""The format of a manifest by the ending of its name."""
 
 ROLES = ("path", "label", "split")
-
-SHOWN = 3
-"""So many bad rows an error names."""
+"""What a column can be for. A column has the name of its role unless the user chooses another."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A manifest's columns that matter; `numbers` are the rows as a user counts them."""
+    """The N rows of a manifest, one sequence a column. `numbers` are the row numbers for messages.
+
+    A spreadsheet counts in the same way: the header of a CSV file is row 1. In JSON lines a row is a line.
+    """
 
     numbers: Sequence[int]
     paths: Sequence[str]
@@ -44,10 +49,25 @@ class Rows:
 
 
 def suffix_of(file: str) -> str:
+    """The ending of a file name with its dot, in lower case."""
     return os.path.splitext(file)[1].lower()
 
 
 def read_rows(file: str, columns: dict[str, str], shown: str) -> Rows:
+    """Read a manifest.
+
+    Parameters
+    ----------
+    columns
+        The name of the column for each role, where the user chose one.
+    shown
+        The file's name in messages.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be read, is empty, is damaged, or lacks a column.
+    """
     try:
         data = read_regular(file, limit=MAX_MANIFEST_BYTES)
     except OSError as error:
@@ -65,7 +85,7 @@ def read_rows(file: str, columns: dict[str, str], shown: str) -> Rows:
 
 
 def _decode(data: bytes, shown: str) -> str:
-    """Text of a manifest: UTF-8 with or without byte order mark, or UTF-16/32 with one."""
+    """The text of a manifest: UTF-8 with or without a byte order mark, or UTF-16 or UTF-32 with one."""
     encoding = "utf-8-sig"
     for mark, name in (
         (codecs.BOM_UTF32_LE, "utf-32"),
@@ -83,7 +103,7 @@ def _decode(data: bytes, shown: str) -> str:
         wanted = encoding.removesuffix("-sig").upper()
         raise SourceError(
             f"{shown}, row {row}: byte {error.start + 1} (0x{data[error.start]:02x}) is not {wanted}",
-            hint="save the manifest as UTF-8; other encodings such as Windows-1252 cannot be told apart safely",
+            hint="save the manifest as UTF-8; other encodings, for example Windows-1252, cannot be told apart safely",
         ) from error
     nul = text.find("\0")
     if nul >= 0:
@@ -95,7 +115,7 @@ def _decode(data: bytes, shown: str) -> str:
 
 
 def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -> Rows:
-    """The first delimiter whose header has the columns; the first of all where none has."""
+    """Read with the first delimiter that finds the wanted columns. If none does, the first one gives the error."""
     for delimiter in delimiters:
         try:
             header = next(csv.reader(io.StringIO(text[:100_000], newline=""), delimiter=delimiter, strict=True))
@@ -107,7 +127,7 @@ def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -
 
 
 def _parse_csv(text: str, delimiter: str, columns: dict[str, str], shown: str) -> Rows:
-    """csv.reader is as quick as pandas' parser here, and unlike it reports rows that are too short."""
+    """Read with one delimiter. csv.reader is as quick here as pandas' parser, which does not report short rows."""
     stream = io.TextIOWrapper(io.BytesIO(text.encode("utf-8")), encoding="utf-8", newline="")
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
     row_number = 1
@@ -121,7 +141,7 @@ def _parse_csv(text: str, delimiter: str, columns: dict[str, str], shown: str) -
                 if not row:
                     continue
                 raise SourceError(
-                    f"{shown}, row {row_number}: {len(row)} fields where the header has {width}",
+                    f"{shown}, row {row_number}: {len(row)} fields, but the header has {width}",
                     hint="put quotes around fields that hold the delimiter",
                 )
             numbers.append(row_number)
@@ -146,7 +166,9 @@ def _read_json_lines(text: str, columns: dict[str, str], shown: str) -> Rows:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise SourceError(f"{where}: not valid JSON: {reason(error)}", hint="one object a line") from error
+            raise SourceError(
+                f"{where}: not valid JSON: {reason(error)}", hint="write one JSON object on each line"
+            ) from error
         if not isinstance(record, dict):
             raise SourceError(f"{where}: not a JSON object", hint='write {"path": "...", "label": "..."}')
         for role in ("path", "label") + (("split",) if "split" in columns else ()):
@@ -160,14 +182,17 @@ def _read_json_lines(text: str, columns: dict[str, str], shown: str) -> Rows:
 
 
 def _text(value: object, where: str, column: str) -> str:
-    """A JSON or Parquet value as text: whole numbers are common as labels, nothing given is ''."""
+    """A JSON or Parquet value as text. Whole numbers are common as labels. A missing value is ''."""
     if isinstance(value, str):
         return value
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise SourceError(f"{where}: '{column}' must be text or a whole number, not {type(value).__name__}")
+    raise SourceError(
+        f"{where}: '{column}' must be text or a whole number, not {type(value).__name__}",
+        hint="correct the value, or name another column with FILE::label=COLUMN",
+    )
 
 
 def _read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
@@ -187,7 +212,9 @@ def _read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
     except SourceError:
         raise
     except Exception as error:  # pyarrow raises many kinds for damaged files
-        raise SourceError(f"{shown} is not a readable Parquet file: {_first_line(error)}") from error
+        raise SourceError(
+            f"{shown} is not a readable Parquet file: {_first_line(error)}", hint="write the file again"
+        ) from error
     texts = [
         [
             value if isinstance(value, str) else _text(value, f"{shown}, row {number}", name)
@@ -205,7 +232,7 @@ def _first_line(error: BaseException) -> str:
 
 
 class _NoColumnError(SourceError):
-    """A wanted column is not there; with another delimiter it might be."""
+    """A wanted column is not there. With another delimiter it can be."""
 
 
 def _missing(where: str, column: str, role: str, present: list[str]) -> _NoColumnError:
@@ -214,17 +241,21 @@ def _missing(where: str, column: str, role: str, present: list[str]) -> _NoColum
     guess = next((name for name in present if near and name.lower() == near[0]), "COLUMN")
     return _NoColumnError(
         f"{where}: there is no column '{display(column)}'; it has {shown or 'none'}",
-        hint=f"say which column to use, such as FILE::{role}={display(guess)}",
+        hint=f"say which column to use, for example FILE::{role}={display(guess)}",
     )
 
 
 def _locate_columns(header: list[str], columns: dict[str, str], shown: str) -> tuple[int, int, int | None]:
+    """Where path, label and split stand in the header. A split is not needed."""
     names = [name.strip() for name in header]
     found: list[int | None] = []
     for role in ROLES:
         column = columns.get(role, role)
         if names.count(column) > 1:
-            raise SourceError(f"{shown}, row 1: there are {names.count(column)} columns '{display(column)}'")
+            raise SourceError(
+                f"{shown}, row 1: there are {names.count(column)} columns '{display(column)}'",
+                hint=f"rename all but one of them, or name another column with FILE::{role}=COLUMN",
+            )
         if column in names:
             found.append(names.index(column))
         elif role == "split" and role not in columns:

@@ -1,8 +1,8 @@
-"""The file system as hostile ground: listing and reading below one root, and nothing else.
+"""Safe listing and reading of files below one root folder. Every source that reads files does it through `Root`.
 
-Every source that reads files does it through `Root`. Links that leave the root are refused unless allowed, pipes,
-sockets and devices are never opened, each folder is listed once however many links lead to it, and names that cannot
-be written as UTF-8 are turned away with a printable stand-in.
+The files can be hostile. Links that leave the root are refused unless they are allowed. Pipes, sockets and devices are
+never opened. Each folder is listed once, however many links lead to it. A name that is not UTF-8 is left out, and shown
+in a printable form.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".avif"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}
 )
-"""Endings of the files that a folder is searched for; what a file really is, is found when it is decoded."""
+"""A folder is searched for files with these endings. Decoding shows what a file really is."""
 
 _SIDE_CARS = frozenset(
     {".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".db", ".ini"}
     | {".py", ".toml", ".npy"}
 )
+"""Endings of files that often lie beside images. They are left out in silence."""
 
 _MANY = 32
-"""From so many files in one folder on, listing it is quicker than asking for each."""
+"""With more files than this in one folder, listing the folder is quicker than asking for each file."""
 
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "__pycache__"})
+"""Names, in lower case, that systems leave behind. They are left out in silence."""
 
 
 def join(folder: str, name: str) -> str:
-    """A path relative to the root, with forward slashes; the root itself is ''."""
+    """A path relative to the root, with forward slashes. The root itself is ''."""
     return f"{folder}/{name}" if folder else name
 
 
 def is_utf8(text: str) -> bool:
-    """False where `text` holds surrogates, the stand-ins of bytes that are not UTF-8."""
+    """Whether UTF-8 can carry the text. Python writes a byte that is not UTF-8 as a surrogate, which it cannot."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -50,13 +52,13 @@ def is_utf8(text: str) -> bool:
 
 
 def has_image_suffix(name: str) -> bool:
-    """Whether a file name ends like an image's, in any case."""
+    """Whether a file name has the ending of an image, in upper or lower case."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One folder's entries, by name in code-point order."""
+    """The names of a folder's entries, sorted by code point."""
 
     files: tuple[str, ...]
     folders: tuple[str, ...]
@@ -65,7 +67,7 @@ class Listing:
 
 
 class Root:
-    """A folder below which files may be listed and read.
+    """A folder. Files below it may be listed and read.
 
     Parameters
     ----------
@@ -97,16 +99,16 @@ class Root:
         return os.path.join(self.folder, path) if path else self.folder
 
     def locate(self, path: str) -> str | None:
-        """The absolute file name of a listed image, or None where it cannot be written as UTF-8."""
+        """The absolute file name of a listed image, or None if UTF-8 cannot carry it."""
         name = self.absolute(path)
         return name if is_utf8(name) else None
 
     def contains(self, path: str) -> bool:
-        """Whether the file behind a relative path, links resolved, lies below the root (or need not)."""
+        """Whether a relative path, with links resolved, stays below the root. True if it may lead outside."""
         return self.allow_outside or self._holds(os.path.realpath(self.absolute(path)))
 
     def entries(self, folder: str, skipped: list[Skipped]) -> Listing:
-        """The entries of a folder below the root; what cannot be used is added to `skipped`, litter is left out."""
+        """The entries of a folder below the root. Those that cannot be used are added to `skipped`."""
         files, folders, links = list[str](), list[str](), list[str]()
         try:
             with os.scandir(self.absolute(folder)) as found_entries:
@@ -133,10 +135,11 @@ class Root:
         return Listing(tuple(files), tuple(folders), tuple(links))
 
     def walk(self, real: Iterable[str], linked: Iterable[str], skipped: list[Skipped]) -> Iterator[tuple[str, str]]:
-        """Every image below the given folders, as (given folder, image), each folder of the disk once.
+        """Every image below the given folders, as (given folder, path of the image).
 
-        `linked` folders, and those found behind links, come after all real ones: a link never takes the place of the
-        folder it leads to, and a loop of links ends. The folders above the given ones count as listed.
+        Each folder of the disk is listed once. The `linked` folders, and folders behind other links, come after all
+        `real` ones. So a link never takes the place of the folder it leads to, and a loop of links ends. The folders
+        above the given ones count as listed.
         """
         real, linked = list(real), list(linked)
         seen = {self._identity(folder.rpartition("/")[0]) for folder in ("", *real, *linked)}
@@ -152,7 +155,7 @@ class Root:
             last.extend((top, join(folder, name)) for name in listing.links)
 
     def images(self, folder: str, listing: Listing, skipped: list[Skipped]) -> list[str]:
-        """The files of a listing whose names end like an image's; others are named unless they are plain side files."""
+        """The files of a listing with the ending of an image. Others are skipped, in silence if they are side files."""
         names = []
         for name in listing.files:
             suffix = os.path.splitext(name)[1].lower()
@@ -164,7 +167,7 @@ class Root:
         return names
 
     def problems(self, paths: Iterable[str]) -> dict[str, str]:
-        """What is wrong with each of many paths: missing, not a file, or outside the root. Good paths are absent."""
+        """What is wrong with a path: missing, not a file, or outside the root. The value holds the bad paths only."""
         by_folder: dict[str, list[str]] = defaultdict(list)
         for path in paths:
             by_folder[path.rpartition("/")[0] if "/" in path[1:] else path[: path.startswith("/")]].append(path)
@@ -181,14 +184,21 @@ class Root:
         return found
 
     def read(self, path: str) -> bytes:
-        """The bytes of a regular file below the root; `OSError` for everything else, without ever blocking."""
+        """The bytes of a regular file below the root.
+
+        Raises
+        ------
+        OSError
+            It is anything else. A pipe or a device is refused at once: nothing waits for it.
+        """
         return read_regular(self.absolute(path), inside=None if self.allow_outside else self._holds)
 
     def _holds(self, real: str) -> bool:
+        """Whether an absolute path without links lies below the root."""
         return real == self.real or real.startswith(self.real.rstrip(os.sep) + os.sep)
 
     def _regular_files(self, folder: str) -> frozenset[str]:
-        """The plain files of a folder, empty where it cannot be listed: one question instead of one a file."""
+        """The regular files of a folder, found with one question to the system. Empty if it cannot be listed."""
         try:
             with os.scandir(self.absolute(folder)) as found:
                 return frozenset(entry.name for entry in found if entry.is_file(follow_symlinks=False))
@@ -196,6 +206,7 @@ class Root:
             return frozenset()
 
     def _file_problem(self, path: str) -> str:
+        """Why a path cannot be read as a file. Empty if it can."""
         try:
             mode = os.lstat(self.absolute(path)).st_mode
         except (OSError, ValueError) as error:
@@ -206,7 +217,7 @@ class Root:
         return problem or ("a folder, not a file" if is_folder else "")
 
     def _follow(self, path: str) -> tuple[bool, str]:
-        """Whether a link or special entry is a folder in the end, and why it cannot be used ('' when it can)."""
+        """Whether a link or a special entry leads to a folder, and why it cannot be used. Empty if it can."""
         try:
             mode = os.stat(self.absolute(path)).st_mode
         except OSError as error:
@@ -218,10 +229,12 @@ class Root:
         return False, f"{kind_of(mode)}, not a file"
 
     def _identity(self, folder: str) -> tuple[int, int]:
+        """Device and inode: two names of one folder have the same."""
         status = os.stat(self.absolute(folder))
         return status.st_dev, status.st_ino
 
     def _first_visit(self, folder: str, skipped: list[Skipped], seen: set[tuple[int, int]]) -> bool:
+        """Whether the folder is not in `seen` yet. Then it is added, otherwise skipped."""
         try:
             identity = self._identity(folder)
         except OSError as error:

@@ -1,4 +1,7 @@
-"""Tiny ImageNet as Stanford's CS231n published it: WordNet ids as folders, the validation labels in a text file."""
+"""The source for Tiny ImageNet as Stanford's CS231n published it.
+
+Its folders are called by WordNet ids, and a text file holds the labels of its validation images.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from collections import Counter
 
 from auditor.errors import SourceError
-from auditor.sources.base import ImageTable, Skipped, make_table
+from auditor.sources.base import Columns, ImageTable, Skipped, make_table
 from auditor.sources.root import Root, has_image_suffix, join
 from auditor.system.files import read_regular, reason
 from auditor.system.text import display
@@ -17,14 +20,15 @@ _ANNOTATIONS = "val/val_annotations.txt"
 class TinyImageNetSource:
     """SOURCE is a folder with `train/<wnid>/images`, `val/val_annotations.txt` and `words.txt`.
 
-    Labels are the first name that words.txt gives for a WordNet id, made unique where two ids share it. The published
-    test images have no labels and are left out.
+    A label is the first name that words.txt gives for a WordNet id. If two ids share it, it is made unique. The
+    published test images have no labels and are left out.
     """
 
     name = "tiny_imagenet"
     looks_for = "Tiny ImageNet as published (train/<wnid>/images, val/val_annotations.txt, words.txt)"
 
     def accepts(self, spec: str) -> bool:
+        """Whether SOURCE has the folder `train` and the file of validation labels."""
         return os.path.isfile(os.path.join(spec, _ANNOTATIONS)) and os.path.isdir(os.path.join(spec, "train"))
 
     def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable:
@@ -33,7 +37,7 @@ class TinyImageNetSource:
         Raises
         ------
         SourceError
-            A text file cannot be read or has a line of another form, or there is no image.
+            A text file cannot be read, or one of its lines has another form, or there is no image.
         """
         root = Root(spec, allow_outside=allow_outside)
         skipped: list[Skipped] = []
@@ -45,12 +49,15 @@ class TinyImageNetSource:
         test = [name for name in root.entries("test/images", []).files if has_image_suffix(name)]
         if test:
             skipped.append(Skipped("test/images", f"{len(test)} test images, published without labels"))
+        images = Columns(
+            paths=[path for path, _, _ in rows],
+            labels=[names[wnid] for _, wnid, _ in rows],
+            splits=[split for _, _, split in rows],
+        )
         return make_table(
             display(os.path.basename(root.real)),
             display(spec),
-            [path for path, _, _ in rows],
-            [names[wnid] for _, wnid, _ in rows],
-            [split for _, _, split in rows],
+            images,
             read=root.read,
             locate=root.locate,
             skipped=skipped,
@@ -61,7 +68,8 @@ class TinyImageNetSource:
 def label_names(ids: set[str], words: dict[str, str]) -> dict[str, str]:
     """A readable, unique name for each WordNet id.
 
-    The first synonym; all synonyms where that one is shared; with the id where those are shared too, or unknown.
+    It is the first synonym. If two ids share that, it is all synonyms. If they share these too, the id is added. An id
+    without a name stands for itself.
     """
     names = {wnid: words.get(wnid, wnid).split(",")[0].strip() or wnid for wnid in ids}
     for form in ("{all}", "{all} ({wnid})"):
@@ -74,6 +82,7 @@ def label_names(ids: set[str], words: dict[str, str]) -> dict[str, str]:
 
 
 def _validation(root: Root, skipped: list[Skipped]) -> list[tuple[str, str, str]]:
+    """(path, WordNet id, "val") of each validation image."""
     listing = root.entries("val/images", skipped)
     present = set(root.images("val/images", listing, skipped))
     rows: dict[str, tuple[str, str, str]] = {}
@@ -89,7 +98,10 @@ def _validation(root: Root, skipped: list[Skipped]) -> list[tuple[str, str, str]
         name, wnid = fields[:2]
         path = join("val/images", name)
         if name in rows and rows[name][1] != wnid:
-            raise SourceError(f"{_ANNOTATIONS}, row {number}: {name} is already listed as {rows[name][1]}")
+            raise SourceError(
+                f"{_ANNOTATIONS}, row {number}: {name} is already listed as {rows[name][1]}",
+                hint="take the file from the published archive again",
+            )
         if name in present:
             rows[name] = (path, wnid, "val")
         else:
@@ -101,6 +113,7 @@ def _validation(root: Root, skipped: list[Skipped]) -> list[tuple[str, str, str]
 
 
 def _words(root: Root) -> dict[str, str]:
+    """The synonyms of each WordNet id, separated by commas. Empty without a words.txt."""
     if not os.path.exists(root.absolute("words.txt")):
         return {}
     pairs = (line.partition("\t") for line in _lines(root, "words.txt"))
@@ -113,7 +126,12 @@ def _lines(root: Root, path: str) -> list[str]:
             raise PermissionError(1, "leads outside the root")
         text = read_regular(root.absolute(path)).decode("utf-8-sig")
     except OSError as error:
-        raise SourceError(f"cannot read {path} in {display(root.folder)}: {reason(error)}") from error
+        raise SourceError(
+            f"cannot read {path} in {display(root.folder)}: {reason(error)}", hint="check the file and its permissions"
+        ) from error
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path} in {display(root.folder)} is not UTF-8: byte {error.start}") from error
+        raise SourceError(
+            f"{path} in {display(root.folder)} is not UTF-8: byte {error.start}",
+            hint="take the file from the published archive again",
+        ) from error
     return [line.rstrip("\r") for line in text.split("\n")]

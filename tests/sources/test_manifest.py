@@ -160,8 +160,8 @@ def test_a_column_twice(three: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("path,label\na.png,cat\nb.png\n", "row 3: 1 fields where the header has 2"),
-        ("path,label\na.png,cat,tabby\n", "row 2: 3 fields where the header has 2"),
+        ("path,label\na.png,cat\nb.png\n", "row 3: 1 fields, but the header has 2"),
+        ("path,label\na.png,cat,tabby\n", "row 2: 3 fields, but the header has 2"),
         ('path,label\na.png,"cat\nb.png,dog\n', "the row after row 1, which ends at line 3, is not valid CSV"),
         ('path,label\na.png,cat\nb.png,"c"at\n', "the row after row 2, which ends at line 3, is not valid CSV"),
         ('path,label\na.png,"' + "x" * 200_000 + '"\n', "field larger than field limit"),

@@ -14,7 +14,7 @@ from hostile import png
 from auditor import sources
 from auditor.errors import ExitCode, SourceError
 from auditor.sources import ImageTable, kinds, open_source
-from auditor.sources.base import make_table
+from auditor.sources.base import Columns, make_table
 
 
 class CloudSource:
@@ -27,7 +27,8 @@ class CloudSource:
         return spec.startswith("cloud://")
 
     def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable:
-        return make_table("cloud", spec, ["b.png", "a.png"], ["sun", "rain"], ["", "test"], read=lambda path: png())
+        images = Columns(["b.png", "a.png"], ["sun", "rain"], ["", "test"])
+        return make_table("cloud", spec, images, read=lambda path: png())
 
 
 class CrashingSource(CloudSource):
