@@ -1,4 +1,4 @@
-"""The data set as an audit sees it: readable images, classes, splits, features, duplicates and a content hash."""
+"""The data set as an audit sees it: readable images with classes, splits, features, duplicates and a content hash."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 from auditor.data import split
 from auditor.data.features import Features, Pixels
 from auditor.data.reference import Trusted
+from auditor.data.settled import Settled
 from auditor.errors import SourceError
 from auditor.result.documents import CopyEntry, CopyGroup, DatasetDocument, DuplicatesDocument, SettledDocument
 from auditor.sources import base
@@ -20,28 +21,36 @@ from auditor.system.arrays import Array
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled images ready for training; every array is in the order of `paths`, which is sorted.
+    """N labelled images, ready for training. Every array is in the order of `paths`.
 
     Attributes
     ----------
     name, source
-        What a report calls it, and where it lies as the user wrote it.
+        Its name in a report, and where it lies, as the user wrote it.
+    table
+        What the source gave. Its `read` gives the bytes of an image.
     paths, hashes
-        N relative paths and N sha256 hex digests.
+        N relative paths, sorted, and N sha256 hex digests.
     classes
-        C class names, sorted; `labels` int64 [N] indexes them.
+        C class names, sorted.
+    labels
+        int64 [N], the given labels as indices of `classes`.
     splits
-        [N] strings, `train`, `val`, `test` or `reference` (`split.SETTLED`).
+        [N] strings: `train`, `val`, `test` or `reference` (`sources.base.SETTLED`).
     given_splits
-        [N] strings, as the source has them; empty where it has none.
+        [N] strings, the splits as the source gives them. Empty if it gives none.
+    split_origin
+        Where the splits come from; see `split.assign`.
     trusted_labels
-        int64 [N], what a trusted reference says of the very same image; -1 where it does not hold it.
+        int64 [N], the class that a trusted reference gives to the same image. -1 if it does not hold the image.
     features
-        float32 [N, D] of the backbone as it was before any training on these labels; the head's own come last.
+        float32 [N, D] of the backbone, before any training on these labels. The features of the head come last.
     pixels
-        Decoded images where the network trains more than a head.
+        The decoded images, if the network trains more than a head.
+    skipped
+        Entries that take no part.
     n_cached
-        Images whose features were known, so that no pixel of them was read.
+        Images with features in the cache. No pixel of them was read.
     """
 
     name: str
@@ -61,7 +70,7 @@ class Dataset:
     n_cached: int = 0
 
     def rows(self, name: str) -> Array:
-        """int64, the images of a split."""
+        """The rows of a split's images, int64."""
         return np.flatnonzero(self.splits == name)
 
     @property
@@ -75,22 +84,22 @@ class Dataset:
         return content_hash(self.paths, self.hashes, [self.classes[label] for label in self.labels])
 
     def settled_by(self, trusted: Trusted, seed: int) -> Dataset:
-        """The same beside a reference that holds some of these very images.
+        """A copy in which images also found in the reference are settled.
 
-        What the reference says of them is settled: they neither train nor test, and nothing is planted on them or
-        estimated of them. A model that has seen an image under its given label is surer of the trusted copy than of
-        any other image, so that every measure taken from the copies would be too good: clean labels in ten classes
-        were estimated as 11 to 18% wrong (benchmarks/RESULTS.md).
+        The label that the reference gives to a settled image counts as certain. The image neither trains nor tests.
+        Nothing is planted on it and nothing is estimated about it. Otherwise every measure on the trusted copies would
+        be too good: a model that has seen an image under its given label is surer of the copy than of any other image.
+        Clean labels in ten classes were estimated as 11 to 18% wrong (benchmarks/RESULTS.md).
 
         Parameters
         ----------
         trusted
-            What the reference says.
+            The labels of the reference.
 
         Raises
         ------
         SourceError
-            When too few images of a class are left to be audited.
+            Too few images of a class are left for an audit.
         """
         labels = trusted.of(self.hashes, self.features)
         rest = np.flatnonzero(labels < 0)
@@ -102,7 +111,7 @@ class Dataset:
         return replace(self, splits=splits.astype(str), split_origin=origin, trusted_labels=labels)
 
     def settled(self) -> SettledDocument:
-        """The `reference.settled` part of `audit.json`: how many are settled, and those whose given label is wrong."""
+        """The `reference.settled` part of `audit.json`: how many images are settled, and those with a wrong label."""
         known = self.trusted_labels
         return {
             "n": int((known >= 0).sum()),
@@ -117,8 +126,8 @@ class Dataset:
         }
 
     def _contradicted(self, trusted: Array) -> Array:
-        """int64, the images of which int64 [N] `trusted` says another class than their given label."""
-        return np.flatnonzero((trusted >= 0) & (trusted != self.labels))
+        """The rows of the images for which `trusted`, int64 [N], has another class than the given label."""
+        return np.flatnonzero(Settled.of(self.labels, trusted).wrong)
 
     def _check_left(self, trusted: Array, rest: Array) -> None:
         left = np.bincount(self.labels[rest], minlength=self.n_classes)
@@ -128,9 +137,9 @@ class Dataset:
         first = f" (the first is {self.paths[wrong[0]]})" if len(wrong) else ""
         raise SourceError(
             f"the reference holds {len(trusted) - len(rest)} of the {len(trusted)} images of {self.name} themselves, "
-            f"{len(wrong)} of them under another label{first}; of class '{self.classes[int(left.argmin())]}' that "
-            f"leaves {left.min()} to audit",
-            hint="what the reference holds it settles: give one of other images, or of fewer of these",
+            f"{len(wrong)} of them under another label{first}; only {left.min()} images of class "
+            f"'{self.classes[int(left.argmin())]}' are left to audit",
+            hint="images in the reference are settled, not audited: give a reference with fewer of these images",
         )
 
     def summary(self) -> DatasetDocument:
@@ -153,7 +162,7 @@ class Dataset:
         }
 
     def _duplicates(self) -> DuplicatesDocument:
-        """Exact copies that carry different labels, and copies in both training and another split."""
+        """Exact copies with different labels, and exact copies in both the training split and another one."""
         frame = pd.DataFrame(
             {
                 "hash": self.hashes,
@@ -183,17 +192,21 @@ class Dataset:
 def build(
     table: ImageTable, read: Features, values: Array, *, seed: int, max_unreadable: float, study: bool
 ) -> Dataset:
-    """What was read of a table, with class indices and splits.
+    """The data set of the images that could be read, with class indices and splits.
 
     Parameters
     ----------
     values
-        float32 [n, D], the features of the rows that were read.
+        float32 [n, D], the features of the n images that were read.
+    max_unreadable
+        The largest share of unreadable images.
+    study
+        True for the reference study: it splits the images anew.
 
     Raises
     ------
     SourceError
-        When too many images are unreadable, or what is left cannot be split.
+        Too many images are unreadable, or the others cannot be split.
     """
     frame = table.frame.iloc[read.rows]
     _check_unreadable(table, read, max_unreadable, study)
@@ -228,6 +241,7 @@ def build(
 
 
 def _check_unreadable(table: ImageTable, read: Features, limit: float, study: bool) -> None:
+    """Refuse a data set with too many unreadable images. Images that the study drops do not count."""
     unreadable = [s for s in read.skipped if not (study and s.reason.startswith("grey-scale"))]
     total = len(table.frame)
     if not len(read.rows):

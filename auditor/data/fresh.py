@@ -1,7 +1,10 @@
-"""Does a finished audit already answer the question? Then nothing is computed again.
+"""Is a finished audit still the answer? The data set and the settings today are compared with those of the audit.
 
-Every byte of the data set is read and compared, and what was skipped is tried again; whatever is not certain (a split
-that reads differently, another version of a library) means that the audit is run.
+`previous` asks before an audit: if nothing has changed, nothing is computed again. `require_fresh` asks before a
+verdict: `gate --strict-fresh` refuses an audit that is older than its data set. Both rest on `changes`. It reads every
+byte of the data set, and it tries again what the audit skipped.
+
+This module loads neither torch nor pyDVL, so that both answers come at once.
 """
 
 from __future__ import annotations
@@ -12,50 +15,52 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from auditor.config import AuditSettings
 from auditor.data import images
 from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditDocument, AuditResult, complete_result
-from auditor.sources.base import SETTLED
+from auditor.sources import open_source
+from auditor.sources.base import SETTLED, ImageTable, content_hash
 from auditor.system import versions
 from auditor.system.text import plain
 
 
 def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult | None:
-    """The finished audit in `folder`, if this very audit would give it again; else None."""
+    """The finished audit in `folder`, if a new audit would surely give the same; else None.
+
+    It must have the same settings, libraries, weights, images, splits and reference. It is not the answer if the
+    backbone gave no finite features for an image: only the backbone can try that again.
+    """
     try:
         result = AuditResult.load(folder)
         summary = result.summary
-        if (
-            result.settings != settings.as_json()
-            or summary["versions"] != versions.installed()
-            or any(entry["reason"] == images.NOT_FINITE for entry in summary["dataset"]["skipped"])
-            or not (folder / "report.html").is_file()
-            or not _same_weights(summary, settings)
-        ):
-            return None
-        return result if _same_images(result, source, settings) and _same_reference(summary, settings) else None
+        same = (
+            result.settings == settings.as_json()
+            and summary["versions"] == versions.installed()
+            and not any(entry["reason"] == images.NOT_FINITE for entry in summary["dataset"]["skipped"])
+            and (folder / "report.html").is_file()
+            and _same_weights(summary, settings)
+            and _same_images(result, source, settings)
+            and _same_reference(summary, settings)
+        )
     except (ResultError, KeyError, TypeError, AttributeError):
         return None
+    return result if same else None
 
 
 def _same_weights(summary: AuditDocument, settings: AuditSettings) -> bool:
     known = summary["model"]["weights_sha256"]
-    if settings.weights in ("none", "imagenet"):  # torch checks the checksum of the latter
-        return bool(summary["model"]["weights"] == settings.weights)
+    if settings.weights in ("none", "imagenet"):  # torch itself checks the checksum of ImageNet's weights
+        return summary["model"]["weights"] == settings.weights
     path = Path(settings.weights).expanduser()
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return bool(hashlib.file_digest(file, "sha256").hexdigest() == known)
+        return hashlib.file_digest(file, "sha256").hexdigest() == known
 
 
 def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> bool:
-    from auditor.data.fresh import changes
-    from auditor.sources import open_source
-
     try:
         table = open_source(source, allow_outside=settings.allow_outside, classes=settings.classes)
     except AuditorError:
@@ -70,21 +75,56 @@ def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> b
 def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
     if not settings.reference:
         return True
-    from auditor.sources import open_source
-    from auditor.sources.base import content_hash
-
     try:
-        frame = (table := open_source(settings.reference, allow_outside=settings.allow_outside)).frame
-        frame = frame[frame["label"].isin(summary["dataset"]["classes"])]
+        table = open_source(settings.reference, allow_outside=settings.allow_outside)
+        frame = table.frame[table.frame["label"].isin(summary["dataset"]["classes"])]
         hashes = [hashlib.sha256(table.read(path)).hexdigest() for path in frame["path"]]
     except (AuditorError, OSError):
         return False
-    return bool(content_hash(frame["path"], hashes, frame["label"]) == summary["reference"]["content_hash"])
+    return content_hash(frame["path"], hashes, frame["label"]) == summary["reference"]["content_hash"]
+
+
+def require_fresh(result: AuditResult, open_table: Callable[[str], ImageTable] | None = None) -> None:
+    """Refuse an audit that is older than its data set.
+
+    Parameters
+    ----------
+    open_table
+        Opens the source as the user wrote it. By default `open_source`, with the audit's own settings.
+
+    Raises
+    ------
+    ResultError
+        The data set is not what was audited. The message says how many images differ, with an example of each kind.
+    """
+    with complete_result():
+        settings = result.summary["settings"]
+        source = str(result.summary["dataset"]["source"])
+        if open_table is None:
+            outside, classes = bool(settings.get("allow_outside")), tuple(settings.get("classes", ()))
+            open_table = partial(open_source, allow_outside=outside, classes=classes)
+    table = open_table(source)
+    with complete_result():
+        found = changes(result, table)
+    if found:
+        raise ResultError(
+            f"the audit is older than its data set {plain(source)}: {found.in_words()}", hint="run the audit again"
+        )
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Paths by what happened to them since the audit, each sorted; `skipped` are left out otherwise than then."""
+    """The paths that have changed since an audit, each group sorted. True if there are any.
+
+    Attributes
+    ----------
+    added, removed
+        Images that are new, and audited images that are gone.
+    changed, relabelled
+        Audited images with another content, and with another label.
+    skipped
+        Entries that are left out only now, no longer, or for another reason than in the audit.
+    """
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -95,19 +135,28 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.relabelled or self.skipped)
 
+    def in_words(self) -> str:
+        """How many paths each group has, with an example."""
+        groups = (
+            ("new", self.added),
+            ("gone", self.removed),
+            ("changed", self.changed),
+            ("under another label", self.relabelled),
+            ("skipped differently now", self.skipped),
+        )
+        return "; ".join(f"{len(paths)} {words}, such as {plain(paths[0])}" for words, paths in groups if paths)
 
-def changes(result: AuditResult, table: Any) -> Changes:
-    """Compare an audit with its data set as it is now.
+
+def changes(result: AuditResult, table: ImageTable) -> Changes:
+    """Compare an audit with its data set today.
 
     Parameters
     ----------
-    result
-        The audit.
     table
-        The source opened again, an `auditor.sources.base.ImageTable`. Of images that were audited only the bytes are
-        read; those that were skipped are tried again, for only their reason is known.
+        The source, opened again. Images that were audited are read, and only their bytes are compared. Images that
+        were skipped are decoded again, since the audit keeps only the reason.
     """
-    audited: dict[str, str] = result.summary["dataset"]["hashes"]
+    audited = result.summary["dataset"]["hashes"]
     labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
     skipped = {entry["path"] for entry in result.summary["dataset"]["skipped"]}
     classes = set(result.summary["settings"]["classes"])
@@ -126,68 +175,36 @@ def changes(result: AuditResult, table: Any) -> Changes:
     )
 
 
-def _skipped_otherwise(result: AuditResult, table: Any, skipped: set[str]) -> tuple[str, ...]:
-    """Entries that are left out now for another reason than in the audit, or only now, or no more."""
-    then = Counter((entry["path"], entry["reason"]) for entry in result.summary["dataset"]["skipped"])
-    now = Counter((entry.path, entry.reason) for entry in table.skipped)
-    if then == now:  # nothing was unreadable
-        return ()
-    from auditor.data.images import NOT_FINITE
-
-    settings, size = result.summary["settings"], int(result.summary["model"]["image_size"])
-    for path in table.frame["path"]:
-        if path in skipped:
-            reason = _reason(table, path, int(settings["max_pixels"]), size, settings["preset"] == "study")
-            if not reason and (path, NOT_FINITE) in then:  # only the backbone could tell
-                reason = NOT_FINITE
-            now[path, reason] += 1
-    return tuple(sorted({path for path, _ in (then - now) + (now - then)}))
-
-
-def _reason(table: Any, path: str, max_pixels: int, size: int, study: bool) -> str:
-    """Why an image would be skipped today; empty where it would not."""
-    from auditor.data import images
-
-    try:
-        image = images.decode(table.read(path), max_pixels=max_pixels, target=size)
-    except images.UnreadableImage as error:
-        return error.message
-    except OSError as error:
-        return images.why_unread(error)
-    return images.GREY_DROPPED if study and images.is_greyscale(image) else ""
-
-
-def require_fresh(result: AuditResult, open_source: Callable[[str], Any] | None = None) -> None:
-    """Raise `ResultError`, naming examples, unless the data set is what was audited.
-
-    `open_source` turns the source as the user wrote it into an `ImageTable`; `auditor.sources.open_source` by default.
-    """
-    if open_source is None:
-        from auditor.sources import open_source as opener
-
-        with complete_result():
-            settings = result.summary["settings"]
-            outside, classes = bool(settings.get("allow_outside")), tuple(settings.get("classes", ()))
-        open_source = partial(opener, allow_outside=outside, classes=classes)
-    with complete_result():
-        source = str(result.summary["dataset"]["source"])
-    table = open_source(source)
-    with complete_result():
-        found = changes(result, table)
-    if found:
-        kinds = (
-            ("new", found.added),
-            ("gone", found.removed),
-            ("changed", found.changed),
-            ("under another label", found.relabelled),
-            ("left out otherwise than then", found.skipped),
-        )
-        listed = "; ".join(f"{len(p)} {kind}, such as {plain(p[0])}" for kind, p in kinds if p)
-        raise ResultError(f"the audit is older than its data set {plain(source)}: {listed}", hint="run the audit again")
-
-
-def _hash(table: Any, path: str) -> str:
+def _hash(table: ImageTable, path: str) -> str:
+    """The sha256 of an image. Empty if it cannot be read."""
     try:
         return hashlib.sha256(table.read(path)).hexdigest()
     except OSError:
         return ""
+
+
+def _skipped_otherwise(result: AuditResult, table: ImageTable, skipped: set[str]) -> tuple[str, ...]:
+    """Entries that are left out only now, no longer, or for another reason than in the audit."""
+    then = Counter((entry["path"], entry["reason"]) for entry in result.summary["dataset"]["skipped"])
+    now = Counter((entry.path, entry.reason) for entry in table.skipped)
+    if then == now:  # every image could be read
+        return ()
+    for path in table.frame["path"]:
+        if path in skipped:
+            reason = _why_skipped(result, table, path)
+            if not reason and (path, images.NOT_FINITE) in then:  # only the backbone can tell
+                reason = images.NOT_FINITE
+            now[path, reason] += 1
+    return tuple(sorted({path for path, _ in (then - now) + (now - then)}))
+
+
+def _why_skipped(result: AuditResult, table: ImageTable, path: str) -> str:
+    """Why the same audit would skip an image today. Empty if it would not."""
+    settings, size = result.summary["settings"], int(result.summary["model"]["image_size"])
+    try:
+        image = images.decode(table.read(path), max_pixels=int(settings["max_pixels"]), target=size)
+    except images.UnreadableImage as error:
+        return error.message
+    except OSError as error:
+        return images.why_unread(error)
+    return images.GREY_DROPPED if settings["preset"] == "study" and images.is_greyscale(image) else ""

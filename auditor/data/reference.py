@@ -1,9 +1,10 @@
-"""TODO auditor.data.reference."""
+"""The trusted reference: images with labels that are known to be right, given by the user with `--reference`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,18 +14,20 @@ from auditor.errors import SourceError
 from auditor.sources.base import ImageTable
 from auditor.system.arrays import Array
 
+Key = TypeVar("Key", bound=Hashable)
+
 
 @dataclass(frozen=True)
 class Trusted:
-    """What a reference says of images that it may share with a data set.
+    """The labels of a reference, to be looked up for images that a data set shares with it.
 
     Attributes
     ----------
     by_file
         sha256 of an image file -> its class.
     by_features
-        The bytes of a row of features -> its class: of equal pixels in files of another kind. None that the reference
-        has under several classes, as features have that tell nothing apart.
+        The bytes of a row of features -> its class. It finds equal pixels in a file of another kind. A row that the
+        reference has under several classes is left out: features that tell nothing apart look like this.
     """
 
     by_file: Mapping[str, int]
@@ -33,39 +36,35 @@ class Trusted:
     @classmethod
     def labels(cls, hashes: Sequence[str], features: Array, labels: Array) -> Trusted:
         """From n sha256 hex digests, float32 [n, D] features and int64 [n] classes of the reference."""
-        said: dict[bytes, set[int]] = {}
-        for row, label in zip(features, labels, strict=True):
-            said.setdefault(row.tobytes(), set()).add(int(label))
-        single = {row: label for row, found in said.items() if len(found) == 1 for label in found}
-        return cls(dict(zip(hashes, map(int, labels), strict=True)), single)
+        by_features = _undisputed((row.tobytes() for row in features), labels)
+        return cls(dict(zip(hashes, map(int, labels), strict=True)), by_features)
 
     def of(self, hashes: Sequence[str], features: Array) -> Array:
-        """int64 [N], -1 for the images that the reference does not hold."""
+        """int64 [N], the trusted class of each image of a data set. -1 if the reference does not hold the image."""
         rows = zip(hashes, features, strict=True)
         found = [self.by_file.get(digest, self.by_features.get(row.tobytes(), -1)) for digest, row in rows]
         return np.array(found, np.int64)
 
 
-def reference_rows(table: ImageTable, classes: Sequence[str]) -> tuple[pd.DataFrame, int]:
-    """A trusted reference set's images of known classes, and how many had another class.
-
-    Raises
-    ------
-    SourceError
-        When no class is known.
-    """
-    known = table.frame["label"].isin(list(classes))
-    if not known.any():
-        raise SourceError(
-            f"the reference {table.name} shares no class with the data set",
-            hint=f"its labels must be among {', '.join(list(classes)[:12])}",
-        )
-    return table.frame[known].reset_index(drop=True), int((~known).sum())
-
-
 @dataclass(frozen=True)
 class Reference:
-    """Trusted images, where the user gave some: features float32 [n, D], labels int64 [n], n sha256 hex digests."""
+    """The images of a reference that are used.
+
+    Attributes
+    ----------
+    source
+        Where the reference lies, as the user wrote it.
+    paths, hashes
+        n relative paths, and n sha256 hex digests.
+    content_hash
+        Over all its readable images of known classes, the ones that are left out included.
+    features, labels
+        float32 [n, D], and int64 [n] indices of the audited classes.
+    pixels
+        The decoded images, if they are kept.
+    notes
+        What was left out, in sentences for the report.
+    """
 
     source: str
     paths: tuple[str, ...]
@@ -78,19 +77,51 @@ class Reference:
 
     @property
     def trusted(self) -> Trusted:
-        """What it says of the images it holds."""
+        """Its labels, to be looked up by image."""
         return Trusted.labels(self.hashes, self.features, self.labels)
 
 
-def of_one_label(hashes: tuple[str, ...], labels: Array) -> Array:
-    """bool [n], images of which no copy (an equal sha256) has another label."""
-    said: dict[str, set[int]] = {}
-    for digest, label in zip(hashes, labels, strict=True):
-        said.setdefault(digest, set()).add(int(label))
-    return np.array([len(said[digest]) == 1 for digest in hashes], bool)
+def reference_rows(table: ImageTable, classes: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """The images of a reference that have a known class, and the number of those that do not.
+
+    Raises
+    ------
+    SourceError
+        No image has a known class.
+    """
+    known = table.frame["label"].isin(list(classes))
+    if not known.any():
+        raise SourceError(
+            f"the reference {table.name} shares no class with the data set",
+            hint=f"its labels must be among {', '.join(list(classes)[:12])}",
+        )
+    return table.frame[known].reset_index(drop=True), int((~known).sum())
+
+
+def of_one_label(hashes: Sequence[str], labels: Array) -> Array:
+    """bool [n], true for an image if all its copies (equal sha256) have the same label."""
+    undisputed = _undisputed(hashes, labels)
+    return np.array([digest in undisputed for digest in hashes], bool)
+
+
+def _undisputed(keys: Iterable[Key], labels: Array) -> dict[Key, int]:
+    """The class of each key that has one class alone. `labels` are int64 [n], one for each key."""
+    said: dict[Key, set[int]] = {}
+    for key, label in zip(keys, labels, strict=True):
+        said.setdefault(key, set()).add(int(label))
+    return {key: label for key, found in said.items() if len(found) == 1 for label in found}
 
 
 def reference_notes(read: Features, others: int, contradicted: int) -> Iterator[str]:
+    """What was left out of a reference, in sentences for the report.
+
+    Parameters
+    ----------
+    others
+        How many images have a class that is not audited.
+    contradicted
+        How many images are copies of each other under different labels.
+    """
     if others:
         yield f"{others} reference images belong to classes outside the audit and were left out."
     if read.skipped:

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who is the reference: the source's own splits, completed by seed."""
+"""The split of every image: train, val or test. The source's own splits stay, and a seed draws the missing ones."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from auditor.errors import SourceError
 from auditor.system.arrays import Array
 
 SMALLEST_CLASS = 3
-"""Images a class needs so that each split gets one."""
+"""A class needs this many images, so that each split gets one."""
 
 
 def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str) -> pd.DataFrame:
-    """The rows of the wanted classes (all when none is named).
+    """The rows of the wanted classes. No name keeps all classes.
 
     Raises
     ------
     SourceError
-        When a class is not there, or fewer than two are left.
+        A wanted class is not there, or fewer than two classes are left.
     """
     present = sorted(frame["label"].unique())
     for label in wanted:
@@ -36,22 +36,24 @@ def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str) -> pd
 def assign(labels: Array, given: Array, classes: list[str], seed: int) -> tuple[Array, str]:
     """A split for every image.
 
-    What the source assigns stays. Without a test split the source's validation split becomes one; images without any
-    split are split 80/10/10 by class; a training split without a test split gives up a tenth of each class.
+    The splits of the source stay. If it has a validation split but no test split, the validation split becomes the
+    test split. Images without a split are divided 80/10/10, class by class. If there is still no test split, the
+    training split gives up a tenth of each class.
 
     Parameters
     ----------
     labels, given
-        int64 [N] class indices, and [N] strings `train`, `val`, `test` or empty.
+        int64 [N] class indices, and [N] strings: `train`, `val`, `test` or empty.
 
     Returns
     -------
-    The splits, [N] strings, and where they come from: `source`, `seeded` or `partly seeded`.
+    tuple
+        The splits, [N] strings, and where they come from: `source`, `seeded` or `partly seeded`.
 
     Raises
     ------
     SourceError
-        When a class has too few images to be split.
+        A class has too few images to be divided.
     """
     split = given.astype(object).copy()
     if not (split == "test").any() and (split == "val").any():
@@ -75,7 +77,10 @@ def _divide(
     rng: np.random.Generator,
     shares: dict[str, float],
 ) -> None:
-    """Give each class's images among `among` to the named splits by share, at least one each, the rest to training."""
+    """Divide the images of each class where bool [N] `among`, in place.
+
+    Each named split gets its share, and at least one image. The training split gets the rest.
+    """
     for index, name in enumerate(classes):
         rows = np.flatnonzero(among & (labels == index))
         if not len(rows):
@@ -94,6 +99,7 @@ def _divide(
 
 
 def _require(split: Array, labels: Array, classes: list[str]) -> None:
+    """Refuse a class without a training image."""
     for index, name in enumerate(classes):
         if not ((split == "train") & (labels == index)).any():
             raise SourceError(

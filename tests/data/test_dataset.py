@@ -177,8 +177,8 @@ def test_a_reference_of_all_images_leaves_nothing_to_audit(wrong: int) -> None:
     for digest in data.hashes[5 : 5 + wrong]:
         trusted[digest] = 1 - trusted[digest]
     first = r" \(the first is 005.png\)" if wrong else ""
-    said = rf"holds 20 of the 20 images of photos themselves, {wrong} of them under another label{first}; of class 'a'"
-    with pytest.raises(SourceError, match=said):
+    said = rf"holds 20 of the 20 images of photos themselves, {wrong} of them under another label{first}; only 0 images"
+    with pytest.raises(SourceError, match=rf"{said} of class 'a' are left"):
         data.settled_by(_said(trusted), seed=0)
 
 
@@ -189,7 +189,7 @@ def test_a_class_of_which_a_reference_leaves_two_cannot_be_audited(left: int) ->
     first = [i for i in range(20) if data.labels[i] == 0][left:]
     trusted = _said({data.hashes[i]: 0 for i in first})
     if left == 2:
-        with pytest.raises(SourceError, match="of class 'a' that leaves 2 to audit"):
+        with pytest.raises(SourceError, match="only 2 images of class 'a' are left to audit"):
             data.settled_by(trusted, seed=0)
     else:
         assert (data.settled_by(trusted, seed=0).splits[first] == SETTLED).all()

@@ -6,14 +6,13 @@ import csv
 import dataclasses
 import hashlib
 import json
-from pathlib import Path
 
 import pytest
 from builders import make_result, true_labels
 from hostile import HOSTILE_NAMES
+from review_files import decision, decisions_document, other_class, saved, with_files
 
 from auditor.errors import DecisionsError, ResultError
-from auditor.result import AuditResult
 from auditor.review import apply, compare
 from auditor.review.baseline import Baseline, BaselineEntry
 from auditor.review.cleaned import CleanedImage, target_names, write_manifest
@@ -21,55 +20,15 @@ from auditor.review.decisions import Decision, baseline_entries
 from auditor.sources import open_source
 
 
-def _with_files(folder: Path, result: AuditResult) -> AuditResult:
-    """The result with a real data set behind it: every image a small file of its own."""
-    hashes = {}
-    for path in result.ranking["path"]:
-        content = b"image " + path.encode()
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        hashes[path] = hashlib.sha256(content).hexdigest()
-    data = {**result.summary["dataset"], "source": str(folder), "hashes": hashes}
-    return dataclasses.replace(result, summary={**result.summary, "dataset": data})
-
-
 @pytest.fixture
 def audit(tmp_path):
     """An audit of files in `data`, its result in `out`."""
-    result = _with_files(tmp_path / "data", make_result(n=60, share_wrong=0.2))
-    (tmp_path / "out").mkdir()
-    result.save(tmp_path / "out")
-    return result
+    return saved(tmp_path, make_result(n=60, share_wrong=0.2))
 
 
-def _decision(result, row, kind, new_label=None, /, **changes):
-    path, label = result.ranking["path"].iloc[row], result.ranking["label"].iloc[row]
-    entry = {
-        "path": path,
-        "hash": result.summary["dataset"]["hashes"][path],
-        "label": label,
-        "decision": kind,
-        "new_label": new_label,
-        "time": "2026-03-04T05:06:07.000Z",
-    }
-    return {**entry, **changes}
-
-
-def _other(result, row):
-    return next(c for c in result.classes if c != result.ranking["label"].iloc[row])
-
-
-def _write(tmp_path, result, decisions, /, **changes):
-    document = {
-        "schema_version": 1,
-        "kind": "auditor-decisions",
-        "audit_id": result.audit_id,
-        "decisions": decisions,
-        **changes,
-    }
+def _write(tmp_path, result, entries, /, **changes):
     path = tmp_path / "decisions.json"
-    path.write_text(json.dumps(document), encoding="utf-8")
+    path.write_text(json.dumps(decisions_document(result, entries, **changes)), encoding="utf-8")
     return path
 
 
@@ -78,7 +37,7 @@ def _by_truth(result):
     decisions = []
     for row, (path, label) in enumerate(zip(result.ranking["path"], result.ranking["label"], strict=True)):
         wrong = truth[path] != label
-        decisions.append(_decision(result, row, "relabel" if wrong else "keep", truth[path] if wrong else None))
+        decisions.append(decision(result, row, "relabel" if wrong else "keep", truth[path] if wrong else None))
     return decisions, truth
 
 
@@ -119,10 +78,10 @@ def test_a_cleaned_manifest_of_hostile_names_is_a_source(tmp_path):
     hostile = ("=1+1.png", *(f"a/{name}" for name in HOSTILE_NAMES[1:]))
     renamed = dict(zip(result.ranking["path"], hostile, strict=True))
     ranking = result.ranking.assign(path=result.ranking["path"].map(renamed))
-    audited = _with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
+    audited = with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
     (tmp_path / "out").mkdir()
     audited.save(tmp_path / "out")
-    decisions = _write(tmp_path, audited, [_decision(audited, 0, "keep")])
+    decisions = _write(tmp_path, audited, [decision(audited, 0, "keep")])
     table = open_source(str(apply(tmp_path / "out", decisions).data))
     contents = {table.read(path) for path in table.frame["path"]}
     assert contents == {b"image " + path.encode() for path in renamed.values()}
@@ -132,7 +91,7 @@ def test_what_a_reference_settled_trains_in_the_cleaned_data_set(tmp_path):
     """A manifest knows no split of that name, and without the reference these are images like others."""
     result = make_result(n=40)
     ranking = result.ranking.assign(split=["reference", *result.ranking["split"].iloc[1:]])
-    audited = _with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
+    audited = with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
     (tmp_path / "out").mkdir()
     audited.save(tmp_path / "out")
     table = open_source(str(apply(tmp_path / "out", _write(tmp_path, audited, [])).data))
@@ -149,13 +108,13 @@ def test_the_corrected_folder_tree_is_a_source(tmp_path, audit):
     assert sorted(set(table.frame["split"])) == ["test", "train", "val"]
 
 
-def test_each_kind_of_decision(tmp_path, audit):
-    other = _other(audit, 1)
+def test_each_kind_ofdecision(tmp_path, audit):
+    other = other_class(audit, 1)
     decisions = [
-        _decision(audit, 0, "keep"),
-        _decision(audit, 1, "relabel", other),
-        _decision(audit, 2, "drop"),
-        _decision(audit, 3, "unsure"),
+        decision(audit, 0, "keep"),
+        decision(audit, 1, "relabel", other),
+        decision(audit, 2, "drop"),
+        decision(audit, 3, "unsure"),
     ]
     applied = apply(tmp_path / "out", _write(tmp_path, audit, decisions))
     rows = _rows(applied.data)
@@ -175,8 +134,8 @@ def test_each_kind_of_decision(tmp_path, audit):
 
 
 def test_applying_again_replaces_the_data_and_keeps_the_baseline(tmp_path, audit):
-    first = apply(tmp_path / "out", _write(tmp_path, audit, [_decision(audit, 0, "keep"), _decision(audit, 1, "keep")]))
-    again = apply(tmp_path / "out", _write(tmp_path, audit, [_decision(audit, 1, "relabel", _other(audit, 1))]))
+    first = apply(tmp_path / "out", _write(tmp_path, audit, [decision(audit, 0, "keep"), decision(audit, 1, "keep")]))
+    again = apply(tmp_path / "out", _write(tmp_path, audit, [decision(audit, 1, "relabel", other_class(audit, 1))]))
     assert again.baseline == first.baseline
     assert [e.decision for e in Baseline.load(again.baseline).entries if e.path == audit.ranking["path"].iloc[1]] == [
         "relabel"
@@ -204,7 +163,7 @@ def test_images_that_are_no_files_are_copied(tmp_path):
     result = dataclasses.replace(result, ranking=ranking, summary={**result.summary, "dataset": data})
     (tmp_path / "out").mkdir()
     result.save(tmp_path / "out")
-    applied = apply(tmp_path / "out", _write(tmp_path, result, [_decision(result, 0, "drop")]))
+    applied = apply(tmp_path / "out", _write(tmp_path, result, [decision(result, 0, "drop")]))
     cleaned = open_source(str(applied.data))
     assert set(cleaned.frame["path"]) == set(chosen["path"].iloc[1:])
     assert all(hashlib.sha256(cleaned.read(p)).hexdigest() == hashes[p] for p in cleaned.frame["path"])
@@ -213,21 +172,21 @@ def test_images_that_are_no_files_are_copied(tmp_path):
 def test_labels_that_a_spreadsheet_would_run_are_written_where_none_does(tmp_path):
     result = make_result(n=20, classes=("=1+1", "cat"), share_wrong=0)
     ranking = result.ranking.assign(path=[f"x/{i:02d}.png" for i in range(20)])
-    result = _with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
+    result = with_files(tmp_path / "data", dataclasses.replace(result, ranking=ranking))
     manifest = tmp_path / "data" / "labels.csv"
     lines = [f"{p},{label}" for p, label in zip(ranking["path"], ranking["label"], strict=True)]
     manifest.write_text("path,label\n" + "\n".join(lines) + "\n")
     result.summary["dataset"]["source"] = str(manifest)
     (tmp_path / "out").mkdir()
     result.save(tmp_path / "out")
-    decisions = _write(tmp_path, result, [_decision(result, 0, "relabel", _other(result, 0))])
+    decisions = _write(tmp_path, result, [decision(result, 0, "relabel", other_class(result, 0))])
     applied = apply(tmp_path / "out", decisions)
     assert applied.data.name == "cleaned.jsonl" and not (applied.folder / "cleaned.csv").exists()
     table = open_source(str(applied.data))
     labels = dict(zip(table.frame["path"], table.frame["label"], strict=True))
     assert labels == {
         **dict(zip(ranking["path"], ranking["label"], strict=True)),
-        ranking["path"][0]: _other(result, 0),
+        ranking["path"][0]: other_class(result, 0),
     }
 
 
@@ -304,11 +263,11 @@ def test_files_that_are_no_decisions(tmp_path, audit, text):
     ],
 )
 def test_stale_or_malformed_decisions(tmp_path, audit, changes, message):
-    _refused(tmp_path, audit, message, [_decision(audit, 3, "keep"), _decision(audit, 0, "keep", **changes)])
+    _refused(tmp_path, audit, message, [decision(audit, 3, "keep"), decision(audit, 0, "keep", **changes)])
 
 
 def test_an_image_judged_in_two_ways(tmp_path, audit):
-    _refused(tmp_path, audit, "judged twice", [_decision(audit, 0, "keep"), _decision(audit, 0, "drop")])
+    _refused(tmp_path, audit, "judged twice", [decision(audit, 0, "keep"), decision(audit, 0, "drop")])
 
 
 def test_identical_images_judged_in_two_ways(tmp_path, audit):
@@ -316,23 +275,23 @@ def test_identical_images_judged_in_two_ways(tmp_path, audit):
     audit.summary["dataset"]["hashes"][second] = audit.summary["dataset"]["hashes"][first]
     audit.ranking.loc[1, "label"] = audit.ranking["label"].iloc[0]
     audit.save(tmp_path / "out")
-    decisions = [_decision(audit, 0, "keep"), _decision(audit, 1, "relabel", _other(audit, 1))]
+    decisions = [decision(audit, 0, "keep"), decision(audit, 1, "relabel", other_class(audit, 1))]
     _refused(tmp_path, audit, "the same image under the same label", decisions)
 
 
 def test_a_file_that_changed_since_the_audit(tmp_path, audit):
     (tmp_path / "data" / audit.ranking["path"].iloc[0]).write_bytes(b"other")
-    _refused(tmp_path, audit, "has changed since the audit", [_decision(audit, 0, "keep")])
+    _refused(tmp_path, audit, "has changed since the audit", [decision(audit, 0, "keep")])
 
 
 def test_a_file_that_is_gone(tmp_path, audit):
-    decisions = [_decision(audit, 0, "keep")]
+    decisions = [decision(audit, 0, "keep")]
     (tmp_path / "data" / audit.ranking["path"].iloc[0]).unlink()
     _refused(tmp_path, audit, "cannot be read any more", decisions)
 
 
 def test_dropping_everything(tmp_path, audit):
-    _refused(tmp_path, audit, "every image is dropped", [_decision(audit, row, "drop") for row in range(60)])
+    _refused(tmp_path, audit, "every image is dropped", [decision(audit, row, "drop") for row in range(60)])
 
 
 def test_folders_of_others_are_left_alone(tmp_path, audit):
@@ -376,7 +335,7 @@ def test_comparison_follows_every_suspect(audit):
     ranking = audit.ranking.copy()
     suspects = ranking.index[ranking["p_mislabelled"] >= 0.5][:4]
     assert len(suspects) == 4
-    ranking.loc[suspects[0], "label"] = _other(audit, suspects[0])
+    ranking.loc[suspects[0], "label"] = other_class(audit, suspects[0])
     ranking.loc[suspects[:2], "p_mislabelled"] = 0.01
     later = dataclasses.replace(audit, ranking=ranking.drop(index=suspects[2]).reset_index(drop=True))
     found = compare(later, audit)
