@@ -1,4 +1,4 @@
-"""What the JSON files of a review hold, key by key; whoever writes or reads one of them takes its type from here.
+"""What the JSON files of a review hold, key by key; every writer and reader takes its types from here.
 
 The report's page writes the decisions file in JavaScript (`templates/decisions.js`). A test compares its keys with
 these.
