@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from auditor.errors import DecisionsError
 from auditor.review.documents import (
@@ -22,7 +22,7 @@ from auditor.review.documents import (
     BaselineWord,
 )
 from auditor.system import files
-from auditor.system.files import read_text
+from auditor.system.documents import read_document
 
 _REQUIRED = {"hash", "label", "decision"}
 _OPTIONAL = {"path", "date"}
@@ -118,33 +118,19 @@ def is_hash(text: str) -> bool:
     return len(text) == 64 and not set(text) - set("0123456789abcdef")
 
 
-def _rows(path: Path) -> list[Any]:
+def _rows(path: Path) -> list[object]:
     """The entries of a baseline file; nothing has checked them yet."""
-    try:
-        document = json.loads(read_text(path))
-    except OSError as error:
-        raise DecisionsError(f"cannot read the baseline {path}: {error.strerror}", hint="check the path") from error
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise DecisionsError(
-            f"the baseline {path} cannot be read: {error}",
-            hint="after a merge, look for conflict marks or a missing comma; each entry stands on its own line",
-        ) from error
-    hint = "write one with `auditor review apply` or `auditor gate --update-baseline`"
-    if not isinstance(document, dict) or document.get("kind") != BASELINE_KIND:
-        raise DecisionsError(f"{path} is not a baseline", hint=hint)
-    if document.get("schema_version") != SCHEMA_VERSION:
-        found = document.get("schema_version")
-        raise DecisionsError(
-            f"the baseline {path} has schema version {found!r}, but this auditor reads {SCHEMA_VERSION}",
-            hint="use the auditor that wrote it, or write a new one with `auditor gate --update-baseline`",
-        )
+    document = read_document(path, kind=BASELINE_KIND, version=SCHEMA_VERSION, error=DecisionsError, what="baseline")
     if not isinstance(document.get("entries"), list):
-        raise DecisionsError(f"the baseline {path} has no list of entries", hint=hint)
-    entries: list[Any] = document["entries"]
+        raise DecisionsError(
+            f"the baseline {path} has no list of entries",
+            hint="write one with `auditor review apply` or `auditor gate --update-baseline`",
+        )
+    entries: list[object] = document["entries"]
     return entries
 
 
-def _entry(value: Any, number: int, path: Path) -> BaselineEntry:
+def _entry(value: object, number: int, path: Path) -> BaselineEntry:
     where = f"entry {number} of the baseline {path}"
     if not isinstance(value, dict) or not _REQUIRED <= set(value) <= _REQUIRED | _OPTIONAL:
         raise DecisionsError(

@@ -6,7 +6,6 @@ whole file or nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from auditor.errors import DecisionsError
 from auditor.result import AuditResult
 from auditor.review.baseline import Baseline, BaselineEntry, is_hash
 from auditor.review.documents import DECISIONS, DECISIONS_KIND, SCHEMA_VERSION, DecisionEntry, DecisionWord
-from auditor.system.files import read_text
+from auditor.system.documents import read_document
 
 _WEIGHT: dict[DecisionWord, int] = {"unsure": 0, "drop": 1, "keep": 2, "relabel": 2}
 """Of two decisions about identical files, the heavier one goes into the baseline."""
@@ -106,10 +105,10 @@ def read_decisions(path: str | Path) -> list[Decision]:
 def holds_decisions(path: str | Path) -> bool:
     """Whether a file says that it holds a reviewer's decisions. A file that cannot be read does not say so."""
     try:
-        document = json.loads(read_text(Path(path)))
-    except (OSError, ValueError, RecursionError):
+        read_document(path, kind=DECISIONS_KIND, version=None, error=DecisionsError, what="decisions file")
+    except DecisionsError:
         return False
-    return isinstance(document, dict) and document.get("kind") == DECISIONS_KIND
+    return True
 
 
 def with_decisions(baseline: Baseline, decisions: Iterable[Decision]) -> Baseline:
@@ -135,24 +134,20 @@ def baseline_entries(decisions: Iterable[Decision]) -> list[BaselineEntry]:
 
 def _document(path: Path) -> dict[str, Any]:
     """A decisions file as JSON; nothing has checked its decisions yet."""
-    try:
-        document = json.loads(read_text(path))
-    except OSError as error:
-        raise DecisionsError(f"cannot read the decisions {path}: {error.strerror}", hint="check the path") from error
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise DecisionsError(f"{path} is not valid JSON: {error}", hint=_EXPORT_AGAIN) from error
-    if not isinstance(document, dict) or document.get("kind") != DECISIONS_KIND:
-        raise DecisionsError(f"{path} does not hold decisions", hint="export them from the report")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise DecisionsError(
-            f"{path} has schema version {document.get('schema_version')!r}, but this auditor reads {SCHEMA_VERSION}"
-        )
+    document = read_document(
+        path,
+        kind=DECISIONS_KIND,
+        version=SCHEMA_VERSION,
+        error=DecisionsError,
+        what="decisions file",
+        hint=f"check the path, or {_EXPORT_AGAIN}",
+    )
     if not isinstance(document.get("decisions"), list) or not isinstance(document.get("audit_id"), str):
         raise DecisionsError(f"{path} lacks the id of its audit or its list of decisions", hint=_EXPORT_AGAIN)
     return document
 
 
-def _decision(where: str, value: Any) -> Decision:
+def _decision(where: str, value: object) -> Decision:
     """One decision of a file, if it is well formed. `_Audited` asks whether it fits an audit."""
     fields = ("path", "hash", "label", "decision")
     if not isinstance(value, dict) or not all(isinstance(value.get(f), str) for f in fields):
@@ -178,7 +173,7 @@ class _Audited:
     hashes: Mapping[str, str]
     classes: set[str]
 
-    def check(self, value: Any, number: int) -> Decision:
+    def check(self, value: object, number: int) -> Decision:
         where = f"{self.file}, decision {number}"
         decision = _decision(where, value)
         path, new = decision.path, decision.new_label

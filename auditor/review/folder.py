@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from auditor.errors import ConfigError, DecisionsError
+from auditor.errors import DecisionsError
 from auditor.review.documents import REVIEW_KIND
-from auditor.system.files import read_text
+from auditor.system.documents import read_document
 from auditor.system.lock import locked, refuse_inside
 
 REVIEW_MARK = "review.json"
@@ -67,10 +66,7 @@ def check_folder(folder: Path, source: Path) -> None:
     DecisionsError
         The folder is refused.
     """
-    try:
-        refuse_inside(folder, source, "folder", "-o")
-    except ConfigError as error:
-        raise DecisionsError(error.message, hint=error.hint) from error
+    refuse_inside(folder, source, "folder", "-o", DecisionsError)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise DecisionsError(f"{folder} is not a folder", hint="choose another one with -o")
 
@@ -86,9 +82,9 @@ def check_folder_content(folder: Path) -> None:
     if not folder.exists() or not any(folder.iterdir()):
         return
     found = sum(len(names) for _, _, names in os.walk(folder))
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        mark = json.loads(read_text(folder / REVIEW_MARK))
-        if mark["kind"] == REVIEW_KIND and mark["files"] == found:
+    with contextlib.suppress(DecisionsError):
+        mark = read_document(folder / REVIEW_MARK, kind=REVIEW_KIND, version=None, error=DecisionsError, what="review")
+        if mark.get("files") == found:
             return
     raise DecisionsError(
         f"{folder} holds files that this command did not write", hint="choose a new or empty folder with -o"

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import small_audit
 from hostile import png
 
 from auditor import sources
 from auditor.errors import ExitCode, SourceError
+from auditor.result import AuditResult
 from auditor.sources import ImageTable, kinds, open_source
 from auditor.sources.base import Columns, make_table
 
@@ -66,6 +68,49 @@ def test_a_plug_in_opens_what_only_it_knows(install: Install) -> None:
     install(cloud=f"{__name__}:CloudSource")
     table = open_source("cloud://weather")
     assert list(table.frame["label"]) == ["rain", "sun"]
+
+
+PLUG_IN = """
+import io
+from PIL import Image
+from auditor.sources.base import Columns, make_table
+
+def weather(path):
+    label, number = path.split("/")
+    picture = Image.new("RGB", (8, 8), (200 if label == "sun" else 20, 7 * int(number[:2]), 90))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+class WeatherSource:
+    name = "weather"
+    looks_for = "the word weather://"
+
+    def accepts(self, spec):
+        return spec == "weather://"
+
+    def open(self, spec, *, allow_outside=False):
+        paths = [f"{label}/{number:02d}.png" for label in ("rain", "sun") for number in range(30)]
+        return make_table("weather", spec, Columns(paths, [path[:-7] for path in paths]), read=weather)
+"""
+
+
+def test_a_source_of_another_package_is_one_file_and_one_registration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Any], tiny: None
+) -> None:
+    """A package as pip installs it: a module, and its entry point. Then a whole audit of what only it can open."""
+    (tmp_path / "weather_source.py").write_text(PLUG_IN)
+    info = tmp_path / "weather_source-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: weather-source\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[auditor.sources]\nweather = weather_source:WeatherSource\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    done = run_cli(*small_audit("weather://", tmp_path / "out", "--gate", "--exit-zero"))
+    assert done.exit_code in (ExitCode.OK, ExitCode.UNDECIDED), done.stderr
+    result = AuditResult.load(tmp_path / "out")
+    assert result.summary["dataset"]["source"] == "weather://" and result.classes == ["rain", "sun"]
+    assert len(result.ranking) == 60
+    assert "weather://" in run_cli("audit", "nowhere", "-o", tmp_path / "other").stderr
 
 
 def test_a_broken_plug_in_stops_nothing_and_is_named_when_nothing_else_fits(install: Install) -> None:
