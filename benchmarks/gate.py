@@ -1,14 +1,14 @@
-"""How often the gate cries wolf, and how often it sleeps: verdicts at the default levels on labels of known quality.
+"""How often the gate fails without need, and how often it misses: verdicts at the default levels on known labels.
 
     python benchmarks/gate.py --quick                 # 2 seeds, small samples: does it run?
-    python benchmarks/gate.py --rows rows.jsonl       # 20 seeds a condition; goes on where an earlier run stopped
+    python benchmarks/gate.py --rows rows.jsonl       # 20 seeds for each condition; an earlier run is continued
     python benchmarks/gate.py --rows rows.jsonl --table
 
 Each trial draws images anew, gives a known share of them a wrong label, detects, and judges by `auditor.gate` at its
-default levels. Wrong labels are human ones where people gave any (CIFAR-10N's worst answer) and planted uniformly
-elsewhere. Features are computed once, through the audit's own cache. Every trial is one line of the rows file, with
-what its interval is made of and the commit it was measured at; its random state depends on its condition and seed
-alone. Where the estimate of the share has changed since, start a new file.
+default levels. Wrong labels are human ones where people gave them (CIFAR-10N's worst answer). Elsewhere they are
+planted uniformly. Features are computed once, through the audit's own cache. Every trial is one line of the rows file,
+with the parts of its interval and the commit it was measured at. Its random state depends only on its condition and
+seed. If the estimate of the share has changed since, start a new file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from backbone import features
 
 DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SHARES = (0.005, 0.02, 0.05, 0.1, 0.2)
-"""True shares of wrong labels: under 1%, then what the issue asks for."""
+"""True shares of wrong labels: one under 1%, then those that matter to a gate."""
 TWICE_THE_LEVEL = 0.1
 """Twice the default fail level of `wrong_labels`."""
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -39,7 +39,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @dataclass(frozen=True)
 class Condition:
-    """What a trial draws: the data, whether a trusted reference is given, the true share, the number of images."""
+    """What a trial draws: the data, the number of trusted reference images, the true share, the number of images."""
 
     data: str
     reference: int
@@ -53,7 +53,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Material:
-    """A data set with known truth: features float32 [N, D], true labels and a wrong label for some (-1 for none)."""
+    """A data set with known truth: features float32 [N, D], true labels [N], and wrong labels [N] with -1 for none."""
 
     features: Any
     truth: Any
@@ -98,7 +98,8 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
         some = np.sort(rng.permutation(len(material.reference[1]))[: condition.reference])
         reference = (material.reference[0][some], material.reference[1][some])
     start = time.perf_counter()
-    # Damping only orders influence, which the share does not rest on: fixed, it spares time. All else as in an audit.
+    # The share does not depend on damping, which only orders influence. A fixed value saves time. All else is as in an
+    # audit.
     settings = DetectionSettings(damping=1.0)
     n_classes = int(material.truth.max()) + 1
     found = detect(material.features[rows], labels, n_classes, seed=seed, reference=reference, settings=settings)
@@ -117,7 +118,7 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
 
 @functools.cache
 def commit() -> str:
-    """The commit that is measured, with a + where files differ from it; empty outside a repository."""
+    """The commit that is measured, with a + where files differ from it. Empty outside a repository."""
     import auditor
 
     def git(*words: str) -> str:
@@ -131,9 +132,9 @@ def commit() -> str:
 
 
 def judge(found: Any, labels: Any, wrong: Any) -> dict[str, Any]:
-    """The gate's verdict on a detection: a result with just what the label rules read, everything else at ease.
+    """The gate's verdict on a detection. The result holds just what the label rules read; other rules are off.
 
-    `wrong` [N] tells which labels really are: how many of the suspects, beside what the gate says of their number.
+    `wrong` [N] tells which labels really are wrong. The row compares that with what the gate says of its suspects.
     """
     from auditor.gate import evaluate
     from auditor.gate.levels import rules_from
@@ -173,7 +174,7 @@ def judge(found: Any, labels: Any, wrong: Any) -> dict[str, Any]:
     result = AuditResult(summary, ranking, ranking.iloc[:0], {})
     rules = rules_from({name: {"enabled": False} for name in off})
     verdict = evaluate(result, rules)
-    # With a baseline, be it empty, the default fail level of new suspects holds as well.
+    # With a baseline, even an empty one, the default fail level of new suspects holds too.
     later = evaluate(result, rules, Baseline())
     suspects = next(outcome for outcome in later.rules if outcome.rule == "new_suspects")
     share = found.share
@@ -207,7 +208,7 @@ def _calibration(found: Any, names: list[str]) -> dict[str, Any]:
 
 
 def _recovery(found: Any) -> dict[str, Any]:
-    """Detection's own recovery: average precision at finding fresh planted flips stands in for recall at k."""
+    """Detection's own recovery: its average precision at finding planted flips takes the place of recall at k."""
     value, low, high = found.planted_recovery.suspicion
     rate = found.planted_recovery.rate
     return {
@@ -221,7 +222,7 @@ def _recovery(found: Any) -> dict[str, Any]:
 
 
 def summarise(rows: list[dict[str, Any]]) -> str:
-    """A Markdown table, a line a condition, and below it what the targets ask for."""
+    """A Markdown table with a line for each condition, and below it the figures that the targets ask for."""
     head = "| data | true share | trials | FAIL | of these by wrong_labels | UNDECIDED | WARN | PASS "
     head += "| median estimate (least, most) | interval covers |"
     lines = [head, "| --- |" + " ---: |" * (head.count("|") - 2)]
@@ -248,7 +249,7 @@ def _by_condition(rows: list[dict[str, Any]]) -> dict[tuple[str, float], list[di
 
 
 def _targets(rows: list[dict[str, Any]]) -> list[str]:
-    """False alarms under 1% and what was caught at twice the fail level, by condition and in all; suspects in all."""
+    """False alarms under 1% and catches at twice the fail level, by condition and in total; suspects in total."""
     lines = []
     for words, share in (("False alarms at", SHARES[0]), ("Caught at", TWICE_THE_LEVEL)):
         groups = {key: group for (key, at), group in sorted(_by_condition(rows).items()) if at == share}
@@ -277,7 +278,7 @@ PLANS = (
 
 
 def conditions(quick: bool) -> Iterator[Condition]:
-    """What is tried: every plan at every share, or small versions of some."""
+    """The conditions to try: every plan at every share, or small versions of some."""
     for data, reference, n in ((d, min(r, 200), 400) for d, r, _ in PLANS[::3]) if quick else PLANS:
         for share in SHARES[:: 2 if quick else 1]:
             yield Condition(data, reference, share, n)
