@@ -9,7 +9,6 @@ was there before it, and it does show a warning that became a failure.
 from __future__ import annotations
 
 import json
-from typing import TypedDict
 
 from auditor.gate.documents import SuspectDocument
 from auditor.gate.outputs.places import data_set, fingerprint, first_file, locator
@@ -28,25 +27,6 @@ _SEVERITIES = {Judgement.WARN: "minor", Judgement.UNDECIDED: "major", Judgement.
 _MESSAGE_LENGTH = 1000
 
 
-class _Lines(TypedDict):
-    begin: int
-
-
-class _Location(TypedDict):
-    path: str
-    lines: _Lines
-
-
-class _Entry(TypedDict):
-    """One finding, in GitLab's own keys."""
-
-    description: str
-    check_name: str
-    fingerprint: str
-    severity: str
-    location: _Location
-
-
 def render(verdict: Verdict, result: AuditResult) -> str:
     """A JSON array: rules in their own order, then suspects, the most suspicious first."""
     locate, place = locator(result), data_set(result)
@@ -55,7 +35,7 @@ def render(verdict: Verdict, result: AuditResult) -> str:
     return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _rule(outcome: RuleOutcome, dataset: str, place: str) -> _Entry:
+def _rule(outcome: RuleOutcome, dataset: str, place: str) -> dict[str, object]:
     return {
         "description": plain(
             f"{outcome.rule}: {outcome.verdict}. {outcome.message} {outcome.advice}".strip(), _MESSAGE_LENGTH
@@ -67,7 +47,7 @@ def _rule(outcome: RuleOutcome, dataset: str, place: str) -> _Entry:
     }
 
 
-def _suspect(row: SuspectDocument, file: str) -> _Entry:
+def _suspect(row: SuspectDocument, file: str) -> dict[str, object]:
     return {
         "description": suspicion(row),
         "check_name": "auditor/wrong-label",
@@ -77,5 +57,5 @@ def _suspect(row: SuspectDocument, file: str) -> _Entry:
     }
 
 
-def _location(path: str) -> _Location:
+def _location(path: str) -> dict[str, object]:
     return {"path": path, "lines": {"begin": 1}}
