@@ -348,6 +348,7 @@ def _summary(
         "noise_rate": rate,
         "noise": "uniform",
         "weights": "imagenet",
+        "backbone": "resnet18",
         "train": "head",
         "engine": "auto",
         "damping": "auto",

@@ -1,4 +1,4 @@
-"""A result's files say what the result says, and damaged or foreign ones are refused in words."""
+"""The files of a result say what the result says. Damaged and foreign files are refused with a clear message."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_every_command_that_reads_a_result_ends_with_2(
 
 @pytest.mark.parametrize("name", ["planted.csv", "ranking.csv"])
 def test_a_cut_file_is_refused(tmp_path: Path, name: str) -> None:
-    """Wherever it was cut, between rows and in the last one too."""
+    """At any place, also between rows and inside the last row."""
     result = make_result(6, thumbnails=0, examples=0)
     result.save(tmp_path)
     data = (tmp_path / name).read_bytes()

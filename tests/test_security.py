@@ -1,4 +1,4 @@
-"""What SECURITY.md promises: nothing is unpickled or executed, and no network is touched unless asked."""
+"""The promises of SECURITY.md: nothing is unpickled or executed, and no network is touched without being asked for."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_malicious_weights_execute_nothing(tmp_path: Path, run_cli: Callable[...
 def test_malicious_cache_files_execute_nothing(
     tmp_path: Path, run_cli: Callable[..., Any], random_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every file of a filled cache is replaced, and the same audit run again: equal bytes, nothing executed."""
+    """Every file of a filled cache is replaced. The same audit, run again, gives equal bytes and executes nothing."""
     from auditor.system.checkpoint import Checkpoints
 
     cache = tmp_path / "cache"
@@ -144,7 +144,7 @@ def test_malicious_cache_files_execute_nothing(
 
 @dataclass(frozen=True)
 class _Watched:
-    """What happened while a copy of the digits was audited and its report rendered."""
+    """What happened while a copy of the digits was audited and its report was made."""
 
     before: list[Any]
     after: list[Any]
@@ -191,7 +191,7 @@ def test_an_audit_opens_no_socket(watched: _Watched) -> None:
 
 
 def test_files_of_the_users_are_never_changed(watched: _Watched) -> None:
-    """Contents, names, times and modes of a data set are after an audit what they were."""
+    """An audit leaves contents, names, times and modes of its data set as they were."""
     assert watched.after == watched.before
 
 

@@ -1,4 +1,4 @@
-"""Decoding: every unusual kind becomes the right RGB pixels, everything else one short reason."""
+"""Every unusual kind of image becomes the right RGB pixels. Everything else gets one short reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ from auditor.data.images import (
 )
 from auditor.errors import AuditorError
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, on damaged metadata; see the test of silence
+pytestmark = pytest.mark.filterwarnings(
+    "ignore"
+)  # Pillow warns about damaged metadata; a test below shows that users do not see it
 
 MAX_PIXELS = 10**8
 READABLE = readable_images()
@@ -189,7 +191,7 @@ WHY = {
     "truncated.png": "damaged",
     **dict.fromkeys(("text.jpg", "page.png", "postscript.jpg", "document.jpg", "vector.png"), "not an image of a supp"),
 }
-"""What must be said of some, so that it is that check which turned them away."""
+"""Words that the reasons of some files must hold: they show which check refused the file."""
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
@@ -264,7 +266,7 @@ for module in (images, Image, types.ModuleType("elsewhere")):
 
 
 def test_damaged_metadata_do_not_speak_on_the_terminal() -> None:
-    """In a process of its own: pytest and the C libraries below Pillow have their own ways to the terminal."""
+    """In a process of its own: pytest and the C libraries below Pillow write to the terminal in their own ways."""
     script = """
 import random
 from pathlib import Path
@@ -273,7 +275,7 @@ from auditor.data.images import UnreadableImage, decode
 files = readable_images() | unreadable_images()
 tried = [part for data in files.values() for part in (data, data[: len(data) // 3])]
 rng = random.Random(0)
-if "/libtiff" in Path("/proc/self/maps").read_text():  # it prints past Python; elsewhere it cannot be told not to
+if "/libtiff" in Path("/proc/self/maps").read_text():  # it prints past Python, and only here it can be told not to
     for name in ["compressed.tif", "plain.tif"] * 60:
         data = bytearray(files[name])
         for _ in range(3):

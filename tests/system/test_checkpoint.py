@@ -1,4 +1,4 @@
-"""Finished stages: found again by the same audit, by no other, and gone when it has finished."""
+"""The same audit finds its finished stages again. No other audit does. They are gone when it has finished."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 
 
 class _Killed(BaseException):
-    """Goes through everything, as a kill does."""
+    """Not an `Exception`: no handler stops it, so that it ends the work as a kill does."""
 
 
 SETTINGS = {"weights": "none", "repeats": 2, "epochs": 3, "examples": 2, "thumbnails": 6, "image_size": "8"}
@@ -184,14 +184,14 @@ def test_an_audit_killed_after_any_stage_goes_on_to_the_same_bytes(
             found = audit("killed")
             break
         except _Killed:
-            # Nothing that was finished before is done again, so at most one of each kind is done before the next kill.
+            # Finished work is not done again, so at most one of each kind is done before the next kill.
             assert calls.count("detect") == (len(stages) == 1)
             assert calls.count("suspicion") <= 1
     assert found == expected
     kinds = [name.split("-")[0] for name in stages]
     assert kinds.count("detection") == 1 and kinds.count("run") == 3 and kinds.count("suspicion") == 2
     if train == "full":
-        # Three runs of three epochs, and each once more after its first epoch was kept and the audit killed.
+        # Three runs of three epochs. Each was killed after its first epoch was kept, and ran again.
         assert kinds.count("training") == 3
     assert not (tmp_path / "cache" / "checkpoints").exists()
 
@@ -201,7 +201,7 @@ def test_a_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     labels = np.arange(20) % 2
 
     class Keeper:
-        """Keeps every state and starts from the one at hand."""
+        """Keeps every state, and starts from the last one."""
 
         def __init__(self, found: training_state.TrainingState | None = None) -> None:
             self.found, self.states = found, list[training_state.TrainingState]()

@@ -1,4 +1,4 @@
-"""Files come whole or not at all."""
+"""Files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_folder_that_is_gone_is_an_error_about_the_file_the_user_knows(tmp_pat
 
 
 def test_together_takes_the_mark_away_before_anything_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever dies between two renames leaves no mark, so that new and old files are never taken for one result."""
+    """A writer killed between two renames leaves no mark. New and old files are never taken for one result."""
     for name in ("a", "b", "mark"):
         (tmp_path / name).write_text("old")
     seen = []

@@ -1,4 +1,4 @@
-"""Interrupts in work that must not be broken off: late, never lost, and no other error in their place."""
+"""Interrupts during work that must not stop in the middle: they come late, are never lost, and stay interrupts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from auditor.system.interrupts import held
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """What the command sets, and afterwards what was there."""
+    """Set the handlers that the command sets, and put the old ones back."""
     before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     signal.signal(signal.SIGTERM, interrupts.interrupt)
@@ -67,7 +67,7 @@ def test_another_thread_changes_no_handler() -> None:
 
 
 def test_a_figure_is_drawn_to_its_end_before_an_interrupt_takes_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """matplotlib's C code, asked for a transformation's matrix, takes an interrupt there for a matrix that is none."""
+    """If an interrupt comes while matplotlib's C code asks for a matrix, it reports an invalid matrix instead."""
     from matplotlib.transforms import Affine2DBase
 
     real, asked = Affine2DBase.__array__, []

@@ -1,4 +1,4 @@
-"""One audit at a time in a folder; a dead one holds nothing."""
+"""One audit at a time in a folder. A dead one holds no lock."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_within_one_process_too(tmp_path: Path) -> None:
     with locked(tmp_path):
         with pytest.raises(LockedError), locked(tmp_path):
             pass
-        with pytest.raises(LockedError), locked(tmp_path):  # the refused one took nothing away
+        with pytest.raises(LockedError), locked(tmp_path):  # the refused one did not free it
             pass
 
 
@@ -97,7 +97,7 @@ def test_who_waited_with_the_old_file_open_does_not_share_with_who_comes_new(
 
 
 def test_who_comes_the_moment_the_holder_leaves_keeps_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The holder removes its file before it lets go: afterwards it would be the next one's."""
+    """The holder removes its file before it lets go. Afterwards it would remove the next holder's file."""
     first, second = locked(tmp_path), locked(tmp_path)
     first.__enter__()
     real, taken = os.close, []
@@ -119,7 +119,7 @@ def _take_turns(folder: Path, times: int) -> None:
     for _ in range(times):
         try:
             with locked(folder):
-                inside.mkdir()  # fails where somebody else is inside
+                inside.mkdir()  # fails if somebody else is inside
                 inside.rmdir()
         except LockedError:
             continue

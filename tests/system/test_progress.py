@@ -1,4 +1,4 @@
-"""Talk on standard error, timings for the result, and a log that a program can follow."""
+"""Progress on standard error, seconds for the result, and a log that a program can follow."""
 
 from __future__ import annotations
 

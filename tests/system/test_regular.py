@@ -14,7 +14,7 @@ from auditor.system.files import read_regular
 
 
 def test_a_limit_beyond_all_memory_asks_for_no_more_than_the_file_holds(tmp_path: Path) -> None:
-    """A kept stage may be 16 GiB large; on a machine with less memory every one of them was an error."""
+    """A kept stage may have 16 GiB. On a machine with less memory every kept stage was once an error."""
     (tmp_path / "a").write_bytes(b"few bytes")
     assert read_regular(str(tmp_path / "a"), limit=1 << 50) == b"few bytes"
 

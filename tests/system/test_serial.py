@@ -1,4 +1,4 @@
-"""Values as bytes and back, and what is no such bytes."""
+"""Values become bytes and come back. Other bytes are refused."""
 
 from __future__ import annotations
 

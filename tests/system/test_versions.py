@@ -1,4 +1,4 @@
-"""Versions are told without importing what they are of."""
+"""Versions are read without importing the packages."""
 
 from __future__ import annotations
 
