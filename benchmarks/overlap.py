@@ -23,7 +23,7 @@ import pandas as pd
 from detection import Features, flipped, folder, markdown
 from machine import describe
 
-from auditor.detection import DetectionSettings, detect
+from auditor.detection import Labelled, detect
 
 DATA = Path(os.environ.get("AUDITOR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 N_AUDITED, N_SPARE = 1000, 300
@@ -57,15 +57,7 @@ def _draw(x: Any, y: Any, n_classes: int, rate: float, seed: int) -> Iterator[di
             "counted twice": (themselves, None),
         }
         for way, (reference, settled) in ways.items():
-            found = detect(
-                images,
-                given,
-                n_classes,
-                seed=seed,
-                reference=reference,
-                settled=settled,
-                settings=DetectionSettings(repeats=0),
-            )
+            found = detect(Labelled(images, given, n_classes, reference), seed=seed, settled=settled)
             p = found.p_mislabelled
             share, wrong = found.share, given != truth
             yield {
