@@ -37,8 +37,8 @@ class Rule:
     when_undecided
         What a person does next where the audit cannot support the figure.
     rests_on
-        What the figure needs from the audit: "nothing"; "solves", influence solves that converged; or "recovery", such
-        solves and enough planted labels found. The rule is UNDECIDED where this is missing.
+        What the figure needs from the audit. "solves": influence solves that converged. "recovery": also enough
+        planted labels found. "nothing": the figure stands alone. The rule is UNDECIDED where what it needs is missing.
     short_is
         What it means to miss the fail level: FAIL, or UNDECIDED where the audit is too weak and not the data.
     fail_needs_baseline

@@ -9,7 +9,7 @@ from auditor.system.text import counted
 
 
 def measure(facts: Facts, levels: Levels) -> Measurement:
-    """Groups of identical files under different labels, without the groups whose every label a person accepted."""
+    """Groups of identical files under different labels. A group counts until a person has accepted all its labels."""
     duplicates = facts.summary["dataset"]["duplicates"]
     accepted = set(zip(*(facts.rows.loc[facts.rows["decision"].notna(), c] for c in ("hash", "label")), strict=True))
     groups = [
