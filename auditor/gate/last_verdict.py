@@ -10,10 +10,12 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+from auditor.errors import ResultError
 from auditor.gate.documents import KIND, SCHEMA_VERSION, VerdictDocument
 from auditor.gate.verdict import Judgement, Verdict
 from auditor.result import AuditResult
 from auditor.system import files
+from auditor.system.documents import read_document
 
 NAME = "verdict.json"
 
@@ -37,21 +39,19 @@ def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report:
 
 def kept(folder: str | Path, result: AuditResult) -> VerdictDocument | None:
     """The verdict that lies in the folder of `result`, or None where none fits that audit."""
+    path = Path(folder) / NAME
     try:
-        document = json.loads(files.read_text(Path(folder) / NAME))
-    except (OSError, ValueError, RecursionError):
+        document = read_document(path, kind=KIND, version=SCHEMA_VERSION, error=ResultError, what="verdict")
+    except ResultError:
         return None
     return cast(VerdictDocument, document) if _fits(document, result.audit_id) else None
 
 
-def _fits(document: Any, audit_id: str) -> bool:
-    """Whether a document is a verdict on this audit, with everything that the report reads."""
-    if not isinstance(document, dict):
-        return False
-    wanted = {"kind": KIND, "schema_version": SCHEMA_VERSION, "audit_id": audit_id}
+def _fits(document: dict[str, Any], audit_id: str) -> bool:
+    """Whether a verdict is about this audit and has everything that the report reads."""
     rules = document.get("rules")
     return (
-        all(document.get(key) == value for key, value in wanted.items())
+        document.get("audit_id") == audit_id
         and _judged(document)
         and isinstance(rules, list)
         and all(isinstance(r, dict) and _judged(r) and _texts(r, "rule", "message") for r in rules)
