@@ -1,1 +1,1 @@
-"""The report's page, style and scripts, inlined into one file by `auditor.report`; data files, no code."""
+"""The report's page, style and scripts. `auditor.report` puts them into one file. Data files, no code."""

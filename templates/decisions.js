@@ -1,18 +1,18 @@
 "use strict";
 
-// A reviewer's decisions, where they are kept, and what they say about the errors still ahead. Knows nothing of the page.
+// A reviewer's decisions, where they are kept, and what they say about the errors that remain. It knows nothing of the page.
 const Decisions = (() => {
   const KINDS = ["keep", "relabel", "drop", "unsure"];
   const HASH_WIDTH = 43;
   const UNDO_STEPS = 200;
-  const SITTING = 200; // suspects that a person goes through at once: further ahead no number is promised
-  // What the suspects ahead have of their own in the shift, as a part of the prior's variance and as a standard deviation
-  // at most. Without it the interval held the number of errors ahead in three cases of four once as many suspects were
-  // reviewed as are wrong, with it in 96 of 100 (60 audits of known truth, benchmarks/RESULTS.md).
+  const SITTING = 200; // suspects that a person goes through at once: the forecast promises no number further ahead
+  // A part of the shift is the own one of the suspects ahead: a part of the prior's variance, and at most this standard
+  // deviation. We tried 60 audits of known truth (benchmarks/RESULTS.md), each once as many suspects were reviewed as
+  // are wrong. The interval held the number of errors ahead in three cases of four without it, in 96 of 100 with it.
   const OWN_PART = 0.4;
   const OWN_WIDTH = 1;
 
-  // The audit's rows as the page needs them; `data` is the document of auditor/review_data.py.
+  // The audit's rows as the page needs them. `data` is the document of auditor/report/payload.py.
   function rows(data) {
     const path = (row) => data.dirs[data.dir[row]] + data.file[row];
     return {
@@ -32,7 +32,7 @@ const Decisions = (() => {
     };
   }
 
-  // Decisions by row. `storage` is the browser's, or null; `onTrouble` hears when it refuses to keep something.
+  // Decisions by row. `storage` is the browser's, or null. `onTrouble` is called when it does not keep something.
   function store(data, storage, onTrouble) {
     const table = rows(data);
     const key = "auditor.decisions." + data.audit;
@@ -88,7 +88,7 @@ const Decisions = (() => {
       save();
     }
 
-    // Decisions about several rows, undone together: [[row, decision, new label or null]].
+    // Decides about several rows: [[row, decision, new label or null]]. One undo takes all of them back.
     function decide(list) {
       const time = new Date().toISOString();
       put(list.map(([row, decision, label]) => [row, { decision, new_label: decision === "relabel" ? label : null, time }]));
@@ -118,9 +118,9 @@ const Decisions = (() => {
       };
     }
 
-    // Takes all of a document or nothing; where both sides decided, the later time stands.
+    // Takes all of a document or nothing. Where both sides decided, the later decision stands.
     function fromDocument(text) {
-      const entries = checked(text);
+      const entries = readDocument(text, data, table, find);
       const changes = [];
       let older = 0;
       for (const [row, decision] of entries) {
@@ -131,44 +131,6 @@ const Decisions = (() => {
       }
       put(changes);
       return { read: entries.size, changed: changes.length, older };
-    }
-
-    function checked(text) {
-      let file;
-      try {
-        file = JSON.parse(text);
-      } catch {
-        throw new Error("The file is not JSON.");
-      }
-      if (file?.kind !== "auditor-decisions" || file.schema_version !== 1 || !Array.isArray(file.decisions)) {
-        throw new Error("The file does not hold decisions that this report can read.");
-      }
-      if (file.audit_id !== data.audit) {
-        throw new Error(`The file belongs to audit ${file.audit_id}, this report to ${data.audit}.`);
-      }
-      const entries = new Map();
-      file.decisions.forEach((entry, index) => {
-        const [row, decision] = checkedEntry(entry, `Decision ${index + 1}`);
-        const before = entries.get(row);
-        if (before && (before.decision !== decision.decision || before.new_label !== decision.new_label)) {
-          throw new Error(`The file decides twice, and differently, about ${table.path(row)}.`);
-        }
-        entries.set(row, decision);
-      });
-      return entries;
-    }
-
-    function checkedEntry(entry, place) {
-      const row = find(entry?.path);
-      if (row === undefined) throw new Error(`${place} is about an image that is not in this audit: ${entry?.path}.`);
-      if (!KINDS.includes(entry.decision)) throw new Error(`${place} is none of ${KINDS.join(", ")}.`);
-      if (entry.hash !== table.hash(row) || entry.label !== table.label(row)) {
-        throw new Error(`${place} is stale: ${entry.path} has another content or label now.`);
-      }
-      const known = data.classes.includes(entry.new_label) && entry.new_label !== entry.label;
-      if (entry.decision === "relabel" && !known) throw new Error(`${place} relabels to a class this audit does not have.`);
-      const label = entry.decision === "relabel" ? entry.new_label : null;
-      return [row, { decision: entry.decision, new_label: label, time: String(entry.time ?? "") }];
     }
 
     load();
@@ -195,11 +157,50 @@ const Decisions = (() => {
     };
   }
 
-  // Errors still ahead: the audit's probabilities, moved on the log-odds scale by one shift that the reviewer's own
-  // decisions inform. The shift's prior is a normal of two halves, each as wide as it takes for the forecast before
-  // the first decision to have the audit's own interval for the number of wrong labels. The suspects ahead look less
-  // wrong than those reviewed, and may be off differently: a part of their shift (`OWN_PART`) is their own.
-  // Gives a function of the decisions, since the rest does not change while a person reviews.
+  // A decisions file's entries by row, or an error that says what is wrong with it. `find` gives a path's row.
+  function readDocument(text, data, table, find) {
+    let file;
+    try {
+      file = JSON.parse(text);
+    } catch {
+      throw new Error("The file is not JSON.");
+    }
+    if (file?.kind !== "auditor-decisions" || file.schema_version !== 1 || !Array.isArray(file.decisions)) {
+      throw new Error("The file does not hold decisions that this report can read.");
+    }
+    if (file.audit_id !== data.audit) {
+      throw new Error(`The file belongs to audit ${file.audit_id}, this report to ${data.audit}.`);
+    }
+    const entries = new Map();
+    file.decisions.forEach((entry, index) => {
+      const row = find(entry?.path);
+      const decision = readEntry(entry, `Decision ${index + 1}`, row, data, table);
+      const before = entries.get(row);
+      if (before && (before.decision !== decision.decision || before.new_label !== decision.new_label)) {
+        throw new Error(`The file has two different decisions about ${table.path(row)}.`);
+      }
+      entries.set(row, decision);
+    });
+    return entries;
+  }
+
+  function readEntry(entry, place, row, data, table) {
+    if (row === undefined) throw new Error(`${place} is about an image that is not in this audit: ${entry?.path}.`);
+    if (!KINDS.includes(entry.decision)) throw new Error(`${place} is not one of ${KINDS.join(", ")}.`);
+    if (entry.hash !== table.hash(row) || entry.label !== table.label(row)) {
+      throw new Error(`${place} is stale: the content or the label of ${entry.path} has changed.`);
+    }
+    const known = data.classes.includes(entry.new_label) && entry.new_label !== entry.label;
+    if (entry.decision === "relabel" && !known) throw new Error(`${place} relabels to a class that this audit does not have.`);
+    const label = entry.decision === "relabel" ? entry.new_label : null;
+    return { decision: entry.decision, new_label: label, time: String(entry.time ?? "") };
+  }
+
+  // Forecasts the errors still ahead. The audit's probabilities are moved by one shift on the log-odds scale, and the
+  // reviewer's decisions inform that shift. Its prior is two halves of normal distributions. Their widths are chosen so
+  // that the forecast before the first decision has the audit's own interval for the number of wrong labels. The
+  // suspects ahead look less wrong than those reviewed and may be off differently, so a part of their shift
+  // (`OWN_PART`) is their own. Returns a function of the decisions: all else stays the same while a person reviews.
   function forecaster(data) {
     if (!data.p) return () => null;
     const odds = logOdds(data);
@@ -214,8 +215,8 @@ const Decisions = (() => {
     };
   }
 
-  // Log-odds of every suspect. Where the audit expects next to nothing, probabilities are all rounded to zero; then
-  // suspicion gives the order and the total fixes the level, so that errors found after all are learnt from.
+  // Log-odds of every suspect. Where the audit expects next to nothing, all probabilities are rounded to zero. Then
+  // suspicion gives the order and the total gives the level, so that the forecast still learns from errors found.
   function logOdds(data) {
     const odds = new Float64Array(data.ranked);
     const floor = Math.min(1e-5, 0.02 / Math.max(1, data.ranked));
@@ -231,18 +232,18 @@ const Decisions = (() => {
     return odds.map((value) => value + level);
   }
 
-  // Standard deviations [below, above]; chance alone already makes a part of the interval.
+  // Standard deviations [below, above]. Chance alone already makes a part of the interval.
   function priorWidths(odds, [low, high]) {
     const total = expected(odds, 0);
     const chance = 1.96 * Math.sqrt(spread(odds, 0));
     const reach = (end) => Math.sqrt(Math.max(0, (end - total) ** 2 - chance ** 2));
     const most = Math.min(total + reach(high), 0.95 * odds.length);
     const above = bisect((width) => expected(odds, 1.96 * width), most, 0.25, 6);
-    if (reach(low) === 0) return [above, above]; // chance alone reaches down to the bound, which then says nothing
+    if (reach(low) === 0) return [above, above]; // chance alone reaches down to the bound, so the bound says nothing
     return [bisect((width) => -expected(odds, -1.96 * width), reach(low) - total, 0.25, 6), above];
   }
 
-  // Where an increasing function takes a value, or the nearer end.
+  // The place between `low` and `high` where an increasing function takes a value, or the nearer end.
   function bisect(f, value, low, high) {
     for (let step = 0; step < 60; step++) {
       const middle = (low + high) / 2;
@@ -258,7 +259,7 @@ const Decisions = (() => {
     return total;
   }
 
-  // Variance of the number of errors, each image on its own.
+  // Variance of the number of errors, where each image is right or wrong on its own.
   function spread(odds, shift) {
     let total = 0;
     for (const value of odds) {
@@ -270,8 +271,8 @@ const Decisions = (() => {
 
   const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-  // Posterior mode of the shift and its deviations [below, above]. The log posterior is concave and its slope
-  // decreasing, also where the prior's halves meet, so that halving finds the mode.
+  // Posterior mode of the shift and its deviations [below, above]. The log posterior is concave, also where the prior's
+  // halves meet. Its slope decreases, so bisection finds the mode.
   function fitShift(seen, prior) {
     const precision = prior.map((width) => 1 / (width * width));
     const descent = (shift) => {
@@ -284,7 +285,7 @@ const Decisions = (() => {
     return { shift, deviation: precision.map((value) => 1 / Math.sqrt(value + known)) };
   }
 
-  // The shift of the suspects ahead, from that of the reviewed ones; without a decision it is the prior's.
+  // The shift of the suspects ahead, from the shift of the reviewed ones. Without a decision it is the prior's.
   function carried({ shift, deviation }, prior) {
     const shared = prior.map((width) => 1 - Math.min(OWN_PART, (OWN_WIDTH / width) ** 2));
     return {

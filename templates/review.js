@@ -1,4 +1,5 @@
-// The review: a virtual list of suspects, one card at a time, decisions by key or button, filters, groups, export.
+// The review: a list of suspects that draws only what is in view, one card at a time, decisions by key or button,
+// filters, groups, export.
 (() => {
   const data = JSON.parse(document.getElementById("audit-data").textContent);
   const app = document.getElementById("review-app");
@@ -32,7 +33,7 @@
     return element;
   }
 
-  // Text with control and bidirectional-override characters made visible, as in the rest of the report.
+  // Text whose control characters and direction marks are visible, as in the rest of the report.
   function shown(text) {
     return String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
       const code = char.codePointAt(0);
@@ -44,6 +45,7 @@
   const named = (text) => h("bdi", {}, shown(text));
   const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
   const about = (x) => (x < 0.95 ? (Math.round(x * 10) / 10).toString() : Math.round(x).toLocaleString("en"));
+  const errors = (x) => `${about(x)} error${about(x) === "1" ? "" : "s"}`;
   const percent = (p) => (p > 0.995 ? "over 99%" : p < 0.005 ? "under 1%" : `${Math.round(100 * p)}%`);
   const signed = (x) => (x === null ? "–" : (x > 0 ? "+" : "") + Number(x.toPrecision(3)).toString().replaceAll("-", "−"));
 
@@ -70,7 +72,7 @@
     return h("img", { src: url, alt, decoding: "async" });
   }
 
-  // The further examples of the evidence keep places for pictures that the data has once for all of them.
+  // Further examples keep places for their pictures. The data has each picture once, and this puts them there.
   function fillPlaces(opened) {
     for (const place of opened.querySelectorAll("[data-row]")) {
       const found = picture(Number(place.dataset.row), place.getAttribute("aria-label"));
@@ -98,7 +100,7 @@
     return found;
   }
 
-  // Items of the list: numbers are rows, objects are headings of groups.
+  // The list's items: a number is a row, an object is a group's heading.
   function arrange(found) {
     if (view.filters.order === "rank") return found;
     const groups = view.filters.order === "alike" ? alike(found) : confusedPairs(found);
@@ -114,7 +116,7 @@
       if (inside.length < 2) continue;
       inside.forEach((row) => grouped.add(row));
       const one = new Set(inside.map(table.label)).size === 1;
-      groups.push({ title: `${inside.length} images that look alike${one ? "" : ", labelled differently"}`, rows: inside, counted: true });
+      groups.push({ title: `${inside.length} images that look alike${one ? "" : " but have different labels"}`, rows: inside, counted: true });
     }
     groups.sort((a, b) => a.rows[0] - b.rows[0]);
     const rest = found.filter((row) => !grouped.has(row));
@@ -168,11 +170,7 @@
     ui.card = h("article", { class: "rv-card", "aria-label": "Current suspect" });
     app.append(
       h("p", { class: "rv-how" }, ...howTo()),
-      h("div", { class: "rv-top" },
-        h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast),
-        h("div", { class: "rv-tools" }, ui.undo,
-          h("button", { type: "button", class: "quiet-button", onclick: () => ui.file.click() }, "Import"),
-          h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file)),
+      h("div", { class: "rv-top" }, h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast), tools()),
       h("p", { id: "rv-volatile", class: "rv-warning", hidden: !volatile },
         "This browser does not keep decisions for this page. Export them before you close it."),
       ui.filters,
@@ -181,7 +179,13 @@
     buildChooser();
   }
 
-  // On a small screen the filters wait behind their summary: the first suspect comes first.
+  function tools() {
+    return h("div", { class: "rv-tools" }, ui.undo,
+      h("button", { type: "button", class: "quiet-button", onclick: () => ui.file.click() }, "Import"),
+      h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file);
+  }
+
+  // On a small screen the filters are folded away, so that the first suspect is in view.
   function filters(classes, again) {
     return h("details", { class: "rv-filters-box", open: !window.matchMedia("(max-width: 640px), (max-height: 760px)").matches },
       h("summary", {}, "Find and arrange"),
@@ -198,13 +202,13 @@
   const keyed = (keys) => keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), " " + what));
 
   function howTo() {
-    return [h("b", {}, "One key an image; the next one comes by itself."), h("b", { class: "rv-touch" }, "One tap an image; the next one comes by itself."),
+    return [h("b", {}, "Press one key per image. The next appears by itself."), h("b", { class: "rv-touch" }, "Tap once per image. The next appears by itself."),
       ...keyed([["K", "the label is right"], ["R", "take the suggestion"], ["C", "another class"], ["D", "drop the image"], ["U", "cannot tell"], ["Z", "undo"]])];
   }
 
   function keyHelp() {
     const toggle = h("input", { type: "checkbox", checked: true, onchange: () => { keysOn = toggle.checked; } });
-    return [h("label", {}, toggle, " Single keys act"), ...keyed([["N", "next"], ["P", "previous"], ["X", "select, to decide about several at once"]])];
+    return [h("label", {}, toggle, " Keyboard shortcuts on"), ...keyed([["N", "next"], ["P", "previous"], ["X", "select several and decide at once"]])];
   }
 
   // --- the list ------------------------------------------------------------------------------------------------
@@ -281,7 +285,7 @@
     if (at >= 0 && at < view.items.length) show(at);
   }
 
-  // The next row without a decision, below the current one and then from the top.
+  // The place of the next row without a decision: first below `after`, then from the top; -1 if there is none.
   function nextOpen(after) {
     const open = (at) => typeof view.items[at] === "number" && !decisions.get(view.items[at]);
     for (let at = after; at < view.items.length; at++) if (open(at)) return at;
@@ -318,7 +322,7 @@
     ui.selection.hidden = selected.size === 0;
     const act = (title, decision) => h("button", { type: "button", class: "quiet-button", onclick: () => decide(decision) }, title);
     ui.selection.replaceChildren(
-      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and buttons decide for all of them."),
+      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and buttons apply to all of them."),
       h("div", {}, act("Keep", "keep"), act("Relabel each as suggested", "relabel"), h("button", { type: "button", class: "quiet-button", onclick: openChooser }, "Choose a class"),
         act("Drop", "drop"), act("Unsure", "unsure"), h("button", { type: "button", class: "quiet-button", onclick: unpick }, "Cancel")));
   }
@@ -380,7 +384,6 @@
       return;
     }
     const decision = decisions.get(row);
-    const p = table.probability(row);
     const suggestion = table.suggestion(row);
     const pressed = ui.card.contains(document.activeElement) ? document.activeElement.dataset.act : null;
     ui.card.replaceChildren(
@@ -391,27 +394,36 @@
         h("dl", { class: "rv-labels" },
           h("div", {}, h("dt", {}, "Given label"), h("dd", {}, named(table.label(row)))),
           h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(row)))),
-        settled.has(row) ? h("p", {}, "The trusted reference holds this very image as ", named(suggestion), ".")
-          : p === null ? h("p", { class: "quiet" }, "No probability was estimated.")
-          : h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", telling ? null : expectsNone()),
-        h("div", { class: "rv-actions" },
-          action("keep", "K", "Keep ", named(table.label(row))),
-          suggestion === null ? null : action("relabel", "R", "Relabel to ", named(suggestion)),
-          h("button", { type: "button", onclick: openChooser, "aria-keyshortcuts": "c", "data-act": "choose" }, h("span", {}, "Another class"), h("kbd", {}, "C")),
-          action("drop", "D", "Drop"), action("unsure", "U", "Unsure"),
-          h("button", { type: "button", onclick: () => step(1), "aria-keyshortcuts": "n", "data-act": "next" }, h("span", {}, "Next"), h("kbd", {}, "N"))),
+        probabilityWords(row, suggestion),
+        actions(row, suggestion),
         h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, shown(table.path(row))))),
       why(row));
     if (pressed) ui.card.querySelector(`[data-act="${pressed}"]`)?.focus({ preventScroll: true });
   }
 
-  // An estimate near zero says little about one image while its interval is wide.
-  function expectsNone() {
-    const most = data.count?.interval?.[1];
-    return h("span", { class: "quiet" }, ": the audit expects next to none in all" + (most ? `, but cannot rule out ${about(most)}.` : "."));
+  function probabilityWords(row, suggestion) {
+    const p = table.probability(row);
+    if (settled.has(row)) return h("p", {}, "The trusted reference contains this image with the label ", named(suggestion), ".");
+    if (p === null) return h("p", { class: "quiet" }, "No probability was estimated.");
+    return h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", telling ? null : expectsNone());
   }
 
-  // How probable the model holds the suggested label.
+  function actions(row, suggestion) {
+    return h("div", { class: "rv-actions" },
+      action("keep", "K", "Keep ", named(table.label(row))),
+      suggestion === null ? null : action("relabel", "R", "Relabel to ", named(suggestion)),
+      h("button", { type: "button", onclick: openChooser, "aria-keyshortcuts": "c", "data-act": "choose" }, h("span", {}, "Another class"), h("kbd", {}, "C")),
+      action("drop", "D", "Drop"), action("unsure", "U", "Unsure"),
+      h("button", { type: "button", onclick: () => step(1), "aria-keyshortcuts": "n", "data-act": "next" }, h("span", {}, "Next"), h("kbd", {}, "N")));
+  }
+
+  // Said beside an estimate near zero: it tells little about one image while its interval is wide.
+  function expectsNone() {
+    const most = data.count?.interval?.[1];
+    return h("span", { class: "quiet" }, ". The audit expects next to no errors in all" + (most ? `, but cannot rule out ${about(most)}.` : "."));
+  }
+
+  // The model's probability of the suggested label.
   function likely(row) {
     const p = data.likely[row];
     return p === undefined ? null : h("span", { class: "rv-likely" }, `model: ${percent(p)}`);
@@ -430,7 +442,7 @@
           h("figcaption", {}, h("b", {}, named(table.label(other))), h("span", { class: "quiet" }, " " + text(value)))))));
     if (!against.length && !neighbours.length) return null;
     return h("div", { class: "rv-why strips" },
-      strip("Training images that pull it the other way", "low", against, (value) => `influence ${signed(value)}`),
+      strip("Training images that argue against this label", "low", against, (value) => `influence ${signed(value)}`),
       strip("Its nearest neighbours", "", neighbours, (value) => `similarity ${value.toFixed(2)}`));
   }
 
@@ -458,7 +470,7 @@
     const begins = (name) => (name.toLowerCase().startsWith(wanted) ? 0 : 1);
     const found = open.filter((name) => shown(name).toLowerCase().includes(wanted) || name.toLowerCase().includes(wanted));
     ui.found = found.sort((a, b) => begins(a) - begins(b)).slice(0, 50);
-    // Enter chooses nothing that was neither typed nor pointed at
+    // Enter chooses only what was typed or pointed at.
     const free = wanted === "" && active === null && ui.found.length > 1;
     ui.active = free ? -1 : Math.min(active ?? 0, ui.found.length - 1);
     ui.options.replaceChildren(...ui.found.map((name, index) => h("li", { role: "option", id: `rv-option-${index}`, "aria-selected": String(index === ui.active), onclick: () => choose(name) }, named(name))));
@@ -484,7 +496,7 @@
 
   // --- filters, keys, files ------------------------------------------------------------------------------------
 
-  // `fromTop` begins with the first suspect of the new list; otherwise the current one stays where it is still listed.
+  // With `fromTop` the first suspect of the new list comes next. Otherwise the current one stays, if it is listed.
   function filterBy(wanted, fromTop = false) {
     view.filters = wanted;
     for (const name of Object.keys(wanted)) ui[name].value = wanted[name];
@@ -506,11 +518,11 @@
     return box.bottom > 80 && box.top < window.innerHeight - 80;
   }
 
-  // Single keys act only while the card is in view and nobody is typing, so that none decides about an unseen image;
-  // where only the rest of the tool is in view, the first key brings the card.
+  // Keys act only while the card is in view and nobody is typing, so that no key decides about an unseen image. Where
+  // only the rest of the tool is in view, the first key brings the card.
   function onKey(event) {
     if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.open) return;
-    // the chooser's input keeps the focus until the next frame after it closed, and a quick key must not be lost to it
+    // A closed chooser keeps the focus until the next frame. A quick key must not be lost to it.
     const typing = event.target.closest("input:not([type=checkbox]), select, textarea");
     if (typing && typing !== ui.find) return;
     const moves = { n: () => step(1), p: () => step(-1), j: () => step(1) };
@@ -524,7 +536,7 @@
     const act = moves[key] ?? acts[key];
     if (!act || !inView(app)) return;
     event.preventDefault();
-    if (event.repeat && !moves[key]) return; // a key held down decides once, not about images nobody has seen
+    if (event.repeat && !moves[key]) return; // a key held down decides once, not about images that nobody has seen
     if (inView(ui.card)) act();
     else ui.card.scrollIntoView({ block: "center" });
   }
@@ -543,7 +555,7 @@
     if (!file) return;
     try {
       const { read, changed, older } = decisions.fromDocument(await file.text());
-      say(`Read ${plural(read, "decision")}: ${changed} taken over, ${older} older than yours and left out, the rest the same.`);
+      say(`Read ${plural(read, "decision")}: ${changed} imported, ${older} left out as older than yours, the rest already the same.`);
     } catch (error) {
       say(`Nothing was imported. ${shown(error.message)}`);
     }
@@ -560,15 +572,18 @@
     ui.tally.replaceChildren(h("b", {}, `${decisions.size.toLocaleString("en")} of ${table.count.toLocaleString("en")}`), ` reviewed${parts.length ? ": " + parts.join(", ") : ""}`);
     ui.progress.value = decisions.size;
     ui.undo.disabled = !decisions.canUndo;
-    const f = forecast(decisions);
-    if (!f) ui.forecast.textContent = "How many errors are still ahead was not estimated by this audit.";
-    else if (f.left === 0) ui.forecast.textContent = "Everything is reviewed. Export your decisions to apply them.";
-    else if (f.total < 0.5 && f.interval[1] < 1) ui.forecast.textContent = "Probably nothing left to find.";
-    else if (f.total < 0.5) ui.forecast.textContent = `Perhaps nothing left to find; up to ${about(f.interval[1])} cannot be ruled out yet.`;
-    else {
-      ui.forecast.replaceChildren("Review ", h("b", {}, `${f.depth.toLocaleString("en")} more`), " to find about ", h("b", {}, about(f.within)),
-        `; in all that is left about ${about(f.total)} (${about(f.interval[0])} to ${about(f.interval[1])}).`);
-    }
+    ui.forecast.replaceChildren(...forecastWords(forecast(decisions)));
+  }
+
+  function forecastWords(f) {
+    if (!f) return ["This audit did not estimate how many errors remain."];
+    if (f.left === 0) return ["Everything is reviewed. Export your decisions to apply them."];
+    const [low, high] = f.interval.map(about);
+    if (f.total < 0.5 && f.interval[1] < 1) return ["Probably nothing is left to find."];
+    if (f.total < 0.5) return [`Perhaps nothing is left to find. Up to ${errors(f.interval[1])} cannot be ruled out yet.`];
+    const remain = about(f.total) === "1" ? "remains" : "remain";
+    return ["The next ", h("b", {}, f.depth.toLocaleString("en")), " should contain about ", h("b", {}, errors(f.within)),
+      `. About ${about(f.total)} ${remain} in total (${low} to ${high}).`];
   }
 
   function draw() {
@@ -598,6 +613,6 @@
   window.addEventListener("beforeunload", (event) => {
     if (volatile && decisions.size) event.preventDefault();
   });
-  // on paper nothing opens; a hundred further examples stay off it
+  // On paper nothing can be opened. A hundred further examples stay off it.
   window.addEventListener("beforeprint", () => document.querySelectorAll("details:not(.more)").forEach((d) => { d.open = true; }));
 })();

@@ -1,6 +1,6 @@
-"""The report: one self-contained page made from a finished audit, and nothing else.
+"""The report: one self-contained HTML page about a finished audit.
 
-Neither torch nor pyDVL is imported here.
+Nothing but the audit's result is read. Neither torch, nor pyDVL, nor scikit-learn is loaded.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Figures as inline SVG in the page's own colours: each is a CSS variable, so light, dark and print follow.
+"""The report's figures as inline SVG in the page's own colours, so that they follow light, dark and print.
 
-matplotlib draws with stand-in colours that are replaced by `var(--name)` afterwards. Equal inputs give equal bytes.
-Words in a figure are ours, apart from its accessible name, which is escaped; class names stand in the page around it.
-What a colour says, a dash or a width says too, for eyes and printers that know no colours.
+matplotlib draws with stand-in colours. Afterwards each of them becomes a CSS variable, `var(--name)`. Equal inputs
+give equal bytes. A figure's words are ours: class names stand in the page around it, or in its accessible name, which
+is escaped. No two lines differ in colour alone: a dash or a width tells them apart for eyes and printers without
+colours.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,12 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from auditor.result.documents import DampingTrialDocument, LossDocument
+from auditor.result.figures import RankingDocument, RankingsDocument
 from auditor.system.interrupts import held
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
 
 _COLOURS = {
     "#010001": "var(--ink)",
@@ -70,41 +72,48 @@ _STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Series:
-    """One group of values of a histogram: how many fall into each bin, and the colour it is drawn in."""
+    """One group of a histogram.
+
+    Attributes
+    ----------
+    counts
+        How many values fall into each bin.
+    colour
+        A name from the page's style.
+    outline
+        Draw a line alone, without a filled area.
+    """
 
     counts: Sequence[float]
     colour: str
     outline: bool = False
 
 
-def recovery_curve(rankings: Mapping[str, Any], label: str) -> Markup:
-    """Share of planted labels found against share of images inspected, with 95% bands.
+def recovery_curve(rankings: RankingsDocument, label: str) -> Markup:
+    """Share of planted labels found against share of images checked, with 95% bands.
 
     Parameters
     ----------
-    rankings
-        `recovery.rankings` of a result: "suspicion" (may be None), "influence" and "random".
     label
         What a screen reader says.
     """
 
-    def draw(ax: Axes) -> None:
-        looks = (
-            ("random", "muted", (0, (1, 2.5)), 1.2),
-            ("influence", "clean", (0, (5, 2)), 1.8),
-            ("suspicion", "wrong", "-", 2.2),
+    def line(ax: Axes, ranking: RankingDocument, colour: str, dash: Any, width: float, *, band: bool) -> None:
+        curve, shade = ranking["curve"], _BY_NAME[colour]
+        if band:
+            ax.fill_between(curve["inspected"], curve["low"], curve["high"], color=shade, alpha=0.14, linewidth=0)
+        ax.plot(
+            curve["inspected"], curve["found"], color=shade, linestyle=dash, linewidth=width, solid_capstyle="round"
         )
-        for name, colour, line, width in looks:
-            if not rankings.get(name):
-                continue
-            curve, shade = rankings[name]["curve"], _BY_NAME[colour]
-            x, y, low, high = (np.asarray(curve[key], dtype=float) for key in ("inspected", "found", "low", "high"))
-            if name != "random":
-                ax.fill_between(x, low, high, color=shade, alpha=0.14, linewidth=0)
-            ax.plot(x, y, color=shade, linestyle=line, linewidth=width, solid_capstyle="round")
+
+    def draw(ax: Axes) -> None:
+        line(ax, rankings["random"], "muted", (0, (1, 2.5)), 1.2, band=False)
+        line(ax, rankings["influence"], "clean", (0, (5, 2)), 1.8, band=True)
+        if rankings["suspicion"]:
+            line(ax, rankings["suspicion"], "wrong", "-", 2.2, band=True)
         _percent(ax)
         ax.set(
-            xlim=(0, 1), ylim=(0, 1.02), xlabel="images inspected, most suspicious first", ylabel="planted labels found"
+            xlim=(0, 1), ylim=(0, 1.02), xlabel="images checked, most suspicious first", ylabel="planted labels found"
         )
         ax.grid(visible=True)
 
@@ -112,16 +121,18 @@ def recovery_curve(rankings: Mapping[str, Any], label: str) -> Markup:
 
 
 def histogram(edges: Sequence[float], series: Sequence[Series], label: str, *, of: str = "average influence") -> Markup:
-    """Overlaid histograms on common bins; each group is scaled to its own total, so that small groups stay visible.
+    """Overlaid histograms on common bins. Each group is scaled to its own total, so that small groups stay visible.
 
     Parameters
     ----------
     edges
         B + 1 bin edges.
     series
-        Groups with B counts each; later ones are drawn in front. One with `outline` is drawn as a line alone.
+        Groups with B counts each. Later ones are drawn in front.
+    label
+        What a screen reader says.
     of
-        What the values are, for the axis.
+        What the values are; stands at the axis.
     """
 
     def draw(ax: Axes) -> None:
@@ -142,19 +153,20 @@ def histogram(edges: Sequence[float], series: Sequence[Series], label: str, *, o
     return _figure(draw, label, "histogram", width=320, height=160, left=0.03, bottom=0.29)
 
 
-def loss_curves(runs: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> Markup:
-    """Loss per epoch of the clean and the corrupted model (thicker): training dashed, validation solid."""
+def loss_curves(clean: LossDocument, corrupted: LossDocument, label: str) -> Markup:
+    """Loss per epoch of the model on the given labels and of the one with planted labels.
+
+    The latter's lines are thicker. Training is dashed, validation solid.
+    """
 
     from matplotlib.ticker import MaxNLocator
 
     def draw(ax: Axes) -> None:
-        for name, colour, width in (("clean", "clean", 1.4), ("corrupted", "wrong", 2.8)):
-            losses = runs.get(name) or {}
-            for part, line in (("train", (0, (3, 2))), ("val", "-")):
-                values = np.asarray(losses.get(part) or [], dtype=float)
-                if len(values):
-                    epochs = np.arange(1, len(values) + 1)
-                    ax.plot(epochs, values, color=_BY_NAME[colour], linestyle=line, linewidth=width)
+        for losses, colour, width in ((clean, "clean", 1.4), (corrupted, "wrong", 2.8)):
+            for values, dash in ((losses["train"], (0, (3, 2))), (losses["val"], "-")):
+                if values:
+                    epochs = range(1, len(values) + 1)
+                    ax.plot(epochs, values, color=_BY_NAME[colour], linestyle=dash, linewidth=width)
         ax.set(xlabel="epoch", ylabel="cross-entropy")
         ax.set_xlim(left=1)
         ax.set_ylim(bottom=0)
@@ -164,11 +176,11 @@ def loss_curves(runs: Mapping[str, Mapping[str, Sequence[float]]], label: str) -
     return _figure(draw, label, "loss", width=330, height=230)
 
 
-def damping_choice(choice: Sequence[Mapping[str, float]], chosen: float, label: str) -> Markup:
-    """Score of every damping that was tried, on a logarithmic axis, with the chosen one marked."""
+def damping_choice(choice: Sequence[DampingTrialDocument], chosen: float, label: str) -> Markup:
+    """Score of every damping that was tried, on a logarithmic axis. A ring marks the chosen one."""
 
     def draw(ax: Axes) -> None:
-        points = sorted((float(c["damping"]), float(c["score"])) for c in choice if c["score"] is not None)
+        points = sorted((trial["damping"], trial["score"]) for trial in choice)
         x, y = [p[0] for p in points], [p[1] for p in points]
         ax.set_xscale("log")
         ax.plot(x, y, color=_BY_NAME["clean"], linewidth=1.6, marker="o", markersize=4)
@@ -185,6 +197,7 @@ def damping_choice(choice: Sequence[Mapping[str, float]], chosen: float, label: 
 
 
 def _plain_powers(ax: Axes, values: Sequence[float]) -> None:
+    """Ticks at some powers of ten, written out."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     if values:
@@ -197,14 +210,15 @@ def _plain_powers(ax: Axes, values: Sequence[float]) -> None:
 
 
 def _few_ticks(ax: Axes, bins: NDArray[np.float64]) -> None:
+    """A few ticks, written as the rest of the report writes numbers: -2e-05 becomes −2e−5."""
     from matplotlib.ticker import MaxNLocator
 
     inside = [t for t in MaxNLocator(4).tick_values(bins[0], bins[-1]) if bins[0] <= t <= bins[-1]]
-    # exponents as the rest of the report has them: -2e-05 is −2e−5
     ax.set_xticks(inside, [f"{t:.3g}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}") for t in inside])
 
 
 def _percent(ax: Axes) -> None:
+    """Both axes from 0% to 100%."""
     ticks = [0, 0.25, 0.5, 0.75, 1]
     ax.set_xticks(ticks, [f"{t:.0%}" for t in ticks])
     ax.set_yticks(ticks, [f"{t:.0%}" for t in ticks])
@@ -220,6 +234,7 @@ def _figure(
     left: float = 0.14,
     bottom: float = 0.19,
 ) -> Markup:
+    """Draw a figure of `width` by `height` pixels; `left` and `bottom` are margins as parts of these."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -241,7 +256,7 @@ def _figure(
 
 @functools.cache
 def _defaults() -> dict[str, Any]:
-    """matplotlib's own defaults, so that a user's matplotlibrc does not change a report."""
+    """matplotlib's own defaults. A user's matplotlibrc must not change a report."""
     from matplotlib import rcParamsDefault
 
     return {str(k): v for k, v in rcParamsDefault.items() if not k.startswith(("backend", "interactive", "toolbar"))}
@@ -258,7 +273,7 @@ def _inline(svg: str, label: str, name: str) -> Markup:
     body = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found.group()), body)
     for stand_in, variable in _COLOURS.items():
         body = body.replace(stand_in, variable)
-    # equal marks in two figures would share an id, which a page must not have twice
+    # Two figures with equal marks would share an id, and a page must not have an id twice.
     owner = f"{name}-{_digest(body + label)}-"
     body = re.sub(r"<(path|clipPath) id=\"", rf'<\1 id="{owner}', body)
     body = body.replace('xlink:href="#', f'href="#{owner}').replace("url(#", f"url(#{owner}")

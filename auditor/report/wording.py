@@ -1,4 +1,4 @@
-"""TODO auditor.report.wording."""
+"""How values read in the report: shares, numbers, counts and names as text."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from markupsafe import Markup
 from auditor.system.text import printable
 
 UNFELT = 1e-6
-"""Part of the strongest average influence below which an influence is called none."""
-
-
-# --- how values read ---------------------------------------------------------------------------------------------
+"""An influence reads "about 0" up to this part of the strongest average influence."""
 
 
 def name_markup(text: object) -> Markup:
-    """A class or file name, isolated so that right-to-left text does not reorder what stands around it."""
+    """A class or file name for HTML. Right-to-left text in it cannot reorder the words around it."""
     return Markup("<bdi>{}</bdi>").format(printable(text))
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage with two significant digits at least; never 100% for less than all, nor 0% for some."""
+    """A share as a percentage with at least two significant digits.
+
+    It says 100% only for all, and 0% only for none.
+    """
     if share is None:
         return "not known"
     if 0.9995 <= share < 1:
@@ -37,7 +37,7 @@ def percent(share: float | None) -> str:
 
 
 def share(value: float) -> str:
-    """A share that we chose, such as a depth of inspection, without a decimal it does not need."""
+    """A share that we chose, for example how much of the list is checked. It has no needless decimal."""
     return f"{100 * value:g}%"
 
 
@@ -47,7 +47,7 @@ def percents(pair: Sequence[float] | None) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with some significant digits, or a word where there is none."""
+    """A number with `digits` significant digits, or a dash where there is no finite number."""
     if value is None or not math.isfinite(value):
         return "–"
     if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6):
@@ -59,12 +59,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def whole(value: float | None) -> str:
-    """A count with separators; an estimated one is rounded."""
+    """A count with separators, rounded to a whole number; a dash where there is none."""
     return "–" if value is None else f"{round(value):,}"
 
 
 def few(value: float | None) -> str:
-    """An expected count as a person says it: whole where it is large, one decimal where it is not."""
+    """An expected count: whole from 10 on, with one decimal below; a dash where there is none."""
     if value is None:
         return "–"
     if 0 < value < 0.05:
@@ -78,13 +78,21 @@ def signed(value: float | None) -> str:
 
 
 def effect(value: float, scale: float) -> str:
-    """An influence with its sign, or that there is none to speak of beside `scale`, the strongest average one."""
+    """An influence with its sign, or "about 0" where it is next to nothing.
+
+    Parameters
+    ----------
+    scale
+        The strongest average influence in the audit; `UNFELT` of it counts as nothing.
+    """
     return "about 0" if abs(value) <= UNFELT * scale else signed(value)
 
 
 def images_text(n: int) -> str:
+    """A number of images, such as "1 image" or "1,200 images"."""
     return f"{n:,} image{'' if n == 1 else 's'}"
 
 
 def seconds_text(value: float) -> str:
+    """A time in seconds, or in minutes from two minutes on."""
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"

@@ -1,0 +1,97 @@
+"""The key figures at the head of the page, each with its interval, on a scale of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auditor.report.headline import TOP, best_ranking, found_at
+from auditor.report.quality import accuracy_interval
+from auditor.report.wording import percent
+from auditor.result.documents import AuditDocument
+from auditor.result.figures import Estimate, Figure, RecoveryDocument
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key figure.
+
+    Attributes
+    ----------
+    title
+        What it measures.
+    value, interval
+        A share and its 95% interval.
+    against, word
+        What it is compared with, and the words for that; None and empty where there is nothing to compare.
+    top
+        The share at the right end of the scale.
+    """
+
+    title: str
+    value: float | None
+    interval: Sequence[float] | None
+    against: float | None = None
+    word: str = ""
+    top: float = 1.0
+
+    @property
+    def at(self) -> str:
+        """Where the value lies on the scale, as a CSS length."""
+        return self._place(self.value or 0.0)
+
+    @property
+    def low(self) -> str:
+        """Where the interval begins on the scale."""
+        return self._place(self.interval[0] if self.interval else self.value or 0.0)
+
+    @property
+    def high(self) -> str:
+        """Where the interval ends on the scale."""
+        return self._place(self.interval[1] if self.interval else self.value or 0.0)
+
+    @property
+    def mark(self) -> str | None:
+        """Where the compared share lies on the scale."""
+        return None if self.against is None else self._place(self.against)
+
+    def _place(self, share: float) -> str:
+        return f"{100 * min(1.0, max(0.0, share / self.top)):.2f}%"
+
+
+def tiles(audit: AuditDocument) -> list[Tile]:
+    """The key figures of an audit, as far as it has them."""
+    calibration, test = audit["calibration"], audit["model"]["clean"]["test"]
+    shown = []
+    if calibration and calibration["share"]:
+        shown.append(_wrong_labels(calibration["share"]))
+    shown.extend(_recovered(audit["recovery"]))
+    if test["n"]:
+        guessing = 1 / len(audit["dataset"]["classes"])
+        interval = accuracy_interval(test)
+        shown.append(Tile("Test images classified correctly", test["accuracy"], interval, guessing, "by guessing"))
+    return shown
+
+
+def _wrong_labels(share: Estimate) -> Tile:
+    # A scale up to 100% would hide the interval, as most data sets have few wrong labels.
+    top = max(0.05, min(1.0, 1.6 * share["interval"][1]))
+    return Tile("Labels probably wrong", share["value"], share["interval"], top=top)
+
+
+def _recovered(recovery: RecoveryDocument) -> list[Tile]:
+    """How much of the planted noise the list found, beside what a random order finds."""
+    best, random = best_ranking(recovery["rankings"])[1], recovery["rankings"]["random"]
+    found, by_chance, k = found_at(best, TOP), found_at(random, TOP), recovery["n_planted"]
+    precision: Figure = best["precision_at_k"]
+    among = f"Planted labels among the top {k:,}" if k > 1 else "Planted label in the first place"
+    return [
+        Tile(
+            f"Planted labels found in the top {percent(TOP)}",
+            found["share"],
+            found["interval"],
+            by_chance["share"],
+            "at random",
+        ),
+        Tile(among, precision["value"], precision["interval"], random["precision_at_k"]["value"], "at random"),
+    ]
