@@ -239,7 +239,7 @@ def test_export_and_import_are_inverse(page, tmp_path):
     saved.write_bytes(report.export().read_bytes())
     report.open()
     assert report.text(".rv-tally").startswith("0 of 40")
-    assert "4 taken over" in _import(report, saved)
+    assert "4 imported" in _import(report, saved)
     assert report.decisions() == json.loads(saved.read_text())["decisions"]
 
 
@@ -251,7 +251,7 @@ def test_an_older_import_does_not_undo_newer_decisions(page, tmp_path):
         decision.update(decision="drop", time="2001-01-01T00:00:00.000Z")
     path = tmp_path / "old.json"
     path.write_text(json.dumps(old))
-    assert "2 older than yours" in _import(report, path)
+    assert "2 left out as older than yours" in _import(report, path)
     assert [d["decision"] for d in report.decisions()] == ["keep", "keep"]
 
 
@@ -262,9 +262,9 @@ def test_an_older_import_does_not_undo_newer_decisions(page, tmp_path):
         (lambda d: d.update(kind="x"), "does not hold decisions"),
         (lambda d: d["decisions"][0].update(path="x.png"), "not in this audit"),
         (lambda d: d["decisions"][0].update(hash="0" * 64), "stale"),
-        (lambda d: d["decisions"][0].update(decision="maybe"), "none of"),
+        (lambda d: d["decisions"][0].update(decision="maybe"), "not one of"),
         (lambda d: d["decisions"][0].update(decision="relabel", new_label="x"), "does not have"),
-        (lambda d: d["decisions"].append({**d["decisions"][0], "decision": "drop"}), "twice"),
+        (lambda d: d["decisions"].append({**d["decisions"][0], "decision": "drop"}), "two different decisions"),
     ],
 )
 def test_bad_imports_change_nothing(page, tmp_path, change, message):
@@ -352,7 +352,7 @@ def test_before_the_first_decision_the_forecast_is_the_headline(page):
     report = page(result).open()
     count = result.summary["calibration"]["count"]
     low, high = (round(end) for end in count["interval"])
-    assert f"about {round(count['value'])} ({low} to {high})" in report.text(".rv-forecast")
+    assert f"About {round(count['value'])} remain in total ({low} to {high})" in report.text(".rv-forecast")
 
 
 def test_a_key_held_down_decides_once(page):
@@ -387,14 +387,14 @@ def test_an_audit_that_expects_nothing_learns_from_errors_found(page):
     calibration = {**result.summary["calibration"], "count": count}
     summary = {**result.summary, "calibration": calibration}
     report = page(dataclasses.replace(result, ranking=ranking, summary=summary)).open()
-    assert "up to 1" in report.text(".rv-forecast") and "cannot be ruled out" in report.text(".rv-forecast")
+    assert "Up to 1" in report.text(".rv-forecast") and "cannot be ruled out" in report.text(".rv-forecast")
     report.keys("rrrrr")
-    assert report.text(".rv-forecast").startswith("Review ")
+    assert report.text(".rv-forecast").startswith("The next ")
 
 
 def test_without_calibration_there_is_an_order_but_no_forecast(page):
     report = page(make_result(n=60, calibrated=False)).open()
-    assert "not estimated" in report.text(".rv-forecast") and "No probability" in report.text(".rv-card")
+    assert "did not estimate" in report.text(".rv-forecast") and "No probability" in report.text(".rv-card")
     report.keys("kr")
     assert len(report.decisions()) == 2
 
@@ -467,7 +467,7 @@ def test_what_the_reference_holds_under_another_label_is_said_instead_of_a_proba
     entry = {"path": first["path"], "label": first["label"], "suggested_label": first["suggested_label"]}
     reference = {**result.summary["reference"], "settled": {"n": 3, "wrong": [entry]}}
     report = page(dataclasses.replace(result, summary={**result.summary, "reference": reference})).open()
-    said = f"The trusted reference holds this very image as {first['suggested_label']}."
+    said = f"The trusted reference contains this image with the label {first['suggested_label']}."
     assert said in report.text(".rv-card") and "likely that" not in report.text(".rv-card")
     report.keys("n")
     assert second["path"] in report.text(".rv-card")

@@ -21,7 +21,7 @@ def _figures(label: str = "label") -> list[str]:
     return [
         plots.recovery_curve(RECOVERY, label),
         plots.histogram([0.0, 0.5, 1.0], [plots.Series([1, 2], "clean"), plots.Series([3, 0], "wrong")], label),
-        plots.loss_curves({k: model[k]["loss"] for k in ("clean", "corrupted")}, label),
+        plots.loss_curves(model["clean"]["loss"], model["corrupted"]["loss"], label),
         plots.damping_choice(RESULT.summary["damping_choice"], 1.0, label),
     ]
 

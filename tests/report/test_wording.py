@@ -1,0 +1,20 @@
+"""How values read."""
+
+from __future__ import annotations
+
+from auditor.report import wording
+
+
+def test_numbers_read_well():
+    assert [wording.percent(x) for x in (0, 0.0004, 0.0123, 0.5, 0.994, 0.9999, 1, None)] == [
+        "0%",
+        "under 0.1%",
+        "1.2%",
+        "50%",
+        "99.4%",
+        "over 99.9%",
+        "100%",
+        "not known",
+    ]
+    assert wording.number(-0.0000123) == "\N{MINUS SIGN}1.23e\N{MINUS SIGN}5"
+    assert wording.number(9.999, 2) == "10" and wording.number(1234.5) == "1,234" and wording.number(None) == "–"
