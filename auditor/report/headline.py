@@ -108,8 +108,8 @@ def _estimate(data: DatasetDocument, count: Estimate | None, *, tried: bool) -> 
     """How many labels are probably wrong, with the interval, or that this is not known."""
     n, name = f"{data['n_images']:,}", name_markup(data["name"])
     if count is None:
-        outcome = "could not be decided" if tried else "was not estimated"
-        return Markup("How many of the {} labels in {} are wrong <strong>{}</strong>").format(n, name, outcome)
+        outcome = "We could not decide" if tried else "We did not estimate"
+        return Markup("<strong>{}</strong> how many of the {} labels in {} are wrong").format(outcome, n, name)
     value, (low, high) = round(count["value"]), count["interval"]
     if value == 0:
         # an end below one half is no promise that there is no error at all
@@ -125,7 +125,7 @@ def _estimate(data: DatasetDocument, count: Estimate | None, *, tried: bool) -> 
 
 def _open_question(calibration: CalibrationDocument | None) -> str:
     if calibration is None:
-        return "This audit does not estimate a number. The list below has an order, but no probabilities."
+        return "The list below has an order, but no probabilities."
     return calibration["reason"]
 
 
@@ -146,7 +146,7 @@ def _chance(recovery: RecoveryDocument, best: RankingDocument) -> str:
     """What that find is worth: its interval, and what checking at random would find."""
     top, random = found_at(best, TOP), found_at(recovery["rankings"]["random"], TOP)
     said = (
-        f"Plausible range: {percents(top['interval'])} (95% interval). "
+        f"The plausible range of that share is {percents(top['interval'])} (95% interval). "
         f"Checking {percent(TOP)} of the images at random would find {percent(random['share'])}."
     )
     if _beats_chance(recovery, best):

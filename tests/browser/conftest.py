@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from auditor.result import AuditResult
 
 HERE = Path(__file__).parent
-# read before the tests' private caches are set up: a download once a machine, not once a run
+# Read before the tests' private caches are set up, so that each machine downloads once, not each run.
 CACHE = Path(os.environ.get("AUDITOR_NODE_CACHE") or Path.home() / ".cache" / "auditor-tests")
 
 
@@ -38,7 +38,7 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
         self.driver.get(self.path.as_uri())
         if fresh:
-            # a busy browser restores the earlier place after the page was scrolled to the review
+            # A busy browser goes back to the earlier place after the page was scrolled to the review.
             self.run("localStorage.clear(); history.scrollRestoration = 'manual'")
             self.driver.refresh()
         self.run("document.getElementById('review').scrollIntoView()")

@@ -154,7 +154,7 @@ def _lint(node_tools, folder):
 
 def test_scripts_and_styles_are_linted(node_tools, tmp_path):
     shutil.copytree(TEMPLATES, tmp_path / "templates", ignore=shutil.ignore_patterns("*.css", "__pycache__"))
-    # one style, as the page inlines them: the second uses the variables of the first
+    # The page holds them as one style. The second file uses the first one's variables.
     styles = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in report_module._STYLES)
     (tmp_path / "templates" / "style.css").write_text(styles, encoding="utf-8")
     assert _lint(node_tools, tmp_path / "templates") == ""

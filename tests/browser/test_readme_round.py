@@ -1,4 +1,4 @@
-"""The README's round on the digits, its commands run as written; `make pictures` takes the README's pictures here."""
+"""The README's round on the digits. Its commands run as written. `make pictures` takes the README's pictures here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The review in a real browser: by keyboard from the first suspect to a cleaned data set; nothing lost, nothing run."""
+"""The review in a real browser, by keyboard, from the first suspect to a cleaned data set. Nothing is lost or run."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_any_class_is_found_by_typing(page):
     report.keys("c" + Keys.ENTER)
     assert report.text(".rv-tally").startswith("2 of 120")  # nothing typed, nothing chosen
     report.keys(result.ranking["label"].iloc[2])
-    assert report.count("#rv-options li") == 0  # the given label is no other class
+    assert report.count("#rv-options li") == 0  # the given label is not offered
 
 
 def test_no_key_is_lost_to_the_class_chooser_however_quickly_they_come(page):
@@ -155,7 +155,7 @@ def test_filters_by_class_pair_state_and_text(page):
     assert report.text(".rv-count").startswith("1 of 300") and name in report.text(".rv-card")
     report.choose("Find", "no such image")
     assert "No suspect matches" in report.text(".rv-card")
-    report.keys("kdurx")  # nothing to decide about, nothing happens
+    report.keys("kdurx")  # there is nothing to decide about, so nothing happens
     assert report.text(".rv-tally").startswith("2 of 300")
 
 
@@ -307,7 +307,7 @@ def test_a_browser_that_keeps_nothing_is_said_to(page):
         report.keys("k")
         assert "does not keep decisions" in report.text("#rv-volatile")
         assert report.text(".rv-tally").startswith("1 of 40")
-        report.keys("z")  # so that leaving asks nobody
+        report.keys("z")  # so that nothing asks before the page is left
     finally:
         report.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
@@ -326,7 +326,7 @@ def test_the_forecast_is_the_posterior_of_its_model(page):
     def expected(shift, first=0):
         return sum(1 / (1 + math.exp(-(o + shift))) for o in odds[first:])
 
-    # the prior's halves give, together with chance, the audit's own interval
+    # The prior's halves and chance together give the audit's own interval.
     total, chance = expected(0), 1.96 * math.sqrt(sum(x * (1 - x) for x in p))
     widths = [w / 1000 for w in range(250, 6000)]
     prior = []
@@ -340,11 +340,11 @@ def test_the_forecast_is_the_posterior_of_its_model(page):
         return -0.5 * (shift / width) ** 2 + sum(math.log(1 - 1 / (1 + math.exp(-(o + shift)))) for o in odds[:6])
 
     best = max((i / 1000 for i in range(-9000, 3000)), key=posterior)
-    ahead = (1 - min(0.4, prior[0] ** -2)) * best  # the rest of the shift is the own one of the suspects ahead
+    ahead = (1 - min(0.4, prior[0] ** -2)) * best  # the suspects ahead have the rest of the shift to themselves
     assert found["shift"] == pytest.approx(ahead, abs=5e-3)
     assert found["total"] == pytest.approx(expected(ahead, 6), rel=0.02)
     assert found["interval"][0] < found["total"] < found["interval"][1]
-    assert found["total"] < expected(0, 6)  # six likely errors that were none: fewer are to be expected
+    assert found["total"] < expected(0, 6)  # six likely errors were none, so fewer are expected
 
 
 def test_before_the_first_decision_the_forecast_is_the_headline(page):

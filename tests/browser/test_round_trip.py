@@ -13,7 +13,7 @@ from auditor.result import AuditResult
 
 
 def _with_wrong_labels(source: Path, target: Path, each: int) -> dict[str, str]:
-    """A copy of a folder of classes in which every n-th image of a class lies in another; true labels by path."""
+    """Copy a folder of classes and move every n-th image to another class. Returns the true labels by path."""
     classes = sorted(p.name for p in source.iterdir() if p.is_dir())
     truth = {}
     for index, name in enumerate(classes):

@@ -40,7 +40,7 @@ def test_a_list_no_better_than_chance_is_not_recommended():
 
 def test_without_calibration_nothing_is_claimed_about_given_labels():
     text = page_of(calibrated=False).text
-    assert "How many of the 200 labels in photos are wrong was not estimated" in text
+    assert "We did not estimate how many of the 200 labels in photos are wrong" in text
     assert "an order, but no probabilities" in text and "probably wrong" not in text
     assert "likely wrong" not in text
 
@@ -55,7 +55,7 @@ def test_undecided_calibration_says_why():
         "share": None,
     }
     text = Page(render(changed(result, calibration=calibration))).text
-    assert "could not be decided" in text and "Too few images." in text
+    assert "We could not decide how many" in text and "Too few images." in text
     assert "probably wrong" not in text.split("Evidence")[0] and "--reference DIR" in text
 
 

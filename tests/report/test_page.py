@@ -79,7 +79,7 @@ def test_hostile_text_is_shown_not_run():
     assert "<script>window.hacked=1</script>" in page.text
     assert page.attributes("img") and all((a["src"] or "").startswith("data:image/") for a in page.attributes("img"))
     assert len(page.scripts) == 2
-    assert "b" in tags  # our own; the labels' <b> stays text
+    assert "b" in tags  # ours; the labels' <b> stays text
     assert "{{ 7*7 }} %s ${1}" in page.text and "49 %s" not in page.text
 
 
