@@ -56,11 +56,11 @@ def _listed(row: Row, results: list[tuple[str, np.ndarray, float]]) -> list[dict
 
 def run(row: Row, peers: Peers, known: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Every contender's figures on a row, and what the estimate said of it. Peers that are `known` do not run again."""
-    from auditor.detection import DetectionSettings, detect
+    from auditor.detection import Labelled, detect
 
-    settings = replace(DetectionSettings(), repeats=0)  # as in an audit
+    images = Labelled(row.features, row.labels, row.n_classes, row.reference)
     start = time.perf_counter()
-    found = detect(row.features, row.labels, row.n_classes, seed=row.unit, reference=row.reference, settings=settings)
+    found = detect(images, seed=row.unit)  # settings as in an audit
     seconds = time.perf_counter() - start
     average = found.signals["average_influence"].to_numpy()
     ours = [("our suspicion", found.suspicion, seconds), ("our influence", -average, seconds)]
@@ -84,29 +84,29 @@ def variants() -> dict[str, dict[str, tuple[str, ...]]]:
     from auditor.detection import DetectionSettings
     from auditor.detection.signals import SIGNALS
 
-    whole = {"use": SIGNALS, "kinds": DetectionSettings().kinds}
+    names = tuple(signal.name for signal in SIGNALS)
+    whole = {"use": names, "kinds": DetectionSettings().kinds}
     found = {"everything": whole}
-    found |= {f"without {s}": whole | {"use": tuple(k for k in SIGNALS if k != s)} for s in SIGNALS}
-    found |= {f"{s} alone": whole | {"use": (s,)} for s in SIGNALS}
+    found |= {f"without {s}": whole | {"use": tuple(k for k in names if k != s)} for s in names}
+    found |= {f"{s} alone": whole | {"use": (s,)} for s in names}
     return found | {f"{k} plantings only": whole | {"kinds": (k,)} for k in whole["kinds"]}
 
 
 def ablated(row: Row) -> list[dict[str, Any]]:
     """Average precision of every variant on a row. Signals are made once; only the combination is fitted anew."""
     from auditor.detection import DetectionSettings
-    from auditor.detection.signals import Views
     from auditor.detection.suspicion import fit_combination
+    from auditor.detection.views import Views
     from auditor.model.scaling import Scaling
 
     settings, scaling = DetectionSettings(), Scaling.of(row.features)
     x, trusted = row.reference or (row.features[:0], row.labels[:0])
     views = Views(
         np.concatenate([scaling(row.features), scaling(x)]),
+        trusted,
         row.n_classes,
-        trusted=trusted,
-        landmarks=settings.landmarks,
+        settings=settings,
         seed=row.unit,
-        folds=settings.folds,
     )
     n, counted = len(row.labels), len(trusted) if views.vouched else 0
     signals = views.signals(row.labels)

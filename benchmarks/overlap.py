@@ -23,7 +23,7 @@ import rows
 from sets import flipped
 from shared import class_folders, need
 
-from auditor.detection import DetectionSettings, detect
+from auditor.detection import Labelled, detect
 
 N_AUDITED, N_SPARE = 1000, 300
 RATES, TRUSTED = (0.0, 0.05, 0.2), (100, 300)
@@ -56,15 +56,7 @@ def _draw(x: Any, y: Any, n_classes: int, rate: float, seed: int) -> Iterator[di
             "counted twice": (themselves, None),
         }
         for way, (reference, settled) in ways.items():
-            found = detect(
-                images,
-                given,
-                n_classes,
-                seed=seed,
-                reference=reference,
-                settled=settled,
-                settings=DetectionSettings(repeats=0),
-            )
+            found = detect(Labelled(images, given, n_classes, reference), seed=seed, settled=settled)
             p = found.p_mislabelled
             share, wrong = found.share, given != truth
             yield {

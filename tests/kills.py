@@ -31,8 +31,7 @@ import torch
 from helpers import FIXTURES, names, small_audit, snapshot, untimed, use_tiny_network
 
 from auditor import cli, gate, report
-from auditor.detection import DetectionSettings, label_model
-from auditor.detection import signals as detection_signals
+from auditor.detection import DetectionSettings, label_model, views
 from auditor.errors import AuditorError
 from auditor.experiment import resuming
 from auditor.gate.run import Judged, Prepared
@@ -607,7 +606,7 @@ def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
     for owner, name in (
         (label_model, "ITERATIONS"),
         (label_model, "ITERATIONS_RESAMPLED"),
-        (detection_signals, "STACK_ITERATIONS"),
+        (views, "STACK_ITERATIONS"),
     ):
         patch.setattr(owner, name, 5)
 

@@ -1,24 +1,29 @@
-"""Which labels are wrong and how far the list can be trusted: signals, suspicion, calibration.
+"""Detection: which labels are wrong, how many, and how far the list can be trusted.
 
-`detect` takes the features of a frozen backbone and the given labels, and nothing else; `score` gives suspicion and
-average influence of any labelling, and `Scorer` the suspicion of many, such as the controlled experiment's.
+`detect` judges the given labels of a data set. `Scorer` gives the suspicion of many labellings of the same images, for
+the controlled experiment. Both take `Labelled`: the features of a frozen backbone, labels and a trusted reference.
+`register_signal` adds a signal from outside this package.
 """
 
 from __future__ import annotations
 
 from auditor.detection.bench import Scorer
-from auditor.detection.detect import detect, score
-from auditor.detection.results import Damping, DampingTrial, Detection, DetectionSettings, Recovery, Scores, Share
+from auditor.detection.detect import detect
+from auditor.detection.labelled import Labelled
+from auditor.detection.registry import register_signal
+from auditor.detection.results import Damping, DampingTrial, Detection, DetectionSettings, Share
+from auditor.detection.signals import HeadOutputs, Signal
 
 __all__ = [
     "Damping",
     "DampingTrial",
     "Detection",
     "DetectionSettings",
-    "Recovery",
+    "HeadOutputs",
+    "Labelled",
     "Scorer",
-    "Scores",
     "Share",
+    "Signal",
     "detect",
-    "score",
+    "register_signal",
 ]

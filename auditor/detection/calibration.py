@@ -1,7 +1,7 @@
 """How many labels are wrong, and how far down the list it pays to look.
 
-The share of wrong labels and each image's probability come from the label model (`auditor.detection.label_model`); this
-module puts an interval around the share, makes the probabilities follow the order of suspicion, and adds them up.
+The share of wrong labels and the probability of each image come from the label model (`auditor.detection.label_model`).
+This module puts an interval around the share, makes the probabilities follow the order of suspicion, and adds them up.
 """
 
 from __future__ import annotations
@@ -17,39 +17,41 @@ from auditor.detection.results import Share
 from auditor.system.arrays import Array, Floats
 
 _Z = 1.959964
+"""Half the width of a 95% interval of a normal distribution, in standard deviations."""
 
 SMALLEST = 100
-"""Fewer images than this say nothing of a share."""
+"""Images that are needed to say anything of a share."""
 
 WEAKEST = 0.03
-"""Nothing is decided unless the area under the curve of planted against given suspicion exceeds a half by this and by
-more than chance would."""
+"""The area under the curve of planted against given suspicion must exceed a half by this much, and by more than chance.
+Otherwise nothing is decided."""
 
 DOUBT_WITH_REFERENCE, DOUBT = (0.15, 0.25), (0.2, 0.25)
-"""How far down and up the share may be off, as a part of it, for what the label model may have wrong: the kinds of
-error always and, without trusted labels, the shape of the posterior as well. Further up than down: errors that prefer
-hard images more than the model allows for stay hidden, and nothing hides the other way."""
+"""How far down and up the share may be off, as a part of it, because the label model may be wrong. It may always be
+wrong about the kinds of error. Without trusted labels it may also be wrong about the shape of the posterior. The upper
+part is larger: errors that prefer hard images more than the model allows stay hidden, and nothing hides the other
+way."""
 
 SURELY_RIGHT = 0.02
-"""Share of the labels that may look wrong and be right: images unlike anything the model knows. Measured on CIFAR-10's
-own labels, 8,000 with 2,000 trusted ones: 0.022 for 0.005 (benchmarks/RESULTS.md, the gate). It widens the interval
-downwards alone, and matters only where few labels are wrong."""
+"""Share of the labels that may look wrong and be right, on images unlike anything the model knows. Measured on
+CIFAR-10's own labels, 8,000 with 2,000 trusted ones: 0.022 was estimated where 0.005 were wrong (benchmarks/RESULTS.md,
+the gate). It only widens the interval downwards, and matters only where few labels are wrong."""
 
 UNSEEN = 3.0
-"""No draw of n labels without a single wrong one excludes a share of 3 / n (the rule of three)."""
+"""n labels without a single wrong one do not exclude a share of 3 / n (the rule of three)."""
 
 _TINY = 1e-9
 
 
 def interval(shares: tuple[float, ...], error: float, n: int, *, reference: bool) -> tuple[float, float]:
-    """95% interval of the share of wrong labels.
+    """Give the 95% interval of the share of wrong labels.
 
     Parameters
     ----------
     shares
-        Estimates under each assumption on which images errors prefer; the interval holds them all.
+        Estimates under each assumption about which images errors prefer. The interval holds them all.
     error
-        Standard error of drawing these images.
+        Standard error from the draw of these images.
     n
         Number of audited images.
     reference
@@ -63,13 +65,13 @@ def interval(shares: tuple[float, ...], error: float, n: int, *, reference: bool
 
 
 def in_order(p: Floats, suspicion: Floats) -> Floats:
-    """[N] the probabilities `p` [N] made non-decreasing in `suspicion` [N] with the same mean (isotonic regression)."""
+    """Make probabilities `p` [N] rise with `suspicion` [N] and keep their mean (isotonic regression)."""
     ordered = IsotonicRegression(increasing=True).fit_transform(suspicion, p)
     return np.asarray(np.clip(ordered, 0, 1), dtype=np.float64)
 
 
 def at_share(p: Floats, share: float) -> Floats:
-    """[N] the probabilities with all log odds moved alike until their mean is `share`."""
+    """Move the log odds of all probabilities `p` [N] by the same amount, so that their mean becomes `share`."""
     share = float(np.clip(share, 0, 1))
     if share <= 0 or share >= 1:
         return np.full(len(p), share)
@@ -83,18 +85,18 @@ def at_share(p: Floats, share: float) -> Floats:
 
 
 def separation(planted: Floats, given: Floats) -> float:
-    """Area under the curve of planted suspicions against given ones; a half is chance."""
+    """Give the area under the curve of planted suspicions against given ones. A half is chance."""
     truth = np.repeat([1, 0], [len(planted), len(given)])
     return float(roc_auc_score(truth, np.concatenate([planted, given])))
 
 
 def as_share(value: float, low: float, high: float, n: int) -> Share:
-    """Share and number."""
+    """Give the share with its interval, and both as numbers of `n` labels."""
     return Share(value, low, high, value * n, low * n, high * n)
 
 
 def review_sizes(n: int) -> Array:
-    """1, 2, 5, 10, ... and tenths of the data set, up to all of it."""
+    """List the rows of the review table: 1, 2, 5, 10, ... and tenths of the `n` images, up to all of them."""
     sizes = {n} | {max(1, round(n * part)) for part in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)}
     step = 1
     while step < n:
@@ -104,10 +106,21 @@ def review_sizes(n: int) -> Array:
 
 
 def review_table(order: Array, p: Floats, p_low: Floats, p_high: Floats) -> pd.DataFrame:
-    """What reviewing the first k finds: expected, with the uncertainty of the share and of chance.
+    """Say what a review of the first k finds: the expected number, with the uncertainty of the share and of chance.
 
-    What the first k hold the first k + 1 hold too, so that a lower end serves every deeper row and an upper end every
-    shallower one; and what all hold is the estimate itself.
+    The first k + 1 images hold all that the first k hold. A lower end therefore holds for every deeper row, and an
+    upper end for every row above it. The last row, all images, is the estimate itself.
+
+    Parameters
+    ----------
+    order
+        int64 [N], the most suspicious image first.
+    p, p_low, p_high
+        float64 [N], probability that the label is wrong, at the share and at both ends of its interval.
+
+    Returns
+    -------
+    One row for each k; columns as in `Detection.review`.
     """
     k = review_sizes(len(p))
     found, chance = np.cumsum(p[order])[k - 1], np.sqrt(np.cumsum((p * (1 - p))[order])[k - 1])
@@ -136,7 +149,7 @@ def review_table(order: Array, p: Floats, p_low: Floats, p_high: Floats) -> pd.D
 
 
 def _nested(ends: Floats, least: float, most: Floats | float, *, rising: bool) -> Floats:
-    """Lower ends made to rise from row to row, or upper ends cut by those of all deeper rows."""
+    """Make lower ends rise from row to row, or cut upper ends by those of all deeper rows."""
     ends = np.clip(ends, least, most)
     return np.maximum.accumulate(ends) if rising else np.minimum.accumulate(ends[::-1])[::-1]
 
@@ -146,7 +159,12 @@ def _ratio(part: Floats, whole: Floats) -> Floats:
 
 
 def grouped(groups: pd.DataFrame, p: Floats, p_low: Floats, p_high: Floats) -> pd.DataFrame:
-    """Expected number of wrong labels by the columns of `groups`, with the uncertainty of share and chance."""
+    """Add up the expected wrong labels by the columns of `groups`, with the uncertainty of share and of chance.
+
+    Returns
+    -------
+    The columns of `groups`, then `n, expected, low, high`; one row for each group that occurs.
+    """
     frame = groups.assign(n=1, expected=p, least=p_low, most=p_high, variance=p * (1 - p))
     out = frame.groupby(list(groups.columns), sort=True).sum().reset_index()
     chance = _Z * np.sqrt(out["variance"])

@@ -1,4 +1,4 @@
-"""TODO auditor.detection.estimate."""
+"""Estimates the share of wrong labels with its interval, or says why the data cannot support an estimate."""
 
 from __future__ import annotations
 
@@ -8,23 +8,37 @@ import numpy as np
 from scipy.special import expit
 
 from auditor.detection import calibration as cal
-from auditor.detection.bench import Bench
+from auditor.detection.bench import Bench, Scores
 from auditor.detection.label_model import ENOUGH_TRUSTED, Spread, spread
-from auditor.detection.results import Scores, Share
+from auditor.detection.results import Share
 from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats
 
 REFERENCE_PRIOR = 0.02
-"""Share of wrong labels that a trusted reference is given the benefit of before its scores are looked at."""
+"""Share of wrong labels that is assumed of a trusted reference before its scores are looked at."""
 
 REFERENCE_SUSPECT = 0.5
+"""A trusted label is suspect where it is wrong with more than this probability."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What calibration found: probabilities at the estimated share and at both ends of its interval.
+    """What calibration found for N audited images and m trusted ones.
 
-    `spread` is what that interval is made of, `doubted` the probability that each trusted label is wrong.
+    Attributes
+    ----------
+    share
+        None where nothing can be decided.
+    spread
+        What the interval of the share is made of.
+    p, low, high
+        float64 [N] each, probability that the label is wrong, at the estimated share and at both ends of its interval.
+    doubted
+        float64 [m], probability that each trusted label is wrong.
+    basis
+        What the share rests on: a key of `detect.ASSUMPTIONS`.
+    reason
+        Why nothing can be decided; empty where it can.
     """
 
     share: Share | None
@@ -38,6 +52,17 @@ class Estimate:
 
 
 def estimate_share(bench: Bench, table: Floats, signals: Signals, scores: Scores) -> Estimate:
+    """Estimate the share and every probability.
+
+    Parameters
+    ----------
+    bench
+        The audited images and their reference.
+    table
+        float64 [N + m, C], suspicion of every label on every image.
+    signals, scores
+        Of the given labels.
+    """
     n, reference = bench.n, len(bench.trusted) >= ENOUGH_TRUSTED
     model = signals.model
     doubt = spread(model.evidence, resamples=bench.settings.bootstrap, seed=bench.seed)
@@ -46,34 +71,35 @@ def estimate_share(bench: Bench, table: Floats, signals: Signals, scores: Scores
     value, least, most = (cal.at_share(p, share) for share in (model.share, low, high))
     basis = "trusted reference" if reference else "shape of the posterior"
     area = cal.separation(bench.planted_one_by_one(table, signals), scores.suspicion)
-    reason = _contradicted(bench, signals) or _undecided(n, area, model.share, low, high, bench.n_classes)
+    reason = _contradiction(bench, signals) or _undecided(n, area, model.share, low, high, bench.n_classes)
     share = None if reason else cal.as_share(model.share, low, high, n)
     doubted = model.at_share(REFERENCE_PRIOR)[np.arange(n, len(table)), bench.trusted]
     return Estimate(share, doubt, value, least, most, doubted, basis, reason)
 
 
 def _undecided(n: int, area: float, value: float, low: float, high: float, n_classes: int) -> str:
-    """Why no share can be stated; empty where it can."""
+    """Say why no share can be stated; empty where it can."""
     if n < cal.SMALLEST:
         return f"{n} images are too few to estimate a share of wrong labels; at least {cal.SMALLEST} are needed."
     needed = 0.5 + max(cal.WEAKEST, 1.2 / np.sqrt(n))
     if area < needed:
         return (
-            f"Planted labels are hardly told from given ones on these features (area under the curve {area:.2f}, "
+            f"On these features planted labels hardly differ from given ones (area under the curve {area:.2f}, "
             f"needed {needed:.2f})."
         )
     if value >= 0.9 * (1 - 1 / n_classes):
-        return f"Given labels agree with these images hardly better than labels drawn at random (share {value:.0%})."
+        return f"The given labels fit these images barely better than labels drawn at random (share {value:.0%})."
     if high - low > 0.5:
         return f"The share of wrong labels could be anything from {low:.0%} to {high:.0%}."
     return ""
 
 
-def _contradicted(bench: Bench, signals: Signals) -> str:
-    """That trusted labels speak against all that the given ones teach; empty where they do not.
+def _contradiction(bench: Bench, signals: Signals) -> str:
+    """Say that the reference contradicts what the given labels teach; empty where it does not.
 
-    Labels that are wrong nearly everywhere agree among themselves. The reference shows it where heads that mostly given
-    labels have taught say of its images hardly better than chance what it says, and much less often than of the others.
+    Labels that are wrong nearly everywhere agree with each other, so only the reference can show it. Heads trained
+    mostly on given labels then agree with the reference barely better than chance, and much less often than they agree
+    with the given labels.
     """
     m, n = len(bench.trusted), bench.n
     if not m:
@@ -86,13 +112,19 @@ def _contradicted(bench: Bench, signals: Signals) -> str:
     if theirs > 1 - 0.9 * (1 - 1 / bench.n_classes) or not beyond:
         return ""
     return (
-        f"The reference contradicts the given labels: {theirs:.0%} of its {m} labels are what they teach, of their own "
-        f"{own:.0%}. Either nearly all given labels are wrong, or the reference names the classes otherwise."
+        f"The reference contradicts the given labels. Heads trained mostly on the given labels agree with {theirs:.0%} "
+        f"of the reference's {m} labels and with {own:.0%} of the given ones. Either nearly all given labels are "
+        "wrong, or the reference gives the classes other names."
     )
 
 
 def reference_suspects(bench: Bench, table: Floats, estimate: Estimate) -> Array:
-    """Rows of the reference more probably wrong than right if one reference label in fifty were."""
+    """Find the trusted labels that are more probably wrong than right, if one in fifty is wrong.
+
+    Returns
+    -------
+    int64, rows of the reference, most suspicious first; empty where nothing can be decided.
+    """
     if not len(bench.trusted) or estimate.reason:
         return np.empty(0, np.int64)
     suspicion = table[np.arange(bench.n, len(table)), bench.trusted]

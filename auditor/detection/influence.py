@@ -1,7 +1,7 @@
-"""Average influence of every image, and the damping under which it finds planted flips best.
+"""Average influence of every image, and the damping with which it finds planted flips best.
 
-The head is conditioned for detection, not for accuracy: standardised features, and a weight decay equal to the
-damping, so that what is inverted is the Hessian of the very objective that was minimised.
+The head is conditioned for detection, not for accuracy. Its features are standardised and its weight decay equals the
+damping. The matrix that is inverted is therefore the Hessian of the very objective that was minimised.
 """
 
 from __future__ import annotations
@@ -22,17 +22,29 @@ from auditor.system.arrays import Array, Floats
 from auditor.system.progress import Update
 
 LOSS_CAP = 60.0
+"""No loss is reported higher than this."""
 
 CLASSWISE_LIMIT = 2**24
-"""Classes times the head's parameters up to which influence is measured by class of the reference: 136 classes of 896
-features. It takes a solve a class, whose right-hand sides together are so many numbers, for a signal that is only
-reported; at 300 classes that was most of an audit's time."""
+"""Up to this number of classes times the head's parameters, influence is measured by class of the reference: 136
+classes at 896 features. It takes one solve a class, with this many numbers in all right-hand sides together. The signal
+is only reported, and at 300 classes it took most of an audit's time."""
 
 
 @dataclass(frozen=True)
 class Influence:
-    """float64 [N] each: average influence, the same over reference points of the given class only, self-influence
-    and the loss of the label by the head that was trained on it. `classwise` is NaN beyond `CLASSWISE_LIMIT`."""
+    """Influence of the labels of N images.
+
+    Attributes
+    ----------
+    average
+        float64 [N], average influence on the reference.
+    classwise
+        float64 [N], the same over reference points of the image's own label only; NaN beyond `CLASSWISE_LIMIT`.
+    own
+        float64 [N], self-influence.
+    loss
+        float64 [N], loss of the label by the head that was trained on it, at most `LOSS_CAP`.
+    """
 
     average: Floats
     classwise: Floats
@@ -41,21 +53,27 @@ class Influence:
 
 
 class InfluenceStudy:
-    """Influence of labellings of the same images on a trusted reference or, without one, on each other.
+    """Measures influence of labellings of the same images, on a trusted reference or, without one, on each other.
 
     Parameters
     ----------
     features
         float32 [N, D].
-    scaling
-        Standardises them, and the reference's, whenever some are needed: a second copy of all is not kept. None where
-        they are standardised.
+    n_classes
+        C.
     reference
-        Trusted features and labels, or None: then the images are split into folds, and the
-        influence of an image is the average over the heads of the folds that it trains, measured on the fold left
-        out.
+        Trusted features [m, D] and labels [m], or None. Without one the images are split into folds. Each fold is left
+        out once: a head is trained on the others, and their influence is measured on that fold. An image's influence
+        is the average over the heads that it trains.
+    folds
+        Number of folds, at least 2.
+    seed
+        Draws the folds.
     device
         Where heads are trained and systems are solved.
+    scaling
+        Standardises features of images and reference whenever some are needed, so that no second copy of all is kept.
+        None where they are standardised already.
     """
 
     def __init__(
@@ -83,15 +101,17 @@ class InfluenceStudy:
             if reference is not None
             else [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(folds)]
         )
-        self._shared: list[dict[Any, Any]] = [{} for _ in self.splits]  # of each split's features, whatever the head
+        self._shared: list[dict[Any, Any]] = [
+            {} for _ in self.splits
+        ]  # what engines keep of each split's features, for any head
 
     @property
     def by_class(self) -> bool:
-        """Whether influence is measured by class of the reference too."""
+        """Whether influence is also measured by class of the reference."""
         return self.n_classes**2 * (self.features.shape[1] + 1) <= CLASSWISE_LIMIT
 
     def measure(self, labels: Array, damping: float) -> Influence:
-        """Influence of int64 [N] `labels`."""
+        """Measure the influence of int64 [N] `labels`, with `damping` as weight decay too."""
         total = {name: np.zeros(len(labels)) for name in ("average", "classwise", "own", "loss")}
         times = np.zeros(len(labels))
         for split, (train, _) in enumerate(self.splits):
@@ -102,7 +122,12 @@ class InfluenceStudy:
         return Influence(**{name: values / np.maximum(times, 1) for name, values in total.items()})
 
     def averages(self, labels: Array, dampings: Sequence[float]) -> tuple[Array, Floats]:
-        """Rows that train the first split's head, and their average influence [n_dampings, n] at each damping."""
+        """Measure average influence on the first split, at several dampings.
+
+        Returns
+        -------
+        Rows int64 [n] that train the head, and their average influence float64 [n_dampings, n].
+        """
         train, held = self.splits[0]
         x, y = self._target(labels, held)
         seen, taught = self._seen(train), labels[train]
@@ -135,10 +160,10 @@ class InfluenceStudy:
         return Influence(average, classwise, engine.self_influence(), np.minimum(loss, LOSS_CAP))
 
     def _averages(self, engine: ClosedForm, labels: Array, x: Array, y: Array) -> tuple[Floats, Floats]:
-        """Average influence of the trained images on `x`, `y`, and on those of an image's own label alone."""
+        """Average influence of the trained images on `x`, `y`, and on the points of each image's own label only."""
         if not self.by_class:
             return engine.average(x, y), np.full(len(labels), np.nan)
-        # Averaged over the classes with their shares the class-wise influences are the plain average: one solve.
+        # The plain average is the mean of the class-wise influences, weighted by class size: no further solve.
         by_class = np.asarray(engine.average_by_class(x, y, self.n_classes))
         average = (np.bincount(y, minlength=self.n_classes) / len(y)) @ by_class
         return average, by_class[labels, np.arange(len(labels))]
@@ -155,16 +180,20 @@ def choose_damping(
     score: Callable[[Array, Floats], float],
     told: Update = lambda done, total: None,
 ) -> Damping:
-    """Of `dampings` the one whose average influence recovers the flips best.
+    """Choose the damping with which average influence finds planted flips best.
 
     Parameters
     ----------
+    study
+        Measures influence.
     plantings
         Pairs of labels int64 [N] and planted flags bool [N].
+    dampings
+        Candidates.
     score
-        Average precision of flags by a suspicion.
+        Average precision of bool flags [n] by a suspicion float64 [n].
     told
-        Called with the plantings done and their number.
+        Called with the number of plantings done, and of all.
     """
     results = np.zeros((len(plantings), len(dampings)))
     for i, (labels, planted) in enumerate(plantings):

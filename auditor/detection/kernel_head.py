@@ -1,8 +1,8 @@
-"""Fast regularised heads on frozen features, and what they say of an image without having seen its own label.
+"""A fast regularised head on frozen features, and what it says of an image without having seen its own label.
 
-`KernelHead` is ridge regression on one-hot labels in an orthonormal basis that no label has touched: once the basis
-stands, any labelling of the images costs one product of matrices, leave-one-out predictions included. That is what
-makes planted flips affordable. `SoftmaxHead` is the linear softmax head that influence functions are defined on.
+`KernelHead` is ridge regression on one-hot labels, in an orthonormal basis that no label has touched. Once the basis
+stands, any labelling of the images costs one product of matrices, leave-one-out predictions included. This makes
+planted flips affordable.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ RIDGES = tuple(float(r) for r in 10.0 ** np.arange(-2.0, 3.01, 0.5))
 """Regularisation strengths tried, in units of the kernel (whose diagonal is 1)."""
 
 _RANK_TOLERANCE = 1e-6
+"""Directions with less than this part of the largest eigenvalue are left out."""
 
 _SOLVED = 256
-"""Points solved for at a time: a fifth faster than by 2,048, and without the hundred megabytes that those take."""
+"""Points solved for at a time. This is a fifth faster than 2,048, which would also take a hundred megabytes."""
 
 _BLOCK = 192
 """Columns of one block of a symmetric product."""
@@ -38,9 +39,10 @@ class Fit:
     Attributes
     ----------
     left_out
-        float32 [N, C], prediction for each point by the head fitted without it.
+        float32 [N, C], prediction for each point by the head that was fitted without it.
     leverage
-        float32 [N], `d fitted / d own target`: the fitted value is `left_out + leverage (target - left_out)`.
+        float32 [N], derivative of the fitted value by the point's own target. The fitted value is
+        `left_out + leverage (target - left_out)`.
     ridge, error
         The chosen regularisation and its mean squared leave-one-out error.
     """
@@ -53,9 +55,14 @@ class Fit:
 
 @dataclass(frozen=True)
 class _Subset:
-    """What a head fitted on a part of the points needs and no label touches: Cholesky factor and leverage [N].
+    """What a head needs that is fitted on a part of the points; no label touches it.
 
-    The leverage is 0 of points outside the part: no label of theirs entered the fit.
+    Attributes
+    ----------
+    factor
+        Cholesky factor [R, R].
+    leverage
+        [N]; 0 for points outside the part, since no label of theirs entered the fit.
     """
 
     factor: torch.Tensor
@@ -65,9 +72,10 @@ class _Subset:
 class KernelHead:
     """Kernel ridge regression with exact leave-one-out predictions, in a basis shared by all labellings.
 
-    The kernel is a Gaussian of the distance between standardised features scaled to unit length, its width the median
-    distance; beyond `landmarks` points it is replaced by its Nystroem approximation (Williams and Seeger, 2001) on
-    that many points drawn at random. Leave-one-out values follow from the diagonal of the smoother (Allen's PRESS).
+    The kernel is a Gaussian of the distance between standardised features scaled to unit length. Its width is the
+    median distance. Beyond `landmarks` points it is replaced by its Nystroem approximation (Williams and Seeger, 2001)
+    on `landmarks` points drawn at random. Leave-one-out values follow from the diagonal of the smoother (Allen's
+    PRESS).
 
     Parameters
     ----------
@@ -78,11 +86,18 @@ class KernelHead:
     seed
         Draws the landmarks.
     width
-        Multiplies the median squared distance; `None` gives the linear kernel.
+        Multiplies the median squared distance. `None` gives the linear kernel.
     device
-        Where the basis lies and is worked with; what comes in and goes out are arrays in any case.
+        Where the basis lies and is worked with. Arguments and results are numpy arrays in any case.
     consume
-        The linear kernel's basis may take the memory of `points`, which are lost.
+        Let the linear kernel's basis take the memory of `points`, whose content is lost.
+
+    Attributes
+    ----------
+    basis
+        float32 [N, R], orthonormal columns.
+    spectrum
+        float32 [R], their eigenvalues, rising.
     """
 
     def __init__(
@@ -108,13 +123,13 @@ class KernelHead:
 
     @property
     def n_points(self) -> int:
-        """N."""
+        """N, the number of points."""
         return len(self.basis)
 
     def fit(self, targets: Array, ridges: tuple[float, ...] = RIDGES) -> Fit:
-        """Regress float [N, C] `targets`; of `ridges` the one with the smallest leave-one-out error.
+        """Regress float [N, C] `targets`, with the ridge that has the smallest leave-one-out error.
 
-        Of a point's own label only its share in the overall mean enters its `left_out`, the same for all points.
+        A point's own label enters its `left_out` only through the overall mean, by the same part for all points.
         """
         y = self._here(targets)
         mean = y.mean(0)
@@ -126,13 +141,13 @@ class KernelHead:
             left = (fitted - mean - (y - mean) * leverage) / (1 - leverage) + mean
             error = float((left - y).square().mean(dtype=torch.float64))
             if best is not None and error > best[0]:
-                break  # the error falls and then rises: what is weaker yet overfits
+                break  # the error falls and then rises: a weaker ridge overfits more
             best = (error, ridge, left)
         assert best is not None
         return Fit(best[2].cpu().numpy(), self.leverage(best[1]).cpu().numpy(), best[1], best[0])
 
     def fit_on(self, targets: Array, train: Array, ridge: float) -> Array:
-        """float32 [N, C] by a head that has seen the targets of `train` alone: left out there, predicted elsewhere.
+        """Predict by a head that has seen only the targets of `train`.
 
         Parameters
         ----------
@@ -142,6 +157,10 @@ class KernelHead:
             bool [N].
         ridge
             Regularisation.
+
+        Returns
+        -------
+        float32 [N, C]: leave-one-out predictions for points of `train`, plain predictions for all others.
         """
         y, inside = self._here(targets), torch.as_tensor(train, device=self.basis.device)
         subset = self._subset(train, ridge)
@@ -153,11 +172,11 @@ class KernelHead:
         return np.asarray(((fitted - seen * leverage) / (1 - leverage) + mean).cpu().numpy())
 
     def _along(self, values: torch.Tensor) -> torch.Tensor:
-        """[R, C], `values` [N, C] along the basis. Few rows times many are several times faster than the other way."""
+        """[R, C], `values` [N, C] along the basis. A product with few rows first is several times faster."""
         return (values.T.contiguous() @ self.basis).T
 
     def _at(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """[N, C], what `coefficients` [R, C] give at every point."""
+        """[N, C], the value that `coefficients` [R, C] give at every point."""
         return (coefficients.T.contiguous() @ self.basis.T).T.contiguous()
 
     def _here(self, targets: Array) -> torch.Tensor:
@@ -165,11 +184,11 @@ class KernelHead:
 
     def _subset(self, train: Array, ridge: float) -> _Subset:
         key = train.tobytes()
-        if key not in self._subsets or self._subsets[key][0] != ridge:  # of one ridge at a time: they are large
+        if key not in self._subsets or self._subsets[key][0] != ridge:  # kept for one ridge only: they are large
             root, device = self.spectrum.sqrt(), self.basis.device
             inside = torch.as_tensor(np.flatnonzero(train), device=device)
             largest = float(self.spectrum[-1]) if len(root) else 0.0
-            least = max(ridge, _RANK_TOLERANCE * largest)  # below, rounding decides
+            least = max(ridge, _RANK_TOLERANCE * largest)  # below this, rounding decides
             gram = _gram((self.basis[rows] for rows in inside.split(CHUNK)), self.basis)
             matrix = (root[:, None] * gram * root).double()
             matrix.diagonal().add_(least)
@@ -182,22 +201,22 @@ class KernelHead:
         return self._subsets[key][1]
 
     def leverage(self, ridge: float) -> torch.Tensor:
-        """[N] diagonal of the smoother; kept below 1 so that leaving out is defined.
+        """Give the diagonal [N] of the smoother, kept below 1 so that leaving out is defined.
 
-        The mean of the targets is not left out: without a point's own label it would differ by 1/N against that label,
-        and where features say little a stacked head reads the label off that.
+        The mean of the targets is not left out. A mean without the point's own label would differ by 1/N, away from
+        that label. Where features say little, a stacked head could read the label off this difference.
         """
         if ridge not in self._leverages:
             share = self.spectrum / (self.spectrum + ridge)
             found = torch.empty(self.n_points, device=share.device)
-            for rows in blocks(self.n_points):  # a list of results would keep the squares' memory from being used again
+            for rows in blocks(self.n_points):  # a list of results would keep the squares' memory occupied
                 found[rows] = self.basis[rows].square() @ share
             self._leverages[ridge] = found.clamp_(max=1 - 1e-4)
         return self._leverages[ridge]
 
 
 def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch.Tensor:
-    """[N, R] features whose inner products are the kernel's on, and approximate it off, the landmarks."""
+    """[N, R] features. Their inner products are the kernel on the landmarks and approximate it elsewhere."""
     rng = np.random.default_rng([seed, 71])
     chosen = np.sort(rng.permutation(len(x))[:landmarks])
     centres = x[torch.as_tensor(chosen, device=x.device)]
@@ -214,7 +233,7 @@ def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch
 
 
 def _gram(parts: Iterable[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
-    """[R, R] sum of `part.T @ part` over [n, R] parts: one triangle of blocks is computed, the other is its mirror."""
+    """[R, R] sum of `part.T @ part` over [n, R] parts. One triangle of blocks is computed and mirrored."""
     rank = like.shape[1]
     gram = like.new_zeros(rank, rank)
     blocks = [slice(start, start + _BLOCK) for start in range(0, rank, _BLOCK)]
@@ -227,7 +246,7 @@ def _gram(parts: Iterable[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
 
 
 def _times(values: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """`values` [N, R] times [R, r <= R] in the memory of `values`, which is lost."""
+    """`values` [N, R] times [R, r <= R], in the memory of `values`, whose content is lost."""
     product = values[:, : matrix.shape[1]]
     for rows in blocks(len(values)):
         product[rows] = values[rows] @ matrix
@@ -240,7 +259,7 @@ def _distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def one_hot(labels: Array, n_classes: int) -> Array:
-    """float32 [N, C]."""
+    """Give float32 [N, C] with a 1 at each label of int64 [N] and 0 elsewhere."""
     out = np.zeros((len(labels), n_classes), dtype=np.float32)
     out[np.arange(len(labels)), labels] = 1
     return out
@@ -248,19 +267,19 @@ def one_hot(labels: Array, n_classes: int) -> Array:
 
 @dataclass(frozen=True)
 class Temperature:
-    """Turns regression values into probabilities: `softmax(scale * value + bias)`."""
+    """Turns regression values into probabilities: `softmax(scale * value + bias)`, with one bias a class."""
 
     scale: float
     bias: Array
 
     def log_probabilities(self, values: Array) -> Array:
-        """float32 [N, C]."""
+        """Give log probabilities float32 [N, C] of values float [N, C]."""
         z = torch.as_tensor(values, dtype=torch.float32) * self.scale + torch.as_tensor(self.bias, dtype=torch.float32)
         return np.asarray(torch.log_softmax(z, dim=1).numpy())
 
 
 def temperature(values: Array, labels: Array, device: str = "cpu") -> Temperature:
-    """The scale and class biases under which `values` [N, C] predict `labels` [N] best (penalised likelihood)."""
+    """Fit the scale and class biases with which `values` [N, C] predict `labels` [N] best (penalised likelihood)."""
     x, y = torch.as_tensor(values, dtype=torch.float32, device=device), torch.as_tensor(labels, device=device)
     log_scale = torch.tensor(1.5, requires_grad=True, device=device)
     bias = torch.zeros(x.shape[1], requires_grad=True, device=device)

@@ -1,23 +1,26 @@
-"""How the given labels came about, as a likelihood: what the share of wrong labels and every probability rest on.
+"""How the given labels came about, as a likelihood. The share of wrong labels and every probability rest on it.
 
-A given label is right, and then follows the posterior q of the true class given the image, or it is wrong, and then is
-a mixture of a few kinds of error:
+A given label is right, and then follows the posterior q of the true class given the image. Or it is wrong, and then
+comes from a mixture of a few kinds of error:
 
     p(given = j | x) = (1 - sum_k e_k h_k(x)) q_j(x) + sum_k e_k h_k(x) N_k(j | x)
 
-The kinds N_k are those that planted labels stand for: a wrong class at random (`uniform`), one the model confuses with
-the true class on this very image (`confusion`), or one that is like the true class in general (`classwise`, the
-transition matrix of class-conditional noise; Patrini et al., 2017). Errors hit all images alike (h = 1) or, some of
-them, images that are hard (instance-dependent noise; Xia et al., 2020): h is a power, 0.5 to 2, of how unsure a plain
-fit of the given labels is of the image. Such errors hide well: a plain fit takes them for its own doubt. Both
-assumptions are fitted and averaged by how well they explain the labels (Akaike weights; Burnham and Anderson, 2002),
-but for many classes without trusted labels, where errors on hard images also explain whatever else is off about the
-model (0.14 on the right labels of 3,334 photographs in ten classes); there the second one widens the interval alone.
-A third fit, which holds nothing against errors on hard images, says how many there could be.
+There are three kinds N_k. `uniform` is a wrong class at random. `confusion` is a class that the model confuses with the
+true one on this very image. `classwise` is a class that is like the true one in general (the transition matrix of
+class-conditional noise; Patrini et al., 2017). Planted labels stand for the same kinds.
 
-q is a softmax of the stacked head's left-out losses with a scale and class biases, fitted together with the shares
-e_k by maximum likelihood. Trusted labels, where there are any, enter as right ones (e = 0) and pin q down. Without them
-only the shape of the softmax tells an uncertain model from wrong labels; that is an assumption and is stated as one.
+Errors hit all images alike (h = 1), or some of them prefer hard images (instance-dependent noise; Xia et al., 2020): h
+is then a power, 0.5 to 2, of how unsure a plain fit of the given labels is of the image. Errors on hard images hide
+well, since a plain fit takes them for its own doubt. Both assumptions are fitted. They are averaged by how well they
+explain the labels (Akaike weights; Burnham and Anderson, 2002). There is one exception: more than two classes without
+trusted labels. Errors on hard images then also explain whatever else is wrong with the model (a share of 0.14 was found
+on the right labels of 3,334 photographs in ten classes). There the second assumption only widens the interval. A third
+fit, in which nothing speaks against errors on hard images, says how many there could be.
+
+q is a softmax of the left-out losses of the stacked head, with a scale and class biases. These are fitted together with
+the shares e_k by maximum likelihood. Trusted labels, where there are any, count as right (e = 0) and pin q down.
+Without them, only the shape of the softmax separates a model in doubt from wrong labels. This is an assumption, and
+results state it as one.
 """
 
 from __future__ import annotations
@@ -40,25 +43,26 @@ from auditor.detection.likelihood import (
     UNIFORM,
     Component,
     Problem,
-    component_sizes,
-    scaled_losses,
+    part_of,
+    sizes,
 )
 from auditor.system.arrays import Array, Floats
 
 PREFERENCE_COST = 20.0
-"""Prior against preference, in nats for a share of 1: errors hit all images alike unless the labels say otherwise."""
+"""Prior against errors that prefer hard images, in nats for a share of 1. Errors hit all images alike unless the
+labels say otherwise."""
 
 FREEDOM = 3.0
-"""Nats that a fit with preference must be better by to weigh as much as one without: its three further shares."""
+"""A fit with preference must be better by this many nats to weigh as much as one without: it has three more shares."""
 
 LOWEST = -5.0
-"""Logits of the shares where a fit starts, and the least where a resample starts: below, the gradient is lost."""
+"""Smallest logit of a share at which a further fit starts. Below it, the gradient is lost."""
 
 ENOUGH_TRUSTED = 100
-"""Fewer trusted images than this do not pin down how sure the model may be."""
+"""Trusted images that are needed to pin down how sure the model may be."""
 
 RESAMPLED = 4_000
-"""Images of one resample; the spread is scaled to all of them."""
+"""Images of one resample. The spread is scaled to all images."""
 
 ALIKE = tuple(Component(kind) for kind in (CONFUSION, UNIFORM, CLASSWISE))
 
@@ -72,14 +76,14 @@ class LabelModel:
     Attributes
     ----------
     share
-        Of wrong labels among the given ones.
+        Share of wrong labels among the given ones.
     kinds
-        Kind -> its part of the wrong labels; they sum to 1.
+        Kind -> its part of the wrong labels. The parts sum to 1.
     right, wrong
         float64 [N + m, C]: the joint probability that label c is given to the image and is right, or wrong. Trusted
         images follow the audited ones.
     evidence
-        What was fitted, for `spread` to fit again.
+        What was fitted, so that `spread` can fit it again.
     """
 
     share: float
@@ -89,16 +93,16 @@ class LabelModel:
     evidence: Evidence
 
     def log_odds(self) -> Floats:
-        """float32 [N + m, C], of wrong against right, for every label on every image."""
+        """Give the log odds of wrong against right, float32 [N + m, C], for every label on every image."""
         odds = np.log(np.maximum(self.wrong, TINY)) - np.log(np.maximum(self.right, TINY))
         return np.asarray(odds, dtype=np.float32)
 
     def select(self, rows: Array) -> LabelModel:
-        """The same model's word on some of the images."""
+        """Keep some of the images, by their int64 row numbers."""
         return replace(self, right=self.right[rows], wrong=self.wrong[rows])
 
     def at_share(self, share: float) -> Floats:
-        """float64 [N + m, C], probability that a label is wrong if `share` of all labels were."""
+        """Give the probability float64 [N + m, C] that a label is wrong, if `share` of all labels were wrong."""
         found = max(self.share, TINY)
         wrong = self.wrong * (share / found)
         right = self.right * ((1 - share) / max(1 - found, TINY))
@@ -112,9 +116,9 @@ class Spread:
     Attributes
     ----------
     shares
-        What it would be if errors hit all images alike, if some prefer hard images, and if nothing spoke against that.
+        The share if errors hit all images alike, if some prefer hard images, and if nothing spoke against preference.
     error
-        Standard error of drawing these images.
+        Standard error from the draw of these images.
     """
 
     shares: tuple[float, float, float]
@@ -123,7 +127,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The question before any kind of error is asked for, and the answers that have been found."""
+    """The problem before any kind of error is chosen, and the answers found with and without preference."""
 
     problem: Problem
     alike: Answer
@@ -132,7 +136,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Answer:
-    """The share of wrong labels by one fit, and its parameters: log scale, class biases and logits of the shares."""
+    """One fit: the share of wrong labels, and the parameters (log scale, class biases, logits of the shares)."""
 
     share: float
     parameters: Floats
@@ -146,29 +150,29 @@ def fit_label_model(
     seed: int,
     device: str = "cpu",
 ) -> LabelModel:
-    """Maximum (penalised) likelihood of how the given labels came about.
+    """Fit by maximum penalised likelihood how the given labels came about.
 
     Parameters
     ----------
     losses
-        float32 [N + m, C], left-out loss of every label on every image, trusted images last.
+        float32 [N + m, C], left-out loss of every label on every image. Trusted images come last.
     labels, trusted
         int64 [N] given labels and [m] trusted ones (m may be 0).
     seed
-        Draws the images that are fitted on where there are too many.
+        Draws the images that are fitted on, where there are too many.
     device
-        Where to compute.
+        A torch device to compute on.
     """
     problem = Problem.of(losses, labels, trusted, seed, device)
     alike = _fit(problem.asking(ALIKE), seed)
-    if problem.n_classes > 2 and len(trusted) < ENOUGH_TRUSTED:  # preference widens the interval alone
+    if problem.n_classes > 2 and len(trusted) < ENOUGH_TRUSTED:  # preference only widens the interval
         return _model(problem, alike, None, 0.0)
     preferring = _fit(problem.asking(PREFERRING, PREFERENCE_COST), seed)
     return _model(problem, alike, preferring, float(expit(alike.loss - preferring.loss - FREEDOM)))
 
 
 def _model(problem: Problem, alike: _Fitted, preferring: _Fitted | None, weight: float) -> LabelModel:
-    """Both fits averaged, `weight` being that of the one with preference."""
+    """Average both fits. `weight` is that of the fit with preference."""
     evidence = Evidence(problem, alike.answer, None if preferring is None else preferring.answer)
     preferring = preferring or alike
 
@@ -188,7 +192,7 @@ def _model(problem: Problem, alike: _Fitted, preferring: _Fitted | None, weight:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """One set of components fitted: its loss in nats, shares by kind, and joint probabilities [N + m, C]."""
+    """One fit of a set of components: its loss in nats, shares by kind, and joint probabilities [N + m, C]."""
 
     loss: float
     wrong_of: dict[str, float]
@@ -219,35 +223,43 @@ def _fit(problem: Problem, seed: int, start: Floats | None = None) -> _Fitted:
 
 
 def _lifted(parameters: Floats, problem: Problem) -> Floats:
-    """Where another fit starts: no share so low that its gradient is lost."""
+    """Where a further fit starts: no share is so low that its gradient is lost."""
     first = 1 + problem.n_classes
     return np.append(parameters[:first], np.maximum(parameters[first:], LOWEST))
 
 
 def spread(evidence: Evidence, *, resamples: int, seed: int) -> Spread:
-    """How far off the share may be: other assumptions, and refits on resampled audited and trusted images."""
+    """Say how far off the share may be, by fits under other assumptions and on resampled images.
+
+    Parameters
+    ----------
+    evidence
+        Of the fitted model.
+    resamples
+        Number of resamples of audited and trusted images.
+    seed
+        Draws them.
+    """
     plain = evidence.problem
     problem = plain.asking(PREFERRING, PREFERENCE_COST)
     preferring = evidence.preferring or _fit(problem, seed).answer
     free = _fit(plain.asking(PREFERRING), seed, preferring.parameters)
     shares = evidence.alike.share, preferring.share, free.share
-    if evidence.preferring is None:  # the estimate is that of errors that hit all images alike, and so is its error
+    if evidence.preferring is None:  # the estimate assumes errors that hit all images alike, and so must its error
         problem, preferring = plain.asking(ALIKE), evidence.alike
     return Spread(shares, _standard_error(problem, preferring.parameters, resamples, seed))
 
 
 def _standard_error(problem: Problem, parameters: Floats, resamples: int, seed: int) -> float:
-    """Of the share of wrong labels, by the m-out-of-n bootstrap."""
+    """Standard error of the share of wrong labels, by the m-out-of-n bootstrap."""
     size = min(RESAMPLED, max(ENTRIES // problem.n_classes, 1000))
     rng = np.random.default_rng([seed, 82])
     part = min(1.0, size / max(problem.n, 1))
-    counts = [scaled_losses(k, part) for k in component_sizes(problem)]
+    counts = [part_of(k, part) for k in sizes(problem)]
     start = _lifted(parameters, problem)
     found = np.empty(resamples)
     for index in range(resamples):
-        drawn = problem.rows(
-            *(rng.integers(0, max(k, 1), c) for k, c in zip(component_sizes(problem), counts, strict=True))
-        )
+        drawn = problem.rows(*(rng.integers(0, max(k, 1), c) for k, c in zip(sizes(problem), counts, strict=True)))
         theta = drawn.tensor(drawn.solve(start, ITERATIONS_RESAMPLED))
         found[index] = float(drawn.wrong_by_component(theta).sum())
     return float(found.std(ddof=1) * np.sqrt(part)) if resamples > 1 else float("inf")

@@ -1,4 +1,7 @@
-"""TODO auditor.detection.likelihood."""
+"""The likelihood of the given labels as a problem to minimise: kinds of error, their shares and the loss.
+
+`label_model` says what it means and fits it.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,17 @@ MOST_WRONG = 0.98
 """The most that errors of all kinds together may reach on one image."""
 
 CLASS_BIAS = 1.0
-"""Ridge penalty on the class biases of q."""
+"""Ridge penalty on the class biases of q, the posterior of the true class."""
 
 LOG_SCALE, SCALE_CONFIDENCE = 0.7, 3.0
-"""Prior of the log of q's scale on losses of unit size: a head with left-out losses like these tells its classes apart.
-Without it, and without trusted labels, heavy noise and a model that knows nothing explain the labels equally well."""
+"""Prior of the log of q's scale, for losses scaled to size 1: the head is expected to tell its classes apart. Without
+this prior and without trusted labels, heavy noise and a model that knows nothing explain the labels equally well."""
 
 START = -3.0
+"""Logit of every share where a fit starts."""
 
 ENTRIES = 600_000
-"""Images times classes that the parameters are fitted on; beyond it a random part of the images speaks for all."""
+"""Images times classes that the parameters are fitted on at most. Of more images, a random part is taken."""
 
 ITERATIONS, ITERATIONS_RESAMPLED = 80, 25
 
@@ -40,7 +44,7 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Component:
-    """One kind of error; how often it hits an image goes with this power of how unsure a plain fit is of it."""
+    """One kind of error. How often it hits an image grows with this power of how unsure a plain fit is of it."""
 
     kind: str
     power: float = 0.0
@@ -48,10 +52,20 @@ class Component:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is fitted: `x` float64 [N + m, C] evidence for each class, labels [N] and trusted labels [m].
+    """What is fitted. Trusted images follow the audited ones.
 
-    `hard` float64 [N + m, K] is how hard each image is in the eyes of each component, from a plain fit; `cost` the
-    prior against preference.
+    Attributes
+    ----------
+    x
+        float64 [N + m, C], evidence for each class: centred negative losses, scaled to size 1.
+    labels, trusted
+        int64 [N] given labels and [m] trusted ones.
+    hard
+        float64 [N + m, K], how hard each image is for each of the K components, from a plain fit.
+    components
+        K kinds of error.
+    cost
+        Prior against preference, in nats for a share of 1.
     """
 
     x: torch.Tensor
@@ -63,7 +77,10 @@ class Problem:
 
     @classmethod
     def of(cls, losses: Array, labels: Array, trusted: Array, seed: int, device: str) -> Problem:
-        """Nothing is asked yet; `hard` [N + m, 1] is how unsure a plain fit is, in which every label is right."""
+        """Set up a problem without components. `hard` [N + m, 1] is how unsure a plain fit is of each image.
+
+        In a plain fit every label is right. `losses` are float32 [N + m, C], `labels` int64 [N], `trusted` int64 [m].
+        """
         x = -torch.as_tensor(losses, dtype=torch.float64, device=device)
         x = x - x.mean(dim=1, keepdim=True)
         x = x / (x.square().mean().sqrt() + 1e-9)
@@ -73,9 +90,9 @@ class Problem:
         return replace(plain, hard=1 - plain.posterior(theta).square().sum(dim=1, keepdim=True))
 
     def asking(self, components: tuple[Component, ...], cost: float = 0.0) -> Problem:
-        """Of a problem that asks nothing: errors of these kinds, and how hard each finds the images.
+        """Give a problem without components these ones.
 
-        Of two classes the other one is the only wrong one, whatever the kind.
+        With two classes there is only one wrong class, whatever the kind. All kinds are then `uniform`.
         """
         if self.n_classes == 2:
             powers = sorted({component.power for component in components})
@@ -84,33 +101,34 @@ class Problem:
         return replace(self, components=components, cost=cost, hard=self.hard.clamp(min=TINY) ** exponents)
 
     def part(self, seed: int) -> Problem:
-        """As many of the images, drawn at random, as the parameters are fitted on."""
+        """Draw at random as many images as the parameters are fitted on; all where there are few."""
         most, n_rows = max(ENTRIES // self.n_classes, 1000), len(self.x)
         if n_rows <= most:
             return self
         rng = np.random.default_rng([seed, 81])
-        return self.rows(
-            *(np.sort(rng.permutation(k)[: scaled_losses(k, most / n_rows)]) for k in component_sizes(self))
-        )
+        return self.rows(*(np.sort(rng.permutation(k)[: part_of(k, most / n_rows)]) for k in sizes(self)))
 
     def tensor(self, values: Sequence[float] | Floats) -> torch.Tensor:
-        """Parameters or constants, in the precision and on the device of the evidence."""
+        """Put parameters or constants on the device of the evidence, in its precision."""
         return torch.tensor(values, dtype=self.x.dtype, device=self.x.device)
 
     @property
     def n(self) -> int:
+        """N, the number of audited images."""
         return len(self.labels)
 
     @property
     def n_classes(self) -> int:
+        """C."""
         return self.x.shape[1]
 
     def start(self) -> Floats:
+        """Give the parameters where a fit starts: log scale, C class biases, K logits of shares."""
         biases, shares = np.zeros(self.n_classes), np.full(len(self.components), START)
         return np.concatenate([[LOG_SCALE], biases, shares])
 
     def rows(self, audited: Array, trusted: Array) -> Problem:
-        """Some of the audited and some of the trusted images, repeated where they are drawn repeatedly."""
+        """Take some audited and some trusted images, by their row numbers. A row may come more than once."""
         audited_, trusted_ = (torch.as_tensor(index, device=self.x.device) for index in (audited, trusted))
         index = torch.cat([audited_, self.n + trusted_])
         return replace(
@@ -122,22 +140,22 @@ class Problem:
         )
 
     def posterior(self, theta: torch.Tensor) -> torch.Tensor:
-        """q [N + m, C]."""
+        """Give q [N + m, C], the probability of each true class."""
         return torch.softmax(self.x * theta[0].exp() + theta[1 : 1 + self.n_classes], dim=1)
 
     def shares(self, theta: torch.Tensor) -> torch.Tensor:
-        """[K]; what is left of 1 is right."""
+        """Give the share [K] of each component. The rest, up to 1, is right."""
         logits = torch.cat([theta.new_zeros(1), theta[1 + self.n_classes :]])
         return torch.softmax(logits, dim=0)[1:]
 
     def joint(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Right and wrong [N + m, C], the trusted images' as if they were audited."""
+        """Give the joint probabilities of right and of wrong, [N + m, C] each, trusted images treated as audited."""
         return self._joint(self.posterior(theta), self.shares(theta), None)
 
     def _joint(
         self, q: torch.Tensor, shares: torch.Tensor, given: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Right and wrong of every label, or [n, 1] of one label `given` [n] an image: all that a fit has to know."""
+        """Right and wrong of every label, or only of the label `given` [n] of each image: [n, 1], enough for a fit."""
         of_kind = _kinds(q, {c.kind for c in self.components}, self.n, given)
         weights = self._weights(shares, len(q))
         wrong = torch.zeros_like(_at(q, given))
@@ -146,16 +164,16 @@ class Problem:
         return (1 - weights.sum(dim=1, keepdim=True)) * _at(q, given), wrong
 
     def _weights(self, shares: torch.Tensor, n: int) -> torch.Tensor:
-        """[n, K]: how probable an error of each component is on the first `n` images."""
+        """[n, K], probability of an error of each component on the first `n` images."""
         weights = shares * (self.hard[:n] / self.hard[: self.n].mean(dim=0))
         return weights * (MOST_WRONG / weights.sum(dim=1, keepdim=True).clamp(min=MOST_WRONG))
 
     def wrong_by_component(self, theta: torch.Tensor) -> torch.Tensor:
-        """[K], the part of the audited labels that is wrong by each; what no image can take is not in it."""
+        """Give the part [K] of the audited labels that is wrong by each component, within `MOST_WRONG` on any image."""
         return self._weights(self.shares(theta), self.n).mean(dim=0)
 
     def loss(self, theta: torch.Tensor) -> torch.Tensor:
-        """Negative log posterior of the parameters."""
+        """Give the negative log posterior of the parameters, divided by N."""
         q, shares = self.posterior(theta), self.shares(theta)
         right, wrong = self._joint(q[: self.n], shares, self.labels)
         given = -torch.log(right + wrong + TINY).sum()
@@ -164,11 +182,11 @@ class Problem:
         prior = 0.5 * CLASS_BIAS * theta[1 : 1 + self.n_classes].square().sum()
         prior = prior + 0.5 * SCALE_CONFIDENCE * (theta[0] - LOG_SCALE) ** 2
         prior = prior + self.cost * (preferring @ shares)
-        found: torch.Tensor = (given + trusted + prior) / self.n  # steps of a size that suits L-BFGS
+        found: torch.Tensor = (given + trusted + prior) / self.n  # of a size that suits the steps of L-BFGS
         return found
 
     def solve(self, start: Floats, iterations: int) -> Floats:
-        """Parameters that minimise the loss, by L-BFGS from `start`; bounds keep a trial step from overflowing."""
+        """Minimise the loss by L-BFGS from `start`, within bounds that keep a trial step from overflowing."""
 
         def value(at: Floats) -> tuple[float, Floats]:
             theta = self.tensor(at).requires_grad_()
@@ -191,10 +209,10 @@ class Problem:
 
 
 def _kinds(q: torch.Tensor, wanted: set[str], n: int, given: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    """Kind -> [n, C], probability of a wrong label c when the true class follows q; rows sum to 1.
+    """Kind -> [n, C], probability of a wrong label c when the true class follows q. Rows sum to 1.
 
-    With one label `given` [n] an image, [n, 1] of that label alone. What classes are like in general is read off the
-    first `n` rows, the audited images.
+    With labels `given` [n] it is [n, 1], for the label of each image only. How classes resemble each other in general
+    is read from the first `n` rows, the audited images.
     """
     n_classes, found = q.shape[1], {}
     if UNIFORM in wanted:
@@ -210,14 +228,15 @@ def _kinds(q: torch.Tensor, wanted: set[str], n: int, given: torch.Tensor | None
 
 
 def _at(table: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
-    """[n, 1], the column `given` [n] of each row; all of them where none is given."""
+    """[n, 1], the column `given` [n] of each row; the whole table where it is None."""
     return table if given is None else table.gather(1, given[:, None])
 
 
-def component_sizes(problem: Problem) -> tuple[int, int]:
+def sizes(problem: Problem) -> tuple[int, int]:
+    """Give the numbers of audited and of trusted images."""
     return problem.n, len(problem.trusted)
 
 
-def scaled_losses(count: int, share: float) -> int:
-    """`count` times `share`, at least 1 of any."""
+def part_of(count: int, share: float) -> int:
+    """Give `count` times `share`, rounded; at least 1 where `count` is."""
     return min(count, max(1, round(count * share)))

@@ -1,4 +1,4 @@
-"""What detection is asked for and what it answers: settings and results, frozen."""
+"""What detection can be asked for, and what it answers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from auditor.detection.label_model import Spread
-from auditor.detection.signals import SIGNALS
-from auditor.detection.suspicion import Combination
 from auditor.system.arrays import Array, Floats, Ints
 
 
@@ -19,54 +17,46 @@ class DetectionSettings:
     Attributes
     ----------
     landmarks
-        Rank of the kernel's basis: exact up to this many images. Cost grows with its square.
+        Rank of the kernel's basis. It is exact up to this many images. Cost grows with the square of this number.
     plantings
-        Labels planted on every image, of each kind, to fit the combination.
+        Labels of each kind that are planted on every image, to fit the combination.
     kinds
         Kinds of planting: `uniform`, `confusion`.
     signals
-        Those that the suspicion may combine.
+        Names of the signals that the suspicion may combine; None for all.
     rate
-        Share of labels flipped in the plantings that are trained on (damping, recovery).
+        Share of labels that are flipped in the plantings that choose the damping.
     damping
-        A number fixes it; None chooses it among `dampings`.
+        A number fixes it. None chooses it among `dampings`.
     dampings
-        Candidates. Each is used as weight decay of the head as well.
+        Candidates. Each is the weight decay of the head as well.
     tuning
-        Plantings that choose the damping.
-    repeats
-        Fresh plantings that measure recovery.
+        Number of plantings that choose the damping.
     folds
-        Of the stacked head and, without a trusted reference, of influence: each image's is measured on
-        the folds it is not in.
+        Of the stacked head and, without a trusted reference, of influence: each image's influence is measured on the
+        folds that do not hold it.
     splits
-        Times that the stacked head's folds are drawn anew; None goes by the number of images.
+        How often the folds of the stacked head are drawn. None lets the number of images decide.
     bootstrap
-        Resamples behind the interval of the share; they only tell its standard error, for which twenty are enough.
+        Resamples behind the interval of the share. They tell only its standard error, and twenty are enough for that.
     """
 
     landmarks: int = 1500
     plantings: int = 3
     kinds: tuple[str, ...] = ("uniform", "confusion")
-    signals: tuple[str, ...] = SIGNALS
+    signals: tuple[str, ...] | None = None
     rate: float = 0.1
     damping: float | None = None
     dampings: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
     tuning: int = 2
-    repeats: int = 3
     folds: int = 3
     splits: int | None = None
     bootstrap: int = 20
 
-    @classmethod
-    def fast(cls) -> DetectionSettings:
-        """A few seconds at 10,000 images: smaller basis, fewer plantings, fewer dampings."""
-        return cls(landmarks=700, plantings=1, dampings=(1.0, 10.0), tuning=1, repeats=2, folds=2, bootstrap=12)
-
 
 @dataclass(frozen=True)
 class DampingTrial:
-    """How well average influence recovered planted flips at one damping."""
+    """How well average influence found planted flips at one damping: in all, and by planting."""
 
     damping: float
     average_precision: float
@@ -75,7 +65,17 @@ class DampingTrial:
 
 @dataclass(frozen=True)
 class Damping:
-    """The chosen damping (and weight decay) of the influence head on standardised features, and how it was chosen."""
+    """Damping of influence on standardised features, which is the weight decay of its head too.
+
+    Attributes
+    ----------
+    value
+        The damping.
+    chosen
+        Whether it was chosen among several; False where a setting fixed it.
+    trace
+        What each candidate reached.
+    """
 
     value: float
     chosen: bool
@@ -84,7 +84,7 @@ class Damping:
 
 @dataclass(frozen=True)
 class Share:
-    """Estimated wrong labels: share and number, with 95% intervals."""
+    """Estimated wrong labels, as a share and as a number, with 95% intervals."""
 
     value: float
     low: float
@@ -95,83 +95,43 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Recovery:
-    """Average precision at finding fresh planted flips, mean and 95% interval over repetitions.
-
-    The given labels' own errors count as not planted, so these figures are lower bounds where there are any.
-    """
-
-    rate: float
-    kind: str
-    repeats: int
-    suspicion: tuple[float, float, float]
-    average_influence: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Suspicion without calibration: what any labelling gets.
+class Detection:
+    """Everything that detection says of a data set of N images.
 
     Attributes
     ----------
     suspicion
-        float64 [N], log odds that the label was planted rather than given, at even numbers of both.
-    average_influence
-        float64 [N], pyDVL's mode `up`; the most negative are the most harmful.
+        float64 [N], log odds that the label was planted rather than given, at equal numbers of both. It orders the
+        images; callers break ties by path. Images that a reference settles as wrong stand above all others. Images
+        that it settles as right have none (NaN).
     signals
-        [N, S], a column a signal.
-    suggested_label, suggested_probability
-        int64 [N], float64 [N]: the most probable other label and its probability by the leave-one-out head.
-    combination
-        The fitted weights.
-    damping
-        Of the influence.
-    """
-
-    suspicion: Floats
-    average_influence: Floats
-    signals: pd.DataFrame
-    suggested_label: Ints
-    suggested_probability: Floats
-    combination: Combination
-    damping: Damping
-
-
-@dataclass(frozen=True)
-class Detection:
-    """Everything detection says of a data set.
-
-    Attributes
-    ----------
-    suspicion, signals, suggested_label, suggested_probability
-        As in `Scores`. After calibration `suspicion` orders the images; ties are the caller's to break by path.
-        Images that a reference settles as wrong stand above all others; those that it settles as right have neither
-        suspicion nor signals (NaN) nor a suggestion (-1).
+        [N, S], one column a signal; NaN for settled images.
     weights
-        Signal -> weight of the standardised signal in the suspicion; reported-only signals weigh 0.
+        Signal -> weight of the standardised signal in the suspicion. Signals that are only reported have weight 0.
+    suggested_label, suggested_probability
+        int64 [N] and float64 [N], the most probable other label and its probability by the leave-one-out head. The
+        label is -1 where the given one is settled as right.
     p_mislabelled
-        float64 [N], or None where undecided.
+        float64 [N], or None where nothing could be decided.
     damping
-        What was chosen and the trace of how.
+        What was chosen, and how.
     share
-        The share of wrong labels; None where undecided.
+        The share of wrong labels; None where nothing could be decided.
     spread
-        What its interval is made of, decided or not, among the images that are not settled.
+        What the interval of the share is made of, decided or not. It leaves settled images out.
     by_class
         Columns `label, n, expected, low, high, share`: expected number of wrong labels among those given `label`.
     by_pair
         Columns `label, suggested_label, n, expected, low, high`.
     review
         Columns `k, expected_found, found_low, found_high, precision, precision_low, precision_high, recall,
-        recall_low, recall_high`: what reviewing the first k by suspicion is expected to find.
+        recall_low, recall_high`: what a review of the first k by suspicion is expected to find.
     assumption, basis
         What the share rests on, as a sentence and as a name.
     decided, reason
-        False, and why, where the data cannot support an estimate.
+        Whether the data can support an estimate and, where they cannot, why.
     reference_suspects
-        int64 rows of the trusted reference whose own labels look wrong, most suspicious first.
-    planted_recovery
-        How well fresh planted flips are found.
+        int64, rows of the trusted reference whose own labels look wrong, most suspicious first.
     notes
         What was left out or limited, as sentences for the reader of a result.
     """
@@ -193,5 +153,4 @@ class Detection:
     decided: bool
     reason: str
     reference_suspects: Array
-    planted_recovery: Recovery | None
     notes: tuple[str, ...] = ()

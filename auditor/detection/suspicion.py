@@ -1,9 +1,10 @@
-"""Signals combined into one suspicion by a small model fitted on planted labels, so that it adapts to the data.
+"""Combines the signals into one suspicion, by a small model fitted on planted labels of this very data set.
 
-A planted label is put on one image at a time: the leave-one-out heads say exactly what they would have said of it, at
-no cost and without shifting the training of anything else. No ground truth enters: the other examples are the given
-labels, wrong ones among them, which lowers all odds alike and leaves the order as it is. Where wrong ones are many that
-favours the signals that they fool, so that trusted labels, where there are any, count for more than given ones.
+A label is planted on one image at a time. The leave-one-out heads say exactly what they would have said of it. This
+costs nothing and does not change how any other image is judged. No ground truth is used: the other examples are the
+given labels, wrong ones among them. Those lower all odds alike and leave the order as it is. Where many given labels
+are wrong, the fit prefers the signals that they fool. Trusted labels, where there are any, therefore count for more
+than given ones.
 """
 
 from __future__ import annotations
@@ -15,28 +16,29 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from auditor.detection.likelihood import UNIFORM
-from auditor.detection.signals import SIGNALS, Signals
+from auditor.detection.planting import confusion_targets, draw, uniform_targets
+from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats
 
 GIVEN_WORTH = 0.1
+"""Weight of a given label in the fit."""
 
 TRUSTED_TIMES, TRUSTED_PART = 10.0, 0.01
-"""Weight of a given label in the fit; a trusted one weighs so many times as much, or as this part of all given ones."""
+"""A trusted label weighs this many times as much as a given one, or this part of all given ones, whichever is more."""
 
 PENALTY = 10.0
-"""Ridge penalty on the coefficients of standardised signals, against a log-likelihood summed over weighted images.
+"""Ridge penalty on the coefficients of standardised signals. The log-likelihood is summed over weighted images.
 
-Strong on purpose: with a thousand images and heavy noise the plantings say little of which signal is better, and equal
-weights on signals that all speak the same way are then the safer answer."""
-
-CONFUSION_FLOOR = 0.02
-"""Share of a planted label's distribution that stays uniform even where the model is sure."""
+It is strong on purpose. With a thousand images and heavy noise the planted labels hardly show which signal is better.
+All signals speak the same way, so equal weights are then the safer answer."""
 
 LOSS_PART, ODDS_PART = 2.0, 1.0
-"""What is added to the weights of `stacked_loss` and `error_odds`, as parts of the whole combination's spread, where
-there are more classes than two. How wrong labels go wrong, planted ones show as we plant them; the label model, as
-people and machines gave them. The first is added by the share of those that are wrong at random, which show best by how
-improbable they are, and the second by the share of all others. With two classes there is but one wrong label."""
+"""What is added to the weights of `stacked_loss` and `error_odds`, as parts of the spread of the whole combination.
+
+Planted labels show only the errors we plant. The label model describes the errors people and machines made. It says
+which part of them is at random. That part of `LOSS_PART` is added to `stacked_loss`, since errors at random show best
+by how improbable they are. The other part of `ODDS_PART` is added to `error_odds`. With two classes there is only one
+wrong label, and nothing is added."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Combination:
     centre, scale
         float64 [S], the standardisation of the signals.
     weights
-        float64 [S], at least 0, on standardised signals in the order of `SIGNALS`.
+        float64 [S], at least 0, on standardised signals in the order of `Signals.values`.
     intercept
-        Makes suspicion the log odds of planted against given at even numbers of both.
+        Makes the suspicion the log odds of planted against given, at equal numbers of both.
     """
 
     centre: Floats
@@ -59,41 +61,17 @@ class Combination:
     intercept: float
 
     def suspicion(self, values: Floats) -> Floats:
-        """[...] from signals [..., S]."""
+        """Give the suspicion float64 [...] of signals float64 [..., S]."""
         return np.asarray((values - self.centre) / self.scale @ self.weights + self.intercept)
 
     def table(self, signals: Signals) -> Floats:
-        """[N, C]: the suspicion of every label on every image."""
+        """Give the suspicion float64 [N, C] of every label on every image."""
         step = self.weights / self.scale
         total = np.full(signals.log_probabilities.shape, self.intercept - float(self.centre @ step))
-        for name, weight in zip(SIGNALS, step, strict=True):
+        for values, weight in zip(signals.values.values(), step, strict=True):
             if weight > 0:
-                total += weight * signals.values[name]
+                total += weight * values
         return total
-
-
-def uniform_targets(labels: Array, n_classes: int) -> Floats:
-    """[N, C]: a planted label is any other class alike."""
-    q = np.full((len(labels), n_classes), 1 / max(n_classes - 1, 1))
-    q[np.arange(len(labels)), labels] = 0
-    return q
-
-
-def confusion_targets(signals: Signals) -> Floats:
-    """[N, C]: a planted label follows the probabilities that the model gives the other classes."""
-    q = np.exp(signals.log_probabilities.astype(np.float64))
-    q[np.arange(len(q)), signals.labels] = 0
-    total = q.sum(axis=1, keepdims=True)
-    q = np.where(total > 1e-12, q / np.where(total > 1e-12, total, 1), 0)
-    even = uniform_targets(signals.labels, q.shape[1])
-    return np.where(total > 1e-12, (1 - CONFUSION_FLOOR) * q + CONFUSION_FLOOR * even, even)
-
-
-def draw(targets: Floats, rng: np.random.Generator) -> Array:
-    """int64 [N], one label a row."""
-    cumulative = np.cumsum(targets, axis=1)
-    drawn = (rng.random((len(targets), 1)) * cumulative[:, -1:] > cumulative).sum(axis=1)
-    return np.asarray(np.minimum(drawn, targets.shape[1] - 1), dtype=np.int64)
 
 
 def fit_combination(
@@ -103,28 +81,31 @@ def fit_combination(
     plantings: int,
     seed: int,
     kinds: tuple[str, ...],
-    use: tuple[str, ...] = SIGNALS,
+    use: tuple[str, ...] | None = None,
 ) -> Combination:
     """Fit the combination on labels planted one at a time.
 
     Parameters
     ----------
     signals
-        Of the given labels and, behind them, of the trusted ones.
+        Of the given labels, then of the trusted ones.
     n_trusted
         How many of the last images carry trusted labels.
     plantings
         How many labels of each kind are planted on every image.
+    seed
+        Draws the planted labels.
     kinds
         `uniform` and `confusion`, or one of them.
     use
-        The signals that may weigh something. Of two classes the margin is the stacked loss once more.
+        Names of the signals that may have a weight; None for all. With two classes `margin` has none in any case: it
+        says the same as `stacked_loss`.
     """
     rng = np.random.default_rng([seed, 72])
     n_classes = signals.log_probabilities.shape[1]
     makers = {
         "uniform": lambda: uniform_targets(signals.labels, n_classes),
-        "confusion": lambda: confusion_targets(signals),
+        "confusion": lambda: confusion_targets(signals.log_probabilities, signals.labels),
     }
     given = signals.of(signals.labels)
     planted = np.concatenate(
@@ -134,16 +115,26 @@ def fit_combination(
     worth = GIVEN_WORTH * np.repeat([1.0, max(TRUSTED_TIMES, TRUSTED_PART * n)], [n, n_trusted])
     many, at_random = n_classes > 2, signals.model.kinds[UNIFORM]
     parts = {"stacked_loss": LOSS_PART * at_random, "error_odds": ODDS_PART * (1 - at_random)}
-    bonus = np.array([many * parts.get(name, 0.0) for name in SIGNALS])
-    used = np.array([name in use and (many or name != "margin") for name in SIGNALS])
+    bonus = np.array([many * parts.get(name, 0.0) for name in signals.values])
+    used = np.array([(use is None or name in use) and (many or name != "margin") for name in signals.values])
     return fit_weights(given, planted, worth, used, bonus)
 
 
 def fit_weights(given: Floats, planted: Floats, worth: Floats, use: Array, bonus: Floats) -> Combination:
-    """Logistic regression of planted [m N, S] against given [N, S] on the signals in `use` [S]; no weight is negative.
+    """Fit logistic regression of planted against given labels. No weight is negative.
 
-    An image weighs `worth` [N], and so do its planted labels together. `bonus` [S], in units of the combination's
-    spread, is added to the weights of standardised signals.
+    Parameters
+    ----------
+    given
+        float64 [N, S], signals of the labels as they are.
+    planted
+        float64 [k N, S], signals of k planted labels for each image.
+    worth
+        float64 [N], weight of each image. Its planted labels together weigh as much.
+    use
+        bool [S], the signals that may have a weight.
+    bonus
+        float64 [S], added to the weights of standardised signals, in units of the combination's spread.
     """
     both = np.concatenate([given, planted])
     times = len(planted) // len(given)
@@ -171,15 +162,15 @@ def fit_weights(given: Floats, planted: Floats, worth: Floats, use: Array, bonus
 
 
 def _moments(values: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean and standard deviation of `values` [n, ...] over the first axis."""
+    """Weighted mean and standard deviation of `values` [n, ...] along the first axis."""
     mean = np.average(values, axis=0, weights=weight)
     return mean, np.sqrt(np.average(np.square(values - mean), axis=0, weights=weight))
 
 
 def _unshrunk(z: Floats, y: Floats, weight: Floats) -> tuple[float, float]:
-    """Stretch and intercept that make a shrunk score `z` log odds again; the order stays.
+    """Stretch and intercept that turn a shrunk score `z` [n] into log odds again. The order stays.
 
-    One image's worth of penalty keeps them finite where planted and given labels separate perfectly.
+    A penalty as heavy as one image keeps both finite where planted and given labels separate perfectly.
     """
 
     def loss(theta: Floats) -> tuple[float, Floats]:

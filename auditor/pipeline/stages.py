@@ -18,7 +18,8 @@ from auditor import detection as detecting
 from auditor.compute import hardware
 from auditor.config import AuditSettings, RunSettings
 from auditor.data.inputs import Inputs
-from auditor.detection import Detection
+from auditor.detection import Detection, Labelled
+from auditor.detection.registry import identities
 from auditor.experiment.learners import make_learner
 from auditor.experiment.noise import Planting
 from auditor.experiment.resuming import Remembering
@@ -98,6 +99,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         versions.installed(),
         hardware.arithmetic(backbone.device),
         job.client is not None,
+        identities(),
         data.content_hash,
         list(data.classes),
         data.splits,
@@ -142,16 +144,12 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         return job.kept.once(
             "detection",
             lambda: detecting.detect(
-                data.features,
-                data.labels,
-                data.n_classes,
+                Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair),
                 seed=job.settings.seed,
                 names=data.paths,
-                reference=inputs.reference_pair,
                 settled=data.trusted_labels,
                 device=inputs.backbone.device,
-                progress=lambda text, part: update(round(100 * part), 100),
-                settings=detecting.DetectionSettings(repeats=0),  # recovery is what the experiment measures
+                tell=lambda step, share: update(round(100 * share), 100),
             ),
         )
 
@@ -209,12 +207,9 @@ def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
     data, seed = inputs.data, job.settings.seed + 1
     scorer = cache(
         lambda: detecting.Scorer(
-            data.features,
-            data.labels,
-            data.n_classes,
+            Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair),
             rows=data.rows("train"),
             seed=seed,
-            reference=inputs.reference_pair,
             device=inputs.backbone.device,
         )
     )

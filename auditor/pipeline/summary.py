@@ -17,6 +17,7 @@ from auditor._version import __version__
 from auditor.config import DEFAULT_BACKBONE, AuditSettings
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
+from auditor.detection.registry import meanings
 from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
@@ -35,22 +36,6 @@ from auditor.result.documents import (
 from auditor.result.figures import CalibrationDocument, RankingDocument, RecoveryDocument
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
-
-SIGNAL_MEANINGS = {
-    "average_influence": "How much the image's label helps the reference images; negative harms them.",
-    "classwise_average_influence": "Average influence on reference images of the given label only.",
-    "head_self_influence": "How much the label supports itself: high where nothing else does.",
-    "self_influence": "How much of the fit at this image is its own label's doing.",
-    "out_of_fold_loss": "How improbable the label is to a head that never saw it.",
-    "linear_out_of_fold_loss": "How improbable the label is to a linear head that never saw it.",
-    "stacked_loss": "How improbable the label is to several heads together that never saw it.",
-    "in_fold_loss": "How improbable the label stays after training on it.",
-    "head_in_fold_loss": "How improbable the label stays to the head that influence is taken from.",
-    "margin": "By how much another label is more probable to the heads that never saw it.",
-    "neighbour_disagreement": "The share of the most similar images that carry another label.",
-    "trusted_loss": "How improbable the label is to a head that trusted labels alone have taught.",
-    "error_odds": "The log odds of a wrong against a right label, by what explains all given labels best.",
-}
 
 SOLVES_KEPT = 200
 """Linear systems whose residuals are listed."""
@@ -90,8 +75,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "signals": []
         if detection is None
         else [
-            {"name": name, "weight": weight, "meaning": SIGNAL_MEANINGS.get(name, "")}
-            for name, weight in detection.weights.items()
+            {"name": name, "weight": weight, "meaning": meanings()[name]} for name, weight in detection.weights.items()
         ],
         "damping_choice": None
         if detection is None or not detection.damping.trace

@@ -8,7 +8,7 @@ import pytest
 from auditor import detection
 from auditor.data.settled import Settled
 
-FAST = detection.DetectionSettings(landmarks=60, plantings=1, dampings=(1.0,), tuning=1, repeats=0, bootstrap=8)
+FAST = detection.DetectionSettings(landmarks=60, plantings=1, dampings=(1.0,), tuning=1, bootstrap=8)
 
 
 def _clusters(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,8 @@ def settled_detection() -> tuple[detection.Detection, np.ndarray, np.ndarray, np
     given[wrong] = 1 - given[wrong]
     trusted = np.where(np.arange(300) < 100, truth, -1)
     held = np.arange(100)
-    found = detection.detect(x, given, 2, seed=0, reference=(x[held], truth[held]), settled=trusted, settings=FAST)
+    images = detection.Labelled(x, given, 2, (x[held], truth[held]))
+    found = detection.detect(images, seed=0, settled=trusted, settings=FAST)
     return found, given, truth, trusted
 
 
@@ -76,7 +77,8 @@ def test_the_rest_is_judged_as_if_the_settled_were_not_there(settled_detection) 
     found, given, truth, trusted = settled_detection
     x, _ = _clusters(300, 0)
     rest = trusted < 0
-    alone = detection.detect(x[rest], given[rest], 2, seed=0, reference=(x[~rest], truth[~rest]), settings=FAST)
+    others = detection.Labelled(x[rest], given[rest], 2, (x[~rest], truth[~rest]))
+    alone = detection.detect(others, seed=0, settings=FAST)
     np.testing.assert_array_equal(found.suspicion[rest], alone.suspicion)
     np.testing.assert_array_equal(found.p_mislabelled[rest], alone.p_mislabelled)
     assert found.share.count == pytest.approx(alone.share.count + 10)
@@ -87,6 +89,7 @@ def test_undecided_says_what_is_certain_all_the_same() -> None:
     given = truth.copy()
     given[:4] = 1 - given[:4]
     trusted = np.where(np.arange(60) < 10, truth, -1)
-    found = detection.detect(x, given, 2, seed=0, reference=(x[:10], truth[:10]), settled=trusted, settings=FAST)
+    images = detection.Labelled(x, given, 2, (x[:10], truth[:10]))
+    found = detection.detect(images, seed=0, settled=trusted, settings=FAST)
     assert not found.decided and found.share is None and found.p_mislabelled is None
-    assert found.reason.endswith("Of 4 images the reference itself says another class than their label.")
+    assert found.reason.endswith("The reference itself contradicts the labels of 4 images.")

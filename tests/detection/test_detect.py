@@ -12,31 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
+from worlds import QUICK, blobs, flip
 
-from auditor.detection import Detection, DetectionSettings, Scorer, detect, score
+from auditor.detection import Detection, Labelled, Scorer, detect
 from auditor.detection.bench import average_precision
 from auditor.detection.calibration import interval
 from auditor.detection.influence import InfluenceStudy
 from auditor.detection.kernel_head import KernelHead
 from auditor.detection.signals import SIGNALS
 from auditor.errors import AuditorError
-
-QUICK = DetectionSettings(landmarks=300, plantings=1, dampings=(0.3, 3.0), tuning=1, repeats=1, folds=2, bootstrap=30)
-
-
-def blobs(n: int, classes: int, *, d: int = 12, gap: float = 3.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(classes, d))
-    y = np.arange(n) % classes
-    return (rng.normal(size=(n, d)) + gap * centres[y]).astype(np.float32), y
-
-
-def flip(y: np.ndarray, classes: int, rate: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(y))[: round(rate * len(y))]
-    out = y.copy()
-    out[chosen] = (y[chosen] + rng.integers(1, classes, len(chosen))) % classes
-    return out, out != y
 
 
 def all_finite(found: Detection) -> None:
@@ -55,7 +39,7 @@ def test_flips_are_found_counted_and_corrected(classes, trusted):
     x, y = blobs(600, classes)
     labels, wrong = flip(y, classes, 0.15)
     reference = blobs(200, classes, seed=5) if trusted else None
-    found = detect(x, labels, classes, seed=0, reference=reference, settings=QUICK)
+    found = detect(Labelled(x, labels, classes, reference), seed=0, settings=QUICK)
     all_finite(found)
     assert average_precision(wrong, found.suspicion) > 0.95
     assert found.decided and found.share is not None and found.p_mislabelled is not None
@@ -74,7 +58,7 @@ def test_another_device_finds_the_same(classes, trusted):
     labels, _ = flip(y, classes, 0.15)
     reference = blobs(200, classes, gap=1.5, seed=5) if trusted else None
     one, other = (
-        detect(x, labels, classes, seed=0, reference=reference, settings=QUICK, device=d) for d in ("cpu", device)
+        detect(Labelled(x, labels, classes, reference), seed=0, settings=QUICK, device=d) for d in ("cpu", device)
     )
     assert spearmanr(one.suspicion, other.suspicion).statistic > 0.9999
     influence = [found.signals["average_influence"] for found in (one, other)]
@@ -86,9 +70,9 @@ def test_another_device_finds_the_same(classes, trusted):
 
 def test_with_many_classes_a_signal_is_left_out_and_said(monkeypatch):
     x, y = blobs(120, 3)
-    whole = detect(x, y, 3, seed=0, settings=QUICK)
+    whole = detect(Labelled(x, y, 3), seed=0, settings=QUICK)
     monkeypatch.setattr("auditor.detection.influence.CLASSWISE_LIMIT", 1)
-    found = detect(x, y, 3, seed=0, settings=QUICK)
+    found = detect(Labelled(x, y, 3), seed=0, settings=QUICK)
     assert whole.notes == () and "3 classes" in found.notes[0]
     assert (
         set(whole.signals) - set(found.signals)
@@ -101,13 +85,13 @@ def test_with_many_classes_a_signal_is_left_out_and_said(monkeypatch):
 
 def test_clean_labels_are_not_called_wrong():
     x, y = blobs(600, 3)
-    found = detect(x, y, 3, seed=0, settings=QUICK)
+    found = detect(Labelled(x, y, 3), seed=0, settings=QUICK)
     assert found.share is not None and found.share.low == 0 and found.share.value < 0.02
 
 
 def test_equal_inputs_give_equal_bytes():
     x, y = blobs(120, 3)
-    first, second = (detect(x, y, 3, seed=3, settings=QUICK) for _ in range(2))
+    first, second = (detect(Labelled(x, y, 3), seed=3, settings=QUICK) for _ in range(2))
     assert first.suspicion.tobytes() == second.suspicion.tobytes()
     assert first.signals.equals(second.signals)
     assert first.share == second.share and first.review.equals(second.review)
@@ -119,10 +103,10 @@ def test_where_many_labels_are_wrong_trusted_ones_say_which():
     labels = y.copy()
     labels[np.random.default_rng(0).permutation(hard)[:160]] ^= 1
     reference = blobs(60, 2, gap=0.8, seed=5)
-    without = tuple(name for name in SIGNALS if name != "trusted_loss")
+    without = tuple(signal.name for signal in SIGNALS if signal.name != "trusted_loss")
     found, less, blind = (
-        detect(x, labels, 2, seed=0, reference=trusted, settings=replace(QUICK, signals=use))
-        for trusted, use in ((reference, SIGNALS), (reference, without), (None, SIGNALS))
+        detect(Labelled(x, labels, 2, trusted), seed=0, settings=replace(QUICK, signals=use))
+        for trusted, use in ((reference, None), (reference, without), (None, None))
     )
     assert found.weights["trusted_loss"] > 0
     assert "trusted_loss" not in blind.signals.columns
@@ -136,14 +120,14 @@ def test_wrong_reference_labels_are_listed():
     rx, ry = blobs(150, 3, seed=5)
     ry = ry.copy()
     ry[7] = (ry[7] + 1) % 3
-    found = detect(x, y, 3, seed=0, reference=(rx, ry), settings=QUICK)
+    found = detect(Labelled(x, y, 3, (rx, ry)), seed=0, settings=QUICK)
     assert found.reference_suspects.tolist()[:1] == [7]
 
 
 def test_review_adds_up():
     x, y = blobs(400, 3)
     labels, _ = flip(y, 3, 0.1)
-    found = detect(x, labels, 3, seed=0, settings=QUICK)
+    found = detect(Labelled(x, labels, 3), seed=0, settings=QUICK)
     review, p = found.review, found.p_mislabelled
     assert p is not None
     assert review["k"].iloc[-1] == 400
@@ -160,14 +144,14 @@ def test_review_adds_up():
 def test_the_interval_is_made_of_what_the_result_says(trusted: bool) -> None:
     x, y = blobs(300, 3)
     reference = blobs(120, 3, seed=5) if trusted else None
-    found = detect(x, flip(y, 3, 0.2)[0], 3, seed=0, reference=reference, settings=QUICK)
+    found = detect(Labelled(x, flip(y, 3, 0.2)[0], 3, reference), seed=0, settings=QUICK)
     made_of = interval(found.spread.shares, found.spread.error, 300, reference=trusted)
     assert found.share is not None and made_of == (found.share.low, found.share.high)
 
 
 def test_too_few_images_are_said_to_be_too_few():
     x, y = blobs(50, 2)
-    found = detect(x, y, 2, seed=0, settings=QUICK)
+    found = detect(Labelled(x, y, 2), seed=0, settings=QUICK)
     assert not found.decided and found.share is None and found.p_mislabelled is None
     assert "50 images are too few" in found.reason
     all_finite(found)
@@ -175,7 +159,7 @@ def test_too_few_images_are_said_to_be_too_few():
 
 def test_features_without_information_decide_nothing():
     rng = np.random.default_rng(0)
-    found = detect(rng.normal(size=(400, 10)), rng.integers(0, 2, 400), 2, seed=0, settings=QUICK)
+    found = detect(Labelled(rng.normal(size=(400, 10)), rng.integers(0, 2, 400), 2), seed=0, settings=QUICK)
     assert not found.decided
     all_finite(found)
 
@@ -194,20 +178,20 @@ def test_features_without_information_decide_nothing():
 )
 def test_hard_cases_give_numbers(x, y, classes):
     for reference in (None, (x[:2], y[:2])):
-        all_finite(detect(x, y, classes, seed=0, reference=reference, settings=QUICK))
+        all_finite(detect(Labelled(x, y, classes, reference), seed=0, settings=QUICK))
 
 
 def test_a_planted_labelling_is_scored_without_knowing_its_flips():
     x, y = blobs(500, 3)
     labels, wrong = flip(y, 3, 0.1)
-    found = score(x, labels, 3, seed=0, settings=QUICK)
-    assert average_precision(wrong, found.suspicion) > 0.95
-    assert average_precision(wrong, -found.average_influence) > 0.7
-    np.testing.assert_array_equal(found.suspicion, detect(x, labels, 3, seed=0, settings=QUICK).suspicion)
-    np.testing.assert_array_equal(found.suspicion, Scorer(x, y, 3, seed=0, settings=QUICK).suspicion(labels, 0))
+    suspicion = Scorer(Labelled(x, y, 3), seed=0, settings=QUICK).suspicion(labels, 0)
+    assert average_precision(wrong, suspicion) > 0.95
+    found = detect(Labelled(x, labels, 3), seed=0, settings=QUICK)
+    np.testing.assert_array_equal(suspicion, found.suspicion)
+    assert average_precision(wrong, -found.signals["average_influence"].to_numpy()) > 0.7
     more, rows = np.concatenate([x[:7] + 9, x]), np.arange(7, 507)
-    some = Scorer(more, np.concatenate([y[:7], y]), 3, seed=0, rows=rows, settings=QUICK)
-    np.testing.assert_array_equal(found.suspicion, some.suspicion(labels, 0))
+    some = Scorer(Labelled(more, np.concatenate([y[:7], y]), 3), seed=0, rows=rows, settings=QUICK)
+    np.testing.assert_array_equal(suspicion, some.suspicion(labels, 0))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +205,7 @@ def test_a_planted_labelling_is_scored_without_knowing_its_flips():
 )
 def test_what_does_not_fit_is_refused(x, y, message):
     with pytest.raises(AuditorError, match=message):
-        detect(x, y, 2, seed=0)
+        detect(Labelled(x, y, 2), seed=0)
 
 
 @settings(max_examples=50, deadline=None)
@@ -239,16 +223,13 @@ def test_a_reference_that_says_the_opposite_of_all_labels_is_no_all_clear(n_trus
     x = rng.normal(size=(len(truth), 20)).astype(np.float32)
     x[:, 0] += 6 * truth
     opposite, trusted = 1 - truth[:300], (x[300:], truth[300:])
-    found = detect(x[:300], opposite, 2, seed=0, reference=trusted, settings=QUICK)
+    found = detect(Labelled(x[:300], opposite, 2, trusted), seed=0, settings=QUICK)
     assert not found.decided and "The reference contradicts the given labels" in found.reason
-    agreed = detect(x[:300], truth[:300], 2, seed=0, reference=trusted, settings=QUICK)
+    agreed = detect(Labelled(x[:300], truth[:300], 2, trusted), seed=0, settings=QUICK)
     assert agreed.decided and agreed.share is not None and agreed.share.value < 0.05
 
 
-@pytest.mark.parametrize(("repeats", "held"), [(0, 0), (1, 2)])
-def test_the_bases_are_gone_before_influence_is_measured_unless_they_are_needed_again(
-    monkeypatch: pytest.MonkeyPatch, repeats: int, held: int
-) -> None:
+def test_the_bases_are_gone_before_influence_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are most of detection's memory, and influence needs memory of its own."""
     heads, alive = [], []
     made, measured = KernelHead.__init__, InfluenceStudy.measure
@@ -264,5 +245,5 @@ def test_the_bases_are_gone_before_influence_is_measured_unless_they_are_needed_
     monkeypatch.setattr(KernelHead, "__init__", made_and_noted)
     monkeypatch.setattr(InfluenceStudy, "measure", noted_and_measured)
     x, y = blobs(120, 2)
-    detect(x, y, 2, seed=0, settings=replace(QUICK, repeats=repeats))
-    assert alive == [held]
+    detect(Labelled(x, y, 2), seed=0, settings=QUICK)
+    assert len(heads) == 2 and alive == [0]

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from auditor.detection import DetectionSettings
 from auditor.detection.likelihood import CLASSWISE, CONFUSION, UNIFORM
-from auditor.detection.signals import SIGNALS, Signals, Views
+from auditor.detection.signals import Signals
 from auditor.detection.suspicion import fit_combination
+from auditor.detection.views import Views
 from auditor.model.scaling import Scaling
 
 KINDS = ("uniform", "confusion")
@@ -19,13 +21,13 @@ def signals(n: int, classes: int, m: int = 0) -> Signals:
     rng = np.random.default_rng(0)
     truth = np.arange(n + m) % classes
     x = rng.normal(size=(n + m, 8)) + 1.5 * rng.normal(size=(classes, 8))[truth]
-    views = Views(Scaling.of(x)(x), classes, trusted=truth[n:], landmarks=100, seed=0)
+    views = Views(Scaling.of(x)(x), truth[n:], classes, settings=DetectionSettings(landmarks=100), seed=0)
     return views.signals(np.where(rng.random(n) < 0.1, (truth[:n] + 1) % classes, truth[:n]))
 
 
-def weights(given: Signals, m: int = 0, use: tuple[str, ...] = SIGNALS) -> dict[str, float]:
+def weights(given: Signals, m: int = 0, use: tuple[str, ...] | None = None) -> dict[str, float]:
     fitted = fit_combination(given, n_trusted=m, plantings=1, seed=0, kinds=KINDS, use=use)
-    return dict(zip(SIGNALS, fitted.weights, strict=True))
+    return dict(zip(given.values, fitted.weights, strict=True))
 
 
 def test_labels_wrong_at_random_are_told_by_their_loss_and_others_by_the_odds() -> None:

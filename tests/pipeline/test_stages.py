@@ -542,7 +542,7 @@ def test_a_reference_of_the_audited_images_themselves_settles_them(tmp_path: Pat
     if calibration["decided"]:
         assert calibration["count"]["interval"][0] >= 6 and (first["p_mislabelled"] == 1).all()
     else:
-        assert "Of 6 images the reference itself says another class" in calibration["reason"]
+        assert "The reference itself contradicts the labels of 6 images" in calibration["reason"]
     notes = " ".join(result.summary["notes"])
     assert "6 are certainly wrong and 34 right, if the reference is" in notes
     assert "2 reference images are copies of each other under different labels and were left out" in notes

@@ -1,0 +1,80 @@
+"""What detection judges: features, given labels and a trusted reference, checked before any work starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from auditor.errors import AuditorError, UndecidedError
+from auditor.system.arrays import Array
+
+SMALLEST = 8
+"""With fewer images than this, no head can be fitted on one part and tried on another."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Features of a frozen backbone and the labels that people or machines gave.
+
+    Attributes
+    ----------
+    features
+        float32 [N, D] of a backbone that saw none of the labels.
+    labels
+        int64 [N], the given labels 0..C-1.
+    n_classes
+        C.
+    reference
+        Trusted features [m, D] and labels [m], or None.
+    """
+
+    features: Array
+    labels: Array
+    n_classes: int
+    reference: tuple[Array, Array] | None = None
+
+    def checked(self) -> Labelled:
+        """Return the same with the dtypes above. An empty reference becomes None.
+
+        Raises
+        ------
+        UndecidedError
+            When there are fewer than `SMALLEST` images.
+        AuditorError
+            When shapes do not fit together, a feature is not finite or a label is not in 0..C-1.
+        """
+        features, labels = _pair(self.features, self.labels, self.n_classes, "the images")
+        if len(labels) < SMALLEST:
+            raise UndecidedError(
+                f"{len(labels)} labelled images are too few to audit", hint=f"give at least {SMALLEST}"
+            )
+        reference = self.reference
+        if reference is None or not len(reference[1]):
+            return Labelled(features, labels, self.n_classes)
+        reference = _pair(*reference, self.n_classes, "the reference")
+        if reference[0].shape[1] != features.shape[1]:
+            raise AuditorError(
+                f"the reference has {reference[0].shape[1]} features, the images have {features.shape[1]}",
+                hint="take both from the same backbone",
+            )
+        return Labelled(features, labels, self.n_classes, reference)
+
+    def select(self, rows: Array) -> Labelled:
+        """Keep some of the images, by their int64 row numbers. The reference stays."""
+        return replace(self, features=self.features[rows], labels=self.labels[rows])
+
+
+def _pair(features: Array, labels: Array, n_classes: int, what: str) -> tuple[Array, Array]:
+    features, labels = np.asarray(features, dtype=np.float32), np.asarray(labels, dtype=np.int64)
+    if features.ndim != 2 or labels.shape != (len(features),):
+        raise AuditorError(
+            f"{what} have features of shape {features.shape} and labels of shape {labels.shape}",
+            hint="give one row of features and one label for each image",
+        )
+    # One sum a row is finite exactly where the row is: [N, D] booleans would take a quarter of the features' memory.
+    if not np.isfinite(features.sum(axis=1, dtype=np.float64)).all():
+        raise AuditorError(f"features of {what} are not finite", hint="check the images and the weights")
+    if n_classes < 2 or (len(labels) and not 0 <= labels.min() <= labels.max() < n_classes):
+        raise AuditorError(f"labels of {what} must lie in 0..{n_classes - 1}, with at least two classes")
+    return features, labels
