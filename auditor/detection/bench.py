@@ -23,7 +23,7 @@ Tell = Callable[[str, float], None]
 
 
 class Scorer:
-    """Gives the suspicion of many labellings of the same images. What no label touches is computed once.
+    """Gives the suspicion of many labellings of the same images. Bases and neighbours are computed once.
 
     It works as `detect` does. On top of each labelling it plants labels of its own and fits the combination on them.
     It knows nothing of flips that the labelling already holds. How well it finds those is an honest measurement.
@@ -94,7 +94,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Bench:
-    """What stands before any labelling is judged: bases, neighbours, folds and the trusted labels.
+    """Everything that is computed before a labelling is judged: bases, neighbours, folds and trusted labels.
 
     Attributes
     ----------

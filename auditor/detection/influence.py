@@ -101,9 +101,8 @@ class InfluenceStudy:
             if reference is not None
             else [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(folds)]
         )
-        self._shared: list[dict[Any, Any]] = [
-            {} for _ in self.splits
-        ]  # what engines keep of each split's features, for any head
+        # What engines keep of each split's features, for any head.
+        self._shared: list[dict[Any, Any]] = [{} for _ in self.splits]
 
     @property
     def by_class(self) -> bool:

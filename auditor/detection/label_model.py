@@ -13,8 +13,8 @@ Errors hit all images alike (h = 1), or some of them prefer hard images (instanc
 is then a power, 0.5 to 2, of how unsure a plain fit of the given labels is of the image. Errors on hard images hide
 well, since a plain fit takes them for its own doubt. Both assumptions are fitted. They are averaged by how well they
 explain the labels (Akaike weights; Burnham and Anderson, 2002). There is one exception: more than two classes without
-trusted labels. Errors on hard images then also explain whatever else is wrong with the model (a share of 0.14 was found
-on the right labels of 3,334 photographs in ten classes). There the second assumption only widens the interval. A third
+trusted labels. Errors on hard images then also explain other faults of the model (a share of 0.14 was found on the
+right labels of 3,334 photographs in ten classes). There the second assumption only widens the interval. A third
 fit, in which nothing speaks against errors on hard images, says how many there could be.
 
 q is a softmax of the left-out losses of the stacked head, with a scale and class biases. These are fitted together with

@@ -92,7 +92,7 @@ class Problem:
     def asking(self, components: tuple[Component, ...], cost: float = 0.0) -> Problem:
         """Give a problem without components these ones.
 
-        With two classes there is only one wrong class, whatever the kind. All kinds are then `uniform`.
+        With two classes there is only one wrong class, so that all kinds of error are `uniform`.
         """
         if self.n_classes == 2:
             powers = sorted({component.power for component in components})

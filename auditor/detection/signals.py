@@ -140,7 +140,7 @@ SIGNALS: tuple[Signal, ...] = (
         "How improbable the label is to a head that never saw it.",
         lambda told: -told.log_probabilities,
     ),
-    Signal("margin", "By how much another label is more probable to the heads that never saw it.", _margin),
+    Signal("margin", "By how much the heads that never saw the label prefer another one.", _margin),
     Signal("in_fold_loss", "How improbable the label stays after training on it.", _in_fold_loss),
     Signal(
         "stacked_loss",
@@ -150,12 +150,12 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("neighbour_disagreement", "The share of the most similar images that carry another label.", _disagreement),
     Signal(
         "error_odds",
-        "The log odds of a wrong against a right label, by what explains all given labels best.",
+        "The log odds that the label is wrong, by the model that explains all given labels best.",
         lambda told: told.model.log_odds(),
     ),
     Signal(
         "trusted_loss",
-        "How improbable the label is to a head that trusted labels alone have taught.",
+        "How improbable the label is to a head trained on trusted labels only.",
         lambda told: told.trusted_loss,
         needs_trusted=True,
     ),
@@ -165,7 +165,7 @@ SIGNALS: tuple[Signal, ...] = (
 INFLUENCE_SIGNALS = (
     InfluenceSignal(
         "average_influence",
-        "How much the image's label helps the reference images; negative harms them.",
+        "How much the label helps on the reference images. A negative value does harm.",
         lambda found: found.average,
     ),
     InfluenceSignal(
@@ -181,7 +181,7 @@ INFLUENCE_SIGNALS = (
     ),
     InfluenceSignal(
         "head_in_fold_loss",
-        "How improbable the label stays to the head that influence is taken from.",
+        "How improbable the label stays after training, to the head that influence is measured with.",
         lambda found: found.loss,
     ),
 )
