@@ -15,7 +15,6 @@ import argparse
 import tempfile
 import time
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
