@@ -55,12 +55,11 @@ def _listed(row: Row, results: list[tuple[str, np.ndarray, float]]) -> list[dict
 
 def run(row: Row, peers: Peers, known: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Every contender's figures on a row, and what the estimate said of it. Peers that are `known` do not run again."""
-    from auditor.detection import DetectionSettings, Labelled, detect
+    from auditor.detection import Labelled, detect
 
-    settings = DetectionSettings()  # as in an audit
     images = Labelled(row.features, row.labels, row.n_classes, row.reference)
     start = time.perf_counter()
-    found = detect(images, seed=row.unit, settings=settings)
+    found = detect(images, seed=row.unit)  # settings as in an audit
     seconds = time.perf_counter() - start
     average = found.signals["average_influence"].to_numpy()
     ours = [("our suspicion", found.suspicion, seconds), ("our influence", -average, seconds)]

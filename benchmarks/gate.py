@@ -30,7 +30,7 @@ SHARES = (0.005, 0.02, 0.05, 0.1, 0.2)
 TWICE_THE_LEVEL = 0.1
 """Twice the default fail level of `wrong_labels`."""
 RATE, REPEATS = 0.1, 3
-"""Share of labels flipped where recovery is measured, and how often."""
+"""Share of labels that is flipped to measure recovery, and how often."""
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 

@@ -216,12 +216,9 @@ class Signals:
         Raises
         ------
         AuditorError
-            When a signal from outside gives an array of another shape, or numbers that are not finite.
+            When a signal from outside fails, gives an array of another shape or numbers that are not finite.
         """
-        values = {signal.name: signal.values(told) for signal in table}
-        for signal in table:
-            if signal not in SIGNALS:
-                values[signal.name] = _checked(signal.name, values[signal.name], told.stacked_loss.shape)
+        values = {signal.name: signal.values(told) if signal in SIGNALS else _theirs(signal, told) for signal in table}
         return cls(values, told.log_probabilities, told.labels, told.model)
 
     def of(self, labels: Array) -> Floats:
@@ -239,8 +236,16 @@ class Signals:
         )
 
 
-def _checked(name: str, values: Array, shape: tuple[int, ...]) -> Array:
-    values = np.asarray(values, dtype=np.float32)
+def _theirs(signal: Signal, told: HeadOutputs) -> Array:
+    """Values of a signal from outside, checked."""
+    name, shape = signal.name, told.stacked_loss.shape
+    try:
+        values = np.asarray(signal.values(told), dtype=np.float32)
+    except Exception as error:  # the code of another package may raise anything, and the user needs its name
+        raise AuditorError(
+            f"the signal '{name}' failed: {type(error).__name__}: {error}",
+            hint="repair the function that gives its values, or remove its package",
+        ) from error
     if values.shape != shape:
         raise AuditorError(
             f"the signal '{name}' has shape {values.shape}, not {shape}",

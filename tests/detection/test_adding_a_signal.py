@@ -104,6 +104,7 @@ def test_two_signals_never_share_a_name(name: str) -> None:
     [
         (lambda told: told.stacked_loss[:, 0], r"the signal 'bad' has shape \(210,\), not \(210, 3\)"),
         (lambda told: told.stacked_loss * np.nan, "the signal 'bad' holds values that are not finite"),
+        (lambda told: told.nothing, "the signal 'bad' failed: AttributeError: .*no attribute 'nothing'"),
     ],
 )
 def test_values_that_cannot_be_combined_are_refused(
