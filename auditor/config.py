@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auditor import engines
 from auditor.errors import ConfigError
 from auditor.system.files import read_text
 from auditor.system.text import did_you_mean
 
 NOISE_KINDS = ("uniform", "influential", "confusion")
-
-ENGINES = ("auto", "cg", "direct", "nystroem", "arnoldi", "lissa", "ekfac", "ihm")
 
 PRESETS = ("default", "study")
 
@@ -34,8 +33,11 @@ DEFAULT_BACKBONE = "resnet18"
 MAX_PIXELS = 100_000_000
 """Images with more pixels are skipped as possible decompression bombs."""
 
+Choices = tuple[str, ...] | Callable[[], tuple[str, ...]]
+"""Values a setting may have, or a function that finds them when they are asked for."""
 
-def _setting(default: Any, help: str, *, flag: str = "", metavar: str = "", choices: tuple[str, ...] = ()) -> Any:
+
+def _setting(default: Any, help: str, *, flag: str = "", metavar: str = "", choices: Choices = ()) -> Any:
     return field(default=default, metadata={"help": help, "flag": flag, "metavar": metavar, "choices": choices})
 
 
@@ -49,7 +51,7 @@ class AuditSettings:
     backbone: str = _setting(DEFAULT_BACKBONE, "The network that reads the images.", metavar="NAME")
     weights: str = _setting("imagenet", "Backbone weights: imagenet, none, or a resnet18 state_dict file.", metavar="W")
     train: str = _setting("head", "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc).")
-    engine: str = _setting("auto", "How pyDVL inverts the Hessian.", choices=ENGINES)
+    engine: str = _setting("auto", "Which engine inverts the Hessian.", choices=engines.names)
     damping: str = _setting("auto", "Hessian regularisation: auto (chosen by recovery of planted flips) or a number.")
     reference: str = _setting("", "A data set with trusted labels to measure influence on.", metavar="SOURCE")
     repeats: int = _setting(3, "How often the planting is repeated for intervals.")
@@ -77,25 +79,18 @@ class AuditSettings:
 
     def __post_init__(self) -> None:
         _check(0 < self.noise_rate < 0.5, "noise_rate", self.noise_rate, "above 0 and below 0.5")
-        chosen = ("noise", NOISE_KINDS), ("engine", ENGINES), ("preset", PRESETS), ("dtype", DTYPES)
+        chosen = ("noise", NOISE_KINDS), ("preset", PRESETS), ("dtype", DTYPES)
         for name, choices in chosen:
             _check(getattr(self, name) in choices, name, getattr(self, name), "one of " + ", ".join(choices))
+        if not engines.known(self.engine):
+            _check(False, "engine", self.engine, "one of " + ", ".join(engines.names()))
         _check(
             self.train in ("head", "full") or (self.train.startswith("layers:") and len(self.train) > 7),
             "train",
             self.train,
             "head, full or layers:NAME,...",
         )
-        if self.engine == "ekfac" and not self.trains_head_only:
-            raise ConfigError(
-                f"engine ekfac factors linear layers only, and train is '{self.train}'",
-                hint="choose --engine auto, or --train head",
-            )
-        if self.engine == "direct" and self.train == "full":
-            raise ConfigError(
-                "engine direct builds a dense Hessian: with the 11 million parameters of train 'full' it takes 2.7 PiB",
-                hint="choose --engine auto, cg or nystroem, or --train head",
-            )
+        engines.kind(self.engine).check_train(self.train)
         if self.damping != "auto":
             _check(_number(self.damping) > 0, "damping", self.damping, "auto or a number above 0")
         if self.image_size != "auto":

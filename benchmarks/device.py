@@ -107,7 +107,7 @@ def engines(devices: tuple[str, ...], only: str) -> Iterator[dict[str, Any]]:
     """Average influence of every engine on a head over tables-boats' features."""
     from shared import features as read
 
-    from auditor.config import ENGINES
+    from auditor.engines import names
     from auditor.influence import HeadProblem
     from auditor.model.scaling import Scaling
     from auditor.model.softmax_head import SoftmaxHead
@@ -120,7 +120,7 @@ def engines(devices: tuple[str, ...], only: str) -> Iterator[dict[str, Any]]:
     x, y, cut = Scaling.of(x)(x)[order], y[order], len(y) - 96
     head = SoftmaxHead.train(x[:cut], y[:cut], 2, 0.1)
     problem = HeadProblem(x[:cut], y[:cut], head.weight, head.bias)
-    for name in ENGINES:
+    for name in names():
         runs = [_average(problem, name, device, x[cut:], y[cut:]) for device in devices]
         seconds = [_seconds(run, device) for run, device in zip(runs, devices, strict=True)]
         one, other = (run() for run in runs)

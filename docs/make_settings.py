@@ -45,6 +45,7 @@ def _table(settings: type[Any]) -> str:
         word = "" if isinstance(field.default, bool) else field.metadata["metavar"] or _kind(field.default)
         option = f"--{field.name.replace('_', '-')} {word}".strip()
         choices = field.metadata["choices"]
+        choices = choices() if callable(choices) else choices
         text = field.metadata["help"] + (f" One of {', '.join(f'`{c}`' for c in choices)}." if choices else "")
         lines.append(f"| `{field.name}` | `{option}` | {_default(field.default)} | {text.replace('|', '&#124;')} |")
     return "\n".join(lines) + "\n"

@@ -22,13 +22,31 @@ def setting_options(*settings: type[Any], leave_out: tuple[str, ...] = ()) -> Ca
     return decorate
 
 
+class _Found(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
+    """A choice among names that are found when they are asked for. Other packages may add some."""
+
+    name = "choice"
+
+    def __init__(self, find: Callable[[], tuple[str, ...]]) -> None:
+        self.find = find
+
+    def get_metavar(self, *given: Any, **named: Any) -> str | None:  # click 8.1 gives no context
+        return click.Choice(self.find()).get_metavar(*given, **named)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return click.Choice(self.find()).convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        return click.Choice(self.find()).shell_complete(ctx, param, incomplete)
+
+
 def _option(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
     flag, help_text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
     if isinstance(field.default, bool):
         return click.option(flag, field.name, is_flag=True, default=None, help=help_text)
     shown = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
     choices = field.metadata["choices"]
-    kind: Any = click.Choice(choices) if choices else str
+    kind: Any = (_Found(choices) if callable(choices) else click.Choice(choices)) if choices else str
     if not choices and isinstance(field.default, int | float):
         kind = type(field.default)
     default = f"  [default: {shown}]" if shown else ""

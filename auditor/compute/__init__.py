@@ -1,1 +1,1 @@
-"""Where and how numbers are computed: the device, its threads and the memory that it has left."""
+"""Where and how numbers are computed: the device, its threads, and its free memory."""

@@ -14,7 +14,12 @@ from auditor.system.memory import free_bytes, number_in, size_text
 
 
 def device(wanted: str) -> str:
-    """`cpu` or `cuda`.
+    """The device to compute on, `cpu` or `cuda`.
+
+    Parameters
+    ----------
+    wanted
+        The setting: `cpu`, `cuda`, or `auto` for `cuda` where torch sees one.
 
     Raises
     ------
@@ -30,18 +35,18 @@ def device(wanted: str) -> str:
 
 
 def set_threads() -> None:
-    """As many torch threads as there are cores, unless OMP_NUM_THREADS says otherwise."""
+    """Set as many torch threads as there are cores, unless OMP_NUM_THREADS says otherwise."""
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(cores())
 
 
 SMALL = 2**23
-"""Numbers worked on up to which threads lose more to waiting for each other than they gain: on 16 cores, detection on
-5,500 images took 73 s by all of them, where 10,000 took 44 s on one thread."""
+"""Work on this many numbers or fewer is small. Threads then lose more to waiting for each other than they gain. On 16
+cores detection on 5,500 images took 73 s with all of them, and on 10,000 images 44 s with one thread."""
 
 
 def threads_for(numbers: int) -> contextlib.AbstractContextManager[None]:
-    """One thread inside the block where the work is small, such as steps of an optimiser on few images."""
+    """One torch thread inside the block where the work is small; all of them otherwise."""
     return one_thread() if numbers <= SMALL else contextlib.nullcontext()
 
 
@@ -67,17 +72,17 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 @contextlib.contextmanager
 def repeatable() -> Iterator[None]:
-    """cuDNN in full single precision and by the same algorithms every time; a processor is so anyway.
+    """Make cuDNN use full single precision and the same algorithms every time. A processor does so anyway.
 
-    By default convolutions round their inputs to ten bits (TF32) on cards that can, and are free in how they sum:
-    rankings would differ from the processor's, and from run to run.
+    By default convolutions round their inputs to ten bits (TF32) on cards that can, and may sum in any order. Rankings
+    would then differ from the processor's, and from run to run.
     """
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         yield
 
 
 def arithmetic(device: str) -> dict[str, str | int]:
-    """What decides in which order numbers are summed, and so their last bits."""
+    """What decides the order in which numbers are summed, and so their last bits; JSON types."""
     return {"device": device, "threads": torch.get_num_threads(), "cores": cores(), "processor": _capability(device)}
 
 
@@ -86,7 +91,7 @@ def _capability(device: str) -> str:
 
 
 def available_bytes(device: torch.device | str = "cpu") -> int:
-    """Memory that can be taken now: free GPU memory on a CUDA device, else what the system and its cgroup leave."""
+    """Bytes that can be taken now: free GPU memory on a CUDA device, else what the system and its cgroup leave."""
     if torch.device(device).type == "cuda":
         return int(torch.cuda.mem_get_info(torch.device(device))[0])
     amounts = [free_bytes()]
@@ -97,7 +102,24 @@ def available_bytes(device: torch.device | str = "cpu") -> int:
 
 
 def require(needed: float, what: str, device: torch.device | str, hint: str) -> None:
-    """Raise `EngineError` when `what` would take more than four fifths of the available memory."""
+    """Refuse work that would take more than four fifths of the free memory.
+
+    Parameters
+    ----------
+    needed
+        Bytes.
+    what
+        What needs them, as the subject of a sentence.
+    device
+        Whose memory it is.
+    hint
+        What to do where there is too little.
+
+    Raises
+    ------
+    EngineError
+        When it does not fit.
+    """
     available = available_bytes(device)
     if needed > 0.8 * available:
         raise EngineError(f"{what} needs {size_text(needed)}, but {size_text(available)} are free", hint=hint)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor import influence
+from auditor import engines, influence
 from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, learnt
 from auditor.influence.head import RESIDENT_BYTES
 from auditor.model import training
@@ -16,9 +16,6 @@ from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
-
-EXACT = ("auto", "cg", "direct")
-"""Engines that solve with the exact Hessian. Tests hold them against each other."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class HeadLearner:
         if self.choice.name != "auto":
             exact = replace(self.choice, name="auto").open(problem, update)
         # One solve a row makes the study slow. The exact engines agree, so the fast one answers for them.
-        rows = exact if self.choice.name in EXACT else engine
+        rows = exact if engines.kind(self.choice.name).exact else engine
         inputs = EngineInputs(
             reference=lambda: (seen(self.reference.x), self.reference.y),
             test=lambda chosen: (seen(self.test.at(chosen)), self.test.y[chosen]),

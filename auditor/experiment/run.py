@@ -110,7 +110,7 @@ class EngineChoice:
     ) -> InfluenceEngine:
         """The engine on a problem."""
         told = None if update is None else lambda text, done, total: update(done, total)
-        return influence.engine(problem, self.name, self.damping, device=self.device, seed=self.seed, progress=told)
+        return influence.engine(problem, self.name, self.damping, device=self.device, seed=self.seed, listener=told)
 
     def average(self, engine: InfluenceEngine, x: Any, y: Any) -> Array:
         """Average influence, by the cluster where there is one."""

@@ -1,22 +1,28 @@
-"""The influence engines: exact in closed form for a linear head, pyDVL's for everything, behind one interface.
+"""Influence of each training point on a reference set: exact for a linear head, pyDVL's engines for everything.
 
-`engine(problem, name, damping)` gives an `InfluenceEngine`; importing this package imports torch but not pyDVL.
+`engine(problem, name, damping)` opens an `InfluenceEngine`. Importing this package loads torch but not pyDVL.
 """
 
 from __future__ import annotations
 
 from auditor.compute.hardware import require
-from auditor.influence.base import HeadProblem, InfluenceEngine, NetworkProblem, Progress, Solve
-from auditor.influence.engines import engine
-from auditor.influence.pydvl.limits import require_engine
+from auditor.engines import EngineKind, EngineOptions, EngineSize, Memory, register_engine, remove_engine
+from auditor.influence.base import HeadProblem, InfluenceEngine, NetworkProblem, Solve, SummingEngine
+from auditor.influence.opening import engine, require_engine
 
 __all__ = [
+    "EngineKind",
+    "EngineOptions",
+    "EngineSize",
     "HeadProblem",
     "InfluenceEngine",
+    "Memory",
     "NetworkProblem",
-    "Progress",
     "Solve",
+    "SummingEngine",
     "engine",
+    "register_engine",
+    "remove_engine",
     "require",
     "require_engine",
 ]

@@ -1,54 +1,57 @@
-"""What every influence engine is given, gives back and promises; the engines themselves live in the other modules.
+"""The contract of every influence engine: what it is given, what it answers, and how well it solved.
 
-Influence is pyDVL's mode `up`: `+g_ref^T (H + damping I)^-1 g_train`, with `g` the gradient of one point's
-cross-entropy, `H` the Hessian of the *mean* cross-entropy over the training points, no minus and no `1/N`. Positive
-means helpful: the training point's loss gradient agrees with the reference's. It is linear in the reference gradient,
-so the average over any reference set is one solve.
+Influence here is pyDVL's mode `up`: `+g_ref^T (H + damping I)^-1 g_train`. `g` is the gradient of one point's
+cross-entropy. `H` is the Hessian of the *mean* cross-entropy over the training points. There is no minus and no `1/N`.
+Positive means helpful: the training point's gradient agrees with the reference's. Influence is linear in the reference
+gradient. So one solve gives the average over any reference set.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from auditor.compute.hardware import require
+from auditor.engines import Memory
 from auditor.errors import EngineError
 
 Array = npt.NDArray[np.float64]
 
 Labels = npt.NDArray[np.int64]
 
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(description, done, total)`; `total` is an upper bound where the end is not known."""
+Inputs = npt.NDArray[Any] | torch.Tensor
+"""Reference points, or their labels."""
 
 Images = torch.Tensor | Callable[[slice], torch.Tensor]
 
 TOLERANCE = 1e-8
-"""A solve has converged when its true relative residual `|(H + damping I) z - g| / |g|` is at most this (float64)."""
+"""A float64 solve has converged when its true relative residual `|(H + damping I) z - g| / |g|` is at most this."""
 
 TOLERANCE_SINGLE = 1e-4
-"""The same where products are computed in single precision, as over a whole network."""
+"""The same for solves whose products are computed in single precision, as over a whole network."""
 
 
 @dataclass(frozen=True)
 class Solve:
-    """One answered linear system (or block of them) and how well it was solved.
+    """One solved linear system, or a block of them, and how well it was solved.
 
     Attributes
     ----------
     right_hand_sides
         How many systems were solved together.
     iterations
-        Iterations of the slowest of them; None for direct methods and where the library does not tell.
+        Iterations of the slowest of them. None for direct methods, and where the library does not tell.
     relative_residual
-        The largest `|(H + damping I) z - g| / |g|` among them, by a product computed afresh. For the engines that
-        replace `H` by an approximation this is measured against the exact `H`, and so shows the approximation's error.
+        The largest `|(H + damping I) z - g| / |g|` among them, from a product computed afresh. Some engines replace
+        `H` by an approximation. Theirs is measured against the exact `H`, and so shows the error of the approximation.
     converged
         Whether that residual is within the engine's documented tolerance.
     damping
@@ -69,14 +72,19 @@ class HeadProblem:
     Attributes
     ----------
     features
-        [N, D] float32 or float64, of the training points; may be a memory map, and is then read in chunks.
+        [N, D] float32 or float64, of the training points. A memory map is read in chunks.
     labels
         [N] int64, the labels the head was trained on.
     weight, bias
         [C, D] and [C], the trained head.
     shared
-        What engines find out about the features alone. Problems that are given the same dict, and the same features,
-        have it found once.
+        What engines find out about the features alone. Give several problems on the same features the same dict: it is
+        then found once.
+
+    Raises
+    ------
+    EngineError
+        When shapes do not fit each other, labels are out of range, or the head is not finite.
     """
 
     features: npt.NDArray[Any]
@@ -113,16 +121,21 @@ class HeadProblem:
 
 @dataclass(frozen=True)
 class NetworkProblem:
-    """The trained parameters of a whole network: those whose `requires_grad` is set.
+    """A whole network. Its trained parameters are those whose `requires_grad` is set.
 
     Attributes
     ----------
     model
-        In evaluation mode, giving [n, C] logits.
+        In evaluation mode. It gives [n, C] logits.
     images
         [N, ...] float32 of the training points, or a function from a slice of 0..N to that part of them.
     labels
         [N] int64.
+
+    Raises
+    ------
+    EngineError
+        When the model is in training mode, nothing in it is trained, or the labels are no vector.
     """
 
     model: torch.nn.Module
@@ -148,18 +161,14 @@ class NetworkProblem:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
 
-@dataclass
-class SolveLog:
-    """What an engine has solved so far; the engine appends, callers read `InfluenceEngine.solves`."""
-
-    entries: list[Solve] = field(default_factory=list)
+Problem = HeadProblem | NetworkProblem
 
 
 class InfluenceEngine(ABC):
-    """Influence of every training point of one problem, on reference points the caller passes.
+    """Influence of every training point of one problem on reference points that the caller passes.
 
-    `x` is [n, D] features for a `HeadProblem` and [n, ...] images for a `NetworkProblem`; `y` is [n] int64. All
-    answers are float64 NumPy arrays.
+    `x` is [n, D] features for a `HeadProblem` and [n, ...] images for a `NetworkProblem`. `y` is [n] int64. All answers
+    are float64 NumPy arrays.
 
     Parameters
     ----------
@@ -167,6 +176,11 @@ class InfluenceEngine(ABC):
         What the result reports, such as `auto (closed-form direct)`.
     damping
         The Hessian regularisation, above 0.
+
+    Raises
+    ------
+    EngineError
+        When the damping is not a finite number above 0.
     """
 
     def __init__(self, name: str, damping: float) -> None:
@@ -176,31 +190,31 @@ class InfluenceEngine(ABC):
         self.damping = float(damping)
         self.notes: tuple[str, ...] = ()
         """Sentences for the result about what was approximated or changed."""
-        self._log = SolveLog()
+        self._log: list[Solve] = []
 
     @property
     def solves(self) -> tuple[Solve, ...]:
         """Every solve so far, in order."""
-        return tuple(self._log.entries)
+        return tuple(self._log)
 
     @abstractmethod
-    def average(self, x: Any, y: Any) -> Array:
+    def average(self, x: Inputs, y: Inputs) -> Array:
         """[N] average influence over the whole reference set, by one solve."""
 
     @abstractmethod
-    def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
+    def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:
         """[C, N] average influence over the reference points of each class.
 
-        A class without reference points has a row of zeros. Weighted by each class's share of the reference set the
-        rows sum to `average`.
+        A class without reference points has a row of zeros. The rows, weighted by each class's share of the reference
+        set, sum to `average`.
         """
 
     @abstractmethod
-    def rows(self, x: Any, y: Any) -> Array:
-        """[n, N] rows of the influence matrix, one a reference point."""
+    def rows(self, x: Inputs, y: Inputs) -> Array:
+        """[n, N] rows of the influence matrix, one for each reference point."""
 
-    def shown_rows(self, x: Any, y: Any) -> Array:
-        """[n, N] the same for a reader, to whom four digits are enough; an engine may have a quicker way."""
+    def shown_rows(self, x: Inputs, y: Inputs) -> Array:
+        """[n, N] the same for a reader, to whom four digits are enough. An engine may have a quicker way."""
         return self.rows(x, y)
 
     @abstractmethod
@@ -209,10 +223,10 @@ class InfluenceEngine(ABC):
 
     @abstractmethod
     def with_damping(self, damping: float) -> InfluenceEngine:
-        """The same engine at another damping, sharing whatever does not depend on it (with an empty `solves`)."""
+        """The same engine at another damping, with an empty `solves`. What does not depend on damping is shared."""
 
-    def average_factor(self, x: Any, y: Any) -> tuple[HeadProblem | NetworkProblem, torch.Tensor]:
-        """The problem and the solution `z` [1, P] of an average, for products computed elsewhere (`cluster`).
+    def average_factor(self, x: Inputs, y: Inputs) -> tuple[Problem, torch.Tensor]:
+        """The problem and the solution `z` [1, P] of an average, for products computed elsewhere, as on a cluster.
 
         Raises
         ------
@@ -223,14 +237,60 @@ class InfluenceEngine(ABC):
             f"{self.name} does not solve for a vector of parameters", hint="choose --engine cg for a cluster"
         )
 
-    def average_many(self, x: Any, y: Any, dampings: Sequence[float]) -> Array:
-        """[n_dampings, N] average influence at several dampings; their solves are logged here."""
+    def average_many(self, x: Inputs, y: Inputs, dampings: Sequence[float]) -> Array:
+        """[n_dampings, N] average influence at several dampings. Their solves are logged here."""
         answers = []
         for damping in dampings:
             other = self.with_damping(damping)
             answers.append(other.average(x, y))
-            self._log.entries.extend(other.solves)
+            self._log.extend(other.solves)
         return np.stack(answers)
+
+    def _copy_at(self, damping: float) -> Self:
+        """A shallow copy at another damping, with a log of its own and no notes."""
+        other = copy.copy(self)
+        InfluenceEngine.__init__(other, self.name, damping)
+        return other
+
+
+class SummingEngine(InfluenceEngine):
+    """An engine whose answers are all influences on weighted sums of reference gradients.
+
+    It gives the sums their weights. A subclass answers for them, by `_sums`, and says `n_classes`.
+    """
+
+    n_classes: int
+
+    @abstractmethod
+    def _sums(self, x: Inputs, y: Labels, weights: Array) -> Array:
+        """[k, N] influence on `k` weighted sums of reference gradients. `weights` is [k, n]."""
+
+    def average(self, x: Inputs, y: Inputs) -> Array:
+        """[N] average influence over the reference set, by one solve."""
+        labels = self._checked(x, y)
+        average: Array = self._sums(x, labels, mean_weights(labels))[0]
+        return average
+
+    def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:
+        """[C, N]; see `InfluenceEngine.average_by_class`."""
+        labels = self._checked(x, y)
+        return self._sums(x, labels, class_weights(labels, n_classes))
+
+    def rows(self, x: Inputs, y: Inputs) -> Array:
+        """[n, N] rows of the influence matrix."""
+        labels = self._checked(x, y)
+        return self._sums(x, labels, np.eye(len(labels)))
+
+    def _checked(self, x: Inputs, y: Inputs) -> Labels:
+        """Labels of a reference set as an array, checked."""
+        labels: Labels = np.asarray(y.cpu() if isinstance(y, torch.Tensor) else y)
+        check_reference(x, labels, self.n_classes)
+        return labels
+
+
+def mean_weights(y: npt.NDArray[Any]) -> Array:
+    """[1, n] weights that average all reference points."""
+    return np.full((1, len(y)), 1 / max(len(y), 1))
 
 
 def class_weights(y: npt.NDArray[Any], n_classes: int) -> Array:
@@ -243,14 +303,31 @@ def class_weights(y: npt.NDArray[Any], n_classes: int) -> Array:
     return weights
 
 
-def check_reference(x: Any, y: Any, n_classes: int | None = None) -> None:
+def tolerance_for(dtype: torch.dtype) -> float:
+    """The relative residual at which a solve in this precision has converged."""
+    return TOLERANCE if dtype == torch.float64 else TOLERANCE_SINGLE
+
+
+def check_reference(x: Inputs, y: Inputs, n_classes: int) -> None:
     """Raise `EngineError` unless `x` and `y` are a non-empty reference set of known classes."""
     if len(x) != len(y):
         raise EngineError(f"{len(x)} reference points have {len(y)} labels")
     if len(x) == 0:
         raise EngineError("the reference set is empty", hint="give at least one reference image")
-    if n_classes is not None:
-        _check_labels(np.asarray(y), len(y), n_classes)
+    _check_labels(np.asarray(y), len(y), n_classes)
+
+
+def relative_norms(residuals: torch.Tensor, rhs: torch.Tensor) -> torch.Tensor:
+    """[k] norms of [k, P] residuals relative to those of their right-hand sides, absolute where these are zero."""
+    norms = torch.linalg.vector_norm(rhs, dim=1)
+    sizes = torch.linalg.vector_norm(residuals, dim=1)
+    return torch.where(norms > 0, sizes / norms.clamp_min(torch.finfo(rhs.dtype).tiny), sizes)
+
+
+def require_memory(memory: Memory | None, device: torch.device | str) -> None:
+    """Raise `EngineError` when what an engine declared does not fit the free memory of a device."""
+    if memory is not None:
+        require(memory.n_bytes, memory.what, device, memory.hint)
 
 
 def _check_labels(labels: npt.NDArray[Any], n_points: int, n_classes: int) -> None:

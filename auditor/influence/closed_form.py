@@ -1,9 +1,6 @@
-"""The engine behind `auto` for a linear head: exact answers from closed-form products, dense or by conjugate gradient.
+"""Exact influence through a linear head, from closed-form products: by a dense Hessian, or by conjugate gradient.
 
-Softmax probabilities sum to one, so neither gradients nor Hessian have a part along "add the same to every class".
-With damping that direction must not be dropped from the inverse but is orthogonal to everything that enters it: the
-system is solved exactly in the C - 1 remaining directions (for two classes: their difference), which halves the
-two-class Hessian in each dimension.
+This is the engine `auto` for a head. A dense Hessian is solved in C - 1 class directions (see `class_basis`).
 """
 
 from __future__ import annotations
@@ -11,19 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from auditor.compute.hardware import SMALL, require, threads_for
+from auditor.compute.hardware import SMALL, threads_for
+from auditor.engines import Listener
 from auditor.errors import EngineError
-from auditor.influence.base import TOLERANCE, Array, HeadProblem, InfluenceEngine, Progress, Solve
-from auditor.influence.conjugate_gradient import Operator, Solution, Told, conjugate_gradient, relative_residuals
+from auditor.influence.base import Array, HeadProblem, InfluenceEngine, Inputs, Solve, tolerance_for
+from auditor.influence.conjugate_gradient import Solution, Stopping, Systems, Teller, conjugate_gradient
+from auditor.influence.dense_hessian import DenseHessian
 from auditor.influence.head import KroneckerBasis, LinearHead, to_flat
 
 DENSE_LIMIT = 600
-"""Largest (C - 1)(D + 1) at which `auto` builds the dense Hessian: beyond, conjugate gradient is faster."""
+"""Largest (C - 1)(D + 1) at which `auto` builds the dense Hessian. Beyond it conjugate gradient is faster."""
 
 EXACT_SELF_LIMIT = 1600
 """Largest (C - 1)(D + 1) at which self-influence is exact, from a dense Hessian built for the purpose."""
@@ -31,123 +30,28 @@ EXACT_SELF_LIMIT = 1600
 MAX_ITERATIONS = 2000
 
 REFINEMENTS = 4
-"""Solves in single precision that a double one is tried by; two are enough unless rounding is in the way."""
+"""Solves in single precision that stand for a double one. Two are enough, unless rounding is in the way."""
 
 SOLVING = "solving for influence"
 
 MANY_CLASSES = 128
-"""More classes than this do without a preconditioner where applying it costs more than a product, that is with fewer
-images than classes and features: at 300 classes it spares no iteration and makes each four times as long."""
-
-_MANY_DAMPINGS = 3
-"""Dampings factored one by one by Cholesky (a tenth of the work) before eigenvectors serve all that follow."""
+"""More classes than this go without a preconditioner where applying it costs more than a product. That is so with fewer
+images than classes and features together. At 300 classes it saves no iteration and makes each four times as long."""
 
 _BLOCK_NUMBERS = 2**24
-"""Numbers in one block of right-hand sides; larger sets are solved block by block."""
+"""Numbers in one block of right-hand sides. Larger sets are solved block by block."""
 
 
-def class_basis(n_classes: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """[C, C-1] orthonormal columns, each orthogonal to the vector of ones (Helmert's basis)."""
-    basis = torch.zeros(n_classes, n_classes - 1, dtype=dtype, device=device)
-    for column in range(1, n_classes):
-        scale = 1 / math.sqrt(column * (column + 1))
-        basis[:column, column - 1] = scale
-        basis[column, column - 1] = -column * scale
-    return basis
+@dataclass
+class _Shared:
+    """What engines at several dampings share, made when it is first asked for."""
 
-
-class DenseHessian:
-    """The head's Hessian in C - 1 class directions: Cholesky for one damping, eigenvectors for several.
-
-    Parameters
-    ----------
-    head
-        The derivatives.
-
-    Raises
-    ------
-    EngineError
-        When the matrix does not fit the free memory.
-    """
-
-    def __init__(self, head: LinearHead) -> None:
-        self.head = head
-        self.basis = class_basis(head.n_classes, head.dtype, head.device)
-        size = (head.n_classes - 1) * head.n_columns
-        require(
-            4 * 8 * size**2,
-            f"the dense Hessian of {size} parameters",
-            head.device,
-            "choose --engine auto or cg, which need no dense Hessian",
-        )
-        self.matrix = self._assemble(size)
-        self._roots: dict[float, torch.Tensor] = {}
-        self._eigen: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def _root(self, damping: float) -> torch.Tensor | None:
-        """Cholesky's lower factor at one damping; None once eigenvectors are the cheaper way."""
-        if self._eigen is None and damping not in self._roots and len(self._roots) < _MANY_DAMPINGS:
-            damped = self.matrix.clone()
-            damped.diagonal().add_(damping)
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if int(failed) == 0:
-                self._roots[damping] = factor
-        return self._roots.get(damping)
-
-    def _eigenvectors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        if self._eigen is None:
-            values, vectors = torch.linalg.eigh(self.matrix)
-            self._eigen = values.clamp_min(0), vectors
-        return self._eigen
-
-    def _assemble(self, size: int) -> torch.Tensor:
-        head, directions, columns = self.head, self.head.n_classes - 1, self.head.n_columns
-        hessian = torch.zeros(directions, columns, directions, columns, dtype=head.dtype, device=head.device)
-        for part, features in head.chunks(head.n_columns):
-            phi = torch.nn.functional.pad(features, (0, 1), value=1.0)
-            p = head.probabilities[part]
-            means = p @ self.basis
-            for a in range(directions):
-                for b in range(a + 1):
-                    weights = p @ (self.basis[:, a] * self.basis[:, b]) - means[:, a] * means[:, b]
-                    hessian[a, :, b, :] += (phi * weights[:, None]).T @ phi
-        for a in range(directions):
-            for b in range(a):
-                hessian[b, :, a, :] = hessian[a, :, b, :].T
-        return hessian.view(size, size) / head.n_points
-
-    def solve(self, rhs: torch.Tensor, dampings: torch.Tensor) -> torch.Tensor:
-        """[k, C, D+1] right-hand sides whose classes sum to zero, through `(H + dampings[i] I)^-1`."""
-        reduced = (self.basis.T @ rhs).flatten(1)
-        different = sorted(set(dampings.tolist()))
-        root = self._root(different[0]) if len(different) == 1 else None
-        if root is not None:
-            found = torch.cholesky_solve(reduced.T, root).T
-        else:
-            values, vectors = self._eigenvectors()
-            found = ((reduced @ vectors) / (values + dampings[:, None])) @ vectors.T
-        solved: torch.Tensor = self.basis @ found.reshape(len(rhs), -1, self.head.n_columns)
-        return solved
-
-    def self_influence(self, damping: float) -> Array:
-        """[N] `g_i^T (H + damping I)^-1 g_i`, in chunks."""
-        root = self._root(damping)
-        out = np.empty(self.head.n_points)
-        for part, features in self.head.chunks(3 * len(self.matrix)):
-            reduced = self.head.residuals(part) @ self.basis
-            phi = torch.nn.functional.pad(features, (0, 1), value=1.0)
-            gradients = (reduced[:, :, None] * phi[:, None, :]).flatten(1)
-            if root is not None:
-                halves = torch.linalg.solve_triangular(root, gradients.T, upper=False).T
-            else:
-                values, vectors = self._eigenvectors()
-                halves = (gradients @ vectors) * (values + damping).rsqrt()
-            out[part] = halves.square().sum(1).double().cpu().numpy()
-        return out
+    hessian: DenseHessian | None = None
+    kronecker: KroneckerBasis | None = None
 
 
 class ClosedForm(InfluenceEngine):
-    """Exact influence through a linear head; `auto` for a `HeadProblem`.
+    """Exact influence through a linear head.
 
     Parameters
     ----------
@@ -160,9 +64,14 @@ class ClosedForm(InfluenceEngine):
     dense
         True for a dense Hessian, False for conjugate gradient, None to choose by size.
     dtype
-        Working precision. In float64 a solve has converged at a relative residual of 1e-8, in float32 at 1e-4.
-    progress
-        Called with the per cent of the way, in digits of the residual, that conjugate gradient has come.
+        Working precision. A solve has converged at a relative residual of 1e-8 in float64, and of 1e-4 in float32.
+    listener
+        Told how far conjugate gradient is, in per cent of the digits of the residual.
+
+    Raises
+    ------
+    EngineError
+        When the damping is not above 0, features are not finite, or a dense Hessian does not fit the memory.
     """
 
     def __init__(
@@ -173,56 +82,50 @@ class ClosedForm(InfluenceEngine):
         device: str = "cpu",
         dense: bool | None = None,
         dtype: torch.dtype = torch.float64,
-        progress: Progress | None = None,
-        head: LinearHead | None = None,
-        name: str = "auto",
+        listener: Listener | None = None,
     ) -> None:
         reduced = (problem.n_classes - 1) * (problem.weight.shape[1] + 1)
         self._dense = reduced <= DENSE_LIMIT if dense is None else dense
-        super().__init__(f"{name} (closed-form {'direct' if self._dense else 'conjugate gradient'})", damping)
-        self.head = head or LinearHead(problem, device, dtype)
+        super().__init__(f"auto (closed-form {'direct' if self._dense else 'conjugate gradient'})", damping)
+        self.head = LinearHead(problem, device, dtype)
         self.problem = problem
-        self.tolerance = TOLERANCE if self.head.dtype == torch.float64 else 1e-4
-        self._progress = progress
-        self._base_name = name
-        self._shared: dict[str, Any] = {}
+        self.tolerance = tolerance_for(dtype)
+        self._listener = listener
+        self._shared = _Shared()
+        self._singles: dict[float, ClosedForm] = {}
 
     def with_damping(self, damping: float) -> ClosedForm:
         """The same engine at another damping; the factorisation is shared."""
-        other = ClosedForm(
-            self.problem, damping, dense=self._dense, progress=self._progress, head=self.head, name=self._base_name
-        )
-        other._shared = self._shared
-        return other
+        return self._copy_at(damping)
 
-    def average(self, x: Any, y: Any) -> Array:
+    def average(self, x: Inputs, y: Inputs) -> Array:
         """[N] average influence over the reference set `x` [n, D], `y` [n]."""
         average: Array = self.average_many(x, y, [self.damping])[0]
         return average
 
-    def average_many(self, x: Any, y: Any, dampings: Sequence[float]) -> Array:
-        """[n_dampings, N] average influence at several dampings: one factorisation, or one block of CG."""
+    def average_many(self, x: Inputs, y: Inputs, dampings: Sequence[float]) -> Array:
+        """[n_dampings, N] average influence at several dampings, by one factorisation or one block of CG."""
         if not all(math.isfinite(d) and d > 0 for d in dampings):
             raise EngineError(f"dampings are {list(dampings)}, but must be finite numbers above 0")
         gradient = self.head.mean_gradient(np.asarray(x), np.asarray(y))
         rhs = gradient.expand(len(dampings), -1, -1)
         return self._answer(rhs, torch.tensor(dampings, dtype=self.head.dtype, device=self.head.device))
 
-    def average_factor(self, x: Any, y: Any) -> tuple[HeadProblem, torch.Tensor]:
+    def average_factor(self, x: Inputs, y: Inputs) -> tuple[HeadProblem, torch.Tensor]:
         """The head and the solution [1, P] of an average, in the order of `nn.Linear`'s parameters."""
         rhs = self.head.mean_gradient(np.asarray(x), np.asarray(y))
-        dampings = torch.full((1,), self.damping, dtype=rhs.dtype, device=rhs.device)
+        dampings = self._own_damping(rhs)
         solution = self.solve(rhs, dampings)
         self._record(solution, dampings)
         return self.problem, to_flat(solution.z.view_as(rhs))
 
-    def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
+    def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`."""
         if n_classes != self.head.n_classes:
             raise EngineError(f"{n_classes} classes asked for, but the head has {self.head.n_classes}")
         return self._answer(self.head.class_gradients(np.asarray(x), np.asarray(y), n_classes))
 
-    def rows(self, x: Any, y: Any) -> Array:
+    def rows(self, x: Inputs, y: Inputs) -> Array:
         """[n, N] rows of the influence matrix."""
         x, y = np.asarray(x), np.asarray(y)
         step = max(1, _BLOCK_NUMBERS // self.head.n_parameters)
@@ -231,9 +134,25 @@ class ClosedForm(InfluenceEngine):
         ]
         return np.concatenate(parts)
 
-    def shown_rows(self, x: Any, y: Any) -> Array:
-        """[n, N]; where conjugate gradient has much to do, in single precision (residual 1e-4): half the time."""
+    def shown_rows(self, x: Inputs, y: Inputs) -> Array:
+        """[n, N]; in single precision (residual 1e-4) where conjugate gradient has much to do: half the time."""
         return self._single().rows(x, y) if self._slow(len(y)) else self.rows(x, y)
+
+    def self_influence(self) -> Array:
+        """[N], exact where (C - 1)(D + 1) is at most 1,600 and the dense Hessian fits; else by EKFAC in closed form.
+
+        `notes` says when it was EKFAC.
+        """
+        with self._threads():
+            if self._dense or (self.head.n_classes - 1) * self.head.n_columns <= EXACT_SELF_LIMIT:
+                return self._hessian().self_influence(self.damping)
+            self.notes = ("Self-influence is approximated in the eigenbasis of a Kronecker-factored Hessian (EKFAC).",)
+            return self._kronecker().self_influence(self.head, self.damping)
+
+    def solve(self, rhs: torch.Tensor, dampings: torch.Tensor) -> Solution:
+        """[k, C, D+1] through `(H + dampings[i] I)^-1`, with true residuals. Solutions are [k, C (D+1)]."""
+        refined = self._refined(rhs, dampings) if self._slow(len(rhs)) else None
+        return refined or self._solved(rhs, dampings, self._listener)
 
     def _slow(self, n_systems: int) -> bool:
         """Whether conjugate gradient in double precision has much to do on so many systems together."""
@@ -241,83 +160,59 @@ class ClosedForm(InfluenceEngine):
         return much and not self._dense and self.head.dtype == torch.float64
 
     def _single(self) -> ClosedForm:
-        """The same engine in single precision; what it solves is recorded with all the rest."""
-        key = f"single {self.damping!r}"
-        if key not in self._shared:
+        """The same engine in single precision. Its solves are recorded with all the rest."""
+        if self.damping not in self._singles:
             other = ClosedForm(
                 self.problem,
                 self.damping,
                 device=str(self.head.device),
                 dense=False,
                 dtype=torch.float32,
-                progress=self._progress,
-                name=self._base_name,
+                listener=self._listener,
             )
             other._log = self._log
-            self._shared[key] = other
-        single: ClosedForm = self._shared[key]
-        return single
-
-    def self_influence(self) -> Array:
-        """[N], exact where (C - 1)(D + 1) is at most 1,600 and the dense Hessian fits, else by EKFAC in closed form.
-
-        Which it was stands in `notes`.
-        """
-        with self._threads():
-            if self._dense or (self.head.n_classes - 1) * self.head.n_columns <= EXACT_SELF_LIMIT:
-                return self._hessian().self_influence(self.damping)
-            self.notes = ("Self-influence is approximated in the eigenbasis of a Kronecker-factored Hessian (EKFAC).",)
-            return self._kronecker_self_influence()
-
-    def solve(self, rhs: torch.Tensor, dampings: torch.Tensor) -> Solution:
-        """[k, C, D+1] through `(H + dampings[i] I)^-1`, with true residuals."""
-        refined = self._refined(rhs, dampings) if self._slow(len(rhs)) else None
-        return refined or self._solved(rhs, dampings, self._progress)
+            self._singles[self.damping] = other
+        return self._singles[self.damping]
 
     def _refined(self, rhs: torch.Tensor, dampings: torch.Tensor) -> Solution | None:
-        """The same by solving for what is left of the right-hand sides in single precision, a few times over.
+        """The same, by solves in single precision for what is left of the right-hand sides, a few times over.
 
-        Each time adds four digits at half the cost of a product; what is left is computed in double precision. None
+        Each adds four digits, at half the cost of a double product. What is left is computed in double precision. None
         where that does not reach the tolerance.
         """
-        single, shape, flat = self._single(), rhs.shape, rhs.flatten(1)
-        z, iterations, told = torch.zeros_like(flat), 0, Told(self._progress, SOLVING, self.tolerance)
-        left = flat
+        single, systems = self._single(), self._systems(rhs, dampings)
+        left = systems.rhs
+        z, iterations, told = torch.zeros_like(left), 0, Teller(self._listener, SOLVING, self.tolerance)
         for _ in range(REFINEMENTS):
-            sizes = torch.linalg.vector_norm(left, dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
-            step = single._solved((left / sizes).float().view(shape), dampings.float(), None)
+            sizes = torch.linalg.vector_norm(left, dim=1, keepdim=True).clamp_min(torch.finfo(left.dtype).tiny)
+            step = single._solved((left / sizes).float().view(rhs.shape), dampings.float(), None)
             z += sizes * step.z.double()
             iterations += step.iterations
-            left, relative = relative_residuals(self._product(shape), z, flat, dampings)
+            left, relative = systems.residuals(z)
             told(float(relative.max()))
             if bool((relative <= self.tolerance).all()):
                 return Solution(z, iterations, relative)
         return None
 
-    def _product(self, shape: torch.Size) -> Operator:
-        return lambda v: self.head.product(v.view(-1, *shape[1:])).flatten(1)
-
-    def _solved(self, rhs: torch.Tensor, dampings: torch.Tensor, progress: Progress | None) -> Solution:
-        shape, flat = rhs.shape, rhs.flatten(1)
-        product = self._product(shape)
+    def _solved(self, rhs: torch.Tensor, dampings: torch.Tensor, listener: Listener | None) -> Solution:
+        systems = self._systems(rhs, dampings)
         if self._dense:
             z = self._hessian().solve(rhs, dampings).flatten(1)
-            return Solution(z, 0, relative_residuals(product, z, flat, dampings)[1])
+            return Solution(z, 0, systems.residuals(z)[1])
+        stopping = Stopping(self.tolerance, MAX_ITERATIONS)
+        return conjugate_gradient(systems, stopping, block=True, listener=listener, description=SOLVING)
+
+    def _systems(self, rhs: torch.Tensor, dampings: torch.Tensor) -> Systems:
+        """Systems for [k, C, D+1] right-hand sides, with vectors of C (D+1) numbers."""
+        shape = (-1, *rhs.shape[1:])
+
+        def product(v: torch.Tensor) -> torch.Tensor:
+            return self.head.product(v.view(shape)).flatten(1)
 
         def precondition(r: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
-            return self._kronecker().solve(r.view(-1, *shape[1:]), d).flatten(1)
+            return self._kronecker().solve(r.view(shape), d).flatten(1)
 
-        return conjugate_gradient(
-            product,
-            flat,
-            dampings,
-            tolerance=self.tolerance,
-            max_iterations=MAX_ITERATIONS,
-            precondition=precondition if self._preconditioned else None,
-            block=True,
-            progress=progress,
-            description=SOLVING,
-        )
+        return Systems(product, rhs.flatten(1), dampings, precondition if self._preconditioned else None)
 
     @property
     def _preconditioned(self) -> bool:
@@ -327,20 +222,21 @@ class ClosedForm(InfluenceEngine):
     def _threads(self) -> AbstractContextManager[None]:
         return threads_for(self.head.n_points * self.head.n_columns)
 
-    def _answer(self, rhs: torch.Tensor, dampings: torch.Tensor | None = None) -> Array:
-        with self._threads():
-            return self._answer_by_block(rhs, dampings)
+    def _own_damping(self, rhs: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(rhs),), self.damping, dtype=rhs.dtype, device=rhs.device)
 
-    def _answer_by_block(self, rhs: torch.Tensor, dampings: torch.Tensor | None) -> Array:
+    def _answer(self, rhs: torch.Tensor, dampings: torch.Tensor | None = None) -> Array:
+        """[k, N] influence on [k, C, D+1] reference gradients, block by block; at the own damping if none is given."""
         if dampings is None:
-            dampings = torch.full((len(rhs),), self.damping, dtype=rhs.dtype, device=rhs.device)
+            dampings = self._own_damping(rhs)
         step = max(1, _BLOCK_NUMBERS // self.head.n_parameters)
         answers = []
-        for start in range(0, len(rhs), step):
-            part = slice(start, start + step)
-            solution = self.solve(rhs[part], dampings[part])
-            self._record(solution, dampings[part])
-            answers.append(self.head.influences(solution.z.view(-1, *rhs.shape[1:])))
+        with self._threads():
+            for start in range(0, len(rhs), step):
+                part = slice(start, start + step)
+                solution = self.solve(rhs[part], dampings[part])
+                self._record(solution, dampings[part])
+                answers.append(self.head.influences(solution.z.view(-1, *rhs.shape[1:])))
         return np.concatenate(answers)
 
     def _record(self, solution: Solution, dampings: torch.Tensor) -> None:
@@ -348,26 +244,14 @@ class ClosedForm(InfluenceEngine):
         for damping in sorted(set(dampings.tolist())):
             chosen = solution.residuals[dampings == damping]
             worst = float(chosen.max())
-            self._log.entries.append(Solve(len(chosen), iterations, worst, worst <= self.tolerance, damping))
+            self._log.append(Solve(len(chosen), iterations, worst, worst <= self.tolerance, damping))
 
     def _hessian(self) -> DenseHessian:
-        if "hessian" not in self._shared:
-            self._shared["hessian"] = DenseHessian(self.head)
-        hessian: DenseHessian = self._shared["hessian"]
-        return hessian
+        if self._shared.hessian is None:
+            self._shared.hessian = DenseHessian(self.head)
+        return self._shared.hessian
 
     def _kronecker(self) -> KroneckerBasis:
-        if "kronecker" not in self._shared:
-            self._shared["kronecker"] = KroneckerBasis(self.head)
-        basis: KroneckerBasis = self._shared["kronecker"]
-        return basis
-
-    def _kronecker_self_influence(self) -> Array:
-        basis, head = self._kronecker(), self.head
-        inverse = 1 / (basis.diagonal + self.damping)
-        out = np.empty(head.n_points)
-        for part, features in head.chunks(4 * head.n_columns):  # four temporaries of that width
-            rotated = torch.nn.functional.pad(features, (0, 1), value=1.0) @ basis.columns
-            residuals = head.residuals(part) @ basis.classes
-            out[part] = torch.einsum("nc,cd,nd->n", residuals**2, inverse, rotated**2).double().cpu().numpy()
-        return out
+        if self._shared.kronecker is None:
+            self._shared.kronecker = KroneckerBasis(self.head)
+        return self._shared.kronecker

@@ -1,7 +1,7 @@
-"""Conjugate gradient for several damped systems at once, with a residual that is measured and not assumed.
+"""Conjugate gradient for several damped systems at once. The residual is measured, not assumed.
 
-The systems share the operator, not the damping: one product serves every right-hand side and every damping. Nothing
-here knows what the operator is.
+The systems share the operator and may differ in damping: one product serves every right-hand side and every damping.
+Nothing here knows what the operator is.
 """
 
 from __future__ import annotations
@@ -12,14 +12,63 @@ from dataclasses import dataclass
 
 import torch
 
+from auditor.engines import Listener
 from auditor.errors import EngineError
-from auditor.influence.base import Progress
+from auditor.influence.base import relative_norms
 
 Operator = Callable[[torch.Tensor], torch.Tensor]
 """[k, P] -> [k, P], row by row."""
 
 Preconditioner = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """([k, P] residuals, [k] dampings) -> [k, P]."""
+
+
+@dataclass(frozen=True)
+class Systems:
+    """The systems `(H + dampings[i] I) z_i = rhs_i`.
+
+    Attributes
+    ----------
+    operator
+        Multiplies with `H`, without damping. `H` is symmetric and positive semi-definite.
+    rhs, dampings
+        [k, P] and [k].
+    precondition
+        Applies an approximate inverse; None goes without.
+    """
+
+    operator: Operator
+    rhs: torch.Tensor
+    dampings: torch.Tensor
+    precondition: Preconditioner | None = None
+
+    def residuals(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Residuals [k, P] of solutions [k, P] by a fresh product, and their norms relative to `rhs` [k]."""
+        residual = self.rhs - self.operator(z) - self.dampings[:, None] * z
+        return residual, relative_norms(residual, self.rhs)
+
+    def preconditioned(self, residual: torch.Tensor, dampings: torch.Tensor) -> torch.Tensor:
+        """[k, P] through the approximate inverse, where there is one."""
+        return self.precondition(residual, dampings) if self.precondition else residual
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When conjugate gradient ends.
+
+    Attributes
+    ----------
+    tolerance
+        On the relative residual.
+    max_iterations
+        For all restarts together.
+    restarts
+        How often it starts again from where it stands.
+    """
+
+    tolerance: float
+    max_iterations: int
+    restarts: int = 3
 
 
 @dataclass(frozen=True)
@@ -31,11 +80,11 @@ class Solution:
     z
         [k, P].
     iterations
-        Operator products spent in iterations, until the last system was done.
+        Products spent in iterations, until the last system was done.
     residuals
         [k] true relative residuals, from a fresh product.
     negative_curvature
-        True when a search direction showed the damped operator is not positive definite.
+        True when a search direction showed that the damped operator is not positive definite.
     """
 
     z: torch.Tensor
@@ -44,49 +93,48 @@ class Solution:
     negative_curvature: bool = False
 
 
-def relative_residuals(
-    operator: Operator, z: torch.Tensor, rhs: torch.Tensor, dampings: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Residual vectors [k, P] of `(H + damping) z = rhs` and their norms relative to the right-hand sides [k]."""
-    residual = rhs - operator(z) - dampings[:, None] * z
-    norms = torch.linalg.vector_norm(rhs, dim=1)
-    sizes = torch.linalg.vector_norm(residual, dim=1)
-    return residual, torch.where(norms > 0, sizes / norms.clamp_min(torch.finfo(rhs.dtype).tiny), sizes)
+@dataclass
+class Teller:
+    """Tells a listener in per cent how far a solve is. Residuals fall by about as many digits with each product."""
+
+    listener: Listener | None
+    description: str
+    tolerance: float
+    percent: int = 1
+
+    def __call__(self, relative: float) -> None:
+        """Take the worst residual so far, relative to its right-hand side."""
+        if self.listener is None:
+            return
+        digits = math.log(max(relative, self.tolerance)) / math.log(self.tolerance) if relative < 1 else 0.0
+        self.percent = max(self.percent, int(100 * digits))
+        self.listener(self.description, self.percent, 100)
 
 
 def conjugate_gradient(
-    operator: Operator,
-    rhs: torch.Tensor,
-    dampings: torch.Tensor,
+    systems: Systems,
+    stopping: Stopping,
     *,
-    precondition: Preconditioner | None = None,
-    tolerance: float,
-    max_iterations: int,
-    restarts: int = 3,
     block: bool = False,
-    progress: Progress | None = None,
+    listener: Listener | None = None,
     description: str = "solving",
 ) -> Solution:
-    """Solve `(H + dampings[i] I) z_i = rhs_i` for symmetric positive semi-definite `H` by preconditioned CG.
+    """Solve damped systems by preconditioned conjugate gradient.
 
-    The recurrence's residual drifts from the true one, so convergence is judged by a fresh product, and CG is started
-    again from where it stands while that helps.
+    The residual that the iteration carries along drifts from the true one. So a fresh product judges convergence. CG
+    then starts again from where it stands, as long as that helps.
 
     Parameters
     ----------
-    operator
-        [k, P] -> [k, P], without damping.
-    rhs, dampings
-        [k, P] and [k].
-    tolerance
-        On the relative residual.
-    max_iterations
-        For all restarts together.
+    systems
+        What to solve.
+    stopping
+        When to end.
     block
-        Where all dampings are equal, look for every solution in the directions of all systems together: fewer
-        products, at a cost of a few directions' inner products each.
-    progress
-        Called after every product with the per cent of the digits asked for that the worst system has; the number of
+        Where all dampings are equal, look for every solution in the directions of all systems together. That takes
+        fewer products, and costs the inner products of a few directions each.
+    listener
+        Called after every product with the per cent of the wanted digits that the worst system has. The number of
         iterations is not known before.
 
     Raises
@@ -94,30 +142,24 @@ def conjugate_gradient(
     EngineError
         When the operator gives something that is not finite.
     """
+    rhs, dampings, tolerance = systems.rhs, systems.dampings, stopping.tolerance
     z = torch.zeros_like(rhs)
-    told = Told(progress, description, 0.5 * tolerance)
+    told = Teller(listener, description, 0.5 * tolerance)
     spent, negative = 0, False
     residual, relative = rhs.clone(), torch.where(torch.linalg.vector_norm(rhs, dim=1) > 0, 1.0, 0.0).to(rhs)
-    for _ in range(restarts + 1):
+    for _ in range(stopping.restarts + 1):
         active = (relative > tolerance).nonzero().flatten()
-        if active.numel() == 0 or spent >= max_iterations or negative:
+        if active.numel() == 0 or spent >= stopping.max_iterations or negative:
             break
         together = block and len(active) > 1 and bool((dampings[active] == dampings[active[0]]).all())
-        step, used, negative = (_iterate_together if together else _iterate)(
-            operator,
-            residual[active],
-            dampings[active],
-            torch.linalg.vector_norm(rhs[active], dim=1),
-            precondition,
-            0.5 * tolerance,
-            spent,
-            max_iterations,
-            told,
-        )
+        left = Systems(systems.operator, residual[active], dampings[active], systems.precondition)
+        norms = torch.linalg.vector_norm(rhs[active], dim=1)
+        iterate = _iterate_together if together else _iterate
+        step, used, negative = iterate(left, norms, stopping.max_iterations - spent, told)
         z[active] += step
         spent += used
         before = relative
-        residual, relative = relative_residuals(operator, z, rhs, dampings)
+        residual, relative = systems.residuals(z)
         if not bool(torch.isfinite(relative).all()):
             raise EngineError(f"{description}: the Hessian products are not finite", hint="check weights and images")
         if bool((relative >= 0.5 * before)[active].all()):
@@ -125,25 +167,63 @@ def conjugate_gradient(
     return Solution(z, spent, relative, negative)
 
 
-def _iterate_together(
-    operator: Operator,
-    rhs: torch.Tensor,
-    dampings: torch.Tensor,
-    norms: torch.Tensor,
-    precondition: Preconditioner | None,
-    tolerance: float,
-    spent: int,
-    limit: int,
-    told: Told,
-) -> tuple[torch.Tensor, int, bool]:
+def _iterate(systems: Systems, norms: torch.Tensor, most: int, told: Teller) -> tuple[torch.Tensor, int, bool]:
+    """One run of CG from zero. Systems leave as they finish.
+
+    Parameters
+    ----------
+    norms
+        [k]; a system is done when its residual is at most `told.tolerance` times this.
+    most
+        Products that may be spent.
+
+    Returns
+    -------
+    tuple
+        Solutions [k, P], products spent, and whether the curvature was negative.
+    """
+    rhs, dampings, tolerance = systems.rhs, systems.dampings, told.tolerance
+    solutions = torch.zeros_like(rhs)
+    index = torch.arange(len(rhs), device=rhs.device)
+    x, r, targets = torch.zeros_like(rhs), rhs.clone(), tolerance * norms
+    s = systems.preconditioned(r, dampings)
+    p, rs, used = s.clone(), (r * s).sum(1), 0
+    while used < most:
+        q = systems.operator(p) + dampings[:, None] * p
+        used += 1
+        curvature = (p * q).sum(1)
+        if bool((curvature <= 0).any()):
+            solutions[index] = x
+            return solutions, used, True
+        alpha = (rs / curvature)[:, None]
+        x += alpha * p
+        r -= alpha * q
+        sizes = torch.linalg.vector_norm(r, dim=1)
+        told(tolerance * float((sizes / targets).max()))
+        going = sizes > targets
+        if not bool(going.all()):
+            solutions[index[~going]] = x[~going]
+            if not bool(going.any()):
+                return solutions, used, False
+            index, x, r, p, rs = index[going], x[going], r[going], p[going], rs[going]
+            dampings, targets = dampings[going], targets[going]
+        s = systems.preconditioned(r, dampings)
+        rs, previous = (r * s).sum(1), rs
+        p = s + (rs / previous)[:, None] * p
+    solutions[index] = x
+    return solutions, used, False
+
+
+def _iterate_together(systems: Systems, norms: torch.Tensor, most: int, told: Teller) -> tuple[torch.Tensor, int, bool]:
     """The same by block CG (O'Leary, 1980), all systems to the end, with one damping.
 
-    Search directions are made orthonormal in every step, so that systems that are alike or done disturb nothing.
+    Search directions are made orthonormal in every step. So systems that are alike, or done, disturb nothing.
     """
+    rhs, dampings, tolerance = systems.rhs, systems.dampings, told.tolerance
     x, r, targets = torch.zeros_like(rhs), rhs.clone(), tolerance * norms
-    p, used = _orthonormal(precondition(r, dampings) if precondition else r), 0
-    while spent + used < limit:
-        q = operator(p) + dampings[0] * p
+    p, used = _orthonormal(systems.preconditioned(r, dampings)), 0
+    while used < most:
+        q = systems.operator(p) + dampings[0] * p
         used += 1
         curvature = (p @ q.T).double()
         if not bool(torch.isfinite(curvature).all()):
@@ -158,73 +238,12 @@ def _iterate_together(
         told(tolerance * float((sizes / targets).max()))
         if not bool((sizes > targets).any()):
             break
-        s = precondition(r, dampings) if precondition else r
+        s = systems.preconditioned(r, dampings)
         p = _orthonormal(s - torch.cholesky_solve((q @ s.T).double(), factor).to(rhs).T @ p)
     return x, used, False
 
 
 def _orthonormal(rows: torch.Tensor) -> torch.Tensor:
-    """An orthonormal basis, in rows, that spans `rows` [k, P]."""
+    """An orthonormal basis, in rows, of the space of `rows` [k, P]."""
     basis: torch.Tensor = torch.linalg.qr(rows.T).Q.T.contiguous()
     return basis
-
-
-@dataclass
-class Told:
-    """Tells how far a solve has come: residuals fall by about as many digits with each product."""
-
-    progress: Progress | None
-    description: str
-    tolerance: float
-    percent: int = 1
-
-    def __call__(self, relative: float) -> None:
-        """The worst residual so far, relative to its right-hand side."""
-        if self.progress is None:
-            return
-        digits = math.log(max(relative, self.tolerance)) / math.log(self.tolerance) if relative < 1 else 0.0
-        self.percent = max(self.percent, int(100 * digits))
-        self.progress(self.description, self.percent, 100)
-
-
-def _iterate(
-    operator: Operator,
-    rhs: torch.Tensor,
-    dampings: torch.Tensor,
-    norms: torch.Tensor,
-    precondition: Preconditioner | None,
-    tolerance: float,
-    spent: int,
-    limit: int,
-    told: Told,
-) -> tuple[torch.Tensor, int, bool]:
-    """One run of CG from zero, systems leaving as they finish: solutions, products spent, negative curvature."""
-    solutions = torch.zeros_like(rhs)
-    index = torch.arange(len(rhs), device=rhs.device)
-    x, r, targets = torch.zeros_like(rhs), rhs.clone(), tolerance * norms
-    s = precondition(r, dampings) if precondition else r
-    p, rs, used, negative = s.clone(), (r * s).sum(1), 0, False
-    while spent + used < limit:
-        q = operator(p) + dampings[:, None] * p
-        used += 1
-        curvature = (p * q).sum(1)
-        if bool((curvature <= 0).any()):
-            negative = True
-            break
-        alpha = (rs / curvature)[:, None]
-        x += alpha * p
-        r -= alpha * q
-        sizes = torch.linalg.vector_norm(r, dim=1)
-        told(tolerance * float((sizes / targets).max()))
-        going = sizes > targets
-        if not bool(going.all()):
-            solutions[index[~going]] = x[~going]
-            if not bool(going.any()):
-                return solutions, used, negative
-            index, x, r, p, rs = index[going], x[going], r[going], p[going], rs[going]
-            dampings, targets = dampings[going], targets[going]
-        s = precondition(r, dampings) if precondition else r
-        rs, previous = (r * s).sum(1), rs
-        p = s + (rs / previous)[:, None] * p
-    solutions[index] = x
-    return solutions, used, negative

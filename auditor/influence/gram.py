@@ -1,10 +1,10 @@
 r"""Inner products between logit gradients of points through a network, layer by layer: the tangent kernel, exactly.
 
-The gradient of a convolution's weight is :math:`\sum_t \delta_t \otimes a_t` over positions `t`, so the inner product
-of two points' gradients is :math:`\sum_{t,t'}(\delta_t\cdot\delta'_{t'})(a_t\cdot a'_{t'})` and needs only what one
+The gradient of a convolution's weight is :math:`\sum_t \delta_t \otimes a_t` over positions `t`. So the inner product
+of two points' gradients is :math:`\sum_{t,t'}(\delta_t\cdot\delta'_{t'})(a_t\cdot a'_{t'})`. It needs only what one
 forward and C - 1 backward passes leave behind: inputs `a` and output gradients `delta` of the layer ("ghost" products;
-Goodfellow 2015, Li et al. 2022). Where the layer is small the gradients themselves are cheaper, and are then formed a
-tile at a time. Nothing of size N x P exists at any time.
+Goodfellow 2015, Li et al. 2022). Where the layer is small the gradients themselves are cheaper. They are then formed a
+tile at a time. Nothing of size N x P ever exists.
 """
 
 from __future__ import annotations
@@ -13,161 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from auditor.errors import EngineError
-from auditor.influence.closed_form import class_basis
-from auditor.influence.jacobian import Network
+from auditor.influence.layers import Captured, Layer
 
 _TILE_POINTS = 128
+"""Points in one tile."""
 
 _TILE_NUMBERS = 2**24
-"""Points in one tile, and numbers of their unfolded inputs and output gradients."""
+"""Numbers in the unfolded inputs and output gradients of one tile."""
 
 _BLOCK_NUMBERS = 2**22
 """Numbers in one block of gradients or position products."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One trained layer and how its gradients' inner products are computed: `linear`, `conv` or `norm`."""
-
-    name: str
-    module: nn.Module
-    kind: str
-    weight: bool
-    bias: bool
-
-    def unfold(self, a: torch.Tensor) -> torch.Tensor:
-        """The layer's input as positions [n, T, K]: what the weight of one output is multiplied with."""
-        if self.kind == "linear":
-            return a[:, None, :]
-        assert isinstance(self.module, nn.Conv2d) and not isinstance(self.module.padding, str)
-        columns = nn.functional.unfold(
-            a, self.module.kernel_size, self.module.dilation, self.module.padding, self.module.stride
-        )
-        return columns.transpose(1, 2)
-
-
-def trained_layers(model: nn.Module) -> list[Layer]:
-    """The layers that hold trained parameters.
-
-    Raises
-    ------
-    EngineError
-        When one of them is of a kind whose gradients are not known here; conjugate gradient takes any.
-    """
-    layers = []
-    for name, module in model.named_modules():
-        own = {k: p for k, p in module.named_parameters(recurse=False) if p.requires_grad}
-        if not own:
-            continue
-        kind = _kind(module)
-        if kind is None or not set(own) <= {"weight", "bias"}:
-            raise EngineError(f"layer '{name}' ({type(module).__name__}) has no closed-form gradient products")
-        layers.append(Layer(name, module, kind, "weight" in own, "bias" in own))
-    return layers
-
-
-def _kind(module: nn.Module) -> str | None:
-    if isinstance(module, nn.Linear):
-        return "linear"
-    if isinstance(module, nn.Conv2d) and module.groups == 1 and not isinstance(module.padding, str):
-        return "conv" if module.padding_mode == "zeros" else None
-    if isinstance(module, nn.BatchNorm2d) and module.track_running_stats and not module.training:
-        return "norm"
-    return None
-
-
-@dataclass(frozen=True)
-class Captured:
-    """What a set of points leaves behind in the layers.
-
-    Attributes
-    ----------
-    n_points, n_directions
-        n and C - 1.
-    logits
-        [n, C], in float64.
-    inputs, outputs
-        Per layer [n, in, ...] and [n, C-1, out, ...]: inputs and gradients of the logit directions by the outputs.
-        For `norm` layers the gradients themselves: [n, C-1, parameters], and no input.
-    """
-
-    n_points: int
-    n_directions: int
-    logits: torch.Tensor
-    inputs: dict[str, torch.Tensor]
-    outputs: dict[str, torch.Tensor]
-
-    @property
-    def numbers(self) -> int:
-        """How many numbers are held."""
-        return sum(t.numel() for group in (self.inputs, self.outputs) for t in group.values())
-
-
-def capture(network: Network, layers: list[Layer], x: torch.Tensor) -> Captured:
-    """One forward pass over images `x` [n, ...] and C - 1 backward passes from orthonormal logit directions."""
-    seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def remember(name: str):  # type: ignore[no-untyped-def]
-        def hook(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-            if name in seen:
-                raise EngineError(f"layer '{name}' is used more than once in a forward pass")
-            seen[name] = (args[0].detach(), output)
-            # What follows may work in place (ReLU, the residual sum): it gets a copy, so that this stays the output.
-            return output.clone()
-
-        return hook
-
-    handles = [layer.module.register_forward_hook(remember(layer.name)) for layer in layers]
-    try:
-        with torch.enable_grad():
-            logits = network.model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    basis = class_basis(network.n_classes, logits.dtype, logits.device)
-    names = [layer.name for layer in layers]
-    gradients: dict[str, list[torch.Tensor]] = {name: [] for name in names}
-    for column in range(basis.shape[1]):
-        keep = column + 1 < basis.shape[1]
-        found = torch.autograd.grad((logits @ basis[:, column]).sum(), [seen[n][1] for n in names], retain_graph=keep)
-        for name, gradient in zip(names, found, strict=True):
-            gradients[name].append(gradient)
-    inputs, outputs = {}, {}
-    for layer in layers:
-        delta = torch.stack(gradients[layer.name], 1)
-        if layer.kind == "norm":
-            outputs[layer.name] = _norm_gradients(layer, seen[layer.name][0], delta)
-        else:
-            inputs[layer.name], outputs[layer.name] = seen[layer.name][0], delta
-    return Captured(len(x), basis.shape[1], logits.detach().double().cpu(), inputs, outputs)
-
-
-def _norm_gradients(layer: Layer, a: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
-    module = layer.module
-    assert isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None
-    parts = []
-    if layer.weight:
-        scale = torch.rsqrt(module.running_var + module.eps)[:, None, None]
-        normalised = (a - module.running_mean[:, None, None]) * scale
-        parts.append(torch.einsum("ncohw,nohw->nco", delta, normalised))
-    if layer.bias:
-        parts.append(delta.sum((3, 4)))
-    return torch.cat(parts, 2)
-
-
-def join(parts: list[Captured]) -> Captured:
-    """Captures of several chunks as one."""
-    first = parts[0]
-    return Captured(
-        sum(p.n_points for p in parts),
-        first.n_directions,
-        torch.cat([p.logits for p in parts]),
-        {k: torch.cat([p.inputs[k] for p in parts]) for k in first.inputs},
-        {k: torch.cat([p.outputs[k] for p in parts]) for k in first.outputs},
-    )
 
 
 def gram(
@@ -175,7 +31,7 @@ def gram(
 ) -> torch.Tensor:
     """[n (C-1), m (C-1)] float64 inner products of the logit gradients of two sets of points.
 
-    With `left is right` only the upper half of the tiles is computed. `told` is called with the layers done.
+    Where `left is right` only the upper half of the tiles is computed. `told` is called with the layers done.
     """
     d = left.n_directions
     out = torch.zeros(left.n_points * d, right.n_points * d, dtype=torch.float64)
@@ -198,7 +54,10 @@ def gram(
 
 @dataclass(frozen=True)
 class Combined:
-    """Weighted sums of points' gradients in one layer: `weight` [k, out, K] and `bias` [k, out], or `norm`'s [k, p]."""
+    """`k` weighted sums of points' gradients in one layer: `weight` [k, out, K] and `bias` [k, out].
+
+    A `norm` layer has `flat` [k, parameters] in their place.
+    """
 
     weight: torch.Tensor | None
     bias: torch.Tensor | None
@@ -206,7 +65,7 @@ class Combined:
 
 
 def combine(layers: list[Layer], captured: Captured, coefficients: torch.Tensor) -> dict[str, Combined]:
-    """`k` weighted sums of logit gradients, by layer: `coefficients` [k, n, C-1]. Takes k P numbers."""
+    """`k` weighted sums of logit gradients, by layer; `coefficients` is [k, n, C-1]. The sums hold k P numbers."""
     sums = {}
     for layer in layers:
         outputs = captured.outputs[layer.name]
@@ -231,7 +90,7 @@ def combine(layers: list[Layer], captured: Captured, coefficients: torch.Tensor)
 def project(layers: list[Layer], captured: Captured, sums: dict[str, Combined]) -> torch.Tensor:
     """[k, n (C-1)] float64 inner products of combined gradients with the points' logit gradients.
 
-    A combined gradient is applied as the layer's weight would be: as much work as `k` forward passes.
+    A combined gradient is applied as the layer's weight would be. That is as much work as `k` forward passes.
     """
     rows = []
     for layer in layers:
@@ -266,6 +125,7 @@ class _Side:
 
 
 def _tiles(layer: Layer, captured: Captured) -> list[slice]:
+    """Slices of the points, small enough for what is unfolded of this layer."""
     per_point = captured.outputs[layer.name][0].numel()
     if layer.kind != "norm":
         per_point += layer.unfold(captured.inputs[layer.name][:1]).numel()
@@ -294,14 +154,14 @@ def _products(layer: Layer, left: _Side, right: _Side) -> torch.Tensor:
     if not layer.weight:
         return out
     columns = left.positions.shape[2]
-    # Work for one pair of points: d^2 K out through the gradients, T^2 (K + d^2 out) through pairs of positions.
+    # Work for one pair of points: d^2 K out by forming gradients, T^2 (K + d^2 out) by pairs of positions.
     if d * d * columns * n_outputs <= t * t * (columns + d * d * n_outputs):
         return out + _by_gradients(left, right)
     return out + _by_positions(left, right)
 
 
 def _by_gradients(left: _Side, right: _Side) -> torch.Tensor:
-    """Form the gradients for a block of outputs at a time, small enough to stay in the processor's cache."""
+    """[n d, m d] by forming gradients for a block of outputs at a time, small enough for the processor's cache."""
     n, d, n_outputs, _ = left.deltas.shape
     m = right.deltas.shape[0]
     assert left.positions is not None and right.positions is not None
@@ -315,6 +175,7 @@ def _by_gradients(left: _Side, right: _Side) -> torch.Tensor:
 
 
 def _gradients(side: _Side, block: slice) -> torch.Tensor:
+    """[n d, out K] gradients by the weights of some outputs."""
     assert side.positions is not None
     n, d, _, t = side.deltas.shape
     deltas = side.deltas[:, :, block]
@@ -323,6 +184,7 @@ def _gradients(side: _Side, block: slice) -> torch.Tensor:
 
 
 def _by_positions(left: _Side, right: _Side) -> torch.Tensor:
+    """[n d, m d] by products of all pairs of positions."""
     assert left.positions is not None and right.positions is not None
     n, d, _, t = left.deltas.shape
     m, _, _, s = right.deltas.shape

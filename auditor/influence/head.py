@@ -1,12 +1,12 @@
-r"""Derivatives of a linear softmax head in closed form, in chunks of training points; flat in memory.
+r"""Derivatives of a linear softmax head in closed form, in chunks of training points.
 
-With :math:`\tilde\varphi_i = [\varphi_i, 1]` and :math:`p_i = \mathrm{softmax}(W\varphi_i + b)` the gradient of point
-`i` is :math:`(p_i - e_{y_i}) \otimes \tilde\varphi_i` and the Hessian of the mean cross-entropy acts as
-:math:`HV = \frac1N\sum_i (\mathrm{diag}\,p_i - p_i p_i^T)\,V\tilde\varphi_i\tilde\varphi_i^T` on :math:`V` of shape
-[C, D+1]: two matrix products. No per-sample gradient of length C (D+1) is ever formed for the training points.
+Let :math:`\tilde\varphi_i = [\varphi_i, 1]` and :math:`p_i = \mathrm{softmax}(W\varphi_i + b)`. The gradient of point
+`i` is :math:`(p_i - e_{y_i}) \otimes \tilde\varphi_i`. The Hessian of the mean cross-entropy acts on :math:`V` of shape
+[C, D+1] as :math:`HV = \frac1N\sum_i (\mathrm{diag}\,p_i - p_i p_i^T)\,V\tilde\varphi_i\tilde\varphi_i^T`. That is two
+matrix products. No gradient of length C (D+1) is ever formed for each training point, so memory stays flat.
 
-Directions are tensors [k, C, D+1], the bias in the last column. pyDVL's flat order (weight, then bias) is converted by
-`to_flat` and `from_flat`.
+Directions are tensors [k, C, D+1] with the bias in the last column. `to_flat` and `from_flat` convert to and from the
+flat order of `nn.Linear`'s parameters (weight, then bias), which pyDVL uses.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import numpy.typing as npt
 import torch
 
 from auditor.errors import EngineError
-from auditor.influence.base import Array, HeadProblem, check_reference, class_weights
+from auditor.influence.base import Array, HeadProblem, check_reference, class_weights, mean_weights
 
 RESIDENT_BYTES = 128 * 2**20
-"""Features up to this size are kept in the working precision on the device; larger ones are converted by chunk."""
+"""Features up to this size are kept in the working precision on the device. Larger ones are converted by chunk."""
 
 _CHUNK_BYTES = 48 * 2**20
 """Size of the largest temporary of one chunk."""
 
 PRECONDITIONER_POINTS = 2048
-"""Points, evenly spaced, that the preconditioner is built from; twice as many save one iteration in fifteen and cost
+"""Points, evenly spaced, from which the preconditioner is built. Twice as many save one iteration in fifteen, and cost
 as much as two to six."""
 
 
 class LinearHead:
-    """A problem's probabilities and its products with gradients and Hessian.
+    """A problem's probabilities, and its products with gradients and Hessian.
 
     Parameters
     ----------
@@ -43,7 +43,12 @@ class LinearHead:
     device
         Where to compute.
     dtype
-        Working precision; float64 unless measured to be enough otherwise.
+        Working precision. Less than float64 only where it was measured to be enough.
+
+    Raises
+    ------
+    EngineError
+        When the training features are not finite.
     """
 
     def __init__(self, problem: HeadProblem, device: str = "cpu", dtype: torch.dtype = torch.float64) -> None:
@@ -58,8 +63,7 @@ class LinearHead:
         size = torch.finfo(dtype).bits // 8
         if self.n_points * self.n_columns * size <= RESIDENT_BYTES:
             self._resident = self._convert(problem.features)
-        labels = torch.as_tensor(np.asarray(problem.labels), dtype=torch.int64, device=self.device)
-        self.labels = labels
+        self.labels = torch.as_tensor(np.asarray(problem.labels), dtype=torch.int64, device=self.device)
         self.probabilities = torch.empty(self.n_points, self.n_classes, dtype=dtype, device=self.device)
         for part, features in self.chunks(self.n_classes):
             self.probabilities[part] = torch.softmax(features @ self.weight.T + self.bias, dim=1)
@@ -72,7 +76,7 @@ class LinearHead:
         return self.n_classes * self.n_columns
 
     def chunks(self, width: int) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Slices of the training points with their features, small enough for temporaries of `width` columns."""
+        """Slices of the training points with their features [n, D], small enough for temporaries of `width` columns."""
         size = torch.finfo(self.dtype).bits // 8
         rows = max(64, _CHUNK_BYTES // (size * max(width, self.n_columns)))
         for start in range(0, self.n_points, rows):
@@ -89,7 +93,7 @@ class LinearHead:
         flat = v.reshape(k * n_classes, self.n_columns)
         out = torch.zeros_like(flat)
         for part, features in self.chunks(k * n_classes):
-            p = self.probabilities[part].T.contiguous()  # points in columns: for few classes products are faster so
+            p = self.probabilities[part].T.contiguous()  # points in columns: faster with few classes
             s = torch.addmm(flat[:, -1:], flat[:, :-1], features.T).view(k, n_classes, -1)
             m = s.sub_((p * s).sum(1, keepdim=True)).mul_(p).view(k * n_classes, -1)
             out[:, :-1].addmm_(m, features)
@@ -114,14 +118,14 @@ class LinearHead:
 
     def mean_gradient(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> torch.Tensor:
         """[1, C, D+1]: the mean gradient over reference points `x` [n, D], `y` [n]."""
-        return self.weighted_gradient(x, y, np.full((1, len(y)), 1 / max(len(y), 1)))
+        return self.weighted_gradient(x, y, mean_weights(y))
 
     def class_gradients(self, x: npt.NDArray[Any], y: npt.NDArray[Any], n_classes: int) -> torch.Tensor:
         """[n_classes, C, D+1]: the mean gradient over the reference points of each class, zero where there is none."""
         return self.weighted_gradient(x, y, class_weights(np.asarray(y), n_classes))
 
     def gradients(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> torch.Tensor:
-        """[n, C, D+1]: one gradient a reference point. Only for as many points as rows are wanted."""
+        """[n, C, D+1]: one gradient for each reference point. Meant for few points: those whose rows are wanted."""
         features, r = self._reference(x, y)
         return r[:, :, None] * torch.nn.functional.pad(features, (0, 1), value=1.0)[:, None, :]
 
@@ -153,7 +157,7 @@ class LinearHead:
 
     def _convert(self, features: npt.NDArray[Any]) -> torch.Tensor:
         features = np.ascontiguousarray(features)
-        if not features.flags.writeable:  # such as a memory map, which torch warns about: copies just this part
+        if not features.flags.writeable:  # torch warns about a memory map; a copy of this part is no map
             features = features.copy()
         return torch.from_numpy(features).to(self.device, self.dtype)
 
@@ -173,16 +177,16 @@ class LinearHead:
 
 @dataclass(frozen=True)
 class _FeatureBasis:
-    """The basis' part that no head touches.
+    """The part of the basis that depends on the features alone.
 
     Attributes
     ----------
     vectors
         [D+1, D+1], eigenvectors of the features' second moments, in columns.
     squares
-        [m, D+1], squares of `m` points' coordinates in them, in units of `scale`.
+        [m, D+1], squared coordinates of `m` points in them, in units of `scale` squared.
     scale
-        Of the largest feature.
+        Size of the largest feature.
     """
 
     vectors: torch.Tensor
@@ -191,8 +195,8 @@ class _FeatureBasis:
 
     @classmethod
     def of(cls, features: torch.Tensor, *, single: bool) -> _FeatureBasis:
-        """Of [m, D+1] features."""
-        scale = features.abs().max()  # at least the bias column's 1; squares of huge features leave single precision
+        """The basis of [m, D+1] features."""
+        scale = features.abs().max()  # at least 1, from the bias column. Squares of huge features overflow float32
         features = features / scale
         if single:
             features = features.float()
@@ -204,16 +208,17 @@ class KroneckerBasis:
     r"""The Hessian's diagonal in the eigenbasis of its Kronecker-factored mean: EKFAC in closed form.
 
     The basis is that of :math:`\mathrm{mean}(\mathrm{diag}\,p - pp^T) \otimes \mathrm{mean}(\tilde\varphi\tilde
-    \varphi^T)`; the diagonal is that of the Hessian itself in it (George et al., 2018). It preconditions CG, and gives
-    self-influence where the exact one would need a dense Hessian.
+    \varphi^T)`. The diagonal is that of the Hessian itself in this basis (George et al., 2018). It preconditions CG. It
+    also gives self-influence where the exact one would need a dense Hessian.
 
     Parameters
     ----------
     head
         The derivatives.
     limit
-        Build from this many evenly spaced training points, in single precision: whatever the basis, CG ends where its
-        residual says. None builds from all (then features are read in one piece) and in the head's own precision.
+        Build from this many evenly spaced training points, in single precision. That is enough for CG, which ends where
+        its residual says, whatever the basis. None builds from all points, in the head's own precision, and reads the
+        features in one piece.
     """
 
     def __init__(self, head: LinearHead, limit: int | None = PRECONDITIONER_POINTS) -> None:
@@ -238,9 +243,19 @@ class KroneckerBasis:
         solved: torch.Tensor = self.classes @ scaled @ self.columns.T
         return solved
 
+    def self_influence(self, head: LinearHead, damping: float) -> Array:
+        """[N] approximate influence of each training point on itself."""
+        inverse = 1 / (self.diagonal + damping)
+        out = np.empty(head.n_points)
+        for part, features in head.chunks(4 * head.n_columns):  # four temporaries of that width
+            rotated = torch.nn.functional.pad(features, (0, 1), value=1.0) @ self.columns
+            residuals = head.residuals(part) @ self.classes
+            out[part] = torch.einsum("nc,cd,nd->n", residuals**2, inverse, rotated**2).double().cpu().numpy()
+        return out
+
 
 def _feature_basis(head: LinearHead, rows: npt.NDArray[np.int64], limit: int | None) -> _FeatureBasis:
-    """Of some training points; found once for all problems on these features, unless it is of all points."""
+    """The basis of some training points. Found once for all problems on these features, unless it is of all points."""
     if limit is None:
         return _FeatureBasis.of(head.columns(rows), single=False)
     key = _FeatureBasis, limit, head.dtype, head.device
@@ -252,15 +267,15 @@ def _feature_basis(head: LinearHead, rows: npt.NDArray[np.int64], limit: int | N
 
 
 def _eigenvectors(matrix: torch.Tensor) -> torch.Tensor:
-    """Of a symmetric matrix, in columns; in double precision where LAPACK finds none in single.
+    """Eigenvectors of a symmetric matrix, in columns; in double precision where LAPACK finds none in single.
 
-    With fewer images than features most eigenvalues are 0 up to rounding, and rounding decides whether its
+    With fewer images than features most eigenvalues are 0 up to rounding. Rounding then decides whether LAPACK's
     divide-and-conquer ends.
     """
     try:
         vectors: torch.Tensor = torch.linalg.eigh(matrix).eigenvectors
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        # Small against the largest eigenvalue, large against what rounding leaves of the zeros.
+        # The shift is small beside the largest eigenvalue, and large beside what rounding leaves of the zeros.
         apart = torch.linspace(0, 1e-9, len(matrix), dtype=torch.float64, device=matrix.device)
         shifted = matrix.double() + torch.diag(apart * matrix.diagonal().abs().max().double())
         vectors = torch.linalg.eigh(shifted).eigenvectors.to(matrix.dtype)

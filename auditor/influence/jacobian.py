@@ -1,10 +1,10 @@
 r"""First derivatives of a whole network, in chunks: products with the Jacobian of the logits and with its transpose.
 
 The curvature over network parameters is the generalised Gauss-Newton matrix
-:math:`G = \frac1N\sum_i J_i^T(\mathrm{diag}\,p_i - p_i p_i^T)J_i` (Schraudolph 2002; Martens 2020), the Hessian without
-the term that holds the network's own second derivatives. It is positive semi-definite, so any damping above 0 makes
-the system positive definite, which the Hessian of a network away from its minimum is not; for a linear head the two
-are equal. pyDVL's `GAUSS_NEWTON` is another matrix: the empirical Fisher :math:`\frac1N\sum g_i g_i^T`.
+:math:`G = \frac1N\sum_i J_i^T(\mathrm{diag}\,p_i - p_i p_i^T)J_i` (Schraudolph 2002; Martens 2020). It is the Hessian
+without the term that holds the network's own second derivatives. For a linear head the two are equal. `G` is positive
+semi-definite, so any damping above 0 makes the system positive definite. The Hessian of a network away from its minimum
+does not give that. pyDVL's `GAUSS_NEWTON` is another matrix: the empirical Fisher :math:`\frac1N\sum g_i g_i^T`.
 
 Nothing here forms an [N, P] array.
 """
@@ -18,21 +18,26 @@ import torch
 from torch.func import functional_call, jvp, vjp
 
 from auditor.errors import EngineError
-from auditor.influence.base import Images, NetworkProblem
+from auditor.influence.base import Images, Inputs, NetworkProblem
 
 CHUNK_POINTS = 128
-"""Images in one pass; also bounds the activations held at once."""
+"""Images in one pass. This also bounds the activations held at once."""
 
 
 class Network:
-    """A problem's trained parameters as one vector [P] and its derivative products.
+    """A problem's trained parameters as one vector [P], and its derivative products.
 
     Parameters
     ----------
     problem
         Network, images and labels.
     device
-        Where to compute; the model is moved there.
+        Where to compute. The model is moved there.
+
+    Raises
+    ------
+    EngineError
+        When the labels do not fit the network's outputs.
     """
 
     def __init__(self, problem: NetworkProblem, device: str = "cpu") -> None:
@@ -51,11 +56,11 @@ class Network:
             raise EngineError(f"labels do not fit a network with {self.n_classes} outputs")
 
     def images(self, part: slice) -> torch.Tensor:
-        """Training images of one slice, on the device."""
+        """Training images [n, ...] of one slice, on the device."""
         return self.place(take(self.problem.images, part))
 
-    def place(self, x: Any) -> torch.Tensor:
-        """Images as the network takes them."""
+    def place(self, x: Inputs) -> torch.Tensor:
+        """Images on the network's device, in its precision."""
         return torch.as_tensor(x).to(self.device, self.dtype)
 
     def chunks(self) -> Iterator[slice]:
@@ -64,26 +69,26 @@ class Network:
             yield slice(start, min(start + CHUNK_POINTS, self.n_points))
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """[n, C]."""
+        """[n, C] outputs of the network."""
         with torch.no_grad():
             out: torch.Tensor = self.model(x)
         return out
 
     def probabilities(self, x: torch.Tensor) -> torch.Tensor:
-        """[n, C] softmax, in float64."""
+        """[n, C] softmax in float64; `EngineError` when it is not finite."""
         p = torch.softmax(self.logits(x).double(), dim=1)
         if not bool(torch.isfinite(p).all()):
             raise EngineError("the network's outputs are not finite", hint="train with a smaller learning rate")
         return p
 
     def residuals(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """[n, C] `p - e_y`: the gradient of the cross-entropy by the logits, in float64."""
+        """[n, C] `p - e_y` in float64: the gradient of the cross-entropy by the logits."""
         p = self.probabilities(x)
         p[torch.arange(len(p), device=p.device), y.to(p.device)] -= 1
         return p
 
     def push(self, x: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [n, C] and their directional derivative `J v` [n, C] along `v` [P], by forward mode."""
+        """Logits [n, C], and their directional derivative `J v` [n, C] along `v` [P], by forward mode."""
         with torch.no_grad():
             found: Any = jvp(self._function(x), (self.parameters,), (self.unflatten(v),))
         return found[0], found[1]
@@ -119,5 +124,5 @@ class Network:
 
 
 def take(images: Images, part: slice) -> torch.Tensor:
-    """Images of one slice, however they are held."""
+    """Images of one slice, from a tensor or a function."""
     return images(part) if callable(images) else images[part]

@@ -1,68 +1,69 @@
 r"""`auto` for a whole network: exact Gauss-Newton influence from inner products, or by conjugate gradient.
 
-With :math:`A` the [N (C-1), P] stack of :math:`B_i^{1/2}J_i` (`B_i` the softmax curvature in C - 1 directions) the
-Gauss-Newton matrix is :math:`A^TA/N`, and a training gradient is :math:`g_i = A^Tw_i` with
-:math:`w_i = B_i^{-1/2}r_i`. Then
+Let :math:`B_i` be the softmax curvature in C - 1 directions, and :math:`A` the [N (C-1), P] stack of
+:math:`B_i^{1/2}J_i`. The Gauss-Newton matrix is then :math:`A^TA/N`. A training gradient is :math:`g_i = A^Tw_i` with
+:math:`w_i = B_i^{-1/2}r_i`. So
 
-.. math:: g^T(A^TA/N + \lambda)^{-1}g_i = (Ag)^T(AA^T/N + \lambda)^{-1}w_i,
+.. math:: g^T(A^TA/N + \lambda)^{-1}g_i = (Ag)^T(AA^T/N + \lambda)^{-1}w_i.
 
-so one eigendecomposition of an N (C-1) square matrix of inner products answers every reference point, every damping
-and self-influence, whatever the number of parameters. Where N (C-1) is too large for that, conjugate gradient on
-Gauss-Newton products takes over.
+One eigendecomposition of an N (C-1) square matrix of inner products therefore answers every reference point, every
+damping and self-influence, whatever the number of parameters. Where N (C-1) is too large for that, conjugate gradient
+on Gauss-Newton products takes over.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import torch
 
 from auditor.compute.hardware import available_bytes
+from auditor.engines import EngineOptions, Listener
 from auditor.errors import EngineError
 from auditor.influence.base import (
     TOLERANCE,
     Array,
     InfluenceEngine,
+    Inputs,
+    Labels,
     NetworkProblem,
-    Progress,
     Solve,
-    check_reference,
-    class_weights,
+    SummingEngine,
+    relative_norms,
 )
-from auditor.influence.closed_form import class_basis
-from auditor.influence.gauss_newton import GaussNewtonCg, as_labels, probabilities_of
-from auditor.influence.gram import Captured, Layer, capture, combine, gram, join, project, trained_layers
+from auditor.influence.class_basis import class_basis
+from auditor.influence.gauss_newton import GaussNewtonCg
+from auditor.influence.gram import combine, gram, project
 from auditor.influence.jacobian import CHUNK_POINTS, Network
+from auditor.influence.layers import Captured, Layer, capture, join, trained_layers
 
 GRAM_LIMIT = 4000
-"""Largest N (C-1) whose inner products are computed; beyond, conjugate gradient."""
+"""Largest N (C-1) whose inner products are computed. Beyond it conjugate gradient is used."""
 
 _FLOOR = 1e-12
-"""Smallest eigenvalue of a softmax curvature used in its inverse root: keeps saturated points finite."""
+"""Smallest eigenvalue of a softmax curvature in its inverse root. It keeps saturated points finite."""
 
 _CHECK_POINTS = 16
+"""Training points whose inner products are checked against automatic differentiation."""
 
 _CHECK_TOLERANCE = 1e-3
+"""Largest relative difference that this check lets pass."""
 
 
-def network_engine(
-    problem: NetworkProblem, damping: float, *, device: str = "cpu", progress: Progress | None = None
-) -> InfluenceEngine:
-    """`GramEngine` where N (C-1), memory and the kinds of layers allow it, else `GaussNewtonCg`, with a note why."""
-    network = Network(problem, device)
+def network_engine(problem: NetworkProblem, damping: float, options: EngineOptions) -> InfluenceEngine:
+    """`GramEngine` where N (C-1), memory and the kinds of layers allow it; else `GaussNewtonCg`, with a note why."""
+    network = Network(problem, options.device)
     reason = _why_no_gram(network)
     if not reason:
         try:
-            return GramEngine(network, damping, progress=progress)
+            return GramEngine(network, damping, listener=options.listener)
         except EngineError as error:
             reason = error.message
-    engine = GaussNewtonCg(network, damping, progress=progress)
+    engine = GaussNewtonCg(network, damping, listener=options.listener)
     engine.notes = (f"Conjugate gradient was used for the network because {reason}.",)
     return engine
 
 
 def _why_no_gram(network: Network) -> str:
+    """Why inner products cannot be used, or nothing."""
     size = network.n_points * (network.n_classes - 1)
     if size > GRAM_LIMIT:
         return (
@@ -79,12 +80,12 @@ def _why_no_gram(network: Network) -> str:
     return ""
 
 
-class GramEngine(InfluenceEngine):
+class GramEngine(SummingEngine):
     """Exact Gauss-Newton influence through inner products of logit gradients (see the module's formula).
 
-    The network runs in single precision, the inner products are summed and solved in float64. A solve's residual is
-    that of the N (C-1) system. The inner products of the first points are checked against automatic differentiation;
-    if they disagree (a layer that does not do what its kind says), `EngineError` is raised.
+    The network runs in single precision. The inner products are summed, and the system solved, in float64. A solve's
+    residual is that of the N (C-1) system. The inner products of the first points are checked against automatic
+    differentiation.
 
     Parameters
     ----------
@@ -92,14 +93,22 @@ class GramEngine(InfluenceEngine):
         The problem and its derivatives.
     damping
         Above 0.
-    progress
-        Called by chunk of images and by layer.
+    listener
+        Told of every chunk of images and every layer.
+
+    Raises
+    ------
+    EngineError
+        When a layer is of no known kind or used twice, or when the check fails: a layer then does not do what its kind
+        says.
     """
 
-    def __init__(self, network: Network, damping: float, *, progress: Progress | None = None) -> None:
+    def __init__(self, network: Network, damping: float, *, listener: Listener | None = None) -> None:
         super().__init__("auto (Gauss-Newton, exact by inner products)", damping)
         self.network = network
-        self._progress = progress
+        self.n_classes = network.n_classes
+        self._basis = class_basis(network.n_classes, torch.float64, torch.device("cpu"))
+        self._listener = listener
         self._layers: list[Layer] = trained_layers(network.model)
         self._train = self._capture_training()
         kernel = gram(self._layers, self._train, self._train, self._tell)
@@ -108,29 +117,7 @@ class GramEngine(InfluenceEngine):
 
     def with_damping(self, damping: float) -> GramEngine:
         """The same engine at another damping; the factorisation is shared."""
-        other = object.__new__(GramEngine)
-        other.__dict__.update(self.__dict__)
-        InfluenceEngine.__init__(other, self.name, damping)
-        return other
-
-    def average(self, x: Any, y: Any) -> Array:
-        """[N] average influence over reference images `x` [n, ...], `y` [n]."""
-        y = as_labels(y)
-        check_reference(x, y, self.network.n_classes)
-        answer: Array = self._answer(self._cross(x, y, np.full((1, len(y)), 1 / len(y))))[0]
-        return answer
-
-    def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
-        """[C, N]; see `InfluenceEngine.average_by_class`."""
-        y = as_labels(y)
-        check_reference(x, y, self.network.n_classes)
-        return self._answer(self._cross(x, y, class_weights(y, n_classes)))
-
-    def rows(self, x: Any, y: Any) -> Array:
-        """[n, N] rows of the influence matrix."""
-        y = as_labels(y)
-        check_reference(x, y, self.network.n_classes)
-        return self._answer(self._cross(x, y, np.eye(len(y))))
+        return self._copy_at(damping)
 
     def self_influence(self) -> Array:
         """[N], exact."""
@@ -148,17 +135,17 @@ class GramEngine(InfluenceEngine):
         return join(parts)
 
     def _tell(self, layers_done: int) -> None:
-        """Chunks of images first (counted down below zero), then layers."""
-        if self._progress:
+        """Tell of the layers done; while chunks of images are still to come, their number below zero."""
+        if self._listener:
             chunks = len(range(0, self.network.n_points, CHUNK_POINTS))
             total = chunks + len(self._layers)
-            self._progress("influence through the network", chunks + layers_done, total)
+            self._listener("influence through the network", chunks + layers_done, total)
 
     def _factor(self, kernel: torch.Tensor) -> None:
-        network, basis = self.network, class_basis(self.network.n_classes, torch.float64, torch.device("cpu"))
-        n = self._train.n_points
-        p = probabilities_of(self._train)
-        r = p - torch.nn.functional.one_hot(network.labels.cpu(), network.n_classes)
+        """Curvature roots, the training gradients' `w`, and the eigenvectors of the system."""
+        basis, n = self._basis, self._train.n_points
+        p = self._train.probabilities
+        r = p - torch.nn.functional.one_hot(self.network.labels.cpu(), self.n_classes)
         curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
         values, vectors = torch.linalg.eigh(basis.T @ curvature @ basis)
         roots = values.clamp_min(_FLOOR).sqrt()
@@ -175,41 +162,42 @@ class GramEngine(InfluenceEngine):
         n, d = self._train.n_points, self._train.n_directions
         return torch.einsum("kna,nab->knb", rows.view(-1, n, d), self._roots).reshape(-1, n * d)
 
-    def _cross(self, x: Any, y: Array, weights: Array) -> torch.Tensor:
-        """[k, N d] `A g` for `k` weighted sums of reference gradients; `weights` [k, n]."""
+    def _sums(self, x: Inputs, y: Labels, weights: Array) -> Array:
+        return self._answer(self._cross(x, y, weights))
+
+    def _cross(self, x: Inputs, y: Labels, weights: Array) -> torch.Tensor:
+        """[k, N d] `A g` for `k` weighted sums of reference gradients; `weights` is [k, n]."""
         network = self.network
-        basis = class_basis(network.n_classes, torch.float64, torch.device("cpu"))
         total = torch.zeros(len(weights), self._system.shape[0], dtype=torch.float64)
         for start in range(0, len(y), CHUNK_POINTS):
             part = slice(start, min(start + CHUNK_POINTS, len(y)))
             images = network.place(x[part])
             seen = capture(network, self._layers, images)
             targets = torch.nn.functional.one_hot(torch.as_tensor(y[part]), network.n_classes)
-            reduced = (probabilities_of(seen) - targets) @ basis
+            reduced = (seen.probabilities - targets) @ self._basis
             spread = torch.as_tensor(weights[:, part])[:, :, None] * reduced
             if len(weights) < len(y):
                 total += project(self._layers, self._train, combine(self._layers, seen, spread))
             else:
                 total += spread.flatten(1) @ gram(self._layers, seen, self._train)
-            if self._progress and len(y) > CHUNK_POINTS:
-                self._progress("influence of the reference images", part.stop, len(y))
+            if self._listener and len(y) > CHUNK_POINTS:
+                self._listener("influence of the reference images", part.stop, len(y))
         return self._root(total)
 
     def _answer(self, rhs: torch.Tensor) -> Array:
+        """[k, N] influence for [k, N d] right-hand sides; the solve is logged."""
         solution = ((rhs @ self._vectors) / (self._values + self.damping)) @ self._vectors.T
         residual = solution @ self._system + self.damping * solution - rhs
-        norms = torch.linalg.vector_norm(rhs, dim=1)
-        sizes = torch.linalg.vector_norm(residual, dim=1)
-        worst = float(torch.where(norms > 0, sizes / norms.clamp_min(1e-300), sizes).max())
-        self._log.entries.append(Solve(len(rhs), None, worst, worst <= TOLERANCE, self.damping))
+        worst = float(relative_norms(residual, rhs).max())
+        self._log.append(Solve(len(rhs), None, worst, worst <= TOLERANCE, self.damping))
         n, d = self._train.n_points, self._train.n_directions
         answer: Array = (solution * self._w).view(len(rhs), n, d).sum(2).numpy()
         return answer
 
     def _check(self, kernel: torch.Tensor) -> None:
+        """Compare the first points' inner products with automatic differentiation, along one random direction."""
         network = self.network
-        x = network.images(slice(0, min(_CHECK_POINTS, network.n_points)))
-        basis = class_basis(network.n_classes, torch.float64, torch.device("cpu"))
+        x, basis = network.images(slice(0, min(_CHECK_POINTS, network.n_points))), self._basis
         size = len(x) * basis.shape[1]
         generator = torch.Generator().manual_seed(0)
         weights = torch.randn(len(x), basis.shape[1], generator=generator, dtype=torch.float64)

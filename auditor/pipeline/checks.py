@@ -150,7 +150,7 @@ def _check_engine(
     else:
         size = sum(p.numel() for p in network.parameters() if p.requires_grad)
         rank, width = min(size, n_images * (n_classes - 1)), 4
-    influence.require_engine(settings.engine, size, rank, backbone.device, width=width)
+    influence.require_engine(settings.engine, influence.EngineSize(size, rank, width), backbone.device)
 
 
 def _check_tables(settings: AuditSettings, kind: BackboneKind, n_images: int, n_classes: int) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 from torch import nn
 
 from auditor import detection as detecting
+from auditor import engines
 from auditor.compute import hardware
 from auditor.config import AuditSettings, RunSettings
 from auditor.data.inputs import Inputs
@@ -96,6 +97,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
     reference = [] if trusted is None else [trusted.source, trusted.content_hash, trusted.features, trusted.labels]
     return [
         job.settings.as_json(),
+        engines.code(job.settings.engine),
         versions.installed(),
         hardware.arithmetic(backbone.device),
         job.client is not None,

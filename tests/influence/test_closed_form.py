@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, engine
-from auditor.influence.closed_form import ClosedForm, class_basis
+from auditor.influence.class_basis import class_basis
+from auditor.influence.closed_form import ClosedForm
 from auditor.influence.head import LinearHead, _eigenvectors, from_flat, to_flat
 
 
@@ -187,7 +188,7 @@ def test_what_features_alone_decide_is_found_once_for_all_heads_on_them(monkeypa
 def test_many_classes_and_few_images_go_without_a_preconditioner(monkeypatch):
     problem, x, y = make(40, 6, 12, 5)
     told = []
-    usual = ClosedForm(problem, 0.3, dense=False, progress=lambda text, done, total: told.append((done, total)))
+    usual = ClosedForm(problem, 0.3, dense=False, listener=lambda text, done, total: told.append((done, total)))
     expected = usual.rows(x, y)
     assert told[-1] == (100, 100) and [done for done, _ in told] == sorted(done for done, _ in told)
     monkeypatch.setattr("auditor.influence.closed_form.MANY_CLASSES", 5)
@@ -239,7 +240,7 @@ def test_much_to_do_is_solved_in_single_precision_until_the_double_residual_is_s
     problem, x, y = make(300, 4, 16, 7, dtype=np.float32)
     told = []
     plain, refined = (
-        ClosedForm(problem, 0.1, dense=False, progress=lambda text, done, total: told.append(done)) for _ in range(2)
+        ClosedForm(problem, 0.1, dense=False, listener=lambda text, done, total: told.append(done)) for _ in range(2)
     )
     expected = [plain.average(x, y), plain.rows(x, y), plain.average_by_class(x, y, 4)]
     told.clear()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from auditor.errors import EngineError
-from auditor.influence.conjugate_gradient import conjugate_gradient
+from auditor.influence.conjugate_gradient import Stopping, Systems, conjugate_gradient
 
 
 def system(size: int, rank: int, seed: int = 0) -> torch.Tensor:
@@ -25,7 +25,7 @@ def solve(matrix: torch.Tensor, rhs: torch.Tensor, dampings: torch.Tensor, *, bl
         products.append(len(v))
         return v @ matrix
 
-    found = conjugate_gradient(operator, rhs, dampings, tolerance=1e-8, max_iterations=most, block=block)
+    found = conjugate_gradient(Systems(operator, rhs, dampings), Stopping(1e-8, most), block=block)
     return found, products
 
 

@@ -29,7 +29,7 @@ def test_matrix_is_the_rows(tmp_path, monkeypatch):
     head, x, y = problem()
     found, told = engine(head, "auto", 0.1), []
     path = tmp_path / "new" / "matrix.zarr"
-    shape = save_matrix(path, found, x, y, attributes={"rows": ["a"]}, progress=lambda *args: told.append(args[1:]))
+    shape = save_matrix(path, found, x, y, attributes={"rows": ["a"]}, listener=lambda *args: told.append(args[1:]))
     array = zarr.open_array(str(path), mode="r")
     assert shape == array.shape == (11, 50) and array.chunks == (4, 16) and array.dtype == np.float32
     np.testing.assert_allclose(array[:], found.rows(x, y), rtol=1e-6)

@@ -13,8 +13,9 @@ from auditor.errors import EngineError
 from auditor.influence import HeadProblem, NetworkProblem, engine
 from auditor.influence import network as network_module
 from auditor.influence.gauss_newton import GaussNewtonCg
-from auditor.influence.gram import capture, gram, trained_layers
+from auditor.influence.gram import gram
 from auditor.influence.jacobian import Network
+from auditor.influence.layers import capture, trained_layers
 from auditor.influence.network import GramEngine
 from auditor.model import vision
 
@@ -166,7 +167,7 @@ def test_layers_without_inner_products_fall_back_with_a_note(monkeypatch):
     problem = NetworkProblem(model, torch.randn(6, 2, 2, 2).double(), torch.tensor([0, 1, 2, 0, 1, 2]))
     x, y = torch.randn(3, 2, 2, 2).double(), torch.tensor([0, 1, 2])
     told = []
-    found = engine(problem, "auto", 0.1, progress=lambda text, done, total: told.append((done, total)))
+    found = engine(problem, "auto", 0.1, listener=lambda text, done, total: told.append((done, total)))
     assert isinstance(found, GaussNewtonCg) and "LayerNorm" in found.notes[0]
     np.testing.assert_allclose(found.average(x, y), brute_force(problem, x, y, 0.1)[0].mean(0), rtol=1e-5, atol=1e-9)
     assert told and all(0 < done <= total for done, total in told)

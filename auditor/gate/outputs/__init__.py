@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 from auditor.errors import ConfigError
-from auditor.gate.plugins import Plugins
+from auditor.system.plugins import Plugins
 from auditor.system.text import did_you_mean
 
 if TYPE_CHECKING:

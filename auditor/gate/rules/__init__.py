@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from auditor.errors import ConfigError
 from auditor.gate.facts import Facts, Levels, Measurement
-from auditor.gate.plugins import Plugins, call_theirs
+from auditor.gate.plugins import call_theirs
 from auditor.gate.rules import (
     class_balance,
     class_share,
@@ -22,6 +22,7 @@ from auditor.gate.rules import (
     wrong_labels,
 )
 from auditor.gate.rules.base import Rule
+from auditor.system.plugins import Plugins
 
 __all__ = ["GROUP", "RULES", "Rule", "all_rules", "measured", "register_rule", "remove_rule"]
 

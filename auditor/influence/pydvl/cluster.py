@@ -1,9 +1,8 @@
 """Influence products on a Dask cluster, through pyDVL's `DaskInfluenceCalculator`, with the solve done once.
 
-pyDVL's calculators redo the solve for every pair of chunks; here `z` is solved before, and only its inner products with
-the training gradients are mapped over chunks. Each chunk is computed in closed form (a head) or by forward mode (a
-network), as on one machine, so the result differs by floating-point order alone. Importing this module imports pyDVL
-and Dask.
+Trap 10: pyDVL's calculators redo the solve for every pair of chunks. Here `z` is solved before, and only its inner
+products with the training gradients are mapped over chunks. Each chunk is computed in closed form (a head) or by
+forward mode (a network), as on one machine. So the result differs by floating-point order alone.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import contextlib
 import itertools
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import NoReturn
 
 import dask.array as da
 import numpy as np
@@ -23,7 +22,7 @@ from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from auditor.errors import EngineError
-from auditor.influence.base import Array, HeadProblem, InfluenceEngine, NetworkProblem
+from auditor.influence.base import Array, HeadProblem, InfluenceEngine, Inputs, NetworkProblem, Problem
 from auditor.influence.head import LinearHead, from_flat
 from auditor.influence.jacobian import Network, take
 from auditor.influence.pydvl.library import (
@@ -37,20 +36,24 @@ CHUNK_POINTS = 4096
 """Training points in one task."""
 
 ATTEMPTS = 3
-"""How often the products are started when workers die while the solution is sent, or all that held it are gone."""
+"""How often the products are started. Workers may die while the solution is sent, or all that held it may be gone."""
 
 _CONNECT_SECONDS = 15
 
 
 @contextlib.contextmanager
 def cluster(address: str) -> Iterator[Client]:
-    """A client of the scheduler at `address` (`tcp://host:port`), or of `local:N` workers started for the purpose.
+    """A client of a Dask scheduler.
+
+    Parameters
+    ----------
+    address
+        `tcp://host:port` of a running scheduler, or `local:N` for N workers started here and stopped at the end.
 
     Raises
     ------
     EngineError
-        When the address makes no sense, nobody answers there, or its workers run more than one thread (trap 9:
-        pyDVL's models are not thread-safe).
+        When the address makes no sense, nobody answers there, or its workers run more than one thread.
     """
     if not address.startswith("local:"):
         with _connect(address) as client:
@@ -71,7 +74,7 @@ def cluster(address: str) -> Iterator[Client]:
 
 
 def dask_average(
-    engine: InfluenceEngine, x: Any, y: Any, address: str | Client, *, chunk_points: int = CHUNK_POINTS
+    engine: InfluenceEngine, x: Inputs, y: Inputs, address: str | Client, *, chunk_points: int = CHUNK_POINTS
 ) -> Array:
     """[N] average influence over a reference set, its products computed on a cluster.
 
@@ -89,7 +92,7 @@ def dask_average(
     Raises
     ------
     EngineError
-        When the engine cannot, or the cluster loses its workers for good.
+        When the engine does not solve for a vector, or the cluster loses its workers for good.
     """
     problem, factor = engine.average_factor(x, y)
     products = FactorProducts(problem)
@@ -111,16 +114,23 @@ def dask_average(
 class FactorProducts(InfluenceFunctionModel):  # type: ignore[misc]
     """What a worker needs: trained parameters, and inner products of solutions with the gradients of a chunk.
 
-    One of pyDVL's influence models that starts where the solve has ended: only `influences_from_factors` works.
+    It is one of pyDVL's influence models. It starts where the solve has ended: only `influences_from_factors` works.
+
+    Parameters
+    ----------
+    problem
+        Its trained parameters are kept, its points are not.
     """
 
-    def __init__(self, problem: HeadProblem | NetworkProblem) -> None:
+    def __init__(self, problem: Problem) -> None:
         super().__init__()
-        self._head = (problem.weight, problem.bias) if isinstance(problem, HeadProblem) else None
-        self._model = None if isinstance(problem, HeadProblem) else problem.model
-        self._n_parameters = (
-            problem.weight.size + problem.bias.size if isinstance(problem, HeadProblem) else problem.n_parameters
-        )
+        self._head: tuple[Array, Array] | None = None
+        self._model: torch.nn.Module | None = None
+        if isinstance(problem, HeadProblem):
+            self._head = problem.weight, problem.bias
+            self._n_parameters = problem.weight.size + problem.bias.size
+        else:
+            self._model, self._n_parameters = problem.model, problem.n_parameters
 
     @property
     def n_parameters(self) -> int:
@@ -134,7 +144,8 @@ class FactorProducts(InfluenceFunctionModel):  # type: ignore[misc]
     def is_fitted(self) -> bool:
         return True
 
-    def fit(self, data: Any) -> FactorProducts:
+    def fit(self, data: object) -> FactorProducts:
+        """Nothing to do: the parameters are known."""
         return self
 
     def influences_from_factors(
@@ -154,29 +165,28 @@ class FactorProducts(InfluenceFunctionModel):  # type: ignore[misc]
             rows.append((network.push(images, z)[1].double() * residuals).sum(1))
         return torch.stack(rows)
 
-    def _influence_factors(self, x: Any, y: Any) -> Any:
+    def _influence_factors(self, *_: object) -> NoReturn:
         raise EngineError("the solve is done before the products are mapped")
 
-    def _influences(self, x_test: Any, y_test: Any, x: Any = None, y: Any = None, mode: Any = None) -> Any:
+    def _influences(self, *_: object, **__: object) -> NoReturn:
         raise EngineError("the solve is done before the products are mapped")
 
 
-def _products(
-    client: Client, products: FactorProducts, factor: Array, problem: HeadProblem | NetworkProblem, chunk_points: int
-) -> Array:
+def _products(client: Client, products: FactorProducts, factor: Array, problem: Problem, chunk_points: int) -> Array:
+    """[N] inner products of the solution `factor` [1, P] with the training gradients, by the workers."""
     x, y = _chunked(problem, chunk_points)
     calculator = DaskInfluenceCalculator(products, TorchNumpyConverter(), client)
     z = da.from_array(factor, chunks=factor.shape)
     with warnings.catch_warnings():
-        # The chunks travel with the task graph on purpose: the scheduler then can send them again to another worker.
+        # The chunks travel with the task graph on purpose. The scheduler can then send them again to another worker.
         warnings.filterwarnings("ignore", message=".*large graph.*")
         lazy = calculator.influences_from_factors(z, x, y)
         answer: Array = client.compute(lazy, sync=True, retries=ATTEMPTS)[0]
     return np.asarray(answer, dtype=np.float64)
 
 
-def _chunked(problem: HeadProblem | NetworkProblem, chunk_points: int) -> tuple[da.Array, da.Array]:
-    """Training points and labels as Dask arrays of the same chunks, none of which holds one point only (trap 9)."""
+def _chunked(problem: Problem, chunk_points: int) -> tuple[da.Array, da.Array]:
+    """Training points and labels as Dask arrays of the same chunks. No chunk holds a single point (trap 9)."""
     n = problem.n_points
     if n < 2:
         raise EngineError("one training point cannot be spread over a cluster", hint="leave --dask away")
@@ -203,6 +213,7 @@ def _connect(address: str) -> Client:
 
 
 def _check_threads(client: Client, address: str) -> None:
+    """Refuse workers of several threads (trap 9: pyDVL's models are not thread-safe)."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     if not workers:
         raise EngineError(f"the cluster at {address} has no workers", hint="start some with `dask worker --nthreads 1`")

@@ -1,127 +1,156 @@
-"""TODO auditor.influence.pydvl.engine."""
+"""One of pyDVL's solvers as an influence engine, so that an average is one solve."""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 
+from auditor.engines import EngineOptions, Listener
 from auditor.errors import EngineError
 from auditor.influence.base import (
     Array,
     HeadProblem,
     InfluenceEngine,
-    NetworkProblem,
-    Progress,
+    Inputs,
+    Labels,
+    Problem,
     Solve,
-    check_reference,
-    class_weights,
+    SummingEngine,
+    mean_weights,
+    relative_norms,
 )
 from auditor.influence.closed_form import ClosedForm
-from auditor.influence.derivatives import HeadDerivatives, NetworkDerivatives
 from auditor.influence.head import to_flat
 from auditor.influence.network import network_engine
+from auditor.influence.pydvl.derivatives import Derivatives, HeadDerivatives, NetworkDerivatives
 
 _BLOCK_NUMBERS = 2**24
-
-_MANY_SOLVES = ("cg", "lissa")
-"""Engines that solve one right-hand side at a time, too slow for one solve a training point."""
+"""Numbers in one block of right-hand sides."""
 
 
-class PydvlEngine(InfluenceEngine):
-    """One of pyDVL's solvers, used at the level of its operators so that an average is one solve.
+class Solver(ABC):
+    """Applies the inverse of a damped curvature.
 
-    Gradients and their products with the solution are computed in closed form or by forward mode, and the residual of
-    every solve against the exact curvature. A residual is within the engine's tolerance, and the solve so converged, at
-    1e-8 for `cg` and `direct` on a head, 1e-4 on a network, 1e-2 for `nystroem`, `arnoldi` and `lissa`; `ekfac` and
-    `ihm` solve another system exactly, and the residual says how far that system is from the right one.
+    Attributes
+    ----------
+    name
+        As in the settings.
+    tolerance
+        Largest relative residual, against the exact curvature, that counts as converged.
+    approximates
+        True where the solver puts an approximation of its own in the curvature's place and solves that exactly.
+    one_at_a_time
+        True where it solves for one right-hand side after another. One solve a training point is then too slow.
+    """
+
+    name: str
+    tolerance: float
+    approximates = False
+    one_at_a_time = False
+
+    @abstractmethod
+    def solve(self, rhs: torch.Tensor, damping: float) -> tuple[torch.Tensor, int | None]:
+        """[k, P] through the inverse, and the iterations it took where they are known."""
+
+
+def opened(
+    make: Callable[[Derivatives], Solver], problem: Problem, damping: float, options: EngineOptions
+) -> PydvlEngine:
+    """A solver as an engine on a problem.
+
+    Parameters
+    ----------
+    make
+        Makes the solver for the problem's derivatives.
+    problem, damping, options
+        As for every engine's `open_engine`.
+    """
+    derivatives: Derivatives
+    if isinstance(problem, HeadProblem):
+        derivatives = HeadDerivatives(problem, options.device)
+    else:
+        derivatives = NetworkDerivatives(problem, options.device, listener=options.listener)
+    return PydvlEngine(derivatives, make(derivatives), damping, listener=options.listener)
+
+
+class PydvlEngine(SummingEngine):
+    """Influence by one of pyDVL's solvers, used at the level of its operators.
+
+    Gradients, and their products with the solution, are computed here: in closed form or by forward mode. The residual
+    of every solve is measured against the exact curvature. A solve has converged when its residual is at most 1e-8 for
+    `cg` and `direct` on a head, 1e-4 on a network, and 1e-2 for `nystroem`, `arnoldi` and `lissa`. `ekfac` and `ihm`
+    solve another system exactly. Their residual says how far that system is from the right one.
 
     Parameters
     ----------
     derivatives
         The problem.
-    name
-        As in the settings.
+    solver
+        What solves.
     damping
         Above 0.
-    seed
-        Of what is drawn at random.
-    progress
-        Called by block of right-hand sides.
+    listener
+        Told of every block of right-hand sides.
+
+    Raises
+    ------
+    EngineError
+        When the damping is not above 0.
     """
 
     def __init__(
-        self,
-        derivatives: HeadDerivatives | NetworkDerivatives,
-        name: str,
-        damping: float,
-        *,
-        seed: int = 0,
-        progress: Progress | None = None,
-        shared: Any = None,
+        self, derivatives: Derivatives, solver: Solver, damping: float, *, listener: Listener | None = None
     ) -> None:
-        super().__init__(f"{name} (pyDVL)", damping)
-        from auditor.influence.pydvl import solvers
-
-        self.derivatives = derivatives
-        self._short, self._seed, self._progress = name, seed, progress
-        self._solver: solvers.Solver = shared or solvers.solver(name, derivatives, seed)
+        super().__init__(f"{solver.name} (pyDVL)", damping)
+        self.derivatives, self.solver = derivatives, solver
+        self.n_classes = derivatives.n_classes
+        self.notes = self._opening_notes()
+        self._listener = listener
         self._exact: InfluenceEngine | None = None
-        if name in ("ekfac", "ihm"):
-            self.notes = (f"{name} replaces the Hessian by an approximation; the residual is against the exact one.",)
-        if isinstance(derivatives, NetworkDerivatives):
-            text = f"Rows of the influence matrix are by engine auto: {name} takes passes over all images for each."
-            self.notes = (*self.notes, text)
 
     def with_damping(self, damping: float) -> PydvlEngine:
         """The same engine at another damping; factorisations are shared."""
-        return PydvlEngine(
-            self.derivatives, self._short, damping, seed=self._seed, progress=self._progress, shared=self._solver
-        )
+        return PydvlEngine(self.derivatives, self.solver, damping, listener=self._listener)
 
-    def average(self, x: Any, y: Any) -> Array:
-        """[N] average influence over the reference set, by one solve."""
-        y = self._checked(x, y)
-        average: Array = self._answer(x, y, np.full((1, len(y)), 1 / len(y)))[0]
-        return average
-
-    def average_factor(self, x: Any, y: Any) -> tuple[HeadProblem | NetworkProblem, torch.Tensor]:
+    def average_factor(self, x: Inputs, y: Inputs) -> tuple[Problem, torch.Tensor]:
         """The problem and the solution [1, P] of an average."""
-        y = self._checked(x, y)
-        return self.derivatives.problem, self._solve(self.derivatives.gradients(x, y, np.full((1, len(y)), 1 / len(y))))
+        labels = self._checked(x, y)
+        return self.derivatives.problem, self._solve(self.derivatives.gradients(x, labels, mean_weights(labels)))
 
-    def average_by_class(self, x: Any, y: Any, n_classes: int) -> Array:
-        """[C, N]; see `InfluenceEngine.average_by_class`."""
-        y = self._checked(x, y)
-        return self._answer(x, y, class_weights(y, n_classes))
-
-    def rows(self, x: Any, y: Any) -> Array:
-        """[n, N] rows of the influence matrix; through a network by engine `auto`, since here each takes long."""
-        if isinstance(self.derivatives, HeadDerivatives):
-            y = self._checked(x, y)
-            return self._answer(x, y, np.eye(len(y)))
+    def rows(self, x: Inputs, y: Inputs) -> Array:
+        """[n, N] rows of the influence matrix; through a network by engine `auto`, because each takes long here."""
+        if not isinstance(self.derivatives, NetworkDerivatives):
+            return super().rows(x, y)
         if self._exact is None:
-            self._exact = network_engine(
-                self.derivatives.problem, self.damping, device=str(self.derivatives.device), progress=self._progress
-            )
+            options = EngineOptions(str(self.derivatives.device), listener=self._listener)
+            self._exact = network_engine(self.derivatives.problem, self.damping, options)
         before = len(self._exact.solves)
         found = self._exact.rows(x, y)
-        self._log.entries.extend(self._exact.solves[before:])
+        self._log.extend(self._exact.solves[before:])
         return found
 
     def self_influence(self) -> Array:
-        """[N]; for `cg` and `lissa` on a head in closed form, for every engine on a network refused."""
+        """[N]; in closed form for solvers that take one system at a time.
+
+        Raises
+        ------
+        EngineError
+            On a network, where it would take one solve for each training point.
+        """
         if isinstance(self.derivatives, NetworkDerivatives):
-            return self.derivatives._products.self_influence()
-        head = self.derivatives.head
-        if self._short in _MANY_SOLVES:
-            closed = ClosedForm(self.derivatives.problem, self.damping, head=head)
+            return self.derivatives.products.self_influence()
+        assert isinstance(self.derivatives, HeadDerivatives)
+        if self.solver.one_at_a_time:
+            closed = ClosedForm(self.derivatives.problem, self.damping, device=str(self.derivatives.device))
             out = closed.self_influence()
-            text = f"Self-influence is in closed form: {self._short} would take one solve a training point."
+            text = f"Self-influence is in closed form: {self.solver.name} would take one solve a training point."
             self.notes = (*self.notes, text, *closed.notes)
             return out
+        head = self.derivatives.head
         out = np.empty(head.n_points)
         step = max(1, _BLOCK_NUMBERS // head.n_parameters)
         for start in range(0, head.n_points, step):
@@ -131,28 +160,32 @@ class PydvlEngine(InfluenceEngine):
             out[part] = (self._solve(gradients) * gradients).sum(1).cpu().numpy()
         return out
 
-    def _checked(self, x: Any, y: Any) -> Array:
-        labels: Array = np.asarray(y.cpu() if isinstance(y, torch.Tensor) else y)
-        check_reference(x, labels, self.derivatives.n_classes)
-        return labels
+    def _opening_notes(self) -> tuple[str, ...]:
+        name, notes = self.solver.name, []
+        if self.solver.approximates:
+            notes.append(f"{name} replaces the Hessian by an approximation; the residual is against the exact one.")
+        if isinstance(self.derivatives, NetworkDerivatives):
+            notes.append(
+                f"Rows of the influence matrix are by engine auto: {name} takes passes over all images for each."
+            )
+        return tuple(notes)
 
-    def _answer(self, x: Any, y: Array, weights: Array) -> Array:
+    def _sums(self, x: Inputs, y: Labels, weights: Array) -> Array:
         step = max(1, _BLOCK_NUMBERS // self.derivatives.n_parameters)
         answers = []
         for start in range(0, len(weights), step):
             z = self._solve(self.derivatives.gradients(x, y, weights[start : start + step]))
             answers.append(self.derivatives.influences(z))
-            if self._progress:
-                self._progress(f"influence by {self._short}", min(start + step, len(weights)), len(weights))
+            if self._listener:
+                self._listener(f"influence by {self.solver.name}", min(start + step, len(weights)), len(weights))
         return np.concatenate(answers)
 
     def _solve(self, rhs: torch.Tensor) -> torch.Tensor:
-        z, iterations = self._solver.solve(rhs, self.damping)
+        """[k, P] through the inverse. The residual is measured here and logged (trap 3)."""
+        z, iterations = self.solver.solve(rhs, self.damping)
         if not bool(torch.isfinite(z).all()):
-            raise EngineError(f"{self._short} gave values that are not finite", hint="raise --damping")
+            raise EngineError(f"{self.solver.name} gave values that are not finite", hint="raise --damping")
         residual = rhs - self.derivatives.product(z) - self.damping * z
-        norms = torch.linalg.vector_norm(rhs, dim=1)
-        sizes = torch.linalg.vector_norm(residual, dim=1)
-        worst = float(torch.where(norms > 0, sizes / norms.clamp_min(1e-30), sizes).max())
-        self._log.entries.append(Solve(len(rhs), iterations, worst, worst <= self._solver.tolerance, self.damping))
+        worst = float(relative_norms(residual, rhs).max())
+        self._log.append(Solve(len(rhs), iterations, worst, worst <= self.solver.tolerance, self.damping))
         return z

@@ -1,11 +1,14 @@
-"""The names of pyDVL that this package uses; importing this module imports pyDVL."""
+"""The names of pyDVL that this package uses, and a way to keep its log quiet."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import warnings
+from collections.abc import Iterator
 
 with warnings.catch_warnings():
-    # Being imported, pyDVL warns of its own decorators' future, in every process of a cluster anew.
+    # Trap 11: pyDVL's import warns of its own decorators' future, anew in every process of a cluster.
     warnings.simplefilter("ignore", FutureWarning)
     from pydvl.influence import DaskInfluenceCalculator, InfluenceMode
     from pydvl.influence.array import NestedLazyChunkSequence
@@ -44,4 +47,17 @@ __all__ = [
     "TorchBatch",
     "TorchNumpyConverter",
     "operator_nystroem_approximation",
+    "quiet",
 ]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence pyDVL's log inside the block. It reports what is dealt with here, such as a rank-deficient sketch."""
+    logger = logging.getLogger("pydvl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""TODO auditor.influence.pydvl.operators."""
+"""Batches, averages and curvature products in the forms that pyDVL's operators ask for."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Iterator
 
 import torch
 
-from auditor.influence.derivatives import Derivatives
+from auditor.influence.pydvl.derivatives import Derivatives, HeadDerivatives, NetworkDerivatives
 from auditor.influence.pydvl.library import TensorOperator, TorchBatch
-from auditor.influence.pydvl.limits import FACTOR_NUMBERS
+
+FACTOR_NUMBERS = 2**25
+"""Numbers in the largest low-rank factor (256 MiB in float64). A quarter of it is worked on at once."""
 
 LISSA_BATCH = 2048
+"""Points of a head in one of LiSSA's batches."""
 
 
 class Batches:
-    """Training points as a loader of slices, with what LiSSA asks of a `DataLoader` beside."""
+    """Training points as a loader of slices, with the `batch_size` that pyDVL asks of a `DataLoader`."""
 
     def __init__(self, derivatives: Derivatives, size: int) -> None:
         self.derivatives = derivatives
@@ -32,9 +35,10 @@ class Batches:
 
 
 class WeightedAveraging:
-    """Trap 1 and 5: pyDVL averages batches without their sizes (Hessian) or by the number of right-hand sides.
+    """An operator's `averaging` that weighs each batch by its size (traps 1 and 4).
 
-    Put in place of an operator's `averaging`; also counts products, since pyDVL's CG does not tell its iterations.
+    pyDVL averages batches without their sizes (Hessian), or by the number of right-hand sides (inverse harmonic mean).
+    This also counts products, because pyDVL's CG does not tell its iterations (trap 3).
     """
 
     def __init__(self, batches: Batches) -> None:
@@ -51,7 +55,7 @@ class WeightedAveraging:
 
 
 class Products(TensorOperator):  # type: ignore[misc]
-    """This package's curvature products as one of pyDVL's operators: flat memory in points and in parameters."""
+    """This package's curvature products as one of pyDVL's operators. Memory stays flat in points and in parameters."""
 
     def __init__(self, derivatives: Derivatives) -> None:
         self.derivatives = derivatives
@@ -85,24 +89,23 @@ class Products(TensorOperator):  # type: ignore[misc]
 class BatchProducts:
     """Gauss-Newton products on one batch of a network, as LiSSA asks for them."""
 
-    def __init__(self, derivatives: Derivatives) -> None:
+    def __init__(self, derivatives: NetworkDerivatives) -> None:
         self.derivatives = derivatives
         self.device, self.dtype, self.input_size = derivatives.device, derivatives.dtype, derivatives.n_parameters
 
     def apply(self, batch: TorchBatch, tensor: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.derivatives.batch_product(batch.x, tensor)  # type: ignore[attr-defined]
-        return found
+        """[P] -> [P]: the product on the images of `batch`."""
+        return self.derivatives.batch_product(batch.x, tensor)
 
 
 class Indexed:
-    """The dataset and batch size that `LissaOperator` builds its shuffled loader from."""
+    """The dataset and batch size from which `LissaOperator` builds its shuffled loader."""
 
     def __init__(self, derivatives: Derivatives) -> None:
         self.dataset = self
         self.derivatives = derivatives
-        self.batch_size = (
-            min(LISSA_BATCH, derivatives.n_points) if derivatives.is_linear else min(64, derivatives.n_points)
-        )
+        largest = LISSA_BATCH if isinstance(derivatives, HeadDerivatives) else 64
+        self.batch_size = min(largest, derivatives.n_points)
 
     def __len__(self) -> int:
         return self.derivatives.n_points

@@ -1,0 +1,82 @@
+"""Things from elsewhere, by name: what other packages declare as entry points, and what a program registers.
+
+Our own things stand in tables of their rooms. Their names cannot be taken.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from auditor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+Thing = TypeVar("Thing")
+
+
+class Plugins(Generic[Thing]):
+    """Things of one kind that do not come with this package, by name.
+
+    Parameters
+    ----------
+    group
+        The entry-point group in which other packages declare theirs.
+    what
+        What one thing is, for messages: "rule", "output format".
+    own
+        Names of this package's own things.
+    """
+
+    def __init__(self, group: str, what: str, own: Collection[str]) -> None:
+        self._group, self._what, self._own = group, what, own
+        self._registered: dict[str, Thing] = {}
+
+    def register(self, name: str, thing: Thing) -> None:
+        """Add a thing for this process.
+
+        Raises
+        ------
+        ConfigError
+            The name is taken.
+        """
+        if name in self._own or name in self.names():
+            raise ConfigError(f"the {self._what} '{name}' is there already", hint="choose another name")
+        self._registered[name] = thing
+
+    def remove(self, name: str) -> None:
+        """Take away what `register` added."""
+        self._registered.pop(name, None)
+
+    def names(self) -> list[str]:
+        """Names of everything from elsewhere, sorted."""
+        return sorted({*self._registered, *_declared(self._group, tuple(sys.path))} - {*self._own})
+
+    def get(self, name: str) -> Thing:
+        """The thing of a name that `names` lists.
+
+        Raises
+        ------
+        ConfigError
+            Its package cannot be imported.
+        """
+        if name in self._registered:
+            return self._registered[name]
+        point = _declared(self._group, tuple(sys.path))[name]
+        try:
+            thing: Thing = point.load()
+        except Exception as error:  # another package's code may raise anything, and the user needs its name
+            message = f"the {self._what} '{name}' cannot be loaded from {point.value}: {error}"
+            raise ConfigError(message, hint="install it again, or remove its package") from error
+        return thing
+
+
+@functools.lru_cache(maxsize=8)
+def _declared(group: str, path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
+    """The entry points of a group by name. The search takes milliseconds, so it is done once for each `sys.path`."""
+    import importlib.metadata  # takes 26 ms, and most commands never ask
+
+    return {point.name: point for point in importlib.metadata.entry_points(group=group)}
