@@ -347,6 +347,7 @@ def _summary(
         "classes": [],
         "noise_rate": rate,
         "noise": "uniform",
+        "backbone": "resnet18",
         "weights": "imagenet",
         "train": "head",
         "engine": "auto",
