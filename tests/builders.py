@@ -347,6 +347,7 @@ def _summary(
         "classes": [],
         "noise_rate": rate,
         "noise": "uniform",
+        "backbone": "resnet18",
         "weights": "imagenet",
         "backbone": "resnet18",
         "train": "head",
