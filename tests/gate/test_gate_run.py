@@ -64,7 +64,7 @@ def _spoil(path: Path, text: str | None) -> None:
     [
         ("out/audit.json", None, {}, "holds no finished audit"),
         ("out/audit.json", "{}", {}, "schema version None"),
-        ("out/audit.json", "[1]", {}, "not a file of an audit"),
+        ("out/audit.json", "[1]", {}, "is not an audit file"),
         ("out/audit.json", "{cut", {}, "cannot be read"),
         ("out/audit.json", '{"schema_version": 1, "audit_id": "0"}', {}, "not complete"),
         ("out/audit.json", '{"schema_version": 2, "audit_id": "0"}', {}, "schema version 2"),
