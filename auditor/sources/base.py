@@ -99,7 +99,7 @@ def left_out(skipped: Iterable[Skipped]) -> str:
         rest = sum(len(paths) for _, paths in kinds[REASONS_SHOWN:])
         lines.append(f"    {len(kinds) - REASONS_SHOWN} other reasons: {rest}")
     if any("outside the root" in reason for reason in examples):
-        lines.append("    (--allow-outside follows what leads outside the data set's folder)")
+        lines.append("    (--allow-outside follows paths that lead outside the data set's folder)")
     if any("more than the limit of" in reason or "pixels than the limit of" in reason for reason in examples):
         lines.append("    (--max-pixels raises the limit on an image's pixels)")
     return "\n".join(lines)
