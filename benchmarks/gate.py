@@ -280,6 +280,8 @@ def main() -> None:
     trials = rows.kept(arguments.rows)
     if not arguments.table:
         trials += list(_missing(arguments, trials))
+    if not trials:
+        raise SystemExit("no trial fits --only and --share, and --rows has none")
     found = table(trials)
     rows.append("gate", found, arguments.results, of=trials)
     print(f"{rows.markdown(found)}\n\n{targets(trials)}")

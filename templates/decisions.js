@@ -7,7 +7,7 @@ const Decisions = (() => {
   const UNDO_STEPS = 200;
   const SITTING = 200; // suspects that a person goes through at once: the forecast promises no number further ahead
   // A part of the shift is the own one of the suspects ahead: a part of the prior's variance, and at most this standard
-  // deviation. We tried 60 audits of known truth (benchmarks/RESULTS.md), each once as many suspects were reviewed as
+  // deviation. We tried 60 audits of known truth (docs/tried.md), each once as many suspects were reviewed as
   // are wrong. The interval held the number of errors ahead in three cases of four without it, in 96 of 100 with it.
   const OWN_PART = 0.4;
   const OWN_WIDTH = 1;

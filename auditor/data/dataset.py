@@ -89,7 +89,7 @@ class Dataset:
         The label that the reference gives to a settled image counts as certain. The image neither trains nor tests.
         Nothing is planted on it and nothing is estimated about it. Otherwise every measure on the trusted copies would
         be too good: a model that has seen an image under its given label is surer of the copy than of any other image.
-        Clean labels in ten classes were estimated as 11 to 18% wrong (benchmarks/RESULTS.md).
+        Clean labels in ten classes were estimated as 11 to 18% wrong (benchmarks/results/overlap.csv).
 
         Parameters
         ----------

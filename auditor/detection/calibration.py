@@ -34,8 +34,9 @@ way."""
 
 SURELY_RIGHT = 0.02
 """Share of the labels that may look wrong and be right, on images unlike anything the model knows. Measured on
-CIFAR-10's own labels, 8,000 with 2,000 trusted ones: 0.022 was estimated where 0.005 were wrong (benchmarks/RESULTS.md,
-the gate). It only widens the interval downwards, and matters only where few labels are wrong."""
+CIFAR-10's own labels, 8,000 with 2,000 trusted ones: 0.022 was estimated where 0.005 were wrong
+(benchmarks/results/gate_history.csv). It only widens the interval downwards, and matters only where few labels are
+wrong."""
 
 UNSEEN = 3.0
 """n labels without a single wrong one do not exclude a share of 3 / n (the rule of three)."""
