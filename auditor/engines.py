@@ -12,6 +12,7 @@ The settings, the command line and `auditor.influence.engine` then know the engi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import inspect
@@ -267,15 +268,19 @@ def kind(name: str) -> EngineKind:
     return found
 
 
-def register_engine(engine: EngineKind) -> None:
-    """Add an engine for this process. `remove_engine` takes it away again.
+def register_engine(engine: EngineKind) -> contextlib.ExitStack:
+    """Add an engine for this process.
+
+    Returns
+    -------
+    A context that removes it at its end. Drop it to keep the addition.
 
     Raises
     ------
     ConfigError
         When there is an engine of that name already.
     """
-    _others.register(engine.name, engine)
+    return _others.register(engine.name, engine)
 
 
 def remove_engine(name: str) -> None:

@@ -99,3 +99,20 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random.pth"
     torch.save(vision.models().resnet18(num_classes=7).state_dict(), path)
     return path
+
+
+@pytest.fixture
+def declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`declared(group, name="module:object")`: as if an installed package had these entry points."""
+    import importlib.metadata
+
+    from auditor.system import plugins
+
+    def declare(group: str, **points: str) -> None:
+        found = [importlib.metadata.EntryPoint(name, value, group) for name, value in points.items()]
+        ours = {group: found}
+        monkeypatch.setattr(importlib.metadata, "entry_points", lambda **chosen: ours.get(chosen["group"], []))
+        plugins._declared.cache_clear()
+
+    yield declare
+    plugins._declared.cache_clear()

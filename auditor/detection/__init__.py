@@ -10,7 +10,7 @@ from __future__ import annotations
 from auditor.detection.bench import Scorer
 from auditor.detection.detect import detect
 from auditor.detection.labelled import Labelled
-from auditor.detection.registry import register_signal
+from auditor.detection.registry import register_signal, remove_signal
 from auditor.detection.results import Damping, DampingTrial, Detection, DetectionSettings, Share
 from auditor.detection.signals import HeadOutputs, Signal
 
@@ -26,4 +26,5 @@ __all__ = [
     "Signal",
     "detect",
     "register_signal",
+    "remove_signal",
 ]

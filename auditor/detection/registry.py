@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from auditor.detection.signals import INFLUENCE_SIGNALS, SIGNALS, Signal
 from auditor.errors import ConfigError
+from auditor.system.plugins import Plugins
 
 GROUP = "auditor.signals"
 """Entry-point group in which other packages name their signals."""
 
-_REGISTERED: dict[str, Signal] = {}
+_OWN = (*(signal.name for signal in SIGNALS), *(signal.name for signal in INFLUENCE_SIGNALS))
+
+_others: Plugins[Signal] = Plugins(GROUP, "signal", _OWN)
 
 
 def register_signal(signal: Signal) -> contextlib.ExitStack:
@@ -32,25 +34,37 @@ def register_signal(signal: Signal) -> contextlib.ExitStack:
     ConfigError
         When there is a signal of that name already.
     """
-    _refuse_taken(signal, all_signals())
-    _REGISTERED[signal.name] = signal
-    registration = contextlib.ExitStack()
-    registration.callback(_REGISTERED.pop, signal.name)
-    return registration
+    return _others.register(signal.name, signal)
+
+
+def remove_signal(name: str) -> None:
+    """Take away what `register_signal` added."""
+    _others.remove(name)
 
 
 def all_signals() -> tuple[Signal, ...]:
-    """Give this package's signals, then those of entry points by name, then registered ones in their order.
+    """Give this package's signals, then those from outside by name.
 
     Raises
     ------
     ConfigError
-        When an entry point cannot be loaded, is no `Signal` or takes the name of another one.
+        When an entry point cannot be loaded, or is no `Signal`.
     """
-    found = SIGNALS
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        found = (*found, _load(point, found))
-    return (*found, *_REGISTERED.values())
+    return (*SIGNALS, *(_from_outside(name) for name in _others.names()))
+
+
+def _from_outside(name: str) -> Signal:
+    signal: object = _others.get(name)
+    if not isinstance(signal, Signal):
+        raise ConfigError(
+            f"the entry point '{name}' of {GROUP} names no Signal",
+            hint="name an object made by auditor.detection.signals.Signal",
+        )
+    if signal.name != name:
+        raise ConfigError(
+            f"the entry point '{name}' of {GROUP} names a signal '{signal.name}'", hint="use one name for both"
+        )
+    return signal
 
 
 def meanings() -> dict[str, str]:
@@ -62,28 +76,6 @@ def meanings() -> dict[str, str]:
 def identities() -> list[str]:
     """Name, and the hash of the source file, of every signal from outside: kept stages rest on these too."""
     return [f"{signal.name} {_source_hash(signal)}" for signal in all_signals()[len(SIGNALS) :]]
-
-
-def _load(point: EntryPoint, before: tuple[Signal, ...]) -> Signal:
-    try:
-        signal = point.load()
-    except Exception as error:  # another package's code may raise anything, and the user needs its name
-        raise ConfigError(
-            f"the signal '{point.name}' cannot be loaded from {point.value}: {error}",
-            hint="repair or uninstall the package that brings it",
-        ) from error
-    if not isinstance(signal, Signal):
-        raise ConfigError(
-            f"the entry point '{point.name}' of {GROUP} names {point.value}, which is no Signal",
-            hint="name an object made by auditor.detection.signals.Signal",
-        )
-    _refuse_taken(signal, before)
-    return signal
-
-
-def _refuse_taken(signal: Signal, others: tuple[Signal, ...]) -> None:
-    if signal.name in {*(other.name for other in others), *(other.name for other in INFLUENCE_SIGNALS)}:
-        raise ConfigError(f"there is already a signal '{signal.name}'", hint="give yours another name")
 
 
 def _source_hash(signal: Signal) -> str:

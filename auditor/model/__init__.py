@@ -7,7 +7,7 @@ in the entry-point group `auditor.backbones`. `--backbone NAME` then finds it.
 from __future__ import annotations
 
 from auditor.model.backbone import BackboneKind, PublishedWeights, Weights
-from auditor.model.registry import backbone_kind, backbone_names, register_backbone, unregister_backbone
+from auditor.model.registry import backbone_kind, backbone_names, register_backbone, remove_backbone
 
 __all__ = [
     "BackboneKind",
@@ -16,5 +16,5 @@ __all__ = [
     "backbone_kind",
     "backbone_names",
     "register_backbone",
-    "unregister_backbone",
+    "remove_backbone",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+import contextlib
 
 from auditor.errors import ConfigError
 from auditor.model.backbone import BackboneKind
 from auditor.model.resnet import ResNet18
+from auditor.system.plugins import Plugins
 from auditor.system.text import did_you_mean
 
 GROUP = "auditor.backbones"
@@ -15,31 +16,33 @@ GROUP = "auditor.backbones"
 OWN: dict[str, BackboneKind] = {kind.name: kind for kind in (ResNet18(),)}
 """The backbones of this package. A new one of ours is added here."""
 
-_registered: dict[str, BackboneKind] = {}
+_others: Plugins[BackboneKind] = Plugins(GROUP, "backbone", OWN)
 
 
-def register_backbone(kind: BackboneKind) -> None:
-    """Let `--backbone` find `kind` in this process. A second one of the same name takes the place of the first.
+def register_backbone(kind: BackboneKind) -> contextlib.ExitStack:
+    """Let `--backbone` find `kind` in this process.
+
+    Returns
+    -------
+    A context that removes it at its end. Drop it to keep the addition.
 
     Raises
     ------
     ConfigError
-        When the kind is incomplete, or has the name of one of our own.
+        When the kind is incomplete, or there is a backbone of that name already.
     """
     _check(kind)
-    if kind.name in OWN:
-        raise ConfigError(f"the backbone name '{kind.name}' is taken", hint="give your backbone another name")
-    _registered[kind.name] = kind
+    return _others.register(kind.name, kind)
 
 
-def unregister_backbone(name: str) -> None:
-    """Take back `register_backbone`."""
-    _registered.pop(name, None)
+def remove_backbone(name: str) -> None:
+    """Take away what `register_backbone` added."""
+    _others.remove(name)
 
 
 def backbone_names() -> list[str]:
     """Every name that `--backbone` takes, sorted."""
-    return sorted({*OWN, *_registered, *(point.name for point in entry_points(group=GROUP))})
+    return sorted([*OWN, *_others.names()])
 
 
 def backbone_kind(name: str) -> BackboneKind:
@@ -50,34 +53,22 @@ def backbone_kind(name: str) -> BackboneKind:
     ConfigError
         When there is none of that name, or its package cannot be imported.
     """
-    known = OWN.get(name) or _registered.get(name)
-    if known is not None:
-        return known
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            return _load(point)
-    raise ConfigError(f"unknown backbone '{name}'", hint=did_you_mean(name, backbone_names()))
-
-
-def _load(point: EntryPoint) -> BackboneKind:
-    try:
-        loaded = point.load()
-        kind: BackboneKind = loaded() if isinstance(loaded, type) else loaded
-    except Exception as error:  # the code of another package may raise anything
+    if name in OWN:
+        return OWN[name]
+    if name not in _others.names():
+        raise ConfigError(f"unknown backbone '{name}'", hint=did_you_mean(name, backbone_names()))
+    loaded: object = _others.get(name)
+    kind: object = loaded() if isinstance(loaded, type) else loaded
+    checked = _check(kind)
+    if checked.name != name:
         raise ConfigError(
-            f"the backbone '{point.name}' cannot be loaded from {point.value}: {type(error).__name__}: {error}",
-            hint="mend or update the package that brings it, or choose another --backbone",
-        ) from error
-    _check(kind)
-    if kind.name != point.name:
-        raise ConfigError(
-            f"{point.value} is a backbone called '{kind.name}', but its entry point calls it '{point.name}'",
+            f"a backbone is called '{checked.name}', but its entry point calls it '{name}'",
             hint="use one name for both",
         )
-    return kind
+    return checked
 
 
-def _check(kind: object) -> None:
+def _check(kind: object) -> BackboneKind:
     """Refuse a kind that lacks what the contract asks for."""
     if not isinstance(kind, BackboneKind):
         raise ConfigError(
@@ -91,3 +82,4 @@ def _check(kind: object) -> None:
             f"the backbone {kind.name} has n_features {kind.n_features} and n_layered {kind.n_layered}",
             hint="n_layered counts the last layer's n_features too, so it cannot be smaller",
         )
+    return kind

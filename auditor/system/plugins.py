@@ -5,6 +5,7 @@ Our own things stand in tables of their rooms. Their names cannot be taken.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections.abc import Collection, Mapping
@@ -35,8 +36,12 @@ class Plugins(Generic[Thing]):
         self._group, self._what, self._own = group, what, own
         self._registered: dict[str, Thing] = {}
 
-    def register(self, name: str, thing: Thing) -> None:
+    def register(self, name: str, thing: Thing) -> contextlib.ExitStack:
         """Add a thing for this process.
+
+        Returns
+        -------
+        A context that removes the thing at its end. Drop it to keep the thing.
 
         Raises
         ------
@@ -46,6 +51,9 @@ class Plugins(Generic[Thing]):
         if name in self._own or name in self.names():
             raise ConfigError(f"the {self._what} '{name}' is there already", hint="choose another name")
         self._registered[name] = thing
+        registration = contextlib.ExitStack()
+        registration.callback(self.remove, name)
+        return registration
 
     def remove(self, name: str) -> None:
         """Take away what `register` added."""

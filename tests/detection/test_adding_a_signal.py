@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
 from worlds import QUICK, blobs, flip
 
 from auditor.detection import HeadOutputs, Labelled, Scorer, Signal, detect, register_signal
-from auditor.detection.registry import all_signals, identities, meanings
+from auditor.detection.registry import GROUP, all_signals, identities, meanings
 from auditor.detection.signals import INFLUENCE_SIGNALS, SIGNALS
 from auditor.errors import AuditorError, ConfigError
 
@@ -28,17 +27,6 @@ SURPRISE = Signal("surprise", "How far the label lies below the most probable on
 def images() -> Labelled:
     x, y = blobs(150, 3, gap=1.5)
     return Labelled(x, flip(y, 3, 0.15)[0], 3, blobs(60, 3, gap=1.5, seed=5))
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`installed("module:object", ...)`: as if a package with these entry points were installed."""
-
-    def install(*values: str) -> None:
-        points = [EntryPoint(value.rpartition(":")[2].lower(), value, "auditor.signals") for value in values]
-        monkeypatch.setattr("auditor.detection.registry.entry_points", lambda group: points)
-
-    return install
 
 
 def test_a_registered_signal_joins_the_suspicion_behind_the_others(images: Labelled) -> None:
@@ -67,11 +55,11 @@ def test_its_registration_ends_with_its_context(images: Labelled) -> None:
     assert "surprise" not in meanings()
 
 
-def test_an_installed_package_brings_a_signal(images: Labelled, installed: Callable[..., None]) -> None:
-    installed(f"{__name__}:SURPRISE")
+def test_an_installed_package_brings_a_signal(images: Labelled, declared: Callable[..., None]) -> None:
+    declared(GROUP, surprise=f"{__name__}:SURPRISE")
     with register_signal(Signal("noise", "Nothing.", lambda told: told.stacked_loss * 0)):
         found = detect(images, seed=0, settings=QUICK)
-        assert [signal.name for signal in all_signals()[len(SIGNALS) :]] == ["surprise", "noise"]
+        assert [signal.name for signal in all_signals()[len(SIGNALS) :]] == ["noise", "surprise"]
     assert found.weights["surprise"] > 0 and found.weights["noise"] == 0
 
 
@@ -79,23 +67,23 @@ def test_an_installed_package_brings_a_signal(images: Labelled, installed: Calla
     ("value", "message"),
     [
         ("nowhere:SIGNAL", "the signal 'signal' cannot be loaded from nowhere:SIGNAL"),
-        ("math:pi", "names math:pi, which is no Signal"),
-        ("auditor.detection.signals:TAKEN", "there is already a signal 'margin'"),
+        ("math:pi", "the entry point 'signal' of auditor.signals names no Signal"),
+        ("auditor.detection.signals:TAKEN", "names a signal 'margin'"),
     ],
 )
 def test_a_package_that_brings_no_usable_signal_is_named(
-    value: str, message: str, installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    value: str, message: str, declared: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = Signal("margin", "Another margin.", surprise)
     monkeypatch.setattr("auditor.detection.signals.TAKEN", taken, raising=False)
-    installed(value)
+    declared(GROUP, signal=value)
     with pytest.raises(ConfigError, match=message):
         all_signals()
 
 
 @pytest.mark.parametrize("name", ["margin", "average_influence", "surprise"])
 def test_two_signals_never_share_a_name(name: str) -> None:
-    with register_signal(SURPRISE), pytest.raises(ConfigError, match=f"already a signal '{name}'"):
+    with register_signal(SURPRISE), pytest.raises(ConfigError, match=f"the signal '{name}' is there already"):
         register_signal(Signal(name, "The same again.", surprise))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -138,15 +137,13 @@ def test_what_is_no_engine_is_named(registered) -> None:
         engine(problem, "deep", 0.1)
 
 
-def test_another_package_adds_one_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = [
-        EntryPoint("plain", f"{__name__}:PLAIN", engines.GROUP),
-        EntryPoint("broken", "no.such.module:KIND", engines.GROUP),
-        EntryPoint("other", f"{__name__}:PLAIN.name", engines.GROUP),
-        EntryPoint("cg", f"{__name__}:PLAIN", engines.GROUP),
-    ]
-    monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda group: [point for point in points if point.group == group]
+def test_another_package_adds_one_by_an_entry_point(declared: Callable[..., None]) -> None:
+    declared(
+        engines.GROUP,
+        plain=f"{__name__}:PLAIN",
+        broken="no.such.module:KIND",
+        other=f"{__name__}:PLAIN.name",
+        cg=f"{__name__}:PLAIN",
     )
     assert engines.names()[-3:] == ("broken", "other", "plain") and engines.names().count("cg") == 1
     assert engines.kind("plain") is PLAIN and engines.kind("cg").exact, "ours keep their names"

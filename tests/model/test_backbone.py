@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from auditor.model import (
     backbone_names,
     register_backbone,
     registry,
-    unregister_backbone,
+    remove_backbone,
 )
 from auditor.model.backbone import Backbone, Transform
 from auditor.model.resnet import ResNet18
@@ -79,7 +78,7 @@ def tiny() -> Iterator[Tiny]:
     kind = Tiny()
     register_backbone(kind)
     yield kind
-    unregister_backbone("tiny")
+    remove_backbone("tiny")
 
 
 @pytest.mark.parametrize("train", ["head", "full"])
@@ -159,14 +158,16 @@ def test_an_unknown_name_gets_the_near_one(run_cli: Callable[..., Any], tmp_path
 
 def test_a_name_can_be_given_up_and_taken_again_but_not_one_of_ours(tiny: Tiny) -> None:
     other = Tiny()
-    register_backbone(other)
-    assert backbone_kind("tiny") is other
-    unregister_backbone("tiny")
+    with pytest.raises(ConfigError, match="'tiny' is there already"):
+        register_backbone(other)
+    remove_backbone("tiny")
+    with register_backbone(other):
+        assert backbone_kind("tiny") is other
     assert "tiny" not in backbone_names()
     with pytest.raises(ConfigError, match="unknown backbone 'tiny'"):
         backbone_kind("tiny")
     other.name = "resnet18"
-    with pytest.raises(ConfigError, match="'resnet18' is taken"):
+    with pytest.raises(ConfigError, match="'resnet18' is there already"):
         register_backbone(other)
 
 
@@ -198,13 +199,8 @@ def test_an_extractor_with_other_columns_than_its_kind_says_is_refused(tiny: Tin
         Backbone(tiny, NONE, network, transform, "cpu").extractor("float32")(images)
 
 
-def _plug_in(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    points = EntryPoints([EntryPoint(name, value, registry.GROUP)])
-    monkeypatch.setattr(registry, "entry_points", lambda group: points.select(group=group))
-
-
-def test_a_backbone_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    _plug_in(monkeypatch, "tiny", f"{__name__}:Tiny")
+def test_a_backbone_of_another_package_is_found(declared: Callable[..., None]) -> None:
+    declared(registry.GROUP, tiny=f"{__name__}:Tiny")
     assert backbone_names() == ["resnet18", "tiny"]
     assert type(backbone_kind("tiny")).__name__ == "Tiny"
 
@@ -212,12 +208,12 @@ def test_a_backbone_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("tiny", "no.such.package:Tiny", "cannot be loaded from no.such.package:Tiny: ModuleNotFoundError"),
+        ("tiny", "no.such.package:Tiny", "cannot be loaded from no.such.package:Tiny: No module"),
         ("tiny", f"{__name__}:SMALL", "is not a backbone"),
-        ("small", f"{__name__}:Tiny", "a backbone called 'tiny', but its entry point calls it 'small'"),
+        ("small", f"{__name__}:Tiny", "a backbone is called 'tiny', but its entry point calls it 'small'"),
     ],
 )
-def test_a_package_that_is_broken_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:
-    _plug_in(monkeypatch, name, value)
+def test_a_package_that_is_broken_is_named(declared: Callable[..., None], name: str, value: str, words: str) -> None:
+    declared(registry.GROUP, **{name: value})
     with pytest.raises(ConfigError, match=words):
         backbone_kind(name)

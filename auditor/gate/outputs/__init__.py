@@ -9,6 +9,7 @@ without a change here: it names its module in the entry-point group `auditor.out
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -39,15 +40,19 @@ class Format(Protocol):
 _others: Plugins[Format] = Plugins(GROUP, "output format", OWN)
 
 
-def register_output(format: Format) -> None:
-    """Add a format for this process. `remove_output` takes it away again.
+def register_output(format: Format) -> contextlib.ExitStack:
+    """Add a format for this process.
+
+    Returns
+    -------
+    A context that removes it at its end. Drop it to keep the addition.
 
     Raises
     ------
     ConfigError
         There is a format of this name already.
     """
-    _others.register(format.name, format)
+    return _others.register(format.name, format)
 
 
 def remove_output(name: str) -> None:

@@ -6,6 +6,8 @@ it names a `Rule` in the entry-point group `auditor.rules`, under the rule's own
 
 from __future__ import annotations
 
+import contextlib
+
 from auditor.errors import ConfigError
 from auditor.gate.facts import Facts, Levels, Measurement
 from auditor.gate.plugins import call_theirs
@@ -47,15 +49,19 @@ _OWN = frozenset(rule.name for rule in RULES)
 _others: Plugins[Rule] = Plugins(GROUP, "rule", _OWN)
 
 
-def register_rule(rule: Rule) -> None:
-    """Add a rule for this process. `remove_rule` takes it away again.
+def register_rule(rule: Rule) -> contextlib.ExitStack:
+    """Add a rule for this process.
+
+    Returns
+    -------
+    A context that removes it at its end. Drop it to keep the addition.
 
     Raises
     ------
     ConfigError
         There is a rule of this name already.
     """
-    _others.register(rule.name, rule)
+    return _others.register(rule.name, rule)
 
 
 def remove_rule(name: str) -> None:
