@@ -347,7 +347,6 @@ def _summary(
         "classes": [],
         "noise_rate": rate,
         "noise": "uniform",
-        "backbone": "resnet18",
         "weights": "imagenet",
         "backbone": "resnet18",
         "train": "head",

@@ -34,6 +34,11 @@ def most_rows(data: Dataset, wanted: int) -> int:
     return min(wanted, max(1, ROW_NUMBERS // (data.n_classes * (data.features.shape[1] + 1))))
 
 
+def explained_rows(data: Dataset, wanted: int) -> int:
+    """How many of `wanted` suspects get a row. With many classes only the first ones do, since each costs a solve."""
+    return wanted if data.n_classes <= DENSE_CLASSES else most_rows(data, EXPLAINED_MANY)
+
+
 def most_wrong(data: Dataset, n_each: int) -> int:
     """How many wrongly classified test images are explained at most. `most_rows` limits many classes further."""
     if data.n_classes <= DENSE_CLASSES:

@@ -9,7 +9,7 @@ import numpy as np
 from auditor.data.dataset import Dataset
 from auditor.experiment.run import Explainer
 from auditor.model.scaling import unit_rows
-from auditor.pipeline.rows import DENSE_CLASSES, EXPLAINED_MANY, most_rows
+from auditor.pipeline.rows import explained_rows
 from auditor.result.evidence import InfluencedImage, WhyDocument
 from auditor.system.arrays import Array
 
@@ -46,8 +46,7 @@ def explanations(
     if not len(chosen):
         return {}
     train = data.rows("train")
-    # Each row costs a solve. With many classes only the first suspects get one.
-    n_rows = EXPLAINED if data.n_classes <= DENSE_CLASSES else most_rows(data, EXPLAINED_MANY)
+    n_rows = explained_rows(data, EXPLAINED)
     influence = explainer.rows_of(chosen[:n_rows], data.labels[chosen[:n_rows]])
     similarity = _similarity(data.features, chosen)
     similarity[np.arange(len(chosen)), chosen] = -np.inf
