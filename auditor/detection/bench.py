@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from auditor.compute.draws import draw
 from auditor.detection.influence import InfluenceStudy, choose_damping
 from auditor.detection.labelled import Labelled
-from auditor.detection.planting import confusion_targets, draw, uniform_targets
+from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.results import Damping, DetectionSettings
 from auditor.detection.signals import INFLUENCE_SIGNALS, Signals
 from auditor.detection.suspicion import Combination, fit_combination

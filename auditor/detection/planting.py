@@ -49,22 +49,3 @@ def confusion_targets(log_probabilities: Array, labels: Array) -> Floats:
     q = np.where(total > 1e-12, q / np.where(total > 1e-12, total, 1), 0)
     even = uniform_targets(labels, q.shape[1])
     return np.where(total > 1e-12, (1 - CONFUSION_FLOOR) * q + CONFUSION_FLOOR * even, even)
-
-
-def draw(targets: Floats, rng: np.random.Generator) -> Array:
-    """Draw one class a row, by inverting the cumulative distribution.
-
-    Parameters
-    ----------
-    targets
-        float64 [N, C], not negative. Rows need not sum to 1.
-    rng
-        Gives one uniform number a row.
-
-    Returns
-    -------
-    int64 [N].
-    """
-    cumulative = np.cumsum(targets, axis=1)
-    drawn = (rng.random((len(targets), 1)) * cumulative[:, -1:] > cumulative).sum(axis=1)
-    return np.asarray(np.minimum(drawn, targets.shape[1] - 1), dtype=np.int64)

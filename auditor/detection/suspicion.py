@@ -15,8 +15,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from auditor.compute.draws import draw
 from auditor.detection.likelihood import UNIFORM
-from auditor.detection.planting import confusion_targets, draw, uniform_targets
+from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats
 

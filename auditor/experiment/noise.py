@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auditor.compute.draws import draw
 from auditor.errors import ConfigError, UndecidedError
 from auditor.system.arrays import Array
 
@@ -130,9 +131,4 @@ def _confused(labels: Array, probabilities: Array, rng: np.random.Generator) -> 
     """A class other than its own for each point, drawn by the model's probabilities."""
     weights = probabilities.astype(np.float64) + 1e-9  # a sure model still confuses towards something
     weights[np.arange(len(labels)), labels] = 0
-    cumulative = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
-    drawn = (rng.random((len(labels), 1)) > cumulative).sum(axis=1)
-    target = np.minimum(drawn, probabilities.shape[1] - 1)
-    own = target == labels  # rounding at the upper end only
-    target[own] = weights[own].argmax(axis=1)
-    return np.asarray(target, dtype=np.int64)
+    return draw(weights / weights.sum(axis=1, keepdims=True), rng)

@@ -12,6 +12,7 @@ from auditor.config import AuditSettings
 from auditor.data.dataset import Dataset
 from auditor.detection import DetectionSettings
 from auditor.detection.cost import memory_bytes, processor_seconds
+from auditor.detection.registry import all_signals
 from auditor.errors import ConfigError
 from auditor.experiment import noise
 from auditor.model import training
@@ -39,6 +40,7 @@ def before_opening(source: str | Path | ImageTable, job: Job) -> None:
         for path, what, option in ((run.cache, "cache", "--cache"), (run.save_matrix, "matrix", "--save-matrix")):
             if path:
                 refuse_inside(path, source, what, option)
+    all_signals()  # a package that brings a broken signal is named now, not after the images were read
     # A matrix is never written over anything. An audit goes on only with a matrix that it wrote itself.
     if run.save_matrix and Path(run.save_matrix).exists() and matrix_author(run.save_matrix) is None:
         raise ConfigError(

@@ -8,9 +8,10 @@ equal bytes.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from auditor.report.wording import (
     signed,
     whole,
 )
-from auditor.result import AuditResult
+from auditor.result import AuditResult, complete_result
 from auditor.system import files
 from auditor.system.text import printable
 
@@ -56,7 +57,26 @@ def render(
         The gate's JSON document about this audit, where there is one. Its `verdict` and `rules` are shown.
     comparison
         What `auditor.review.compare` says about an earlier audit. Its `sentences` are shown.
+
+    Raises
+    ------
+    ResultError
+        When the audit's files lack something that the page shows.
     """
+    with complete_result(), _complete_page():
+        return _rendered(result, gate, comparison)
+
+
+@contextlib.contextmanager
+def _complete_page() -> Iterator[None]:
+    """Turn a template's complaint about a missing value into the error that says so in one sentence."""
+    try:
+        yield
+    except jinja2.UndefinedError as error:
+        raise ValueError(str(error)) from error
+
+
+def _rendered(result: AuditResult, gate: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None) -> str:
     rows = {str(path): row for row, path in enumerate(result.ranking["path"])}
     pictures = Pictures(result.evidence["thumbnails"], rows)
     environment = _environment(pictures)

@@ -14,6 +14,7 @@ import pytest
 from builders import HOSTILE_CLASSES, make_result
 from report_page import Page, page_of
 
+from auditor.errors import ResultError
 from auditor.report.page import render, write_report
 
 
@@ -119,3 +120,11 @@ def test_lone_surrogates_in_file_names_can_be_written(tmp_path):
     ranking.loc[0, "path"] = "train/\udcff.png"
     path = write_report(dataclasses.replace(result, ranking=ranking), tmp_path)
     assert "\u27e8U+DCFF\u27e9" in path.read_text(encoding="utf-8")
+
+
+def test_a_result_that_lacks_something_is_said_in_one_sentence():
+    result = make_result()
+    del result.summary["influence"]["damping"]
+    with pytest.raises(ResultError, match="the audit's result is not complete") as caught:
+        render(result)
+    assert caught.value.hint and "report it" not in str(caught.value)
