@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from helpers import FIXTURES, use_tiny_network
 
+import auditor
 from auditor import engines
 from auditor.cli import main
 from auditor.config import AuditSettings, settings_from
@@ -113,6 +116,16 @@ def test_it_is_offered_checked_and_gone_again() -> None:
     with pytest.raises(ConfigError, match=r"engine is 'plain', but must be one of auto, cg, .*ihm"):
         settings_from({"engine": "plain"})
     assert "|plain]" not in CliRunner().invoke(main, ["audit", "--help"]).output
+
+
+def test_a_whole_audit_takes_it(registered, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    registered(PLAIN)
+    use_tiny_network(monkeypatch)
+    small = {"weights": "none", "repeats": 1, "epochs": 4, "examples": 1, "cache": str(tmp_path)}
+    result = auditor.audit(FIXTURES / "digits", engine="plain", **small)
+    assert result.summary["influence"]["engine"] == "plain" and "--engine plain" in result.summary["command"]
+    found = result.ranking["average_influence"].dropna()
+    assert len(found) > 50 and found.nunique() > 20
 
 
 def test_an_engine_says_what_it_needs_before_it_is_opened(registered) -> None:
