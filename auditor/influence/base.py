@@ -214,7 +214,7 @@ class InfluenceEngine(ABC):
         """[n, N] rows of the influence matrix, one for each reference point."""
 
     def shown_rows(self, x: Inputs, y: Inputs) -> Array:
-        """[n, N] the same for a reader, to whom four digits are enough. An engine may have a quicker way."""
+        """[n, N] the same for a reader, who needs only four digits. An engine may have a quicker way."""
         return self.rows(x, y)
 
     @abstractmethod
