@@ -13,17 +13,13 @@ The settings, the command line and `auditor.influence.engine` then know the engi
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
-import inspect
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from auditor.errors import ConfigError, EngineError
-from auditor.system.plugins import Plugins
+from auditor.system.plugins import Plugins, source_hash
 
 GROUP = "auditor.engines"
 
@@ -297,7 +293,4 @@ def code(name: str) -> str:
     """
     if any(own.name == name for own in OWN):
         return ""
-    try:
-        return hashlib.sha256(Path(inspect.getfile(kind(name).opener())).read_bytes()).hexdigest()
-    except (OSError, TypeError):
-        return secrets.token_hex()
+    return source_hash(kind(name).opener())

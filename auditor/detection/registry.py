@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import inspect
-from pathlib import Path
 
 from auditor.detection.signals import INFLUENCE_SIGNALS, SIGNALS, Signal
 from auditor.errors import ConfigError
-from auditor.system.plugins import Plugins
+from auditor.system.plugins import Plugins, source_hash
 
 GROUP = "auditor.signals"
 """Entry-point group in which other packages name their signals."""
@@ -75,11 +72,4 @@ def meanings() -> dict[str, str]:
 
 def identities() -> list[str]:
     """Name, and the hash of the source file, of every signal from outside: kept stages rest on these too."""
-    return [f"{signal.name} {_source_hash(signal)}" for signal in all_signals()[len(SIGNALS) :]]
-
-
-def _source_hash(signal: Signal) -> str:
-    try:
-        return hashlib.sha256(Path(inspect.getfile(signal.values)).read_bytes()).hexdigest()
-    except (TypeError, OSError):  # made by a class instance or at a prompt: there is no file
-        return ""
+    return [f"{signal.name} {source_hash(signal.values)}" for signal in all_signals()[len(SIGNALS) :]]

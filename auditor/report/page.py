@@ -8,10 +8,9 @@ equal bytes.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,8 @@ from auditor.report.wording import (
     signed,
     whole,
 )
-from auditor.result import AuditResult, complete_result
+from auditor.result import AuditResult
+from auditor.result.audit import incomplete
 from auditor.system import files
 from auditor.system.text import printable
 
@@ -63,17 +63,10 @@ def render(
     ResultError
         When the audit's files lack something that the page shows.
     """
-    with complete_result(), _complete_page():
-        return _rendered(result, gate, comparison)
-
-
-@contextlib.contextmanager
-def _complete_page() -> Iterator[None]:
-    """Turn a template's complaint about a missing value into the error that says so in one sentence."""
     try:
-        yield
-    except jinja2.UndefinedError as error:
-        raise ValueError(str(error)) from error
+        return _rendered(result, gate, comparison)
+    except (jinja2.UndefinedError, KeyError) as error:  # no other error is the result's fault
+        raise incomplete(error) from error
 
 
 def _rendered(result: AuditResult, gate: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None) -> str:

@@ -173,5 +173,10 @@ def complete_result() -> Iterator[None]:
     try:
         yield
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ResultError(f"the audit's result is not complete ({what})", hint=_AGAIN) from error
+        raise incomplete(error) from error
+
+
+def incomplete(error: Exception) -> ResultError:
+    """The error about something that a result lacks, in one sentence."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return ResultError(f"the audit's result is not complete ({what})", hint=_AGAIN)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import inspect
+import secrets
 import sys
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from auditor.errors import ConfigError
@@ -80,6 +84,18 @@ class Plugins(Generic[Thing]):
             message = f"the {self._what} '{name}' cannot be loaded from {point.value}: {error}"
             raise ConfigError(message, hint="install it again, or remove its package") from error
         return thing
+
+
+def source_hash(function: object) -> str:
+    """The sha256 of the file that holds a function from elsewhere: it tells two versions apart in kept work.
+
+    A function without a file (from a prompt, or a callable object) answers differently each time. Nothing kept is then
+    taken over.
+    """
+    try:
+        return hashlib.sha256(Path(inspect.getfile(function)).read_bytes()).hexdigest()  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return secrets.token_hex()
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -100,3 +101,8 @@ def test_values_that_cannot_be_combined_are_refused(
 ) -> None:
     with register_signal(Signal("bad", "Unusable.", values)), pytest.raises(AuditorError, match=message):
         detect(images, seed=0, settings=QUICK)
+
+
+def test_kept_work_is_never_taken_over_where_a_signals_code_cannot_be_told() -> None:
+    with register_signal(Signal("no file", "A callable object.", functools.partial(surprise))):
+        assert identities() != identities()
