@@ -19,6 +19,7 @@ FLOORS = (
     ("session",),
     ("pipeline", "gate", "report"),
     ("experiment", "review"),
+    ("certificate",),
     ("detection",),
     ("data",),
     ("influence", "model"),
@@ -129,7 +130,9 @@ def test_pydvl_is_touched_in_one_room() -> None:
     assert outside <= {"data.features_on_dask"}, "Dask serves the feature pass too; pyDVL and zarr stay in their room"
 
 
-@pytest.mark.parametrize("room", ["gate", "report", "review", "system", "result", "config", "engines", "session"])
+@pytest.mark.parametrize(
+    "room", ["certificate", "gate", "report", "review", "system", "result", "config", "engines", "session"]
+)
 def test_readers_of_a_result_load_neither_torch_nor_pydvl(room: str) -> None:
     names = [f"auditor.{name}" for name in MODULES if name == room or name.startswith(f"{room}.")]
     code = f"import sys, {', '.join(names)}\nprint({{'torch', 'torchvision', 'pydvl', 'sklearn'}} & set(sys.modules))"

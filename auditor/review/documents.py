@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict, get_args
 
+from auditor.certificate.documents import PlanDocument
+
 SCHEMA_VERSION: Literal[1] = 1
-"""The form of all three files. A reader refuses another one."""
+"""The form of all these files. A reader refuses another one."""
 
 DECISIONS_KIND: Literal["auditor-decisions"] = "auditor-decisions"
 
 BASELINE_KIND: Literal["auditor-baseline"] = "auditor-baseline"
 
 REVIEW_KIND: Literal["auditor-review"] = "auditor-review"
+
+LEDGER_KIND: Literal["auditor-ledger"] = "auditor-ledger"
+
+SAMPLE_KIND: Literal["auditor-sample"] = "auditor-sample"
+
+How = Literal["rank", "drawn", "again", "known-wrong"]
+"""How an item came to be looked at: because it leads the list, drawn with a known probability, a second or third time
+after somebody called it wrong, or under a label that was made wrong to see what reviewers miss."""
+
+HOWS: tuple[How, ...] = get_args(How)
 
 DecisionWord = Literal["keep", "relabel", "drop", "unsure"]
 """What a reviewer says of an image: its label is right (`keep`), another label is right (`relabel`), the image does not
@@ -43,15 +55,67 @@ class DecisionEntry(TypedDict):
     decision: DecisionWord
     new_label: NotRequired[str | None]
     time: NotRequired[str]
+    how: NotRequired[How]
 
 
 class DecisionsDocument(TypedDict):
-    """The whole of `decisions.json`, which the report's page exports."""
+    """The whole of `decisions.json`, which the report's page exports. `reviewer` is a name, empty where none is given.
+
+    Decisions stand in the order in which they were made. Without `how`, an item was looked at by its rank.
+    """
 
     schema_version: Literal[1]
     kind: Literal["auditor-decisions"]
     audit_id: str
+    reviewer: NotRequired[str]
     decisions: list[DecisionEntry]
+
+
+class LookRow(TypedDict):
+    """One line of a ledger: one person's look at one item.
+
+    `label` is the label that the item had when it was first audited. `final_label` is the right label where one was
+    named, else null. `probability` is the chance with which a drawn item came next, null for all others.
+    """
+
+    hash: str
+    label: str
+    decision: BaselineWord
+    final_label: str | None
+    reviewer: str
+    time: str
+    how: How
+    probability: float | None
+    path: str
+
+
+class LedgerDocument(TypedDict):
+    """The whole of `auditor-ledger.json`: one look a line, sorted. `plan` is null until a sample was drawn."""
+
+    schema_version: Literal[1]
+    kind: Literal["auditor-ledger"]
+    plan: PlanDocument | None
+    looks: list[LookRow]
+
+
+class SampleItem(TypedDict):
+    """An item to look at. `label` is the label to judge: the given one, unless `how` is "known-wrong"."""
+
+    path: str
+    hash: str
+    label: str
+    how: How
+    probability: float | None
+
+
+class SampleDocument(TypedDict):
+    """The whole of `sample.json`. Items stand in drawing order; a page shows them shuffled among each other."""
+
+    schema_version: Literal[1]
+    kind: Literal["auditor-sample"]
+    audit_id: str
+    plan: PlanDocument
+    items: list[SampleItem]
 
 
 class BaselineRow(TypedDict):
