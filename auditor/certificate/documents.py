@@ -16,11 +16,13 @@ Reading = Literal["betting", "stratified"]
 class StratumDocument(TypedDict):
     """Items that share one weight.
 
-    `weight` is what each item weighs in the draw. `credit` is the control variate of each item, 0 for none. `items`
-    are the items' ids (`draw.item_id`), sorted; copies of one item repeat its id.
+    `weight` is what each item weighs in the draw. `share` is the share of wrong labels that was assumed for it.
+    `credit` is the control variate of each item, 0 for none. `items` are the items' ids (`draw.item_id`), sorted;
+    copies of one item repeat its id.
     """
 
     weight: float
+    share: float
     credit: float
     items: list[str]
 
