@@ -68,6 +68,7 @@ class Known:
     """An item whose label people or a reference judged: its id in plans, its first label, and what is known.
 
     `remedy` is whether a correction is agreed on. `now` counts the rows of the data set that still carry the label.
+    `trusted` is whether a reference says it and no person looked.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Known:
     remedy: bool
     drop: bool
     now: int
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Tally:
         found = {}
         for item in self.items:
             if item.reference is not None and item.standing is None:
-                found[item.id] = Known(item.id, item.label, item.reference, False, False, self._now[item.id])
+                found[item.id] = Known(item.id, item.label, item.reference, False, False, self._now[item.id], True)
         for (hash, label), standing in self.ledger.standings.items():
             id = item_id(hash, label)
             found[id] = self._of_looks(id, label, standing)
@@ -164,20 +166,23 @@ class Tally:
 
     def with_outside(self, ends: Ends, outside: Iterable[Known]) -> Ends:
         """Bounds of a part of the population, together with what is known of items outside it."""
-        found = Counter[str]()
-        for known in outside:
-            found[known.status] += max(1, known.now)
-        doubt = found["undecided"]
-        return ends.plus(
-            found["wrong"] + doubt / 2, found["wrong"], found["wrong"] + doubt + self._missed(found["wrong"])
+        outside = list(outside)
+        wrong, doubt = (
+            sum(max(1, known.now) for known in outside if known.status == status) for status in ("wrong", "undecided")
         )
+        return ends.plus(wrong + doubt / 2, wrong, wrong + doubt + self._missed(outside))
 
-    def _missed(self, found: int) -> int:
-        """How many wrong labels reviewers may have missed where they found so many."""
+    def _missed(self, outside: Iterable[Known]) -> int:
+        """How many wrong labels reviewers may have missed among items outside the population: not more than they called
+        right, and of all wrong ones they see the hit rate at least."""
         if self.hits is None:
             return 0
         rate = hit_rate(*self.hits, HIT_PART * min(SIDE, 1 - CONFIDENCE))
-        return math.ceil(found / rate) - found if rate else len(self.items)
+        looked = [known for known in outside if not known.trusted]
+        wrong, right = (
+            sum(max(1, known.now) for known in looked if known.status == status) for status in ("wrong", "right")
+        )
+        return min(right, math.ceil(wrong / rate) - wrong) if rate else right
 
     def today(self) -> ProvenShare:
         """Wrong labels in the data set as it lies."""
@@ -215,4 +220,4 @@ class Tally:
                 ends = ends.plus(more / 2, 0, more)
         gone = sum(self.gone.values())
         ends = ends.plus(rate * (self.changed - gone), -gone, self.changed)
-        return ends.plus(0, 0, self._missed(sum(known.status == "wrong" for known in self.outside)))
+        return ends.plus(0, 0, self._missed(self.outside))
