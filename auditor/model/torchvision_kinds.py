@@ -22,6 +22,17 @@ def torchvision_names() -> list[str]:
     return sorted(models.list_models(module=models))
 
 
+def published(name: str) -> PublishedWeights | None:
+    """The best published weights of a network of torchvision; None where there are none."""
+    models: Any = vision.models()
+    known = models.get_model_weights(name)
+    if not len(known):
+        return None
+    url = str(known.DEFAULT.url)
+    megabytes = max(1, round(known.DEFAULT.meta.get("_file_size", 1)))
+    return PublishedWeights(url, Path(url).stem.rpartition("-")[2], megabytes)
+
+
 class TorchvisionKind(TracedKind):
     """A network of torchvision, with its own size, normalisation and best published weights.
 
@@ -43,10 +54,9 @@ class TorchvisionKind(TracedKind):
         known = models.get_model_weights(name)
         if len(known):
             best = known.DEFAULT
-            preset, url = best.transforms(), str(best.url)
+            preset = best.transforms()
             self.edge, self.mean, self.std = int(preset.crop_size[0]), tuple(preset.mean), tuple(preset.std)
-            megabytes = max(1, round(best.meta.get("_file_size", 1)))
-            self.published = PublishedWeights(url, Path(url).stem.rpartition("-")[2], megabytes)
+            self.published = published(name)
         self.look()
 
     def network(self, n_classes: int, image_size: int, *, pretrained: bool) -> nn.Module:
