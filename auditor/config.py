@@ -48,8 +48,15 @@ class AuditSettings:
     classes: tuple[str, ...] = _setting((), "Keep these classes only: two for the binary audit.", metavar="A,B,...")
     noise_rate: float = _setting(0.1, "Share of training labels to flip in the controlled experiment (0 < r < 0.5).")
     noise: str = _setting("uniform", "Which labels to flip, and to what.", choices=NOISE_KINDS)
-    backbone: str = _setting(DEFAULT_BACKBONE, "The network that reads the images.", metavar="NAME")
-    weights: str = _setting("imagenet", "Backbone weights: imagenet, none, or a resnet18 state_dict file.", metavar="W")
+    backbone: str = _setting(
+        DEFAULT_BACKBONE,
+        "The network that reads the images: a classification network of torchvision by its name, timm:NAME, or your "
+        "own as FILE.py:FUNCTION or package.module:FUNCTION, which runs your code.",
+        metavar="NAME",
+    )
+    weights: str = _setting(
+        "imagenet", "Backbone weights: imagenet, none, or a file with the backbone's state_dict.", metavar="W"
+    )
     train: str = _setting("head", "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc).")
     engine: str = _setting("auto", "Which engine inverts the Hessian.", choices=engines.names)
     damping: str = _setting("auto", "Hessian regularisation: auto (chosen by recovery of planted flips) or a number.")
@@ -185,11 +192,28 @@ def read_settings(path: str | Path | None = None) -> dict[str, Any]:
     """`read_file` of `path`, or of the first file in the current folder that has settings: auditor.toml, then
     pyproject.toml."""
     if path is not None:
-        return read_file(path)
+        return _without_code(read_file(path), path)
     for name in ("auditor.toml", "pyproject.toml"):
         if Path(name).is_file() and (values := read_file(name)):
-            return values
+            return _without_code(values, name)
     return {}
+
+
+def _without_code(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """The settings, if none of them would run code. A file that came with a data set must not do that.
+
+    Raises
+    ------
+    ConfigError
+        The backbone is a function of the user's.
+    """
+    backbone = str(values.get("backbone", ""))
+    if ":" in backbone and not backbone.startswith("timm:"):
+        raise ConfigError(
+            f"{path}: the backbone {backbone} would run code, which a file of settings may not ask for",
+            hint=f"say --backbone {backbone} on the command line",
+        )
+    return values
 
 
 def settings_from(values: Mapping[str, Any], *, where: str = "settings") -> tuple[AuditSettings, RunSettings]:
