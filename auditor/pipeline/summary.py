@@ -22,6 +22,7 @@ from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
 from auditor.pipeline.rows import limits
+from auditor.result.ceiling import ceiling_of
 from auditor.result.documents import (
     SCHEMA_VERSION,
     AuditDocument,
@@ -33,7 +34,7 @@ from auditor.result.documents import (
     SettledDocument,
     SolveDocument,
 )
-from auditor.result.figures import CalibrationDocument, RankingDocument, RecoveryDocument
+from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimate, RankingDocument, RecoveryDocument
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
@@ -158,7 +159,21 @@ def _recovery(made: Made, settings: AuditSettings) -> RecoveryDocument:
             first.run.average_influence, first.planting.planted, first.planting.labels, made.inputs.data.classes
         ),
         "repeats": len(made.trials),
+        "ceiling": _ceiling(made, n_planted),
     }
+
+
+def _ceiling(made: Made, n_planted: int) -> CeilingDocument | None:
+    """What a perfect list could find, by the share of labels that the audit thinks were wrong before."""
+    detection, data = made.detection, made.inputs.data
+    if detection is None or detection.share is None:
+        return None
+    train = data.rows("train")
+    p = None if detection.p_mislabelled is None else detection.p_mislabelled[train]
+    suggested, n_classes = detection.suggested_label[train], len(data.classes)
+    strikes = [recovery.struck(trial.planting, n_classes, p, suggested) for trial in made.trials]
+    share: Estimate = {"value": detection.share.value, "interval": [detection.share.low, detection.share.high]}
+    return ceiling_of(len(train), n_planted, strikes, share)
 
 
 def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocument:
@@ -233,7 +248,7 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
     return [
         f"About {share.value:.0%} of the given labels are probably wrong already. They stand at the top of the list "
         "beside the planted ones and count there as misses. So the figures of recovery read lower here than they would "
-        "on clean data."
+        "on clean data. The ceiling says how many planted labels a perfect list would hold."
     ]
 
 
