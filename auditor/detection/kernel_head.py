@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from auditor.compute import factors
 from auditor.compute.hardware import threads_for
 from auditor.model.scaling import CHUNK, blocks
 from auditor.system.arrays import Array
@@ -114,7 +113,7 @@ class KernelHead:
         x = torch.as_tensor(points, dtype=torch.float32, device=device)
         phi = _nystroem(x, landmarks, seed, width) if width is not None else x if consume else x.clone()
         phi -= phi.mean(0)
-        values, vectors = factors.eigh(_gram(phi.split(CHUNK), phi).double())
+        values, vectors = torch.linalg.eigh(_gram(phi.split(CHUNK), phi).double())
         keep = values > max(float(values[-1]) * _RANK_TOLERANCE, _TINY)
         values, vectors = values[keep], vectors[:, keep]
         self.spectrum = values.float()
@@ -193,7 +192,7 @@ class KernelHead:
             gram = _gram((self.basis[rows] for rows in inside.split(CHUNK)), self.basis)
             matrix = (root[:, None] * gram * root).double()
             matrix.diagonal().add_(least)
-            factor = factors.cholesky(matrix).float()
+            factor = torch.linalg.cholesky(matrix).float()
             leverage = torch.zeros(self.n_points, device=device)
             for rows in inside.split(_SOLVED):
                 white = torch.linalg.solve_triangular(factor, (self.basis[rows] * root).T, upper=False)
@@ -224,7 +223,7 @@ def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch
     among = _distances(centres, centres)
     positive = among[among > 1e-6]
     scale = width * (float(positive.median()) if len(positive) else 1.0)
-    values, vectors = factors.eigh(torch.exp(-among / scale).double())
+    values, vectors = torch.linalg.eigh(torch.exp(-among / scale).double())
     keep = values > float(values[-1]) * _RANK_TOLERANCE
     root = (vectors[:, keep] / values[keep].sqrt()).float()
     features = torch.empty(len(x), root.shape[1], device=x.device)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 
-from auditor.compute import factors
 from auditor.engines import Listener
 from auditor.errors import EngineError
 from auditor.influence.base import relative_norms
@@ -222,15 +221,15 @@ def _iterate_together(systems: Systems, norms: torch.Tensor, most: int, told: Te
     """
     rhs, dampings, tolerance = systems.rhs, systems.dampings, told.tolerance
     x, r, targets = torch.zeros_like(rhs), rhs.clone(), tolerance * norms
-    p, used = factors.orthonormal(systems.preconditioned(r, dampings)), 0
+    p, used = _orthonormal(systems.preconditioned(r, dampings)), 0
     while used < most:
         q = systems.operator(p) + dampings[0] * p
         used += 1
         curvature = (p @ q.T).double()
         if not bool(torch.isfinite(curvature).all()):
             return x.fill_(torch.nan), used, False
-        factor = factors.cholesky_or_none(curvature)
-        if factor is None:
+        factor, failed = torch.linalg.cholesky_ex(curvature)
+        if int(failed):
             return x, used, True
         step = torch.cholesky_solve((p @ r.T).double(), factor).to(rhs).T
         x += step @ p
@@ -240,5 +239,11 @@ def _iterate_together(systems: Systems, norms: torch.Tensor, most: int, told: Te
         if not bool((sizes > targets).any()):
             break
         s = systems.preconditioned(r, dampings)
-        p = factors.orthonormal(s - torch.cholesky_solve((q @ s.T).double(), factor).to(rhs).T @ p)
+        p = _orthonormal(s - torch.cholesky_solve((q @ s.T).double(), factor).to(rhs).T @ p)
     return x, used, False
+
+
+def _orthonormal(rows: torch.Tensor) -> torch.Tensor:
+    """An orthonormal basis, in rows, of the space of `rows` [k, P]."""
+    basis: torch.Tensor = torch.linalg.qr(rows.T).Q.T.contiguous()
+    return basis

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from auditor.compute import factors
 from auditor.compute.hardware import require
 from auditor.influence.base import Array
 from auditor.influence.class_basis import class_basis
@@ -93,13 +92,13 @@ class DenseHessian:
         if self._eigen is None and damping not in self._roots and len(self._roots) < _MANY_DAMPINGS:
             damped = self.matrix.clone()
             damped.diagonal().add_(damping)
-            factor = factors.cholesky_or_none(damped)
-            if factor is not None:
+            factor, failed = torch.linalg.cholesky_ex(damped)
+            if int(failed) == 0:
                 self._roots[damping] = factor
         return self._roots.get(damping)
 
     def _eigenvectors(self) -> tuple[torch.Tensor, torch.Tensor]:
         if self._eigen is None:
-            values, vectors = factors.eigh(self.matrix)
+            values, vectors = torch.linalg.eigh(self.matrix)
             self._eigen = values.clamp_min(0), vectors
         return self._eigen

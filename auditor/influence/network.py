@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import torch
 
-from auditor.compute import factors
 from auditor.compute.hardware import available_bytes
 from auditor.engines import EngineOptions, Listener
 from auditor.errors import EngineError
@@ -148,14 +147,14 @@ class GramEngine(SummingEngine):
         p = self._train.probabilities
         r = p - torch.nn.functional.one_hot(self.network.labels.cpu(), self.n_classes)
         curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
-        values, vectors = factors.eigh(basis.T @ curvature @ basis)
+        values, vectors = torch.linalg.eigh(basis.T @ curvature @ basis)
         roots = values.clamp_min(_FLOOR).sqrt()
         self._roots = vectors * roots[:, None, :] @ vectors.transpose(1, 2)
         inverse_roots = vectors / roots[:, None, :] @ vectors.transpose(1, 2)
         self._w = (inverse_roots @ (r @ basis)[:, :, None])[:, :, 0].flatten()
         weighted = self._root(self._root(kernel).T)
         self._system = (weighted + weighted.T) / (2 * n)
-        self._values, self._vectors = factors.eigh(self._system)
+        self._values, self._vectors = torch.linalg.eigh(self._system)
         self._values.clamp_min_(0)
 
     def _root(self, rows: torch.Tensor) -> torch.Tensor:
