@@ -70,6 +70,8 @@ class AuditSettings:
     max_pixels: int = _setting(MAX_PIXELS, "Skip images with more pixels than this (decompression bombs).")
     max_unreadable: float = _setting(0.1, "Stop when more than this share of the images cannot be read.")
     allow_outside: bool = _setting(False, "Follow links and manifest paths that leave the data set's folder.")
+    root: str = _setting("", "Where a manifest's paths begin  [default: the manifest's folder]", metavar="DIR")
+    columns: str = _setting("", "What a manifest's columns are called.", metavar="path=A,label=B,split=C")
     examples: int = _setting(
         3,
         "Correctly classified test images to explain by their influence rows. Up to 100 wrong ones are explained too "

@@ -26,7 +26,7 @@ class Dataset:
     Attributes
     ----------
     name, source
-        Its name in a report, and where it lies, as the user wrote it.
+        Its name in a report, and what the user wrote as SOURCE.
     table
         What the source gave. Its `read` gives the bytes of an image.
     paths, hashes
@@ -149,6 +149,7 @@ class Dataset:
         return {
             "name": self.name,
             "source": self.source,
+            "root": self.table.root,
             "content_hash": self.content_hash,
             "n_images": len(self.paths),
             "classes": list(self.classes),
@@ -223,7 +224,7 @@ def build(
     splits, origin = split.assign(labels, given, classes, seed)
     return Dataset(
         name=table.name,
-        source=table.root,
+        source=table.source or table.root,
         table=table,
         paths=tuple(frame["path"]),
         hashes=read.hashes,

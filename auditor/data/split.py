@@ -12,8 +12,15 @@ SMALLEST_CLASS = 3
 """A class needs this many images, so that each split gets one."""
 
 
-def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str) -> pd.DataFrame:
+def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str, hint: str = "") -> pd.DataFrame:
     """The rows of the wanted classes. No name keeps all classes.
+
+    Parameters
+    ----------
+    name
+        The name of the data set.
+    hint
+        Why a class may be missing, and what to do.
 
     Raises
     ------
@@ -24,12 +31,12 @@ def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str) -> pd
     for label in wanted:
         if label not in present:
             shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
-            raise SourceError(f"{name} has no class '{label}'", hint=f"its classes are {shown}")
+            raise SourceError(f"{name} has no class '{label}'", hint=hint or f"its classes are {shown}")
     kept = frame[frame["label"].isin(wanted)] if wanted else frame
     n_classes = kept["label"].nunique()
     if n_classes < 2:
         only = f"only one class, '{present[0]}'" if n_classes else "no labelled image"
-        raise SourceError(f"{name} has {only}", hint="an audit compares at least two classes")
+        raise SourceError(f"{name} has {only}", hint=hint or "an audit compares at least two classes")
     return kept.reset_index(drop=True)
 
 

@@ -37,6 +37,9 @@ from auditor.result.figures import CalibrationDocument, RankingDocument, Recover
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
+_PLACES = ("root", "columns")
+"""Settings that say how a data set is opened. What was opened shows in its content hash."""
+
 SOLVES_KEPT = 200
 """Linear systems whose residuals are listed."""
 
@@ -49,8 +52,8 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     data, trusted, detection = made.inputs.data, made.inputs.trusted, made.detection
     chosen = settings.as_json()
     content = data.summary()
-    # Earlier versions knew one backbone. Their audits keep their id.
-    naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE)}
+    # Earlier versions knew one backbone. Their audits keep their id. Where the data set lies is no part of it.
+    naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE) and k not in _PLACES}
     identity = json.dumps([content["content_hash"], naming], sort_keys=True)
     return {
         "schema_version": SCHEMA_VERSION,

@@ -50,7 +50,7 @@ class ImageTable:
     name
         The name of the data set in a report.
     root
-        Where it lies, as the user wrote it.
+        The folder where its paths begin, as the user wrote it. A kind without files names its place as it likes.
     frame
         N rows, one for each image, sorted by `path`, with the index 0 to N - 1. The columns are strings: `path`
         (relative to the root, forward slashes, unique), `label`, and `split` (one of `SPLITS` or empty).
@@ -62,6 +62,8 @@ class ImageTable:
         `locate(path)` gives the absolute file name, or None if the image is not a file. Review and SARIF use it.
     empty
         Classes that the source names but has no image of, sorted.
+    source
+        What the user wrote as SOURCE. `open_source` fills it in; a table that a program made has none.
     """
 
     name: str
@@ -71,6 +73,7 @@ class ImageTable:
     skipped: tuple[Skipped, ...] = ()
     locate: Callable[[str], str | None] = field(default=lambda path: None)
     empty: tuple[str, ...] = ()
+    source: str = ""
 
 
 def content_hash(paths: Iterable[str], hashes: Iterable[str], labels: Iterable[str]) -> str:
@@ -99,10 +102,17 @@ def left_out(skipped: Iterable[Skipped]) -> str:
         rest = sum(len(paths) for _, paths in kinds[REASONS_SHOWN:])
         lines.append(f"    {len(kinds) - REASONS_SHOWN} other reasons: {rest}")
     if any("outside the root" in reason for reason in examples):
-        lines.append("    (--allow-outside follows paths that lead outside the data set's folder)")
+        lines.append("    (--allow-outside follows links and paths that lead outside the data set's folder)")
     if any("more than the limit of" in reason or "pixels than the limit of" in reason for reason in examples):
         lines.append("    (--max-pixels raises the limit on an image's pixels)")
     return "\n".join(lines)
+
+
+def outside_hint(skipped: Iterable[Skipped]) -> str:
+    """What to do where entries were left out because they lead out of the data set's folder; else empty."""
+    if not any("outside the root" in entry.reason for entry in skipped):
+        return ""
+    return "--allow-outside follows links and paths that lead outside the data set's folder"
 
 
 class Source(Protocol):
@@ -184,7 +194,8 @@ def make_table(
         why = "; ".join(f"{entry.path}: {entry.reason}" for entry in without[:3])
         raise SourceError(
             f"{name} holds no labelled image" + (f" ({len(without)} entries left out: {why})" if without else ""),
-            hint="a source needs image files in class folders, or a manifest with the columns path and label",
+            hint=outside_hint(without)
+            or "a source needs image files in class folders, or a manifest with the columns path and label",
         )
     # Python compares strings by code point, which gives the same order on every machine and in every locale.
     order = sorted(range(len(images.paths)), key=images.paths.__getitem__)
