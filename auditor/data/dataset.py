@@ -51,6 +51,8 @@ class Dataset:
         Entries that take no part.
     n_cached
         Images with features in the cache. No pixel of them was read.
+    notes
+        What was done with the user's layout, names and images, a sentence each.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Dataset:
     pixels: Pixels | None
     skipped: tuple[Skipped, ...]
     n_cached: int = 0
+    notes: tuple[str, ...] = ()
 
     def rows(self, name: str) -> Array:
         """The rows of a split's images, int64."""
@@ -238,6 +241,7 @@ def build(
         pixels=read.pixels,
         skipped=(*table.skipped, *read.skipped),
         n_cached=read.n_cached,
+        notes=table.notes,
     )
 
 

@@ -241,7 +241,7 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
 
 
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
-    notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes = [*made.inputs.data.notes, *made.clean.notes, *(made.detection.notes if made.detection else ())]
     notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(limits(made.inputs.data, settings.examples))
     if made.inputs.trusted is not None:
