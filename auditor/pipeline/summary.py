@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from auditor._version import __version__
-from auditor.config import DEFAULT_BACKBONE, AuditSettings
+from auditor.config import DEFAULT_BACKBONE, AuditSettings, joined
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.detection.registry import meanings
@@ -291,7 +291,7 @@ def command_line(source: str, settings: AuditSettings) -> str:
             continue
         words.append(f"--{field.name.replace('_', '-')}")
         if not isinstance(value, bool):
-            words.append(",".join(value) if isinstance(value, tuple) else str(value))
+            words.append(joined(value) if isinstance(value, tuple) else str(value))
     return shlex.join([*words, "-o", "OUT"])
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import pandas as pd
 
 from auditor.errors import SourceError
+from auditor.sources import spelling
 
 SPLITS = ("train", "val", "test")
 """The names that a split can have. An empty string means that the source gives none."""
@@ -236,9 +237,12 @@ def make_table(
     # Python compares strings by code point, which gives the same order on every machine and in every locale.
     order = sorted(range(len(images.paths)), key=images.paths.__getitem__)
     splits = images.splits if images.splits is not None else [""] * len(images.paths)
-    columns = {"path": images.paths, "label": images.labels, "split": splits}
+    renamed, notes = spelling.merged(images.labels)
+    labels = [renamed.get(label, label) for label in images.labels] if renamed else images.labels
+    columns = {"path": images.paths, "label": labels, "split": splits}
     frame = pd.DataFrame(
         {name: pd.Series([column[index] for index in order], dtype="str") for name, column in columns.items()}
     )
-    unused = tuple(sorted(set(empty) - set(images.labels)))
-    return ImageTable(name, root, frame, read, without, locate or (lambda path: None), unused)
+    used = {spelling.same(label) for label in images.labels}
+    unused = tuple(sorted(label for label in set(empty) if spelling.same(label) not in used))
+    return ImageTable(name, root, frame, read, without, locate or (lambda path: None), unused, notes=notes)

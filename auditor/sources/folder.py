@@ -52,7 +52,7 @@ class FolderSource:
             skipped=[*skipped, *layout.skipped],
             empty=(label for folder, (label, _) in classes.items() if folder in left or folder not in used),
         )
-        return replace(table, notes=(*notes, *layout.notes), doubt=layout.doubt)
+        return replace(table, notes=(*notes, *layout.notes, *table.notes), doubt=layout.doubt)
 
 
 def _class_folders(root: Root, top: Listing, skipped: list[Skipped], notes: list[str]) -> tuple[Classes, Classes]:

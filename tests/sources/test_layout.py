@@ -174,15 +174,15 @@ def test_a_folder_beside_the_splits_that_repeats_their_classes_is_said(tmp_path:
     assert "6 images" in table.skipped[0].reason
 
 
-@pytest.mark.parametrize(
-    "name",
-    (
-        "@eaDir .thumbnails __MACOSX .ipynb_checkpoints lost+found $RECYCLE.BIN .AppleDouble #recycle @Recycle #snapshot "
-        ".Trash-1000 System\u00a0Volume\u00a0Information"
-    ).split(" "),
-)
+LITTER = """
+@eaDir .thumbnails __MACOSX .ipynb_checkpoints lost+found $RECYCLE.BIN .AppleDouble #recycle @Recycle #snapshot
+.Trash-1000 System|Volume|Information
+"""
+
+
+@pytest.mark.parametrize("name", LITTER.split())
 def test_what_drives_and_systems_leave_is_no_class(tmp_path: Path, name: str) -> None:
-    name = name.replace("\u00a0", " ")
+    name = name.replace("|", " ")
     fill(tmp_path, "cat", "dog", name, f"cat/{name}/0.png.d", f"{name}/cat")
     for file in ("Thumbs.db", "._0.png", "0.png@SynoEAStream", "0.png:Zone.Identifier", "ehthumbs.db"):
         (tmp_path / "cat" / file).write_bytes(b"x")
