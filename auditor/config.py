@@ -7,9 +7,10 @@ command line's options are made from their fields.
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ class AuditSettings:
     max_pixels: int = _setting(MAX_PIXELS, "Skip images with more pixels than this (decompression bombs).")
     max_unreadable: float = _setting(0.1, "Stop when more than this share of the images cannot be read.")
     allow_outside: bool = _setting(False, "Follow links and manifest paths that leave the data set's folder.")
+    root: str = _setting("", "Where a manifest's paths begin  [default: the manifest's folder]", metavar="DIR")
+    columns: str = _setting("", "What a manifest's columns are called.", metavar="path=A,label=B,split=C")
     examples: int = _setting(
         3,
         "Correctly classified test images to explain by their influence rows. Up to 100 wrong ones are explained too "
@@ -239,7 +242,7 @@ def _fields(settings: type[Any]) -> dict[str, dataclasses.Field[Any]]:
 def _convert(name: str, value: Any, default: Any) -> Any:
     """`value` as the type of `default`. A TOML file and a Python caller may spell it in several ways."""
     if isinstance(default, tuple):
-        parts = value.split(",") if isinstance(value, str) else value
+        parts = _names(value) if isinstance(value, str) else value
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
             raise ConfigError(f"{name} must be a list of names, not {value!r}")
         return tuple(part.strip() for part in parts if part.strip())
@@ -252,6 +255,19 @@ def _convert(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, str):
         return str(value)
     return _whole(value, name) if isinstance(default, int) else _number(value, name)
+
+
+def _names(text: str) -> list[str]:
+    """Names between commas. A name that holds a comma stands in double quotes, as in a CSV file."""
+    try:
+        return next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error:
+        return text.split(",")
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names as an option takes them; the inverse of reading them."""
+    return ",".join('"' + n.replace('"', '""') + '"' if "," in n or n.startswith('"') else n for n in names)
 
 
 def _whole(value: Any, name: str) -> int:
