@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from auditor.cli.group import say
+from auditor.cli.options import source_option
 from auditor.errors import ConfigError, ExitCode
 from auditor.system.text import terminal_text
 
@@ -87,9 +88,10 @@ def certify(out: str, decisions: tuple[str, ...], json_file: str | None) -> int:
 @click.argument("decisions", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
 @click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
-def apply_decisions(out: str, decisions: tuple[str, ...], output: str | None, kind: str) -> int:
+@source_option
+def apply_decisions(out: str, decisions: tuple[str, ...], output: str | None, kind: str, source: str) -> int:
     """Apply DECISIONS of one or several reviewers of OUT: a cleaned data set, a baseline, a ledger, a certificate."""
     from auditor.review import apply
 
-    say(terminal_text(apply(out, decisions, output=output, format=kind).text))
+    say(terminal_text(apply(out, decisions, output=output, format=kind, source=source).text))
     return ExitCode.OK

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auditor.certificate.documents import CertificateDocument
+from auditor.data.reopening import reopen
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
 from auditor.review.baseline import Baseline
@@ -36,7 +37,6 @@ from auditor.review.gathering import Gathered, gather
 from auditor.review.items import Item, items_of
 from auditor.review.ledger import LEDGER_NAME
 from auditor.review.outcome import Outcome, outcome
-from auditor.sources import open_source
 from auditor.sources.base import ImageTable, content_hash
 from auditor.system import files
 
@@ -118,10 +118,9 @@ def apply(
         raise DecisionsError(f"unknown format {format!r}", hint=f"use one of {', '.join(FORMATS)}")
     result = AuditResult.load(out)
     paths = [decisions] if isinstance(decisions, str | Path) else list(decisions)
-    source = source or result.summary["dataset"]["source"]
-    table = open_source(source)
+    table = reopen(result, source=source or "", out=out)
     folder = Path(output) if output is not None else Path(out) / "reviewed"
-    check_folder(folder, Path(source))
+    check_folder(folder, Path(table.source))
     with alone(folder) as drafts:
         check_folder_content(folder)
         earlier = folder / LEDGER_NAME
