@@ -49,7 +49,7 @@ class Ends:
         low, high, least, most = (
             float(np.clip(end, known, max(known, n))) for end in (self.low, self.high, self.at_least, self.at_most)
         )
-        value = float(np.clip(self.value, low, high))
+        value = round(float(np.clip(self.value, low, high)), 6)  # the order of a sum must not show
         of = max(n, 1)
         return {
             "value": value / of,
