@@ -172,7 +172,9 @@ class EngineKind:
         return found
 
 
-_ADD_PYDVL = "pip install 'pydvl[influence]>=0.10,<0.11', which needs Python 3.11 or 3.12 and numpy below 2; or choose --engine auto"
+_ADD_PYDVL = (
+    "pip install 'pydvl[influence]>=0.10,<0.11' on Python 3.11 or 3.12 with numpy below 2, or choose --engine auto"
+)
 
 _PYDVL = "auditor.influence.pydvl"
 
