@@ -23,7 +23,7 @@ The answers of people are evidence of the same weights. They say directly which 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -84,8 +84,13 @@ class Heard:
 
     def select(self, rows: Array) -> Heard:
         """Keep some of the N items."""
-        columns = self.losses, self.labels, self.found, self.families
-        return Heard(*(column[rows] for column in columns), self.trusted_losses, self.trusted)
+        return replace(
+            self,
+            losses=self.losses[rows],
+            labels=self.labels[rows],
+            found=self.found[rows],
+            families=self.families[rows],
+        )
 
     @property
     def unseen(self) -> Array:
@@ -177,7 +182,7 @@ def _softmax(losses: Array, sharpness: float) -> Floats:
 
 
 def _hardness(losses: Array) -> Floats:
-    return np.maximum(1 - np.square(_softmax(losses, 1.0)).sum(axis=1), TINY)
+    return np.asarray(np.maximum(1 - np.square(_softmax(losses, 1.0)).sum(axis=1), TINY))
 
 
 def _kinds(heard: Heard) -> list[_Kind]:
@@ -217,7 +222,10 @@ def _grid(heard: Heard) -> list[list[_Point]]:
     prior /= prior.sum()
     kinds = _kinds(heard)
     return [
-        [_Point(s, k, float(e), float(np.log(k.prior * p))) for k, (e, p) in product(kinds, zip(SHARES, prior, strict=True))]
+        [
+            _Point(s, k, float(e), float(np.log(k.prior * p)))
+            for k, (e, p) in product(kinds, zip(SHARES, prior, strict=True))
+        ]
         for s in SHARPNESS
     ]
 
