@@ -152,7 +152,6 @@ class Bench:
             settings=settings,
             seed=seed,
             device=device,
-            consume=True,
             families=None if images.groups is None else own[2],
         )
         return cls(views, labels, *own, trusted, images.n_classes, settings, seed, scaling)

@@ -8,9 +8,10 @@ import numpy as np
 
 from auditor.detection import calibration as cal
 from auditor.detection.bench import Bench, Scores
+from auditor.detection.grid import Heard
 from auditor.detection.label_model import ENOUGH_TRUSTED
 from auditor.detection.labelled import NOT_LOOKED
-from auditor.detection.posterior import Heard, Spread, posterior
+from auditor.detection.posterior import Spread, posterior
 from auditor.detection.results import Share
 from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats

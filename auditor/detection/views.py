@@ -47,7 +47,8 @@ class Views:
     Parameters
     ----------
     scaled
-        float32 [N + m, D], standardised features. The m trusted images come last.
+        float32 [N + m, D], standardised features. The m trusted images come last. Their memory is taken, and the
+        content is lost.
     trusted
         int64 [m], their labels; m may be 0.
     n_classes
@@ -58,8 +59,6 @@ class Views:
         Draws folds and landmarks.
     device
         Where bases lie and heads are trained.
-    consume
-        Take the memory of `scaled`. Its content is lost.
     families
         int64 [N], the family of each audited image; None where each stands alone. No head that judges an image has
         seen one of its family, and no image is its family's neighbour.
@@ -81,11 +80,10 @@ class Views:
         settings: DetectionSettings,
         seed: int,
         device: str = "cpu",
-        consume: bool = False,
         families: Array | None = None,
     ) -> None:
         self.table = all_signals()
-        unit = unit_rows(scaled, consume=consume)
+        unit = unit_rows(scaled, consume=True)
         self.trusted, self.seed, self.device = (
             np.array(trusted),
             seed,
