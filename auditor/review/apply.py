@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from auditor.data.reopening import reopen
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
 from auditor.review.baseline import Baseline
@@ -21,7 +22,6 @@ from auditor.review.cleaned import BASELINE_NAME, images_that_stay, place, read_
 from auditor.review.decisions import Decision, load_decisions, with_decisions
 from auditor.review.documents import REVIEW_KIND, SCHEMA_VERSION, ReviewCounts, ReviewMark
 from auditor.review.folder import REVIEW_MARK, alone, check_folder, check_folder_content, exchange_folders, put_aside
-from auditor.sources import open_source
 from auditor.sources.base import ImageTable
 from auditor.system import files
 
@@ -96,10 +96,9 @@ def apply(
         raise DecisionsError(f"unknown format {format!r}", hint=f"use one of {', '.join(FORMATS)}")
     result = AuditResult.load(out)
     decisions = load_decisions(decisions_path, result)
-    source = source or result.summary["dataset"]["source"]
-    table = open_source(source)
+    table = reopen(result, source=source or "", out=out)
     folder = Path(output) if output is not None else Path(out) / "reviewed"
-    check_folder(folder, Path(source))
+    check_folder(folder, Path(table.source))
     with alone(folder) as drafts:
         check_folder_content(folder)
         return _Review(result, decisions, table, format).write(folder, drafts)
