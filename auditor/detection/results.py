@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from auditor.detection.posterior import Spread
@@ -156,3 +157,15 @@ class Detection:
     reference_suspects: Array
     notes: tuple[str, ...] = ()
     cannot_tell: bool = False
+
+    @property
+    def said(self) -> str:
+        """The estimate as a sentence: the one place where it is put into words."""
+        if self.share is None:
+            return self.reason
+        share = self.share
+        low, high = np.floor(share.count_low), np.ceil(share.count_high)
+        ends = f"between {low:,.0f} and {high:,.0f} labels ({share.low:.1%} to {share.high:.1%})"
+        if self.cannot_tell:
+            return f"The model cannot tell how many labels are wrong without looks: {ends}."
+        return f"The model expects about {share.count:,.0f} wrong labels, {ends}, if its assumptions hold."
