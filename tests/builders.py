@@ -369,6 +369,8 @@ def _summary(
         "max_pixels": 100_000_000,
         "max_unreadable": 0.1,
         "allow_outside": False,
+        "root": "",
+        "columns": "",
         "examples": 3,
         "thumbnails": 500,
     }
@@ -392,6 +394,7 @@ def _summary(
         "dataset": {
             "name": "photos",
             "source": "photos",
+            "root": "photos",
             "content_hash": content,
             "n_images": len(images),
             "classes": names,

@@ -115,7 +115,7 @@ def review_table(order: Array, p: Floats, p_low: Floats, p_high: Floats) -> pd.D
     Parameters
     ----------
     order
-        int64 [N], the most suspicious image first.
+        int64 [M], rows of the images that are reviewed, the most suspicious first.
     p, p_low, p_high
         float64 [N], probability that the label is wrong, at the share and at both ends of its interval.
 
@@ -123,9 +123,10 @@ def review_table(order: Array, p: Floats, p_low: Floats, p_high: Floats) -> pd.D
     -------
     One row for each k; columns as in `Detection.review`.
     """
+    p, p_low, p_high = p[order], p_low[order], p_high[order]
     k = review_sizes(len(p))
-    found, chance = np.cumsum(p[order])[k - 1], np.sqrt(np.cumsum((p * (1 - p))[order])[k - 1])
-    least, most = np.cumsum(p_low[order])[k - 1], np.cumsum(p_high[order])[k - 1]
+    found, chance = np.cumsum(p)[k - 1], np.sqrt(np.cumsum(p * (1 - p))[k - 1])
+    least, most = np.cumsum(p_low)[k - 1], np.cumsum(p_high)[k - 1]
     low = _nested(np.minimum(least, found) - _Z * chance, 0, np.minimum(k, p_low.sum()), rising=True)
     high = _nested(np.maximum(most, found) + _Z * chance, 0, np.minimum(k, p_high.sum()), rising=False)
     low[-1], high[-1] = p_low.sum(), p_high.sum()

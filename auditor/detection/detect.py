@@ -77,7 +77,7 @@ def detect(
         When the arrays do not fit together or are not finite.
     """
     images = images.checked()
-    known = Settled.of(images.labels, settled)
+    known = Settled.of(images.labels, settled, images.found)
     if len(known.rest) < len(images.labels):
         images = images.select(known.rest).checked()
     tell("preparing heads", 0.0)
@@ -118,10 +118,10 @@ def _assemble(
     certainly = np.nan_to_num(scores.suspicion, nan=-np.inf)
     order = np.lexsort((np.asarray(names) if len(names) else np.arange(n), -certainly))
     three = p, _, _ = tuple(known.whole(q, right=0.0, wrong=1.0) for q in (estimate.p, estimate.low, estimate.high))
-    keep = slice(None) if decided else slice(0, 0)
-    by_class = cal.grouped(pd.DataFrame({"label": known.given}), *three)
+    keep, unseen = slice(None) if decided else slice(0, 0), ~known.looked
+    by_class = cal.grouped(pd.DataFrame({"label": known.given[unseen]}), *(q[unseen] for q in three))
     by_class["share"] = by_class["expected"] / by_class["n"]
-    doubted = ~known.right
+    doubted = ~known.right & unseen
     pairs = pd.DataFrame({"label": known.given, "suggested_label": scores.suggested_label})[doubted]
     weights = dict(zip((signal.name for signal in bench.views.table), scores.combination.weights, strict=True))
     return Detection(
@@ -130,13 +130,13 @@ def _assemble(
         weights={name: float(weights.get(name, 0.0)) for name in scores.signals.columns},
         suggested_label=scores.suggested_label,
         suggested_probability=scores.suggested_probability,
-        p_mislabelled=p if decided else None,
+        p_mislabelled=np.where(unseen, p, known.found_wrong) if decided else None,
         damping=scores.damping,
         share=estimate.share and _of_all(estimate.share, known),
         spread=estimate.spread,
         by_class=by_class.iloc[keep],
         by_pair=cal.grouped(pairs, *(q[doubted] for q in three)).iloc[keep],
-        review=cal.review_table(order, *three).iloc[keep],
+        review=cal.review_table(order[unseen[order]], *three).iloc[keep],
         assumption=ASSUMPTIONS[estimate.basis],
         basis=estimate.basis,
         decided=decided,
@@ -147,9 +147,9 @@ def _assemble(
 
 
 def _of_all(share: Share, known: Settled) -> Share:
-    """The share among all images. The settled ones are certain."""
+    """The share among all images that nobody looked at. Those that the reference settles are certain."""
     value, low, high = (known.share(end) for end in (share.value, share.low, share.high))
-    return cal.as_share(value, low, high, len(known.given))
+    return cal.as_share(value, low, high, int((~known.looked).sum()))
 
 
 def _with_settled(reason: str, known: Settled) -> str:

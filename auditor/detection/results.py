@@ -103,7 +103,7 @@ class Detection:
     suspicion
         float64 [N], log odds that the label was planted rather than given, at equal numbers of both. It orders the
         images; callers break ties by path. Images that a reference settles as wrong stand above all others. Images
-        that it settles as right have none (NaN).
+        that it settles as right, and images that people looked at, have none (NaN).
     signals
         [N, S], one column a signal; NaN for settled images.
     weights
@@ -112,11 +112,14 @@ class Detection:
         int64 [N] and float64 [N], the most probable other label and its probability by the leave-one-out head. The
         label is -1 where the given one is settled as right.
     p_mislabelled
-        float64 [N], or None where nothing could be decided.
+        float64 [N], or None where nothing could be decided. Where people looked it is 1 or 0: whether they found
+        `Labelled.labels` wrong. The rest adds up to `share.count`.
     damping
         What was chosen, and how.
     share
-        The share of wrong labels; None where nothing could be decided.
+        The share of wrong labels among images that nobody looked at; None where nothing could be decided.
+    cannot_tell
+        Whether the interval of the share is too wide to be an answer: only looks can tell.
     spread
         What the interval of the share is made of, decided or not. It leaves settled images out.
     by_class
@@ -154,3 +157,4 @@ class Detection:
     reason: str
     reference_suspects: Array
     notes: tuple[str, ...] = ()
+    cannot_tell: bool = False

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from auditor._version import __version__
-from auditor.config import DEFAULT_BACKBONE, AuditSettings
+from auditor.config import DEFAULT_BACKBONE, AuditSettings, joined
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.detection.registry import meanings
@@ -38,6 +38,9 @@ from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimat
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
+_PLACES = ("root", "columns")
+"""Settings that say how a data set is opened. What was opened shows in its content hash."""
+
 SOLVES_KEPT = 200
 """Linear systems whose residuals are listed."""
 
@@ -50,8 +53,8 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     data, trusted, detection = made.inputs.data, made.inputs.trusted, made.detection
     chosen = settings.as_json()
     content = data.summary()
-    # Earlier versions knew one backbone. Their audits keep their id.
-    naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE)}
+    # Earlier versions knew one backbone. Their audits keep their id. Where the data set lies is no part of it.
+    naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE) and k not in _PLACES}
     identity = json.dumps([content["content_hash"], naming], sort_keys=True)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -253,7 +256,7 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
 
 
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
-    notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes = [*made.inputs.data.notes, *made.clean.notes, *(made.detection.notes if made.detection else ())]
     notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(limits(made.inputs.data, settings.examples))
     if made.inputs.trusted is not None:
@@ -303,7 +306,7 @@ def command_line(source: str, settings: AuditSettings) -> str:
             continue
         words.append(f"--{field.name.replace('_', '-')}")
         if not isinstance(value, bool):
-            words.append(",".join(value) if isinstance(value, tuple) else str(value))
+            words.append(joined(value) if isinstance(value, tuple) else str(value))
     return shlex.join([*words, "-o", "OUT"])
 
 

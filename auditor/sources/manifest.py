@@ -7,7 +7,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,29 @@ _ODD_PATH = re.compile(r"^[/\\]|^[A-Za-z]:[/\\]|(?:^|/)\.{0,2}(?:/|$)|\0")
 """Paths that need a closer look: absolute, with a drive, with an empty, `.` or `..` part, or with a NUL."""
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What a user says of a manifest beside its name.
+
+    Attributes
+    ----------
+    root
+        The folder where its paths begin. Empty means the manifest's own folder.
+    columns
+        What its columns are called: `path=A,label=B,split=C`, or some of these.
+    """
+
+    root: str = ""
+    columns: str = ""
+
+
+AS_NAMED = Layout()
+"""The root is the manifest's folder, and the columns have the names of their roles."""
+
+
 class ManifestSource:
-    """SOURCE is `FILE` or `FILE::label=COLUMN,path=COLUMN,split=COLUMN`. Paths are relative to the file's folder.
+    """SOURCE is `FILE` or `FILE::label=COLUMN,path=COLUMN,split=COLUMN`. Paths are relative to the file's folder, or to
+    another root that the user names.
 
     Some faults are errors that name file and row: an image that is missing, a path that leads out of the folder, a row
     of another length, an unknown split.
@@ -43,7 +64,7 @@ class ManifestSource:
         file, _ = parse_spec(spec)
         return suffix_of(file) in READERS and not os.path.isdir(file)
 
-    def open(self, spec: str, *, allow_outside: bool = False) -> ImageTable:
+    def open(self, spec: str, *, allow_outside: bool = False, layout: Layout = AS_NAMED) -> ImageTable:
         """List the manifest's rows.
 
         Raises
@@ -52,16 +73,18 @@ class ManifestSource:
             See the class. Or the manifest cannot be read or lacks a column, or pyarrow is missing for a Parquet file.
         """
         file, columns = parse_spec(spec)
+        columns = _joined(columns, layout.columns)
         shown = display(file)
         rows = read_rows(file, columns, shown)
-        root = Root(os.path.dirname(file) or ".", allow_outside=allow_outside)
+        begins = layout.root or os.path.dirname(file) or "."
+        root = Root(begins, allow_outside=allow_outside)
         rows = _normalise_paths(rows, shown, allow_outside)
         rows = _normalise_splits(rows, shown)
         rows, skipped = _without_repeats(rows)
         _check_files(root, rows, shown)
         return make_table(
             os.path.basename(shown),
-            display(os.path.dirname(file) or "."),
+            display(begins),
             Columns(rows.paths, rows.labels, rows.splits),
             read=root.read,
             locate=root.locate,
@@ -80,16 +103,34 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     file, separator, choice = spec.rpartition("::")
     if not separator or suffix_of(file) not in READERS or os.path.exists(spec):
         return spec, {}
+    written = "FILE::label=COLUMN,path=COLUMN,split=COLUMN"
+    return file, _columns(choice, f"the source {display(spec)}", written)
+
+
+def _columns(choice: str, where: str, written: str) -> dict[str, str]:
+    """`label=a,path=b` as columns by role."""
     columns: dict[str, str] = {}
     for part in re.split(r",(?=(?:path|label|split)=)", choice):
         role, equals, column = part.partition("=")
         if role not in ROLES or not equals or not column or role in columns:
             raise SourceError(
-                f"cannot understand '{display(part)}' in the source {display(spec)}",
-                hint="write it as FILE::label=COLUMN,path=COLUMN,split=COLUMN, each at most once",
+                f"cannot understand '{display(part)}' in {where}", hint=f"write it as {written}, each at most once"
             )
         columns[role] = column
-    return file, columns
+    return columns
+
+
+def _joined(columns: dict[str, str], option: str) -> dict[str, str]:
+    """The columns that SOURCE names and those of `--columns`. Both may not name the same role."""
+    if not option:
+        return columns
+    more = _columns(option, "--columns", "--columns label=COLUMN,path=COLUMN,split=COLUMN")
+    both = sorted(columns.keys() & more.keys())
+    if both:
+        raise SourceError(
+            f"the column for '{both[0]}' is named twice, in the source and by --columns", hint="name it once"
+        )
+    return {**columns, **more}
 
 
 def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:
@@ -191,7 +232,7 @@ def _check_files(root: Root, rows: Rows, shown: str) -> None:
     outside = any("outside the root" in problem for problem in problems.values())
     raise SourceError(
         f"{shown}: {_count(len(bad), 'image')} cannot be used: {named}",
-        hint="paths are relative to the manifest's folder and use forward slashes; correct or remove the rows"
+        hint="paths begin in the manifest's folder, or in --root, and use forward slashes; correct or remove the rows"
         + (", or allow files outside it with --allow-outside" if outside else ""),
     )
 
