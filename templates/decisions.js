@@ -5,6 +5,7 @@ const Decisions = (() => {
   const KINDS = ["keep", "relabel", "drop", "unsure"];
   const HASH_WIDTH = 43;
   const UNDO_STEPS = 200;
+  const UNDO_IMAGES = 2000; // images in all steps that outlive a reload: a browser keeps about five million characters
   const SITTING = 200; // suspects that a person goes through at once: the forecast promises no number further ahead
   // A part of the shift is the own one of the suspects ahead: a part of the prior's variance, and at most this standard
   // deviation. We tried 60 audits of known truth (docs/tried.md), each once as many suspects were reviewed as
@@ -50,13 +51,20 @@ const Decisions = (() => {
 
     function save() {
       const kept = [...byRow].map(([row, d]) => [table.path(row), d.decision, d.new_label, d.time]);
-      const steps = history.slice(-UNDO_STEPS).filter((step) => step.length <= 50);
-      const back = steps.map((step) => step.map(([row, before]) => [table.path(row), before]));
+      const back = lastSteps().map((step) => step.map(([row, before]) => [table.path(row), before]));
       try {
         storage.setItem(key, JSON.stringify({ kept, undo: back }));
       } catch {
         onTrouble();
       }
+    }
+
+    // The newest steps, as many as may be kept. A step too large ends them: undo never leaps over a step that stands.
+    function lastSteps() {
+      let left = UNDO_IMAGES;
+      let first = history.length;
+      while (first > 0 && history.length - first < UNDO_STEPS && history[first - 1].length <= left) left -= history[--first].length;
+      return history.slice(first);
     }
 
     function load() {
@@ -68,14 +76,19 @@ const Decisions = (() => {
       }
       byRow = new Map();
       history = [];
-      for (const [path, decision, label, time] of saved?.kept ?? []) {
+      for (const [path, decision, label, time] of lists(saved?.kept)) {
         const row = find(path);
-        if (row !== undefined && KINDS.includes(decision)) byRow.set(row, { decision, new_label: label, time });
+        if (row !== undefined && KINDS.includes(decision)) byRow.set(row, { decision, new_label: label ?? null, time });
       }
-      for (const step of saved?.undo ?? []) {
-        const known = step.map(([path, before]) => [find(path), before]).filter(([row]) => row !== undefined);
+      for (const step of lists(saved?.undo)) {
+        const known = lists(step).map(([path, before]) => [find(path), before]).filter(([row]) => row !== undefined);
         if (known.length) history.push(known);
       }
+    }
+
+    // The lists in a list. What a browser kept may be anything.
+    function lists(value) {
+      return Array.isArray(value) ? value.filter(Array.isArray) : [];
     }
 
     function put(changes) {

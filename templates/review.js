@@ -29,8 +29,18 @@
       else if (name === "class") element.className = value;
       else element.setAttribute(name, value === true ? "" : value);
     }
-    element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+    element.append(...there(children));
     return element;
+  }
+
+  // The children that exist. The browser would write the word "null" for one that does not.
+  function there(children) {
+    return children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  }
+
+  // Puts new children in the place of the old ones.
+  function fill(element, ...children) {
+    element.replaceChildren(...there(children));
   }
 
   // Text whose control characters and direction marks are visible, as in the rest of the report.
@@ -155,7 +165,7 @@
   function build() {
     const classes = data.classes.map((name, index) => option(index, shown(name)));
     const again = data.classes.map((name, index) => option(index, shown(name)));
-    ui.text = h("input", { type: "search", placeholder: "file or class", oninput: () => filterBy({ ...view.filters, text: ui.text.value }) });
+    ui.text = h("input", { type: "search", placeholder: "file or class", onkeydown: leave, oninput: () => filterBy({ ...view.filters, text: ui.text.value }) });
     ui.progress = h("progress", { max: Math.max(1, table.count), value: 0, "aria-label": "Reviewed" });
     ui.tally = h("p", { class: "rv-tally" });
     ui.forecast = h("p", { class: "rv-forecast" });
@@ -174,15 +184,18 @@
       h("p", { id: "rv-volatile", class: "rv-warning", hidden: !volatile },
         "This browser does not keep decisions for this page. Export them before you close it."),
       ui.filters,
-      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.shown, ui.list, ui.selection), h("div", {}, ui.card, ui.said)),
+      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.shown, ui.list, ui.selection), h("div", {}, ui.card)),
       h("p", { class: "rv-keys" }, ...keyHelp()));
     buildChooser();
   }
 
   function tools() {
-    return h("div", { class: "rv-tools" }, ui.undo,
-      h("button", { type: "button", class: "quiet-button", onclick: () => ui.file.click() }, "Import"),
-      h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file);
+    // What a button did is said beside it, so that a reader sees it without scrolling.
+    return h("div", { class: "rv-side" },
+      h("div", { class: "rv-tools" }, ui.undo,
+        h("button", { type: "button", class: "quiet-button", onclick: () => ui.file.click() }, "Import"),
+        h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file),
+      ui.said);
   }
 
   // On a small screen the filters are folded away, so that the first suspect is in view.
@@ -215,13 +228,23 @@
 
   function refilter(keep) {
     const row = keep ?? currentRow();
-    view.items = arrange(shownRows());
+    const found = shownRows();
+    keepSelected(found);
+    view.items = arrange(found);
     const at = view.items.indexOf(row);
     view.current = at >= 0 ? at : Math.max(0, Math.min(view.current, view.items.length - 1));
     if (typeof view.items[view.current] === "object") view.current += 1;
     ui.sheet.style.height = `${view.items.length * ROW}px`;
     const n = view.items.filter((item) => typeof item === "number").length;
     ui.shown.textContent = n === table.count ? `${plural(n, "suspect")}` : `${n.toLocaleString("en")} of ${plural(table.count, "suspect")}`;
+  }
+
+  // What a filter hides is not selected any more, so that no key decides about images that nobody sees.
+  function keepSelected(found) {
+    if (!selected.size) return;
+    const listed = new Set(found);
+    for (const row of [...selected]) if (!listed.has(row)) selected.delete(row);
+    drawSelection();
   }
 
   function currentRow() {
@@ -240,14 +263,21 @@
       node.style.transform = `translateY(${at * ROW}px)`;
       nodes.push(node);
     }
-    ui.sheet.replaceChildren(...nodes);
+    fill(ui.sheet, ...nodes);
     if (kept) ui.sheet.querySelector(`[data-item="${kept}"] button`)?.focus({ preventScroll: true });
   }
 
   function headNode(group, at) {
     return h("li", { class: "rv-head", "data-item": at },
       h("span", { title: group.title }, h("b", {}, group.title), group.counted ? null : h("span", { class: "quiet" }, ` ${group.rows.length.toLocaleString("en")}`)),
-      h("button", { type: "button", class: "quiet-button", onclick: () => pick(group.rows) }, "Select all"));
+      pickButton(group.rows));
+  }
+
+  // A decision that stands is never replaced because its group was selected.
+  function pickButton(rowList) {
+    const open = rowList.filter(isOpen);
+    const title = open.length === rowList.length ? "Select all" : `Select ${open.length.toLocaleString("en")} to review`;
+    return h("button", { type: "button", class: "quiet-button", disabled: open.length === 0, onclick: () => pick(open) }, title);
   }
 
   function rowNode(row, at) {
@@ -287,42 +317,48 @@
 
   // The place of the next row without a decision: first below `after`, then from the top; -1 if there is none.
   function nextOpen(after) {
-    const open = (at) => typeof view.items[at] === "number" && !decisions.get(view.items[at]);
+    const open = (at) => typeof view.items[at] === "number" && isOpen(view.items[at]);
     for (let at = after; at < view.items.length; at++) if (open(at)) return at;
     for (let at = 0; at < Math.min(after, view.items.length); at++) if (open(at)) return at;
     return -1;
   }
+
+  const isOpen = (row) => !decisions.get(row);
 
   // --- selection -----------------------------------------------------------------------------------------------
 
   function tick(row, event) {
     if (event.shiftKey && lastTicked !== null) {
       const [a, b] = [view.items.indexOf(lastTicked), view.items.indexOf(row)].sort((x, y) => x - y);
-      for (const item of view.items.slice(Math.max(0, a), b + 1)) if (typeof item === "number") selected.add(item);
+      for (const item of view.items.slice(Math.max(0, a), b + 1)) if (typeof item === "number" && isOpen(item)) selected.add(item);
+      selected.add(row);
     } else if (selected.has(row)) selected.delete(row);
     else selected.add(row);
     lastTicked = row;
     drawSelection();
     drawRows();
+    drawCard();
   }
 
   function pick(rowList) {
     rowList.forEach((row) => selected.add(row));
     drawSelection();
     drawRows();
+    drawCard();
   }
 
   function unpick() {
     selected.clear();
     drawSelection();
     drawRows();
+    drawCard();
   }
 
   function drawSelection() {
     ui.selection.hidden = selected.size === 0;
     const act = (title, decision) => h("button", { type: "button", class: "quiet-button", onclick: () => decide(decision) }, title);
-    ui.selection.replaceChildren(
-      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and buttons apply to all of them."),
+    fill(ui.selection,
+      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and buttons apply to all of them, and to no other image."),
       h("div", {}, act("Keep", "keep"), act("Relabel each as suggested", "relabel"), h("button", { type: "button", class: "quiet-button", onclick: openChooser }, "Choose a class"),
         act("Drop", "drop"), act("Unsure", "unsure"), h("button", { type: "button", class: "quiet-button", onclick: unpick }, "Cancel")));
   }
@@ -336,10 +372,11 @@
   }
 
   function decide(decision, label = null) {
-    const rowList = targets();
-    if (!rowList.length) return;
-    if (decision === "relabel" && label === null && rowList.some((row) => table.suggestion(row) === null)) {
-      openChooser();
+    const chosen = targets();
+    const bySuggestion = decision === "relabel" && label === null;
+    const rowList = bySuggestion ? chosen.filter((row) => table.suggestion(row) !== null) : chosen;
+    if (!rowList.length) {
+      if (chosen.length) openChooser();
       return;
     }
     decisions.decide(rowList.map((row) => {
@@ -348,8 +385,9 @@
     }));
     const what = rowList.length > 1 ? plural(rowList.length, "image") : shown(table.path(rowList[0]));
     const to = decision === "relabel" ? ` to ${shown(label ?? (rowList.length > 1 ? "the suggestions" : table.suggestion(rowList[0])))}` : "";
-    say(`${decision === "unsure" ? "Left as unsure" : WORDS[decision][0].toUpperCase() + WORDS[decision].slice(1)}: ${what}${to}.`);
-    selected.clear();
+    const rest = chosen.length > rowList.length ? ` Still selected, as they have no suggestion: ${chosen.length - rowList.length}.` : "";
+    say(`${decision === "unsure" ? "Left as unsure" : WORDS[decision][0].toUpperCase() + WORDS[decision].slice(1)}: ${what}${to}.${rest}`);
+    rowList.forEach((row) => selected.delete(row));
     drawSelection();
     afterDecision();
   }
@@ -380,17 +418,18 @@
   function drawCard() {
     const row = currentRow();
     if (row === null) {
-      ui.card.replaceChildren(h("p", { class: "rv-none" }, table.count ? "No suspect matches the filters." : "This audit ranked no image."));
+      fill(ui.card, h("p", { class: "rv-none" }, table.count ? "No suspect matches the filters." : "This audit ranked no image."));
       return;
     }
     const decision = decisions.get(row);
     const suggestion = table.suggestion(row);
     const pressed = ui.card.contains(document.activeElement) ? document.activeElement.dataset.act : null;
-    ui.card.replaceChildren(
+    fill(ui.card,
       h("div", { class: "rv-picture" }, picture(row, `Suspect ${row + 1}, labelled ${shown(table.label(row))}`)),
       h("div", {},
         h("p", { class: "rv-place quiet" }, `Suspect ${(row + 1).toLocaleString("en")} of ${table.count.toLocaleString("en")}`,
-          decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null),
+          decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null,
+          selected.size ? h("span", { class: "badge warn" }, `Keys apply to the ${selected.size.toLocaleString("en")} selected`) : null),
         h("dl", { class: "rv-labels" },
           h("div", {}, h("dt", {}, "Given label"), h("dd", {}, named(table.label(row)))),
           h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(row)))),
@@ -473,7 +512,7 @@
     // Enter chooses only what was typed or pointed at.
     const free = wanted === "" && active === null && ui.found.length > 1;
     ui.active = free ? -1 : Math.min(active ?? 0, ui.found.length - 1);
-    ui.options.replaceChildren(...ui.found.map((name, index) => h("li", { role: "option", id: `rv-option-${index}`, "aria-selected": String(index === ui.active), onclick: () => choose(name) }, named(name))));
+    fill(ui.options, ...ui.found.map((name, index) => h("li", { role: "option", id: `rv-option-${index}`, "aria-selected": String(index === ui.active), onclick: () => choose(name) }, named(name))));
     if (ui.active >= 0) ui.find.setAttribute("aria-activedescendant", `rv-option-${ui.active}`);
     else ui.find.removeAttribute("aria-activedescendant");
     ui.options.children[ui.active]?.scrollIntoView({ block: "nearest" });
@@ -518,13 +557,14 @@
     return box.bottom > 80 && box.top < window.innerHeight - 80;
   }
 
-  // Keys act only while the card is in view and nobody is typing, so that no key decides about an unseen image. Where
+  // Keys act only while the current picture is in view and nobody is typing, so that no key decides about an unseen image. Where
   // only the rest of the tool is in view, the first key brings the card.
   function onKey(event) {
     if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.open) return;
     // A closed chooser keeps the focus until the next frame. A quick key must not be lost to it.
-    const typing = event.target.closest("input:not([type=checkbox]), select, textarea");
+    const typing = event.target.closest("input:not([type=checkbox]), textarea");
     if (typing && typing !== ui.find) return;
+    if (event.target.closest("select") && !keyOfReview(event)) return;
     const moves = { n: () => step(1), p: () => step(-1), j: () => step(1) };
     const acts = {
       k: () => decide("keep"), r: () => decide("relabel"), c: openChooser, d: () => decide("drop"), u: () => decide("unsure"), z: undo,
@@ -537,8 +577,39 @@
     if (!act || !inView(app)) return;
     event.preventDefault();
     if (event.repeat && !moves[key]) return; // a key held down decides once, not about images that nobody has seen
-    if (inView(ui.card)) act();
-    else ui.card.scrollIntoView({ block: "center" });
+    if (seen()) act();
+    else ui.card.scrollIntoView({ block: window.innerHeight > ui.card.offsetHeight + 80 ? "center" : "start" });
+  }
+
+  // Whether at least half of the current picture can be seen below the bar.
+  function seen() {
+    const box = (ui.card.querySelector(".rv-picture") ?? ui.card).getBoundingClientRect();
+    const visible = Math.min(box.bottom, window.innerHeight) - Math.max(box.top, 50);
+    return visible >= box.height / 2;
+  }
+
+  // A closed filter would take a letter for the beginning of another entry. Letters belong to the review. All other
+  // keys, and the letters of an open list, belong to the filter.
+  function keyOfReview(event) {
+    const letter = event.key.length === 1 && event.key !== " ";
+    if (!letter || isOpenList(event.target)) return false;
+    event.preventDefault();
+    return true;
+  }
+
+  function isOpenList(element) {
+    try {
+      return element.matches(":open");
+    } catch {
+      return false; // an older browser does not know the word
+    }
+  }
+
+  // Enter ends typing, so that the next key decides.
+  function leave(event) {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    ui.list.focus({ preventScroll: true });
   }
 
   function exportFile() {
@@ -569,10 +640,10 @@
   function drawProgress() {
     const counts = decisions.counts();
     const parts = Decisions.KINDS.filter((k) => counts[k]).map((k) => `${counts[k].toLocaleString("en")} ${WORDS[k]}`);
-    ui.tally.replaceChildren(h("b", {}, `${decisions.size.toLocaleString("en")} of ${table.count.toLocaleString("en")}`), ` reviewed${parts.length ? ": " + parts.join(", ") : ""}`);
+    fill(ui.tally, h("b", {}, `${decisions.size.toLocaleString("en")} of ${table.count.toLocaleString("en")}`), ` reviewed${parts.length ? ": " + parts.join(", ") : ""}`);
     ui.progress.value = decisions.size;
     ui.undo.disabled = !decisions.canUndo;
-    ui.forecast.replaceChildren(...forecastWords(forecast(decisions)));
+    fill(ui.forecast, ...forecastWords(forecast(decisions)));
   }
 
   function forecastWords(f) {
@@ -607,6 +678,8 @@
   window.addEventListener("storage", (event) => {
     if (event.key !== decisions.key) return;
     decisions.load();
+    selected.clear(); // some of them may be decided in the other window now
+    drawSelection();
     refilter();
     draw();
   });
