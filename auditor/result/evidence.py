@@ -89,8 +89,18 @@ class WhyDocument(TypedDict):
     neighbours: list[NeighbourImage]
 
 
+class DrawnImage(TypedDict):
+    """An image of the sample that the audit drew, in the form of `sample.json`."""
+
+    path: str
+    hash: str
+    label: str
+    how: Literal["rank", "drawn", "again", "known-wrong"]
+    probability: float | None
+
+
 class EvidenceDocument(TypedDict):
-    """The whole of `evidence.json`."""
+    """The whole of `evidence.json`. `sample` stands in drawing order."""
 
     thumbnails: dict[str, str]
     examples: list[ExampleDocument]
@@ -100,6 +110,7 @@ class EvidenceDocument(TypedDict):
     why: dict[str, WhyDocument]
     near_duplicates: list[list[str]]
     suggested_probability: dict[str, float]
+    sample: list[DrawnImage]
 
 
 def no_evidence() -> EvidenceDocument:
@@ -116,4 +127,5 @@ def no_evidence() -> EvidenceDocument:
         "why": {},
         "near_duplicates": [],
         "suggested_probability": {},
+        "sample": [],
     }

@@ -144,7 +144,7 @@ def rendered() -> Callable[..., str]:
 
     def once(result: AuditResult, **arguments: Any) -> str:
         shown = [hash(result.ranking.to_csv()), hash(json.dumps(result.evidence))]
-        key = json.dumps([result.summary, arguments, shown])
+        key = json.dumps([result.summary, arguments, shown], default=repr)
         if key not in pages:
             pages[key] = render(result, **arguments)
         return pages[key]
