@@ -99,6 +99,13 @@ class DrawnImage(TypedDict):
     probability: float | None
 
 
+class Proof(TypedDict):
+    """What looks at the sample would prove if none of them found a wrong label: at most this share is wrong (95%)."""
+
+    looks: int
+    at_most: float
+
+
 class EvidenceDocument(TypedDict):
     """The whole of `evidence.json`. `sample` stands in drawing order."""
 
@@ -111,6 +118,7 @@ class EvidenceDocument(TypedDict):
     near_duplicates: list[list[str]]
     suggested_probability: dict[str, float]
     sample: list[DrawnImage]
+    proves: list[Proof]
 
 
 def no_evidence() -> EvidenceDocument:
@@ -128,4 +136,5 @@ def no_evidence() -> EvidenceDocument:
         "near_duplicates": [],
         "suggested_probability": {},
         "sample": [],
+        "proves": [],
     }
