@@ -32,8 +32,10 @@ from auditor.pipeline import checks, reading, summary
 from auditor.pipeline import ranking as rankings
 from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
 from auditor.pipeline.job import Job
+from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
 from auditor.result import AuditResult
+from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
 from auditor.system import versions
 from auditor.system.arrays import Array
@@ -136,7 +138,9 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
             inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
         )
     made = Made(inputs, learner, given.run, trials, detection)
-    return AuditResult(summary.document(made, job.settings, job.progress.seconds), given.ranking, planted, shown)
+    document = summary.document(made, job.settings, job.progress.seconds)
+    result = AuditResult(document, given.ranking, planted, shown)
+    return with_sample(result, inputs.data.table.read, job.settings.max_pixels, Ledger())
 
 
 def _detect(inputs: Inputs, job: Job) -> Detection | None:
