@@ -21,7 +21,7 @@ from auditor.errors import SourceError, WeightsError
 from auditor.model import backbone_kind, training
 from auditor.model.backbone import Backbone, Transform
 from auditor.model.weights import load_weights
-from auditor.pipeline import checks
+from auditor.pipeline import checks, looking
 from auditor.pipeline.job import Job
 from auditor.sources import open_source
 from auditor.sources.base import ImageTable, Skipped, content_hash, left_out, outside_hint
@@ -55,7 +55,8 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
             trusted = reader.reference(reference, data, update)
             data = data.settled_by(trusted.trusted, settings.seed)
         say(_settled(data))
-    return Inputs(data, trusted, reader.backbone)
+    named = "" if isinstance(source, ImageTable) else str(source)
+    return Inputs(looking.with_looks(data, named, job), trusted, reader.backbone)
 
 
 def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:

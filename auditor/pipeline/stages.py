@@ -106,6 +106,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         list(data.classes),
         data.splits,
         data.features,
+        *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
         *(value.cpu().numpy() for value in backbone.network.state_dict().values()),
     ]
@@ -125,11 +126,12 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
     checks.before_training(inputs.data, job.settings)
     detection = _detect(inputs, job)
     damping = None if detection is None else detection.damping.value
-    learner = Remembering(make_learner(inputs, job.settings, damping, job.client, job.kept), job.kept)
+    taught = replace(inputs, data=inputs.data.taught())
+    learner = Remembering(make_learner(taught, job.settings, damping, job.client, job.kept), job.kept)
     given = _learn_given(inputs, job, learner, detection)
-    trials = _experiment(inputs, job, learner, given.run, detection)
+    trials = _experiment(taught, job, learner, given.run, detection)
     with job.stage("result", "Putting the result together"):
-        planted = rankings.planted(inputs.data, trials[0])
+        planted = rankings.planted(taught.data, trials[0])
         shown = gather_evidence(
             inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
         )
@@ -146,7 +148,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         return job.kept.once(
             "detection",
             lambda: detecting.detect(
-                Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair),
+                _labelled(inputs),
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
@@ -154,6 +156,14 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
                 tell=lambda step, share: update(round(100 * share), 100),
             ),
         )
+
+
+def _labelled(inputs: Inputs) -> Labelled:
+    """What detection judges: labels as they were first audited, with what people found as evidence."""
+    data, looked = inputs.data, inputs.data.looked
+    if looked is None:
+        return Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair)
+    return Labelled(data.features, looked.first, data.n_classes, inputs.reference_pair, found=looked.found)
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ def _learn_given(inputs: Inputs, job: Job, learner: Learner, detection: Detectio
     """Train on the given labels, rank, and explain. The engine is let go before anything is planted."""
     data = inputs.data
     with job.stage("train", "Training on the given labels") as update:
-        learnt = learner.learn(data.labels[data.rows("train")], update)
+        learnt = learner.learn(data.taught().labels[data.rows("train")], update)
     if job.run.save_matrix:
         with job.stage("matrix", "Writing the influence matrix"):
             _save_matrix(inputs, job, learnt.explainer)

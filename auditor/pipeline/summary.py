@@ -15,6 +15,7 @@ import torch
 
 from auditor._version import __version__
 from auditor.config import DEFAULT_BACKBONE, AuditSettings
+from auditor.data.dataset import Dataset
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.detection.registry import meanings
@@ -37,8 +38,8 @@ from auditor.result.figures import CalibrationDocument, RankingDocument, Recover
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
-_PLACES = ("root", "columns")
-"""Settings that say how a data set is opened. What was opened shows in its content hash."""
+_PLACES = ("root", "columns", "ledger")
+"""Settings that say where something lies. What lies there shows in hashes."""
 
 SOLVES_KEPT = 200
 """Linear systems whose residuals are listed."""
@@ -54,7 +55,9 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     content = data.summary()
     # Earlier versions knew one backbone. Their audits keep their id. Where the data set lies is no part of it.
     naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE) and k not in _PLACES}
-    identity = json.dumps([content["content_hash"], naming], sort_keys=True)
+    ledger = None if data.looked is None else data.looked.use
+    seen = [] if ledger is None else [ledger["sha256"]]
+    identity = json.dumps([content["content_hash"], naming, *seen], sort_keys=True)
     return {
         "schema_version": SCHEMA_VERSION,
         "audit_id": hashlib.sha256(identity.encode()).hexdigest()[:16],
@@ -72,6 +75,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
             "suspects": _reference_suspects(made),
             "settled": data.settled(),
         },
+        "ledger": ledger,
         "influence": _influence(made),
         "recovery": _recovery(made, settings),
         "calibration": None if detection is None else _calibration(detection, list(data.classes)),
@@ -242,6 +246,7 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
 
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
     notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes.extend(_looked_notes(made.inputs.data))
     notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(limits(made.inputs.data, settings.examples))
     if made.inputs.trusted is not None:
@@ -267,6 +272,24 @@ def _notes(made: Made, settings: AuditSettings) -> list[str]:
     if made.detection is not None and made.inputs.data.pixels is not None:
         notes.append(
             "Suspicion rests on features of the network as it was before training. No label can have influenced them."
+        )
+    return notes
+
+
+def _looked_notes(data: Dataset) -> list[str]:
+    if data.looked is None:
+        return []
+    use = data.looked.use
+    settled = use["settled_right"] + use["settled_wrong"]
+    notes = [
+        f"People looked at {settled:,} of these labels before this audit: {use['settled_right']:,} are settled as "
+        f"right and {use['settled_wrong']:,} as wrong. Right ones are not listed again. The estimated number of wrong "
+        "labels speaks of the others alone."
+    ]
+    if use["reopened"]:
+        notes.append(
+            f"{use['reopened']:,} labels were looked at and have another label now than those that people saw. "
+            "They count as labels that nobody has looked at."
         )
     return notes
 

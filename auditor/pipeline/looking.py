@@ -1,0 +1,99 @@
+"""The ledger meets the data set: what people found goes into the audit, and what it settles is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from auditor.data.dataset import Dataset
+from auditor.data.ledger_file import OFF, find_ledger, ledger_digest
+from auditor.data.looked import NOT_LOOKED, WRONG, Looked
+from auditor.errors import DecisionsError
+from auditor.pipeline.job import Job
+from auditor.result.documents import LedgerUse
+from auditor.review.ledger import Ledger
+from auditor.review.looks import Standing
+from auditor.system.text import counted, display, plain
+
+
+def with_looks(data: Dataset, source: str, job: Job) -> Dataset:
+    """The data set with what people found about it, where there is a ledger.
+
+    Parameters
+    ----------
+    source
+        What the user wrote as SOURCE; empty for a table that a program made.
+
+    Raises
+    ------
+    DecisionsError
+        The ledger cannot be used. A ledger that nobody named is not passed over: what people found would be lost.
+    """
+    path = find_ledger(source, job.settings.ledger)
+    if path is None:
+        return data
+    digest = ledger_digest(path)
+    try:
+        ledger = Ledger.load(path)
+    except DecisionsError as error:
+        if job.settings.ledger:
+            raise
+        hint = "; ".join(filter(None, [error.hint, f"--ledger {OFF} audits without it"]))
+        raise DecisionsError(error.message, hint=hint) from error
+    looked = match(data, ledger, path, digest)
+    job.progress.say(f"  {in_words(looked.use)}")
+    return data.looked_at(looked)
+
+
+def match(data: Dataset, ledger: Ledger, path: Path, digest: str) -> Looked:
+    """What a ledger says of each item of a data set.
+
+    An item is found by its content and its label. One look answers all copies of a content under one label. A label
+    that is neither the one first audited nor the one found right reopens the item: somebody changed it since.
+    """
+    index = {name: number for number, name in enumerate(data.classes)}
+    first, found = data.labels.copy(), np.full(len(data.labels), NOT_LOOKED, np.int64)
+    undecided = np.zeros(len(data.labels), bool)
+    judged = {hash for (hash, _), standing in ledger.standings.items() if standing.status != "undecided"}
+    reopened = 0
+    for row, (hash, number) in enumerate(zip(data.hashes, data.labels, strict=True)):
+        label = data.classes[number]
+        standing = ledger.standing(hash, label)
+        if standing is None:
+            reopened += hash in judged
+        elif standing.status == "undecided":
+            undecided[row] = True
+        else:
+            before = ledger.first_label(hash, label)
+            first[row] = index.get(before, number)
+            found[row] = number if _is_right(standing, before, label) else index.get(standing.final_label or "", WRONG)
+    here, right = set(data.hashes), found == data.labels
+    use: LedgerUse = {
+        "source": display(str(path)),
+        "sha256": digest,
+        "looks": sum(look.judges for look in ledger.looks),
+        "settled_right": int(right.sum()),
+        "settled_wrong": int((found != NOT_LOOKED).sum() - right.sum()),
+        "reopened": reopened,
+        "undecided": int(undecided.sum()),
+        "gone": sum(hash not in here for hash, _ in ledger.standings),
+    }
+    return Looked(first, found, undecided, use)
+
+
+def _is_right(standing: Standing, before: str, label: str) -> bool:
+    """Whether today's label is the right one: it was found right, or it is what a wrong one was corrected to."""
+    return standing.status == "right" or before != label
+
+
+def in_words(use: LedgerUse) -> str:
+    """What a ledger holds and settles, in one line."""
+    parts = [
+        f"{use['settled_right']:,} labels settled as right",
+        f"{use['settled_wrong']:,} as wrong",
+        *([f"{use['undecided']:,} undecided"] if use["undecided"] else []),
+        *([f"{use['reopened']:,} reopened by a changed label"] if use["reopened"] else []),
+        *([f"{use['gone']:,} of items that are gone"] if use["gone"] else []),
+    ]
+    return f"ledger {plain(use['source'])}: {counted(use['looks'], 'look', 'looks')}; {', '.join(parts)}"
