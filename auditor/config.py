@@ -56,7 +56,7 @@ class AuditSettings:
     reference: str = _setting("", "A data set with trusted labels to measure influence on.", metavar="SOURCE")
     ledger: str = _setting(
         "",
-        "What people have already looked at; none for no ledger  [default: auditor-ledger.json beside SOURCE, if there]",
+        "What people looked at before; none for no ledger  [default: auditor-ledger.json beside SOURCE, if there]",
         metavar="FILE",
     )
     repeats: int = _setting(3, "How often the planting is repeated for intervals.")

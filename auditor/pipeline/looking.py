@@ -97,3 +97,22 @@ def in_words(use: LedgerUse) -> str:
         *([f"{use['gone']:,} of items that are gone"] if use["gone"] else []),
     ]
     return f"ledger {plain(use['source'])}: {counted(use['looks'], 'look', 'looks')}; {', '.join(parts)}"
+
+
+def looked_notes(data: Dataset) -> list[str]:
+    """Sentences for the report about what people found before this audit."""
+    if data.looked is None:
+        return []
+    use = data.looked.use
+    settled = use["settled_right"] + use["settled_wrong"]
+    notes = [
+        f"People looked at {settled:,} of these labels before this audit: {use['settled_right']:,} are settled as "
+        f"right and {use['settled_wrong']:,} as wrong. Right ones are not listed again. The estimated number of wrong "
+        "labels speaks of the others alone."
+    ]
+    if use["reopened"]:
+        notes.append(
+            f"{use['reopened']:,} labels were looked at and have another label now than those that people saw. "
+            "They count as labels that nobody has looked at."
+        )
+    return notes

@@ -15,13 +15,13 @@ import torch
 
 from auditor._version import __version__
 from auditor.config import DEFAULT_BACKBONE, AuditSettings
-from auditor.data.dataset import Dataset
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.detection.registry import meanings
 from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
+from auditor.pipeline.looking import looked_notes
 from auditor.pipeline.rows import limits
 from auditor.result.documents import (
     SCHEMA_VERSION,
@@ -246,7 +246,7 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
 
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
     notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
-    notes.extend(_looked_notes(made.inputs.data))
+    notes.extend(looked_notes(made.inputs.data))
     notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(limits(made.inputs.data, settings.examples))
     if made.inputs.trusted is not None:
@@ -272,24 +272,6 @@ def _notes(made: Made, settings: AuditSettings) -> list[str]:
     if made.detection is not None and made.inputs.data.pixels is not None:
         notes.append(
             "Suspicion rests on features of the network as it was before training. No label can have influenced them."
-        )
-    return notes
-
-
-def _looked_notes(data: Dataset) -> list[str]:
-    if data.looked is None:
-        return []
-    use = data.looked.use
-    settled = use["settled_right"] + use["settled_wrong"]
-    notes = [
-        f"People looked at {settled:,} of these labels before this audit: {use['settled_right']:,} are settled as "
-        f"right and {use['settled_wrong']:,} as wrong. Right ones are not listed again. The estimated number of wrong "
-        "labels speaks of the others alone."
-    ]
-    if use["reopened"]:
-        notes.append(
-            f"{use['reopened']:,} labels were looked at and have another label now than those that people saw. "
-            "They count as labels that nobody has looked at."
         )
     return notes
 
