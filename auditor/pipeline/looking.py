@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,48 +11,56 @@ from auditor.data.dataset import Dataset
 from auditor.data.ledger_file import OFF, find_ledger, ledger_digest
 from auditor.data.looked import NOT_LOOKED, WRONG, Looked
 from auditor.errors import DecisionsError
-from auditor.pipeline.job import Job
 from auditor.result.documents import LedgerUse
 from auditor.review.ledger import Ledger
 from auditor.review.looks import Standing
 from auditor.system.text import counted, display, plain
 
 
-def with_looks(data: Dataset, source: str, job: Job) -> Dataset:
-    """The data set with what people found about it, where there is a ledger.
+@dataclass(frozen=True)
+class Opened:
+    """A ledger that was read: where it lies, and the sha256 of its bytes."""
+
+    ledger: Ledger
+    path: Path
+    digest: str
+
+
+def open_ledger(source: str, setting: str) -> Opened | None:
+    """The ledger for an audit of SOURCE; None where there is none.
 
     Parameters
     ----------
     source
         What the user wrote as SOURCE; empty for a table that a program made.
+    setting
+        The setting `ledger`.
 
     Raises
     ------
     DecisionsError
         The ledger cannot be used. A ledger that nobody named is not passed over: what people found would be lost.
     """
-    path = find_ledger(source, job.settings.ledger)
+    path = find_ledger(source, setting)
     if path is None:
-        return data
+        return None
     digest = ledger_digest(path)
     try:
-        ledger = Ledger.load(path)
+        return Opened(Ledger.load(path), path, digest)
     except DecisionsError as error:
-        if job.settings.ledger:
+        if setting:
             raise
         hint = "; ".join(filter(None, [error.hint, f"--ledger {OFF} audits without it"]))
         raise DecisionsError(error.message, hint=hint) from error
-    looked = match(data, ledger, path, digest)
-    job.progress.say(f"  {in_words(looked.use)}")
-    return data.looked_at(looked)
 
 
-def match(data: Dataset, ledger: Ledger, path: Path, digest: str) -> Looked:
+def match(data: Dataset, opened: Opened) -> Looked:
     """What a ledger says of each item of a data set.
 
     An item is found by its content and its label. One look answers all copies of a content under one label. A label
     that is neither the one first audited nor the one found right reopens the item: somebody changed it since.
     """
+    ledger = opened.ledger
     index = {name: number for number, name in enumerate(data.classes)}
     first, found = data.labels.copy(), np.full(len(data.labels), NOT_LOOKED, np.int64)
     undecided = np.zeros(len(data.labels), bool)
@@ -70,8 +79,8 @@ def match(data: Dataset, ledger: Ledger, path: Path, digest: str) -> Looked:
             found[row] = number if _is_right(standing, before, label) else index.get(standing.final_label or "", WRONG)
     here, right = set(data.hashes), found == data.labels
     use: LedgerUse = {
-        "source": display(str(path)),
-        "sha256": digest,
+        "source": display(str(opened.path)),
+        "sha256": opened.digest,
         "looks": sum(look.judges for look in ledger.looks),
         "settled_right": int(right.sum()),
         "settled_wrong": int((found != NOT_LOOKED).sum() - right.sum()),

@@ -34,11 +34,12 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
 
     Raises
     ------
-    SourceError, WeightsError, ConfigError, EngineError
+    SourceError, WeightsError, ConfigError, EngineError, DecisionsError
     """
     settings, say = job.settings, job.progress.say
     with job.stage("open", "Opening the data set"):
         table = open_table(source, settings)
+        opened = looking.open_ledger("" if isinstance(source, ImageTable) else str(source), settings.ledger)
         reader = open_reader(table, job)
         reference = open_reference(settings) if settings.reference else None
         checks.before_reading(table, reader.backbone, settings)
@@ -55,8 +56,11 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
             trusted = reader.reference(reference, data, update)
             data = data.settled_by(trusted.trusted, settings.seed)
         say(_settled(data))
-    named = "" if isinstance(source, ImageTable) else str(source)
-    return Inputs(looking.with_looks(data, named, job), trusted, reader.backbone)
+    if opened is not None:
+        looked = looking.match(data, opened)
+        data = data.looked_at(looked)
+        say(f"  {looking.in_words(looked.use)}")
+    return Inputs(data, trusted, reader.backbone)
 
 
 def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:
