@@ -17,6 +17,7 @@ from helpers import FIXTURES, small_audit, use_tiny_network
 from auditor.data import ledger_file
 from auditor.result import RANKING_COLUMNS, AuditResult
 from auditor.review import cleaned, folder, ledger
+from auditor.review.carried import carry
 from auditor.review.ledger import Ledger
 from auditor.review.looks import Look
 
@@ -245,3 +246,28 @@ def test_results_of_earlier_versions_still_load(looked: dict[str, Any], tmp_path
     old = AuditResult.load(tmp_path / "out")
     assert tuple(old.ranking.columns) == RANKING_COLUMNS and set(old.ranking["looked"]) == {""}
     assert old.summary["ledger"] is None and old.settings["ledger"] == ""
+
+
+def test_a_copy_of_the_ledger_goes_with_the_result(looked: dict[str, Any]) -> None:
+    assert Ledger.load(looked["place"] / "with" / "auditor-ledger.json") == Ledger.load(
+        looked["place"] / "data" / "auditor-ledger.json"
+    )
+    assert not (looked["place"] / "without" / "auditor-ledger.json").exists()
+
+
+def test_looks_that_the_folder_holds_already_are_not_lost(looked: dict[str, Any], tmp_path: Path) -> None:
+    result, name = looked["with"], "auditor-ledger.json"
+    used = Ledger.load(looked["place"] / "data" / name)
+    path = looked["items"]["accepted"]
+    later = Look(result.summary["dataset"]["hashes"][path], looked["labels"][path], "keep", reviewer="Ann")
+    used.with_looks((later,)).save(tmp_path / name)
+    assert carry(result, tmp_path) == ()
+    assert later in Ledger.load(tmp_path / name).looks, "apply added it there"
+    foreign = Ledger(None, (Look("a" * 64, "3", "keep"),))
+    foreign.save(tmp_path / name)
+    told = carry(result, tmp_path)
+    assert "auditor-ledger-1.json" in told[-1] and Ledger.load(tmp_path / "auditor-ledger-1.json") == foreign
+    (tmp_path / name).write_text("<<<<<<< ours\n", encoding="utf-8")
+    told = carry(result, tmp_path)
+    assert "merge conflict" in told[0] and (tmp_path / "auditor-ledger-2.json").read_text("utf-8") == "<<<<<<< ours\n"
+    assert Ledger.load(tmp_path / name) == used
