@@ -54,6 +54,8 @@ class Dataset:
         Images with features in the cache. No pixel of them was read.
     looked
         What people found about these images; None without a ledger.
+    notes
+        What was done with the user's layout, names and images, a sentence each.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Dataset:
     skipped: tuple[Skipped, ...]
     n_cached: int = 0
     looked: Looked | None = None
+    notes: tuple[str, ...] = ()
 
     def rows(self, name: str) -> Array:
         """The rows of a split's images, int64."""
@@ -250,6 +253,7 @@ def build(
         pixels=read.pixels,
         skipped=(*table.skipped, *read.skipped),
         n_cached=read.n_cached,
+        notes=table.notes,
     )
 
 

@@ -20,7 +20,7 @@ from auditor.data import images, reopening
 from auditor.data.ledger_file import find_ledger, ledger_digest
 from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditDocument, AuditResult, complete_result
-from auditor.sources import open_source
+from auditor.sources import open_source, spelling
 from auditor.sources.base import SETTLED, ImageTable, content_hash
 from auditor.system import versions
 from auditor.system.text import display, plain
@@ -79,7 +79,9 @@ def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
         return True
     try:
         table = open_source(settings.reference, allow_outside=settings.allow_outside)
-        frame = table.frame[table.frame["label"].isin(summary["dataset"]["classes"])]
+        known = summary["dataset"]["classes"]
+        frame = table.frame.assign(label=spelling.resolved(table.frame["label"].tolist(), known))
+        frame = frame[frame["label"].isin(known)]
         hashes = [hashlib.sha256(table.read(path)).hexdigest() for path in frame["path"]]
     except (AuditorError, OSError):
         return False
@@ -178,7 +180,7 @@ def changes(result: AuditResult, table: ImageTable) -> Changes:
     audited = result.summary["dataset"]["hashes"]
     labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
     skipped = {entry["path"] for entry in result.summary["dataset"]["skipped"]}
-    classes = set(result.summary["settings"]["classes"])
+    classes = set(result.summary["dataset"]["classes"]) if result.summary["settings"]["classes"] else set()
     now = {
         path: label
         for path, label in zip(table.frame["path"], table.frame["label"], strict=True)

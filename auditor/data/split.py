@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
+from auditor.sources.spelling import resolved
 from auditor.system.arrays import Array
 
 SMALLEST_CLASS = 3
@@ -28,10 +29,12 @@ def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str, hint:
         A wanted class is not there, or fewer than two classes are left.
     """
     present = sorted(frame["label"].unique())
+    wanted = tuple(resolved(wanted, present))
     for label in wanted:
         if label not in present:
             shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
-            raise SourceError(f"{name} has no class '{label}'", hint=hint or f"its classes are {shown}")
+            quotes = "; a name with a comma stands in double quotes" if any("," in other for other in present) else ""
+            raise SourceError(f"{name} has no class '{label}'", hint=hint or f"its classes are {shown}{quotes}")
     kept = frame[frame["label"].isin(wanted)] if wanted else frame
     n_classes = kept["label"].nunique()
     if n_classes < 2:

@@ -47,6 +47,7 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
     with job.stage("features", "Reading images") as update:
         data = reader.dataset(table, update)
     say(left_out(data.skipped))
+    say("\n".join(f"  note: {note}" for note in data.notes))
     if data.n_cached:
         fresh = len(data.paths) - data.n_cached
         say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")
@@ -68,6 +69,8 @@ def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> Imag
     table = source
     if not isinstance(table, ImageTable):
         table = reopening.open_as(str(source), settings)
+    if table.doubt is not None and not settings.classes:
+        raise table.doubt
     frame = split.check_classes(table.frame, settings.classes, table.name, outside_hint(table.skipped))
     return replace(table, frame=frame)
 

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from auditor._version import __version__
-from auditor.config import DEFAULT_BACKBONE, AuditSettings
+from auditor.config import DEFAULT_BACKBONE, AuditSettings, joined
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.detection.registry import meanings
@@ -23,6 +23,7 @@ from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
 from auditor.pipeline.looking import looked_notes
 from auditor.pipeline.rows import limits
+from auditor.result.ceiling import ceiling_of
 from auditor.result.documents import (
     SCHEMA_VERSION,
     AuditDocument,
@@ -34,7 +35,7 @@ from auditor.result.documents import (
     SettledDocument,
     SolveDocument,
 )
-from auditor.result.figures import CalibrationDocument, RankingDocument, RecoveryDocument
+from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimate, RankingDocument, RecoveryDocument
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
@@ -165,7 +166,21 @@ def _recovery(made: Made, settings: AuditSettings) -> RecoveryDocument:
             first.run.average_influence, first.planting.planted, first.planting.labels, made.inputs.data.classes
         ),
         "repeats": len(made.trials),
+        "ceiling": _ceiling(made, n_planted),
     }
+
+
+def _ceiling(made: Made, n_planted: int) -> CeilingDocument | None:
+    """What a perfect list could find, by the share of labels that the audit thinks were wrong before."""
+    detection, data = made.detection, made.inputs.data
+    if detection is None or detection.share is None:
+        return None
+    train = data.rows("train")
+    p = None if detection.p_mislabelled is None else detection.p_mislabelled[train]
+    suggested, n_classes = detection.suggested_label[train], len(data.classes)
+    strikes = [recovery.struck(trial.planting, n_classes, p, suggested) for trial in made.trials]
+    share: Estimate = {"value": detection.share.value, "interval": [detection.share.low, detection.share.high]}
+    return ceiling_of(len(train), n_planted, strikes, share)
 
 
 def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocument:
@@ -240,12 +255,12 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
     return [
         f"About {share.value:.0%} of the given labels are probably wrong already. They stand at the top of the list "
         "beside the planted ones and count there as misses. So the figures of recovery read lower here than they would "
-        "on clean data."
+        "on clean data. The ceiling says how many planted labels a perfect list would hold."
     ]
 
 
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
-    notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes = [*made.inputs.data.notes, *made.clean.notes, *(made.detection.notes if made.detection else ())]
     notes.extend(looked_notes(made.inputs.data))
     notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(limits(made.inputs.data, settings.examples))
@@ -296,7 +311,7 @@ def command_line(source: str, settings: AuditSettings) -> str:
             continue
         words.append(f"--{field.name.replace('_', '-')}")
         if not isinstance(value, bool):
-            words.append(",".join(value) if isinstance(value, tuple) else str(value))
+            words.append(joined(value) if isinstance(value, tuple) else str(value))
     return shlex.join([*words, "-o", "OUT"])
 
 

@@ -22,6 +22,7 @@ from auditor.sources.base import SPLITS, Columns, ImageTable, Skipped, Source, m
 from auditor.sources.digits import DigitsSource
 from auditor.sources.folder import FolderSource
 from auditor.sources.manifest import AS_NAMED, Layout, ManifestSource
+from auditor.sources.spelling import resolved
 from auditor.sources.tiny_imagenet import TinyImageNetSource
 from auditor.system.text import display
 
@@ -117,7 +118,8 @@ def _opened(kind: Source, spec: str, allow_outside: bool, layout: Layout) -> Ima
 
 
 def _refuse_empty(table: ImageTable, classes: Sequence[str]) -> None:
-    empty = [label for label in table.empty if not classes or label in classes]
+    wanted = resolved(classes, [*table.empty, *table.frame["label"].unique()])
+    empty = [label for label in table.empty if not classes or label in wanted]
     if empty:
         named = ", ".join(f"'{label}'" for label in empty[:5]) + (", ..." if len(empty) > 5 else "")
         hint = "put images there, remove the empty folder, or name the classes to keep with --classes"
