@@ -10,6 +10,7 @@ import click
 from auditor._version import __version__
 from auditor.cli.group import Group, say
 from auditor.cli.options import gate_options, setting_options, source_option
+from auditor.cli.reviewing import review
 from auditor.config import AuditSettings, RunSettings, read_settings, settings_from
 from auditor.errors import ConfigError, ExitCode
 from auditor.session import Order, carry_out, write_report
@@ -34,6 +35,9 @@ def main() -> None:
         Path.cwd()
     except OSError as error:
         raise ConfigError("the current folder does not exist any more", hint="change to one that does") from error
+
+
+main.add_command(review)
 
 
 @main.command()
@@ -147,25 +151,6 @@ def report(out: str, compare: str | None, source: str) -> int:
     result = moved(AuditResult.load(out), source)
     earlier = AuditResult.load(compare) if compare else None
     say(f"report: {write_report(Path(out), result, earlier=earlier)}")
-    return ExitCode.OK
-
-
-@main.group()
-def review() -> None:
-    """Bring a reviewer's decisions back into the data set."""
-
-
-@review.command("apply")
-@click.argument("out")
-@click.argument("decisions")
-@click.option("-o", "--output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
-@click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
-@source_option
-def apply_decisions(out: str, decisions: str, output: str | None, kind: str, source: str) -> int:
-    """Apply DECISIONS, exported from the report of OUT: a cleaned data set and a baseline for the gate."""
-    from auditor.review import apply
-
-    say(apply(out, decisions, output=output, format=kind, source=source).text)
     return ExitCode.OK
 
 

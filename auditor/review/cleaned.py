@@ -23,7 +23,7 @@ from auditor.system import files, tables
 
 BASELINE_NAME = "auditor-baseline.json"
 
-_TAKEN = (REVIEW_MARK, BASELINE_NAME, "cleaned.csv", "cleaned.jsonl")
+_TAKEN = (REVIEW_MARK, BASELINE_NAME, "auditor-ledger.json", "certificate.json", "cleaned.csv", "cleaned.jsonl")
 """Names in the folder that no image may have."""
 
 _LONGEST_FOLDER = 200

@@ -18,7 +18,7 @@ from auditor.review.baseline import Baseline
 from auditor.review.documents import BASELINE_KIND, LEDGER_KIND, SCHEMA_VERSION
 from auditor.review.ledger_rows import look_of, plan_of
 from auditor.review.looks import Look, Standing, latest, settle
-from auditor.review.plans import joined
+from auditor.review.plans import joined, plan_text
 from auditor.system import files
 from auditor.system.documents import read_document
 
@@ -101,7 +101,7 @@ class Ledger:
         lines = ",\n".join(json.dumps(look.row(), ensure_ascii=False) for look in self.looks)
         looks = f"[\n{lines}\n]" if lines else "[]"
         head = f'"schema_version": {SCHEMA_VERSION}, "kind": "{LEDGER_KIND}"'
-        return f'{{{head}, "plan": {_plan_text(self.plan)},\n"looks": {looks}}}\n'
+        return f'{{{head}, "plan": {plan_text(self.plan)},\n"looks": {looks}}}\n'
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
@@ -168,12 +168,3 @@ def refuse_conflict_marks(path: Path, what: str) -> None:
                 hint="keep the looks of both sides: remove the lines of marks, and end every look but the last with a "
                 "comma; lines that stand twice do no harm",
             )
-
-
-def _plan_text(plan: PlanDocument | None) -> str:
-    """The plan with one stratum a line."""
-    if plan is None:
-        return "null"
-    head = json.dumps({key: value for key, value in plan.items() if key != "strata"}, ensure_ascii=False)
-    strata = ",\n".join(json.dumps(stratum, ensure_ascii=False) for stratum in plan["strata"])
-    return f'{head[:-1]}, "strata": [\n{strata}\n]}}'

@@ -46,7 +46,7 @@ def look_of(value: object, where: str) -> Look:
         raise refuse(f"relabelled to {final!r}, which is not another label")
     if value["decision"] != "relabel" and final is not None:
         raise refuse("only a relabelled item has a final label")
-    if value["probability"] is not None and not _number(value["probability"], 0, 1):
+    if value["probability"] is not None and not is_share(value["probability"]):
         raise refuse("the probability must be a number from 0 to 1, or null")
     return Look(**cast(LookRow, value))
 
@@ -69,7 +69,7 @@ def plan_of(value: object, where: str) -> PlanDocument:
         raise refuse(f"it has the keys {', '.join(sorted(_PLAN_KEYS))}, and no others")
     if not isinstance(value["salt"], str) or value["reading"] not in get_args(Reading):
         raise refuse("its salt must be text, and its reading betting or stratified")
-    if not _number(value["spread"], 0, 1) or value["spread"] == 0 or not _number(value["expected"], 0, 1):
+    if not is_share(value["spread"]) or value["spread"] == 0 or not is_share(value["expected"]):
         raise refuse("its spread and expected share must be numbers from 0 to 1")
     checkpoints = value["checkpoints"]
     if not isinstance(checkpoints, list) or not all(type(n) is int and n > 0 for n in checkpoints):
@@ -87,13 +87,14 @@ def plan_of(value: object, where: str) -> PlanDocument:
 def _is_stratum(value: Any) -> bool:
     if not isinstance(value, dict) or set(value) != _STRATUM_KEYS or not isinstance(value["items"], list):
         return False
-    numbers = _number(value["weight"], 0, 1) and value["weight"] > 0 and _number(value["share"], 0, 1)
-    return bool(numbers and _number(value["credit"], 0, 1) and value["credit"] < 1 and all(map(_is_id, value["items"])))
+    numbers = is_share(value["weight"]) and value["weight"] > 0 and is_share(value["share"])
+    return bool(numbers and is_share(value["credit"]) and value["credit"] < 1 and all(map(_is_id, value["items"])))
 
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, str) and len(value) == _ID_DIGITS and not set(value) - set("0123456789abcdef")
 
 
-def _number(value: Any, least: float, most: float) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and least <= value <= most
+def is_share(value: Any) -> bool:
+    """Whether a value is a number from 0 to 1. True and false are none."""
+    return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1

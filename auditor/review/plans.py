@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Set
 
 from auditor.certificate import item_id
@@ -20,6 +21,15 @@ def without(plan: PlanDocument, left_out: Set[str]) -> PlanDocument:
     """The plan without some items. The order of all others among each other stays as it was."""
     strata = [_stratum(s, [item for item in s["items"] if item not in left_out]) for s in plan["strata"]]
     return {**plan, "strata": [stratum for stratum in strata if stratum["items"]]}
+
+
+def plan_text(plan: PlanDocument | None) -> str:
+    """The plan as JSON with one stratum a line."""
+    if plan is None:
+        return "null"
+    head = json.dumps({key: value for key, value in plan.items() if key != "strata"}, ensure_ascii=False)
+    strata = ",\n".join(json.dumps(stratum, ensure_ascii=False) for stratum in plan["strata"])
+    return f'{head[:-1]}, "strata": [\n{strata}\n]}}'
 
 
 def same_draw(one: PlanDocument, other: PlanDocument) -> bool:
