@@ -271,3 +271,41 @@ def test_looks_that_the_folder_holds_already_are_not_lost(looked: dict[str, Any]
     told = carry(result, tmp_path)
     assert "merge conflict" in told[0] and (tmp_path / "auditor-ledger-2.json").read_text("utf-8") == "<<<<<<< ours\n"
     assert Ledger.load(tmp_path / name) == used
+
+
+def test_the_whole_round_sample_looks_corrected_data_and_the_next_audit_with_its_certificate(
+    finished_folder: Path, tmp_path: Path, run_cli: Run
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished_folder, out)
+    result = AuditResult.load(out)
+    drawn = run_cli("review", "sample", out, "-n", "40")
+    assert drawn.exit_code == 0, drawn.stderr
+    items = json.loads((out / "sample.json").read_text("utf-8"))["items"]
+    shown = [item for item in items if item["how"] == "drawn"]
+    decisions = [
+        {**{key: item[key] for key in ("path", "hash", "label", "how")}, "decision": "keep", "new_label": None}
+        for item in shown
+    ]
+    decisions[0] |= {"decision": "relabel", "new_label": _other(decisions[0]["label"])}
+    document = {"schema_version": 1, "kind": "auditor-decisions", "audit_id": result.audit_id, "decisions": decisions}
+    (tmp_path / "decisions.json").write_text(json.dumps(document), encoding="utf-8")
+    applied = run_cli("review", "apply", out, tmp_path / "decisions.json")
+    assert applied.exit_code == 0, applied.stderr
+    words = [w for w in small_audit(out / "reviewed" / "cleaned.csv", tmp_path / "next") if w != "--quiet"]
+    again = run_cli(*words)
+    assert again.exit_code == 0, again.stderr
+    assert f"{len(shown)} looks" in again.stderr
+    second = AuditResult.load(tmp_path / "next")
+    ranking = second.ranking.set_index("path")
+    assert set(ranking.loc[[item["path"] for item in shown], "looked"]) == {"right"}
+    assert ranking.loc[decisions[0]["path"], "label"] == decisions[0]["new_label"]
+    assert ranking["rank"].notna().sum() == len(ranking) - (ranking["looked"] == "right").sum()
+    one, two = (
+        json.loads((folder_ / "certificate.json").read_text("utf-8"))
+        for folder_ in (out / "reviewed", tmp_path / "next")
+    )
+    assert two["content_hash"] == second.summary["dataset"]["content_hash"] and two["audit_id"] == second.audit_id
+    assert two["today"] == two["remaining"], "the corrections are in the data"
+    assert {**two, "audit_id": ""} == {**one, "audit_id": ""}, "the certificate of the corrected data is the same"
+    assert two["looks"]["drawn"] == len(shown) and two["looks"]["changed"] == 0
