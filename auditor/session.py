@@ -127,14 +127,18 @@ def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
         return known, None
     from auditor.data import feature_cache
     from auditor.pipeline import stages
+    from auditor.review.carried import carry
     from auditor.system.checkpoint import Checkpoints
 
     kept = Checkpoints(feature_cache.cache_folder(order.run), progress.resumed)
     result = stages.audit(
         order.source, order.settings, order.run, download=order.download, progress=progress, kept=kept
     )
-    if order.out is not None:
-        result.save(order.out)
+    if order.folder is not None:
+        # audit.json comes last of all: whoever finds it finds what belongs to it.
+        for sentence in carry(result, order.folder):
+            progress.say(f"  {sentence}")
+        result.save(order.folder)
     return result, kept
 
 

@@ -89,8 +89,9 @@ def _suggested_probability(data: Dataset, detection: Detection | None, rows: Seq
     """The probability of each suspect's suggested label. A settled image needs none."""
     if detection is None:
         return {}
+    looked = None if data.looked is None else data.looked.wrong(data.labels)
     return {
         data.paths[row]: round(float(detection.suggested_probability[row]), 4)
         for row in rows
-        if data.trusted_labels[row] < 0
+        if data.trusted_labels[row] < 0 and not (looked is not None and looked[row])
     }
