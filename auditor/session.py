@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.config import AuditSettings, RunSettings
 from auditor.system.lock import output_folder
+from auditor.system.ownership import refuse_foreign
 from auditor.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def carry_out(order: Order) -> Done:
         Its message says what was wrong, where, and what to do next.
     """
     with contextlib.nullcontext() if order.out is None else output_folder(order.out, order.named_source):
+        if order.out is not None:
+            refuse_foreign(order.out, order.named_source)
         # Torch takes seconds to import. A folder that cannot be written is said before that.
         from auditor import gate
         from auditor.result import AuditResult
@@ -105,6 +108,7 @@ def write_report(
     """Write the report with the gate's last verdict, which is `judged` where there is one."""
     from auditor import gate, report
 
+    refuse_foreign(out, names=["report.html"])
     if judged is not None:
         gate.keep(judged.verdict, out)
     comparison = None
@@ -123,14 +127,18 @@ def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
         return known, None
     from auditor.data import feature_cache
     from auditor.pipeline import stages
+    from auditor.review.carried import carry
     from auditor.system.checkpoint import Checkpoints
 
     kept = Checkpoints(feature_cache.cache_folder(order.run), progress.resumed)
     result = stages.audit(
         order.source, order.settings, order.run, download=order.download, progress=progress, kept=kept
     )
-    if order.out is not None:
-        result.save(order.out)
+    if order.folder is not None:
+        # audit.json comes last of all: whoever finds it finds what belongs to it.
+        for sentence in carry(result, order.folder):
+            progress.say(f"  {sentence}")
+        result.save(order.folder)
     return result, kept
 
 

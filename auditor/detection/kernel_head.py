@@ -7,13 +7,15 @@ planted flips affordable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from auditor.compute.hardware import threads_for
+from auditor.compute.linear import eigen, halved_by, near_root, solved_by
+from auditor.detection.kin import Kin
 from auditor.model.scaling import CHUNK, blocks
 from auditor.system.arrays import Array
 
@@ -30,6 +32,9 @@ _BLOCK = 192
 """Columns of one block of a symmetric product."""
 
 _TINY = 1e-12
+
+Root = Callable[[torch.Tensor], torch.Tensor]
+"""Row numbers [n] -> rows [n, R] whose inner products are a smoother."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ class KernelHead:
         Where the basis lies and is worked with. Arguments and results are numpy arrays in any case.
     consume
         Let the linear kernel's basis take the memory of `points`, whose content is lost.
+    kin
+        Points that are left out together. None: each is left out alone.
 
     Attributes
     ----------
@@ -109,15 +116,17 @@ class KernelHead:
         width: float | None = 1.0,
         device: str = "cpu",
         consume: bool = False,
+        kin: Kin | None = None,
     ) -> None:
         x = torch.as_tensor(points, dtype=torch.float32, device=device)
         phi = _nystroem(x, landmarks, seed, width) if width is not None else x if consume else x.clone()
         phi -= phi.mean(0)
-        values, vectors = torch.linalg.eigh(_gram(phi.split(CHUNK), phi).double())
+        values, vectors = eigen(_gram(phi.split(CHUNK), phi).double())
         keep = values > max(float(values[-1]) * _RANK_TOLERANCE, _TINY)
         values, vectors = values[keep], vectors[:, keep]
         self.spectrum = values.float()
         self.basis = _times(phi, (vectors / values.sqrt()).float())
+        self._kin = kin or Kin.of(None, len(x))
         self._leverages: dict[float, torch.Tensor] = {}
         self._subsets: dict[bytes, tuple[float, _Subset]] = {}
 
@@ -137,14 +146,14 @@ class KernelHead:
         best: tuple[float, float, torch.Tensor] | None = None
         for ridge in sorted(ridges, reverse=True):
             fitted = self._at((self.spectrum / (self.spectrum + ridge))[:, None] * coefficients) + mean
-            leverage = self.leverage(ridge)[:, None]
-            left = (fitted - mean - (y - mean) * leverage) / (1 - leverage) + mean
+            left = self._left_out(fitted - mean, y - mean, self.leverage(ridge), self._root(ridge)) + mean
             error = float((left - y).square().mean(dtype=torch.float64))
             if best is not None and error > best[0]:
                 break  # the error falls and then rises: a weaker ridge overfits more
             best = (error, ridge, left)
         assert best is not None
-        return Fit(best[2].cpu().numpy(), self.leverage(best[1]).cpu().numpy(), best[1], best[0])
+        leverage = self._of_family(self.leverage(best[1]), self._root(best[1]))
+        return Fit(best[2].cpu().numpy(), leverage.cpu().numpy(), best[1], best[0])
 
     def fit_on(self, targets: Array, train: Array, ridge: float) -> Array:
         """Predict by a head that has seen only the targets of `train`.
@@ -167,9 +176,50 @@ class KernelHead:
         mean = y[inside].mean(0)
         root = self.spectrum.sqrt()[:, None]
         seen = (y - mean) * inside[:, None]
-        fitted = self._at(root * torch.cholesky_solve(root * self._along(seen), subset.factor))
-        leverage = subset.leverage[:, None]
-        return np.asarray(((fitted - seen * leverage) / (1 - leverage) + mean).cpu().numpy())
+        fitted = self._at(root * solved_by(subset.factor, root * self._along(seen)))
+        left = self._left_out(fitted, seen, subset.leverage, lambda rows: self._white(rows, subset.factor), train)
+        return np.asarray((left + mean).cpu().numpy())
+
+    def _root(self, ridge: float) -> Root:
+        """Rows whose inner products are the smoother of all points."""
+        shrunk = (self.spectrum / (self.spectrum + ridge)).sqrt()
+        return lambda rows: self.basis[rows] * shrunk
+
+    def _white(self, rows: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        """[n, R], rows whose inner products are the smoother of the heads with this Cholesky factor."""
+        scaled = self.basis[rows] * self.spectrum.sqrt()
+        return halved_by(factor, scaled.T).T
+
+    def _left_out(
+        self, fitted: torch.Tensor, seen: torch.Tensor, leverage: torch.Tensor, root: Root, train: Array | None = None
+    ) -> torch.Tensor:
+        """[N, C], predictions without the point's own target and without those of its family.
+
+        `root` gives rows whose inner products are the smoother. Points outside `train` [N] were not seen.
+        """
+        left = (fitted - seen * leverage[:, None]) / (1 - leverage[:, None])
+        for rows, smoother in self._smoothers(root, train):
+            apart = torch.eye(rows.shape[1], device=rows.device) * (1 + 1e-4) - smoother
+            left[rows] = torch.linalg.solve(apart, fitted[rows] - smoother @ seen[rows])
+        return left
+
+    def _of_family(self, leverage: torch.Tensor, root: Root) -> torch.Tensor:
+        """[N], derivative of the fitted value by the target of the whole family."""
+        leverage = leverage.clone()
+        for rows, smoother in self._smoothers(root, None):
+            leverage[rows] = smoother.sum(dim=2).clamp(max=1 - 1e-4)
+        return leverage
+
+    def _smoothers(self, root: Root, train: Array | None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Families of one size at a time: their points [F, s] and the smoother among them [F, s, s]."""
+        for members in self._kin.together:
+            rows_in = members if train is None else members[train[members].all(axis=1)]
+            step = max(1, _SOLVED // members.shape[1])
+            for rows in (rows_in[start : start + step] for start in range(0, len(rows_in), step)):
+                if len(rows):
+                    index = torch.as_tensor(rows, device=self.basis.device)
+                    half = root(index.flatten()).reshape(*index.shape, -1)
+                    yield index, half @ half.transpose(1, 2)
 
     def _along(self, values: torch.Tensor) -> torch.Tensor:
         """[R, C], `values` [N, C] along the basis. A product with few rows first is several times faster."""
@@ -192,10 +242,10 @@ class KernelHead:
             gram = _gram((self.basis[rows] for rows in inside.split(CHUNK)), self.basis)
             matrix = (root[:, None] * gram * root).double()
             matrix.diagonal().add_(least)
-            factor = torch.linalg.cholesky(matrix).float()
+            factor = near_root(matrix).float()
             leverage = torch.zeros(self.n_points, device=device)
             for rows in inside.split(_SOLVED):
-                white = torch.linalg.solve_triangular(factor, (self.basis[rows] * root).T, upper=False)
+                white = halved_by(factor, (self.basis[rows] * root).T)
                 leverage[rows] = white.square_().sum(0)
             self._subsets[key] = ridge, _Subset(factor, leverage.clamp(max=1 - 1e-4))
         return self._subsets[key][1]
@@ -223,7 +273,7 @@ def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch
     among = _distances(centres, centres)
     positive = among[among > 1e-6]
     scale = width * (float(positive.median()) if len(positive) else 1.0)
-    values, vectors = torch.linalg.eigh(torch.exp(-among / scale).double())
+    values, vectors = eigen(torch.exp(-among / scale).double())
     keep = values > float(values[-1]) * _RANK_TOLERANCE
     root = (vectors[:, keep] / values[keep].sqrt()).float()
     features = torch.empty(len(x), root.shape[1], device=x.device)

@@ -16,14 +16,17 @@ from auditor.gate.verdict import Judgement, Verdict
 from auditor.result import AuditResult
 from auditor.system import files
 from auditor.system.documents import read_document
+from auditor.system.ownership import MARKS, is_ours
 
 NAME = "verdict.json"
 
 
 def keep(verdict: Verdict, folder: str | Path) -> None:
-    """Write the verdict into the audit's folder, if that can be written to."""
-    with contextlib.suppress(OSError):
-        files.write_text(Path(folder) / NAME, verdict.to_json())
+    """Write the verdict into the audit's folder, if that can be written to and nobody else's file is in its place."""
+    path = Path(folder) / NAME
+    if is_ours(path, MARKS[NAME]):
+        with contextlib.suppress(OSError):
+            files.write_text(path, verdict.to_json())
 
 
 def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report: Path) -> bool:

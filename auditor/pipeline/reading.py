@@ -21,7 +21,7 @@ from auditor.errors import SourceError, WeightsError
 from auditor.model import backbone_kind, training
 from auditor.model.backbone import Backbone, Transform
 from auditor.model.weights import load_weights
-from auditor.pipeline import checks
+from auditor.pipeline import checks, looking
 from auditor.pipeline.job import Job
 from auditor.sources import open_source
 from auditor.sources.base import ImageTable, Skipped, content_hash, left_out, outside_hint
@@ -34,11 +34,12 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
 
     Raises
     ------
-    SourceError, WeightsError, ConfigError, EngineError
+    SourceError, WeightsError, ConfigError, EngineError, DecisionsError
     """
     settings, say = job.settings, job.progress.say
     with job.stage("open", "Opening the data set"):
         table = open_table(source, settings)
+        opened = looking.open_ledger("" if isinstance(source, ImageTable) else str(source), settings.ledger)
         reader = open_reader(table, job)
         reference = open_reference(settings) if settings.reference else None
         checks.before_reading(table, reader.backbone, settings)
@@ -56,6 +57,10 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
             trusted = reader.reference(reference, data, update)
             data = data.settled_by(trusted.trusted, settings.seed)
         say(_settled(data))
+    if opened is not None:
+        looked = looking.match(data, opened)
+        data = data.looked_at(looked)
+        say(f"  {looking.in_words(looked.use)}")
     return Inputs(data, trusted, reader.backbone)
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import nn
 
@@ -18,6 +19,7 @@ from auditor import detection as detecting
 from auditor import engines
 from auditor.compute import hardware
 from auditor.config import AuditSettings, RunSettings
+from auditor.data.families import families
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection, Labelled
 from auditor.detection.registry import identities
@@ -30,8 +32,10 @@ from auditor.pipeline import checks, reading, summary
 from auditor.pipeline import ranking as rankings
 from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
 from auditor.pipeline.job import Job
+from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
 from auditor.result import AuditResult
+from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
 from auditor.system import versions
 from auditor.system.arrays import Array
@@ -106,6 +110,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         list(data.classes),
         data.splits,
         data.features,
+        *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
         *(value.cpu().numpy() for value in backbone.network.state_dict().values()),
     ]
@@ -125,16 +130,19 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
     checks.before_training(inputs.data, job.settings)
     detection = _detect(inputs, job)
     damping = None if detection is None else detection.damping.value
-    learner = Remembering(make_learner(inputs, job.settings, damping, job.client, job.kept), job.kept)
+    taught = replace(inputs, data=inputs.data.taught())
+    learner = Remembering(make_learner(taught, job.settings, damping, job.client, job.kept), job.kept)
     given = _learn_given(inputs, job, learner, detection)
-    trials = _experiment(inputs, job, learner, given.run, detection)
+    trials = _experiment(taught, job, learner, given.run, detection)
     with job.stage("result", "Putting the result together"):
-        planted = rankings.planted(inputs.data, trials[0])
+        planted = rankings.planted(taught.data, trials[0])
         shown = gather_evidence(
             inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
         )
     made = Made(inputs, learner, given.run, trials, detection)
-    return AuditResult(summary.document(made, job.settings, job.progress.seconds), given.ranking, planted, shown)
+    document = summary.document(made, job.settings, job.progress.seconds)
+    result = AuditResult(document, given.ranking, planted, shown)
+    return with_sample(result, inputs.data.table.read, job.settings.max_pixels, Ledger())
 
 
 def _detect(inputs: Inputs, job: Job) -> Detection | None:
@@ -146,7 +154,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         return job.kept.once(
             "detection",
             lambda: detecting.detect(
-                Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair),
+                _labelled(inputs, job),
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
@@ -154,6 +162,21 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
                 tell=lambda step, share: update(round(100 * share), 100),
             ),
         )
+
+
+def _labelled(inputs: Inputs, job: Job) -> Labelled:
+    """What detection judges: labels as they were first audited, what people found as evidence, and families."""
+    data, looked = inputs.data, inputs.data.looked
+    groups = job.kept.once("families", lambda: families(data.features, data.hashes))
+    alone = len(np.unique(groups)) == len(groups)
+    return Labelled(
+        data.features,
+        data.labels if looked is None else looked.first,
+        data.n_classes,
+        inputs.reference_pair,
+        found=None if looked is None else looked.found,
+        groups=None if alone else groups,
+    )
 
 
 @dataclass(frozen=True)
@@ -169,7 +192,7 @@ def _learn_given(inputs: Inputs, job: Job, learner: Learner, detection: Detectio
     """Train on the given labels, rank, and explain. The engine is let go before anything is planted."""
     data = inputs.data
     with job.stage("train", "Training on the given labels") as update:
-        learnt = learner.learn(data.labels[data.rows("train")], update)
+        learnt = learner.learn(data.taught().labels[data.rows("train")], update)
     if job.run.save_matrix:
         with job.stage("matrix", "Writing the influence matrix"):
             _save_matrix(inputs, job, learnt.explainer)
@@ -209,7 +232,7 @@ def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
     data, seed = inputs.data, job.settings.seed + 1
     scorer = cache(
         lambda: detecting.Scorer(
-            Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair),
+            _labelled(inputs, job),
             rows=data.rows("train"),
             seed=seed,
             device=inputs.backbone.device,
