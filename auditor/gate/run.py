@@ -13,7 +13,7 @@ from pathlib import Path
 
 from auditor.certificate.documents import CertificateDocument
 from auditor.data.fresh import require_fresh
-from auditor.data.reopening import moved
+from auditor.data.reopening import located, moved
 from auditor.errors import ConfigError, ExitCode
 from auditor.gate import baselines
 from auditor.gate.delivery import Output, check_data_untouched, parse_outputs, render, write, write_file
@@ -22,7 +22,7 @@ from auditor.gate.init_config import init_file
 from auditor.gate.levels import CONFIG_FILES, Rules, find_config, has_rules, load_rules
 from auditor.gate.verdict import Verdict, exit_code
 from auditor.gate.wording import table
-from auditor.result import AuditResult
+from auditor.result import AuditResult, complete_result
 from auditor.review.baseline import Baseline
 from auditor.review.certify import read_certificate
 from auditor.sources.base import ImageTable
@@ -202,7 +202,7 @@ class Prepared:
     def _judged(self, result: AuditResult, baseline: Baseline | None, proven: Proven, said: str = "") -> Judged:
         verdict = evaluate(result, self.rules, baseline, proven.certificate)
         texts = tuple(render(self.outputs, verdict, result))
-        shown = table(verdict, f"{self._judged_by(baseline)} {proven.in_words}") + said
+        shown = table(verdict, f"{self._judged_by(baseline)} {proven.in_words}".rstrip()) + said
         return Judged(verdict, result, shown, texts, exit_code(verdict, self.asked.exit_zero))
 
     def _judged_by(self, baseline: Baseline | None) -> str:
@@ -235,7 +235,7 @@ def _proven(folder: Path | None, result: AuditResult) -> Proven:
         return Proven(
             certificate, f"Certificate: {counted(certificate['looks']['drawn'], 'drawn look', 'drawn looks')}."
         )
-    return Proven(None, plain(said[0], 300) if said else "Certificate: none.")
+    return Proven(None, plain(said[0], 300) if said else "")
 
 
 def prepare(asked: GateRequest = _DEFAULTS, *, folder: str | Path | None = None, keep: Iterable[Path] = ()) -> Prepared:
@@ -297,8 +297,16 @@ def run(
     result, folder = (out, None) if isinstance(out, AuditResult) else (AuditResult.load(out), out)
     if asked.strict_fresh:
         require_fresh(result, open_source, source=asked.source, out=folder)
-    result = moved(result, asked.source)
+    result = moved(result, asked.source or _elsewhere(result, folder))
     return prepared.judge(result, today).deliver()
+
+
+def _elsewhere(result: AuditResult, folder: str | Path | None) -> str:
+    """Where the data set lies, if not where the audit found it: above the audit's folder. Empty where it is not."""
+    with complete_result():
+        written = str(result.summary["dataset"]["source"])
+    found = located(written, folder)
+    return "" if found == written or result.settings["root"] else found
 
 
 def run_init(out: str | Path | AuditResult, path: str | Path = DEFAULT_CONFIG) -> GateRun:
