@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-
-import numpy as np
-
-from auditor.certificate import GATE_SPREAD, make_plan, more_looks, salt_of
+from auditor.certificate import more_looks
 from auditor.certificate.documents import CertificateDocument, ProvenShare
+from auditor.errors import DecisionsError
 from auditor.gate.facts import Decider, Facts
 from auditor.gate.figures import figure
+from auditor.review.ledger import Ledger
+from auditor.review.sampling import plan_for
 from auditor.system.text import counted
 
 SLACK = 1e-9
@@ -75,18 +74,15 @@ def _looks(count: int, *, more: bool = False) -> str:
 
 
 def _first_looks(facts: Facts, level: float) -> int:
-    p = np.nan_to_num(facts.rows["p_mislabelled"].to_numpy(float))
-    return _count(tuple(p.tolist()), int(level * len(p) + SLACK), facts.summary["dataset"]["content_hash"])
-
-
-@functools.lru_cache(maxsize=8)
-def _count(p: tuple[float, ...], target: int, content_hash: str) -> int:
-    """Looks until a sample of N images with these probabilities proves at most `target` wrong ones; N at most."""
-    if not p or target >= len(p):
+    """Looks until a first sample proves at most `level`, by the plan that `auditor review sample` would freeze."""
+    n, target = len(facts.rows), int(level * len(facts.rows) + SLACK)
+    if target >= n:
         return 0
-    ids = [str(i) for i in range(len(p))]
-    plan = make_plan(
-        ids, np.array(p), salt=salt_of(content_hash), spread=GATE_SPREAD, expected=max(1e-3, float(np.mean(p)))
-    )
-    looks = more_looks(plan, {}, target)[0]
-    return len(p) if looks is None else looks
+    estimate = (facts.summary["calibration"] or {"share": None})["share"]
+    known = estimate is not None and estimate["value"] is not None
+    try:
+        plan = plan_for(facts.result, Ledger(), target=None if known else level)
+        looks = more_looks(plan, {}, target)[0]
+    except DecisionsError:  # nothing is left to draw
+        return n
+    return n if looks is None else looks

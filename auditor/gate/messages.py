@@ -123,7 +123,7 @@ def _against(rule: Rule, found: Measurement, decided: Decision) -> list[str]:
         if beyond(rule, found, decided.level):
             return [f"{side} the {name} level of {shown}"]
         return [f"not surely {bound} the {name} level of {shown}"]
-    whole = "the whole interval lies " if sure else ""
+    whole = "surely " if found.ends is not None else "the whole interval lies " if sure else ""
     return [f"{whole}{side} the fail level of {shown}"]
 
 
