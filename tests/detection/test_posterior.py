@@ -1,0 +1,134 @@
+"""The posterior: it holds the truth where a best fit was sure of something else, and it listens to people."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auditor.detection.grid import Heard, Kind, Point, means_of, softmax, walk
+from auditor.detection.labelled import NOT_LOOKED, WRONG
+from auditor.detection.posterior import Posterior, posterior
+
+KINDS = ("uniform", "one-sided", "hard")
+RATES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.3)
+
+
+def world(n: int, classes: int, kind: str, rate: float, *, sharp: float = 6.0, seed: int = 0):
+    """Losses of a head that learnt from the noisy labels, given labels, and which are wrong.
+
+    The head is calibrated to what it saw, as a left-out head is: its probabilities are those of the given label.
+    """
+    rng = np.random.default_rng(seed)
+    q = softmax(-sharp * rng.normal(size=(n, classes)), 1.0)
+    truth = (rng.random((n, 1)) > q.cumsum(1)[:, :-1]).sum(1)
+    step, seen = rng.integers(1, classes, n), q.copy()
+    hit = rng.random(n) < rate
+    seen = (1 - rate) * q + rate * (1 - q) / (classes - 1)
+    if kind == "one-sided":
+        hit = (truth == 0) & (rng.random(n) < min(0.45, rate * classes))
+        step = np.ones(n, int)
+        moved = min(0.45, rate * classes) * q[:, 0]
+        seen = q.copy()
+        seen[:, 0] -= moved
+        seen[:, 1] += moved
+    if kind == "hard":
+        unsure = 1 - (q**2).sum(1)
+        hit = rng.random(n) < np.minimum(rate * unsure / unsure.mean(), 0.9)
+        seen = q
+    labels = np.where(hit, (truth + step) % classes, truth)
+    return -np.log(np.maximum(seen, 1e-9)), labels, labels != truth
+
+
+def heard(losses: np.ndarray, labels: np.ndarray, found: np.ndarray | None = None, **other: np.ndarray) -> Heard:
+    n, classes = losses.shape
+    return Heard(
+        losses,
+        labels,
+        np.full(n, NOT_LOOKED) if found is None else found,
+        other.get("families", np.arange(n)),
+        other.get("trusted_losses", np.empty((0, classes))),
+        other.get("trusted", np.empty(0, np.int64)),
+    )
+
+
+def ends(known: Posterior) -> tuple[float, float]:
+    return known.spread.low, max(known.spread.high, known.spread.contradicted)
+
+
+@pytest.mark.parametrize("classes", [2, 6])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rate", RATES)
+def test_the_interval_holds_the_truth_of_every_kind(classes: int, kind: str, rate: float) -> None:
+    losses, labels, wrong = world(1200, classes, kind, rate)
+    known = posterior(heard(losses, labels), seed=0)
+    low, high = ends(known)
+    assert low <= wrong.mean() <= high
+    assert low < known.value < high, "a mean, never an edge"
+    assert known.p.mean() == pytest.approx(known.value)
+    assert ((known.p > 0) & (known.p < 1)).all()
+    np.testing.assert_allclose(known.truth.sum(axis=1), 1, atol=1e-4)
+    assert (known.truth[np.arange(1200), labels] == 0).all()
+
+
+def test_what_people_found_corrects_the_estimate() -> None:
+    losses, labels, wrong = world(1500, 4, "hard", 0.15)
+    doubt = losses[np.arange(1500), labels]
+    looked = np.argsort(-doubt)[:200]
+    before = posterior(heard(losses, labels), seed=0)
+    answers = []
+    for wrong_ones in (wrong[looked], np.zeros(200, bool), np.ones(200, bool)):
+        found = np.full(1500, NOT_LOOKED)
+        found[looked] = np.where(wrong_ones, WRONG, labels[looked])
+        answers.append(posterior(heard(losses, labels, found), seed=0))
+    true, none, every = answers
+    rest = np.setdiff1d(np.arange(1500), looked)
+    assert none.value < true.value < every.value
+    assert ends(true)[0] <= wrong[rest].mean() <= ends(true)[1]
+    assert true.value == pytest.approx(true.p[rest].mean())
+    assert abs(true.p[looked].sum() - wrong[looked].sum()) < abs(before.p[looked].sum() - wrong[looked].sum()) + 5
+
+
+def test_copies_count_once() -> None:
+    losses, labels, _ = world(400, 3, "uniform", 0.1)
+    once = posterior(heard(losses, labels), seed=0)
+    times = 5
+    tiled = heard(np.tile(losses, (times, 1)), np.tile(labels, times), families=np.tile(np.arange(400), times))
+    copied = posterior(tiled, seed=0)
+    assert copied.spread == pytest.approx(once.spread) or ends(copied) == pytest.approx(ends(once), abs=0.02)
+    assert copied.value == pytest.approx(once.value, abs=0.01)
+
+
+def test_trusted_items_that_fit_the_head_leave_less_to_errors() -> None:
+    losses, labels, _ = world(1000, 3, "uniform", 0.0, sharp=2.0)
+    other, known, _ = world(1000, 3, "uniform", 0.0, sharp=2.0, seed=1)
+    alone = posterior(heard(losses, labels), seed=0)
+    helped = posterior(heard(losses, labels, trusted_losses=other, trusted=known), seed=0)
+    assert helped.value < alone.value and helped.spread.high <= alone.spread.high
+
+
+def test_a_part_of_many_items_gives_the_same_answer_and_equal_seeds_equal_bytes() -> None:
+    losses, labels, _ = world(9000, 3, "uniform", 0.1)
+    one, again = (posterior(heard(losses, labels), seed=0) for _ in range(2))
+    assert one.p.tobytes() == again.p.tobytes() and one.spread == again.spread
+    few = posterior(heard(losses[:2900], labels[:2900]), seed=0)
+    assert one.value == pytest.approx(few.value, abs=0.02)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 5), st.integers(2, 12), st.floats(0.001, 0.5), st.integers(0, 10**6))
+def test_right_and_wrong_of_all_labels_add_up_to_one(classes: int, n: int, share: float, seed: int) -> None:
+    """Every kind of error is a law of the given label: over all labels an item could carry, it sums to 1."""
+    losses = 2 * np.random.default_rng(seed).normal(size=(n, classes))
+    names = ("uniform",) if classes == 2 else ("uniform", "confusion", "classwise")
+    kinds = [Kind(((name, power),), None, 1.0) for name in names for power in (0.0, 1.0)]
+    kinds += [Kind((), (0, 1), 1.0), Kind((("uniform", 0.0), ("uniform", 2.0)), None, 1.0)]
+    points = [Point(1.6, kind, share, 0.0) for kind in kinds]
+    total = np.zeros((len(points), n))
+    means = means_of(heard(losses, np.zeros(n, np.int64)), 1.6)
+    for label in range(classes):
+        for row, (right, wrong, _) in enumerate(walk(heard(losses, np.full(n, label)), points, means)):
+            assert (right >= 0).all() and (wrong >= 0).all()
+            total[row] += right + wrong
+    np.testing.assert_allclose(total, 1, atol=1e-5)
