@@ -102,7 +102,8 @@ def _carry_out(order: Order) -> int:
     aside = done.judged is not None and done.judged.takes_standard_output
     from auditor import report
 
-    say(terminal_text(report.headline(done.result)), err=aside)
+    certificate = report.looks_in(str(order.out), done.result).certificate
+    say(terminal_text(report.headline(done.result, certificate)), err=aside)
     say(terminal_text(f"report: {Path(str(order.out)) / 'report.html'}"), err=aside)
     return ExitCode.OK if done.gate_run is None else _delivered(done.gate_run)
 

@@ -50,17 +50,20 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic from click
     metavar="DECISIONS",
     help="Show what these decisions call wrong to one more person, mixed with as many called right; any number.",
 )
-def sample(out: str, n: int | None, known_wrong: int, again: tuple[str, ...], **wished: Any) -> int:
+@source_option
+def sample(out: str, n: int | None, known_wrong: int, again: tuple[str, ...], source: str, **wished: Any) -> int:
     """Draw N items of the audit in OUT to be looked at, with known chances, and write sample.json.
 
     The draw follows from the data set. A sample that was drawn already goes on: a larger N extends it.
     """
     from auditor.review import Wish, draw
+    from auditor.session import show_sample
 
     if n is None and not again and not known_wrong:
         raise ConfigError("nothing is asked for", hint="add -n N, such as -n 100")
     wish = Wish(n=n or 0, known_wrong=known_wrong, again=bool(again), **wished)
     say(terminal_text(draw(out, wish, again)))
+    say(terminal_text(show_sample(out, source)))
     return ExitCode.OK
 
 

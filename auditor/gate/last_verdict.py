@@ -34,7 +34,8 @@ def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report:
     if verdict is not None and kept(folder, result) != json.loads(verdict.to_json()):
         return False
     try:
-        shown = [folder / "audit.json", *(path for path in (folder / NAME,) if path.exists())]
+        others = (folder / name for name in (NAME, "sample.json", "certificate.json"))
+        shown = [folder / "audit.json", *(path for path in others if path.exists())]
         return all(report.stat().st_mtime_ns >= path.stat().st_mtime_ns for path in shown)
     except OSError:
         return False

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from auditor.certificate.documents import CertificateDocument
+from auditor.errors import AuditorError
 from auditor.result import AuditResult
+from auditor.review.certify import read_certificate
 from auditor.review.documents import How, SampleItem
+from auditor.review.sample_file import read_sample
 
 BATCH = 25
 """So many drawn items are shuffled among each other. A reviewer who stops has looked at whole batches but the last."""
@@ -34,6 +38,31 @@ class Looks:
     sample: Sequence[SampleItem] | None = None
     certificate: CertificateDocument | None = None
     notes: tuple[str, ...] = ()
+
+
+def looks_in(folder: str | Path, result: AuditResult) -> Looks:
+    """What people looked at, from the files beside an audit. A file that cannot be used gets a note and hides nothing.
+
+    Parameters
+    ----------
+    folder
+        The audit's folder, with `sample.json` and `certificate.json` where there are any.
+    """
+    notes: list[str] = []
+    sample = certificate = None
+    try:
+        document = read_sample(folder)
+        if document is not None and document["audit_id"] == result.audit_id:
+            sample = document["items"]
+        elif document is not None:
+            notes.append("The sample in sample.json was drawn from another audit, so it is not shown.")
+    except AuditorError as error:
+        notes.append(f"The sample cannot be used: {error}.")
+    try:
+        certificate = read_certificate(folder, result, notes.append)
+    except AuditorError as error:
+        notes.append(f"The certificate cannot be used: {error}.")
+    return Looks(sample, certificate, tuple(notes))
 
 
 def sample_of(result: AuditResult, looks: Looks) -> Sequence[SampleItem]:
