@@ -1,0 +1,196 @@
+"""Bounds at planned checkpoints, near exact: strata by suspicion, and the hypergeometric law of what the looks find.
+
+The weighted count T = sum over strata of N_h x_h / n_h estimates how many labels are wrong. A total M is refuted from
+above if T is as small as observed with probability `alpha` at most, where M labels are wrong. Where in the strata they
+are wrong is not known. The most likely places are tried first: the product of hypergeometric likelihoods is
+log-concave, so the cheapest labels come first and greedy choice is best. Then labels spread evenly over what is not yet
+seen, and the middle between both. The cautious bound of the three counts. It is checked by simulation, not proven
+(`tests/certificate/test_stratified.py`, `benchmarks/trust.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from auditor.system.arrays import Floats, Ints
+
+CELLS = 4096
+"""Cells between nothing and the observed T. Each stratum's part is rounded to the safe side."""
+
+LEAST = 5
+"""Looks that each stratum gets at least; 3 where the first checkpoint lies at a hundred looks."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the looks found by stratum: int64 [H] each, items, looks and wrong labels."""
+
+    sizes: Ints
+    looks: Ints
+    found: Ints
+
+    @property
+    def total(self) -> int:
+        """N, the items of all strata."""
+        return int(self.sizes.sum())
+
+
+def quotas(sizes: Ints, weight: Floats, checkpoints: Sequence[int]) -> Ints:
+    """int64 [K, H], looks of each stratum at each checkpoint; no row takes back what the row before gave.
+
+    Looks go in proportion to size times weight, by the divisor method of Webster, which is monotone in their number.
+    Strata behind those whose weights sum to 1 came later. They get their share on top, so the quotas of the first draw
+    stay what they were.
+    """
+    wanted = sizes * weight
+    first = int(np.searchsorted(np.cumsum(wanted), 1 - 1e-9)) + 1
+    least = int(np.clip(3 * min(checkpoints, default=0) // (5 * max(1, first)), 1, LEAST))
+    rows = np.zeros((len(checkpoints), len(sizes)), np.int64)
+    for k, n in enumerate(checkpoints):
+        rows[k, :first] = _webster(sizes[:first], wanted[:first], n, least)
+        rows[k, first:] = np.minimum(sizes[first:], np.maximum(least, np.ceil(n * wanted[first:])))
+    return np.maximum.accumulate(rows, axis=0)
+
+
+def _webster(sizes: Ints, wanted: Floats, n: int, least: int) -> Ints:
+    looks = np.minimum(sizes, min(least, n // max(1, len(sizes))))
+    if n >= sizes.sum():
+        return sizes
+    room = np.minimum(sizes - looks, n)
+    h = np.repeat(np.arange(len(sizes)), room)
+    seat = np.arange(len(h)) - np.repeat(np.cumsum(room) - room, room) + looks[h]
+    best = np.argsort(-wanted[h] / (seat + 0.5), kind="stable")[: n - int(looks.sum())]
+    return looks + np.bincount(h[best], minlength=len(sizes))
+
+
+def at_most(seen: Seen, alpha: float) -> int:
+    """At most so many of the N labels are wrong; fails with probability `alpha` or less.
+
+    Strata that nobody has looked into may hold nothing but wrong labels.
+    """
+    inside = _looked_into(seen)
+    found = int(inside.found.sum())
+    for places in _allocations(inside):
+        most = int(places.least.sum()) + len(places.added)
+        found = _last(found, most, partial(_may_be_more, inside, places, alpha))
+    return found + seen.total - inside.total
+
+
+def at_least(seen: Seen, alpha: float) -> int:
+    """At least so many of the N labels are wrong; fails with probability `alpha` or less."""
+    inside = _looked_into(seen)
+    found = int((inside.sizes - inside.looks + inside.found).sum())
+    for places in _allocations(inside):
+        found = -_last(-found, -int(places.least.sum()), partial(_may_be_less, inside, places, alpha))
+    return found
+
+
+def _may_be_more(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
+    return _law(seen, places.of(total), below=False) > alpha
+
+
+def _may_be_less(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
+    return 1 - _law(seen, places.of(-total), below=True) > alpha
+
+
+def estimate(seen: Seen) -> float:
+    """T, the estimated number of wrong labels. Strata that nobody has looked into get the rate of all others."""
+    inside = _looked_into(seen)
+    count = float((inside.sizes * inside.found / inside.looks).sum())
+    return count * seen.total / inside.total if inside.total else seen.total / 2
+
+
+def _looked_into(seen: Seen) -> Seen:
+    keep = np.flatnonzero((seen.looks > 0) & (seen.sizes > 0))
+    return Seen(seen.sizes[keep], seen.looks[keep], seen.found[keep])
+
+
+@dataclass(frozen=True)
+class _Allocation:
+    """Where wrong labels are put: stratum after stratum as their total grows from `least` to `most`."""
+
+    least: Ints
+    added: Ints
+
+    def of(self, total: int) -> Ints:
+        """int64 [H], wrong labels by stratum that sum to `total`."""
+        more = self.added[: total - int(self.least.sum())]
+        return self.least + np.bincount(more, minlength=len(self.least))
+
+
+def _allocations(seen: Seen) -> tuple[_Allocation, ...]:
+    room = seen.sizes - seen.looks
+    h = np.repeat(np.arange(len(room)), room)
+    k = np.arange(len(h)) - np.repeat(np.cumsum(room) - room, room)
+    cost = _costs(seen, h, k)
+    likely = np.argsort(cost, kind="stable")
+    even = np.argsort((k + 0.5) / room[h], kind="stable")
+    rank = np.empty((2, len(h)))
+    for row, order in zip(rank, (likely, even), strict=True):
+        row[order] = np.arange(len(h))
+    middle = np.argsort(rank.sum(axis=0), kind="stable")
+    return tuple(_Allocation(seen.found, h[order]) for order in (likely, even, middle))
+
+
+def _costs(seen: Seen, h: Ints, k: Ints) -> Floats:
+    """float64, how much the log likelihood of stratum h falls if one more than found + k of its labels are wrong."""
+    wrong = seen.found[h] + k
+    right = seen.sizes[h] - wrong
+    return np.asarray(
+        np.log(wrong + 1 - seen.found[h])
+        - np.log(wrong + 1.0)
+        + np.log(right.astype(float))
+        - np.log(right - (seen.looks - seen.found)[h])
+    )
+
+
+def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """The largest number from `low` to `high` for which `holds`, which stops once; `low` if for no larger one."""
+    if low < high and not holds(low + 1):
+        return low
+    while low < high:
+        middle = (low + high + 1) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _law(seen: Seen, wrong: Ints, *, below: bool) -> float:
+    """P(T < observed) rounded down if `below`, else P(T <= observed) rounded up."""
+    factor = seen.sizes / seen.looks
+    observed = float((factor * seen.found).sum())
+    if observed == 0:
+        zero = _log_masses(seen.sizes, seen.looks, wrong, np.zeros_like(wrong))
+        return 0.0 if below else float(np.exp(zero.sum()))
+    scale = CELLS / observed
+    last = CELLS - 1 if below else CELLS
+    law = np.zeros(last + 1)
+    law[0] = 1.0
+    for size, looks, k, part in zip(seen.sizes, seen.looks, wrong, factor * scale, strict=True):
+        x = np.arange(max(0, looks - (size - k)), min(looks, k, int(CELLS / part + 1e-9)) + 1)
+        mass = np.exp(_log_masses(size, looks, k, x))
+        cells = (np.ceil(x * part - 1e-9) if below else np.floor(x * part + 1e-9)).astype(np.int64)
+        added = np.zeros_like(law)
+        for cell, p in zip(cells.tolist(), mass.tolist(), strict=True):
+            if cell <= last:
+                added[cell:] += p * law[: last + 1 - cell]
+        law = added
+    return float(min(1.0, law.sum()))
+
+
+def _log_masses(size: Ints, looks: Ints, wrong: Ints, x: Ints) -> Floats:
+    """log P(x wrong labels among `looks` of `size` items of which `wrong` are wrong)."""
+    from scipy.special import gammaln
+
+    def choose(n: Ints, k: Ints) -> Floats:
+        return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+    with np.errstate(invalid="ignore"):
+        mass = choose(wrong, x) + choose(size - wrong, looks - x) - choose(size, looks)
+    return np.where((x > wrong) | (looks - x > size - wrong), -np.inf, mass)
