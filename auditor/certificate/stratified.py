@@ -21,6 +21,9 @@ from auditor.system.arrays import Floats, Ints
 CELLS = 4096
 """Cells between nothing and the observed T. Each stratum's part is rounded to the safe side."""
 
+NOTHING = 1e-18
+"""A smaller probability counts as none. All of them together are far below any level."""
+
 LEAST = 5
 """Looks that each stratum gets at least; 3 where the first checkpoint lies at a hundred looks."""
 
@@ -168,18 +171,19 @@ def _law(seen: Seen, wrong: Ints, *, below: bool) -> float:
     if observed == 0:
         zero = _log_masses(seen.sizes, seen.looks, wrong, np.zeros_like(wrong))
         return 0.0 if below else float(np.exp(zero.sum()))
-    scale = CELLS / observed
+    part = factor * CELLS / observed
     last = CELLS - 1 if below else CELLS
+    x = np.arange(min(int((CELLS / part).max() + 1e-9), int(seen.looks.max())) + 1)
+    mass = np.exp(_log_masses(seen.sizes[:, None], seen.looks[:, None], wrong[:, None], x[None, :]))
+    place = part[:, None] * x
+    cells = (np.ceil(place - 1e-9) if below else np.floor(place + 1e-9)).astype(np.int64)
     law = np.zeros(last + 1)
     law[0] = 1.0
-    for size, looks, k, part in zip(seen.sizes, seen.looks, wrong, factor * scale, strict=True):
-        x = np.arange(max(0, looks - (size - k)), min(looks, k, int(CELLS / part + 1e-9)) + 1)
-        mass = np.exp(_log_masses(size, looks, k, x))
-        cells = (np.ceil(x * part - 1e-9) if below else np.floor(x * part + 1e-9)).astype(np.int64)
+    for h in range(len(wrong)):
+        kept = (cells[h] <= last) & (mass[h] > NOTHING)
         added = np.zeros_like(law)
-        for cell, p in zip(cells.tolist(), mass.tolist(), strict=True):
-            if cell <= last:
-                added[cell:] += p * law[: last + 1 - cell]
+        for cell, p in zip(cells[h, kept].tolist(), mass[h, kept].tolist(), strict=True):
+            added[cell:] += p * law[: last + 1 - cell]
         law = added
     return float(min(1.0, law.sum()))
 
@@ -193,4 +197,4 @@ def _log_masses(size: Ints, looks: Ints, wrong: Ints, x: Ints) -> Floats:
 
     with np.errstate(invalid="ignore"):
         mass = choose(wrong, x) + choose(size - wrong, looks - x) - choose(size, looks)
-    return np.where((x > wrong) | (looks - x > size - wrong), -np.inf, mass)
+    return np.where((x > wrong) | (x > looks) | (looks - x > size - wrong), -np.inf, mass)
