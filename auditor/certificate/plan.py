@@ -248,7 +248,7 @@ def make_plan(
         The part of the weight that is spread evenly: `GATE_SPREAD` or `SHARE_SPREAD`. The latter takes a control
         variate too.
     expected
-        A guess of the share of wrong labels. None takes a fifth of the mean score.
+        A guess of the share of wrong labels. None takes a fifth of the mean score, and nearly none for a gate.
     checkpoints
         Planned numbers of looks of a stratified reading. Empty takes `CHECKPOINTS`.
 
@@ -264,7 +264,7 @@ def make_plan(
     canonical = np.array(sorted(np.argsort(scores, kind="stable").tolist(), key=ids.__getitem__), dtype=np.int64)
     ids, scores = [ids[i] for i in canonical.tolist()], scores[canonical]
     if expected is None:
-        expected = float(0.2 * scores.mean()) if len(ids) else 0.0
+        expected = float(0.2 * scores.mean()) if len(ids) and spread <= draw.SHARE_SPREAD else 0.0
     if not 0 < spread <= 1 or not 0 <= expected <= 1 or any(n < 1 for n in checkpoints):
         raise ValueError("spread must lie in (0, 1], expected in [0, 1], and checkpoints must be 1 or more")
     planned = reading == "stratified"
