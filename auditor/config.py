@@ -7,9 +7,10 @@ command line's options are made from their fields.
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,15 @@ class AuditSettings:
     classes: tuple[str, ...] = _setting((), "Keep these classes only: two for the binary audit.", metavar="A,B,...")
     noise_rate: float = _setting(0.1, "Share of training labels to flip in the controlled experiment (0 < r < 0.5).")
     noise: str = _setting("uniform", "Which labels to flip, and to what.", choices=NOISE_KINDS)
-    backbone: str = _setting(DEFAULT_BACKBONE, "The network that reads the images.", metavar="NAME")
-    weights: str = _setting("imagenet", "Backbone weights: imagenet, none, or a resnet18 state_dict file.", metavar="W")
+    backbone: str = _setting(
+        DEFAULT_BACKBONE,
+        "The network that reads the images: a classification network of torchvision by its name, timm:NAME, or your "
+        "own as FILE.py:FUNCTION or package.module:FUNCTION, which runs your code.",
+        metavar="NAME",
+    )
+    weights: str = _setting(
+        "imagenet", "Backbone weights: imagenet, none, or a file with the backbone's state_dict.", metavar="W"
+    )
     train: str = _setting("head", "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc).")
     engine: str = _setting("auto", "Which engine inverts the Hessian.", choices=engines.names)
     damping: str = _setting("auto", "Hessian regularisation: auto (chosen by recovery of planted flips) or a number.")
@@ -70,6 +78,8 @@ class AuditSettings:
     max_pixels: int = _setting(MAX_PIXELS, "Skip images with more pixels than this (decompression bombs).")
     max_unreadable: float = _setting(0.1, "Stop when more than this share of the images cannot be read.")
     allow_outside: bool = _setting(False, "Follow links and manifest paths that leave the data set's folder.")
+    root: str = _setting("", "Where a manifest's paths begin  [default: the manifest's folder]", metavar="DIR")
+    columns: str = _setting("", "What a manifest's columns are called.", metavar="path=A,label=B,split=C")
     examples: int = _setting(
         3,
         "Correctly classified test images to explain by their influence rows. Up to 100 wrong ones are explained too "
@@ -185,11 +195,28 @@ def read_settings(path: str | Path | None = None) -> dict[str, Any]:
     """`read_file` of `path`, or of the first file in the current folder that has settings: auditor.toml, then
     pyproject.toml."""
     if path is not None:
-        return read_file(path)
+        return _without_code(read_file(path), path)
     for name in ("auditor.toml", "pyproject.toml"):
         if Path(name).is_file() and (values := read_file(name)):
-            return values
+            return _without_code(values, name)
     return {}
+
+
+def _without_code(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """The settings, if none of them would run code. A file that came with a data set must not do that.
+
+    Raises
+    ------
+    ConfigError
+        The backbone is a function of the user's.
+    """
+    backbone = str(values.get("backbone", ""))
+    if ":" in backbone and not backbone.startswith("timm:"):
+        raise ConfigError(
+            f"{path}: the backbone {backbone} would run code, which a file of settings may not ask for",
+            hint=f"say --backbone {backbone} on the command line",
+        )
+    return values
 
 
 def settings_from(values: Mapping[str, Any], *, where: str = "settings") -> tuple[AuditSettings, RunSettings]:
@@ -215,7 +242,7 @@ def _fields(settings: type[Any]) -> dict[str, dataclasses.Field[Any]]:
 def _convert(name: str, value: Any, default: Any) -> Any:
     """`value` as the type of `default`. A TOML file and a Python caller may spell it in several ways."""
     if isinstance(default, tuple):
-        parts = value.split(",") if isinstance(value, str) else value
+        parts = _names(value) if isinstance(value, str) else value
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
             raise ConfigError(f"{name} must be a list of names, not {value!r}")
         return tuple(part.strip() for part in parts if part.strip())
@@ -228,6 +255,19 @@ def _convert(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, str):
         return str(value)
     return _whole(value, name) if isinstance(default, int) else _number(value, name)
+
+
+def _names(text: str) -> list[str]:
+    """Names between commas. A name that holds a comma stands in double quotes, as in a CSV file."""
+    try:
+        return next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error:
+        return text.split(",")
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names as an option takes them; the inverse of reading them."""
+    return ",".join('"' + n.replace('"', '""') + '"' if "," in n or n.startswith('"') else n for n in names)
 
 
 def _whole(value: Any, name: str) -> int:

@@ -16,6 +16,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
+from auditor.result.ceiling import at_random, ceiling_of
 
 HOSTILE_CLASSES = (
     "<script>window.hacked=1</script>",
@@ -64,6 +65,9 @@ def make_result(
     ranking = _ranking(images, names, rng, calibrated)
     planted = _planted(images, names, planted_rate, rng, calibrated)
     summary = _summary(images, names, ranking, planted, planted_rate, seed, calibrated)
+    if calibrated:
+        n, k, share = len(planted), int(planted["planted"].sum()), summary["calibration"]["share"]
+        summary["recovery"]["ceiling"] = ceiling_of(n, k, [at_random(n, k, len(names))], share)
     evidence = _evidence(images, names, ranking, planted, thumbnails, examples, rng)
     return AuditResult(summary, ranking, planted, evidence)
 
@@ -236,6 +240,7 @@ def _recovery(planted: pd.DataFrame, names: list[str], rate: float, calibrated: 
         },
         "by_class": by_class,
         "repeats": 3,
+        "ceiling": None,
     }
 
 
@@ -364,6 +369,8 @@ def _summary(
         "max_pixels": 100_000_000,
         "max_unreadable": 0.1,
         "allow_outside": False,
+        "root": "",
+        "columns": "",
         "examples": 3,
         "thumbnails": 500,
     }
@@ -387,6 +394,7 @@ def _summary(
         "dataset": {
             "name": "photos",
             "source": "photos",
+            "root": "photos",
             "content_hash": content,
             "n_images": len(images),
             "classes": names,

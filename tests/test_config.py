@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from auditor.config import STUDY, AuditSettings, RunSettings, read_file, settings_from
+from auditor.config import STUDY, AuditSettings, RunSettings, joined, read_file, settings_from
 from auditor.errors import ConfigError, ExitCode
 
 
@@ -191,3 +191,19 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(ConfigError, match="cannot read the configuration"):
             read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("cat,dog", ("cat", "dog")),
+        ('"hot dog, big",cat', ("hot dog, big", "cat")),
+        ('cat, "a ""b"", c"', ("cat", 'a "b", c')),
+        ('5" disc,3" disc', ('5" disc', '3" disc')),
+        ("a\nb,c", ("a\nb", "c")),
+    ],
+)
+def test_names_of_classes_may_hold_commas(text: str, names: tuple[str, ...]) -> None:
+    assert settings_from({"classes": text})[0].classes == names
+    assert settings_from({"classes": joined(names)})[0].classes == names
+    assert settings_from({"classes": list(names)})[0].classes == names

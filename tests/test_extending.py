@@ -153,7 +153,8 @@ def test_an_audit_uses_the_source_the_backbone_the_engine_and_the_signal(
 ) -> None:
     work, done = judged
     summary = json.loads((work / "out" / "audit.json").read_text("utf-8"))
-    assert summary["dataset"]["n_images"] == 160 and "digits.parcel" not in summary["dataset"]["source"], done.stderr
+    assert summary["dataset"]["n_images"] == 160 and summary["dataset"]["source"] == "digits.parcel", done.stderr
+    assert "digits.parcel" not in summary["dataset"]["root"], "the plug-in opened it"
     assert (summary["model"]["architecture"], summary["model"]["n_features"]) == ("tiny", 8)
     assert summary["settings"]["engine"] == "twice"
     dampings = {row["damping"]: row["score"] for row in summary["damping_choice"]}

@@ -11,16 +11,16 @@ wrong.
 """
 
 from auditor.certificate.ahead import more_looks
-from auditor.certificate.bounds import CONFIDENCE, FEWEST_LOOKS, Bounds, bounds, by_class, hit_rate
-from auditor.certificate.draw import GATE_SPREAD, SHARE_SPREAD, item_id, salt_of
-from auditor.certificate.plan import CHECKPOINTS, Drawn, Plan, Stratum, make_plan
+from auditor.certificate.bounds import CONFIDENCE, Answers, Bounds, bounds, by_class, hit_rate
+from auditor.certificate.draw import GATE_SPREAD, SHARE_SPREAD, SMALL, item_id, salt_of
+from auditor.certificate.plan import Drawn, Plan, Stratum, make_plan
 
 __all__ = [
-    "CHECKPOINTS",
     "CONFIDENCE",
-    "FEWEST_LOOKS",
     "GATE_SPREAD",
     "SHARE_SPREAD",
+    "SMALL",
+    "Answers",
     "Bounds",
     "Drawn",
     "Plan",

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from auditor.certificate import betting, stratified
-from auditor.certificate.bounds import ABSENT, ALONE, RIGHT, WRONG, Population, seen_by_stratum, worst
+from auditor.certificate.bounds import (
+    ABSENT,
+    ALONE,
+    RIGHT,
+    WRONG,
+    Answers,
+    Population,
+    looks_level,
+    seen_by_stratum,
+    worst,
+)
 from auditor.certificate.plan import Plan
 from auditor.system.arrays import Array, Ints
 
 
-def more_looks(plan: Plan, answers: Mapping[str, bool | None], target_count: int) -> tuple[int | None, int | None]:
-    """How many more items of the order must be looked at until `at_most` is `target_count` or less.
+def more_looks(
+    plan: Plan, answers: Answers, target: int, *, extra: int = 0, hits: tuple[int, int] | None = None
+) -> tuple[int | None, int | None]:
+    """How many more items of the order must be looked at until the one-sided upper bound of what is left is low enough.
 
     Parameters
     ----------
-    answers
+    answers, hits
         As in `bounds`.
-    target_count
-        The number of wrong labels to stay within, among the plan's items as they were first labelled. To ask about
-        what is left now, add the found labels that were corrected.
+    target
+        So many wrong labels may be left.
+    extra
+        Wrong labels that are counted beside the bound, such as changed items; negative for corrected ones.
 
     Returns
     -------
@@ -33,23 +44,29 @@ def more_looks(plan: Plan, answers: Mapping[str, bool | None], target_count: int
     population = Population.of(plan, answers)
     codes, families = population.ordered, _families(population)
     seen = codes[: population.prefix]
-    rate = float(worst(seen).mean()) if len(seen) else 0.0
-    calm = np.where(codes == ABSENT, RIGHT, codes)
-    least = _looks(population, calm, target_count)
-    likely = _looks(population, _going_on(codes, families, rate), target_count)
+    rate = float(worst(seen).mean()) if len(seen) else plan.expected
+    futures = np.where(codes == ABSENT, RIGHT, codes), _going_on(codes, families, rate)
+    least, likely = (_looks(population, future, target - extra, hits) for future in futures)
     # A wrong label that is found and corrected can save looks. Nobody should count on that.
     return least, None if likely is None or least is None else max(least, likely)
 
 
-def _looks(population: Population, future: Array, target: int) -> int | None:
+def _looks(population: Population, future: Array, target: int, hits: tuple[int, int] | None) -> int | None:
     """Items still to be looked at until the bound is low enough, if looks will find what `future` int8 [n] says."""
     codes = population.ordered
     absent = codes == ABSENT
     allowed = target + np.concatenate([[0], np.cumsum(absent & (future == WRONG))])
-    # What is certain after t looks: the right labels among them, and those known already.
-    right = np.concatenate([[0], np.cumsum(absent & (future == RIGHT))]) + int((codes == RIGHT).sum())
+    misses = population.misses(hits)
+    sure = np.zeros(len(allowed), bool)
+    if misses is None:
+        # What is certain after t looks: the right labels among them, and those known already.
+        right = np.concatenate([[0], np.cumsum(absent & (future == RIGHT))]) + int((codes == RIGHT).sum())
+        sure = len(codes) - right <= allowed
+    else:
+        values, place = np.unique(allowed, return_inverse=True)
+        allowed = np.array([misses.inverse(int(value), ALONE) for value in values], np.int64)[place]
     read = _by_bets if population.plan.reading == "betting" else _by_strata
-    enough = (len(codes) - right <= allowed) | read(population, future, allowed)
+    enough = (allowed >= 0) & (sure | read(population, future, allowed, looks_level(ALONE, misses)))
     enough[: population.prefix] = False
     at = np.flatnonzero(enough)
     if not len(at):
@@ -57,11 +74,11 @@ def _looks(population: Population, future: Array, target: int) -> int | None:
     return int(np.unique(_families(population)[: at[0]][absent[: at[0]]]).size)
 
 
-def _by_bets(population: Population, future: Array, allowed: Ints) -> Array:
+def _by_bets(population: Population, future: Array, allowed: Ints, level: float) -> Array:
     """bool [n + 1], whether the bound is low enough after each number of looks."""
     tried = betting.candidates(len(future))
     tried = tried[max(0, int(np.searchsorted(tried, allowed[0] + 1, side="right")) - 1) :]
-    first = betting.refuted_at(population.track, worst(future), 1 / ALONE, tried, upward=True)
+    first = betting.refuted_at(population.track, worst(future), 1 / level, tried, upward=True)
     never = len(future) + 1
     refuted = np.where(first < 0, never, first)
     all_above = np.append(np.maximum.accumulate(refuted[::-1])[::-1], 0)
@@ -70,7 +87,7 @@ def _by_bets(population: Population, future: Array, allowed: Ints) -> Array:
     return np.asarray(need <= np.arange(len(future) + 1))
 
 
-def _by_strata(population: Population, future: Array, allowed: Ints) -> Array:
+def _by_strata(population: Population, future: Array, allowed: Ints, level: float) -> Array:
     """bool [n + 1], whether a checkpoint has made the bound low enough after each number of looks."""
     plan = population.plan
     block, stratum = plan.block[population.inside], plan.stratum[population.inside]
@@ -78,7 +95,7 @@ def _by_strata(population: Population, future: Array, allowed: Ints) -> Array:
     for k in range(len(plan.checkpoints)):
         seen = seen_by_stratum(stratum, np.where(block <= k, worst(future), -1), len(plan.strata))
         looks = int((block <= k).sum())
-        most[looks:] = np.minimum(most[looks:], stratified.at_most(seen, ALONE / len(plan.checkpoints)))
+        most[looks:] = np.minimum(most[looks:], stratified.at_most(seen, level / len(plan.checkpoints)))
     return np.asarray(most <= allowed)
 
 

@@ -21,12 +21,17 @@ CONFIDENCE = 0.95
 SIDE, ALONE = (1 - CONFIDENCE) / 2, 1 - CONFIDENCE
 """The error of each end of the interval, and of each one-sided bound."""
 
-HIT_ERROR = SIDE / 4
-"""The error of `hit_rate`, and once more the same for chance among the wrong labels that were missed. Both are taken
-off the level of upper bounds, so that the whole claim keeps 95%."""
+HIT_PART, CHANCE_PART = 0.2, 0.1
+"""Where known-wrong labels measured what reviewers miss: the part of an upper bound's error that goes to `hit_rate`,
+and the part that goes to chance, since more may be missed than on average. The rest is left to the looks, so that the
+whole claim keeps its level."""
 
-FEWEST_LOOKS = 50
-"""Looks of a class below which nothing is said of it."""
+FEWEST_OF_A_CLASS = 50
+"""Looks at a class below which nothing is said of it."""
+
+Answers = Mapping[str, bool | None]
+"""Item id -> True where the label is wrong, False where it is right, None where nobody could decide. An id that is
+absent was not looked at. One answer holds for all copies with that id."""
 
 ABSENT, RIGHT, WRONG, UNDECIDED = -1, 0, 1, 2
 
@@ -80,7 +85,7 @@ class Population:
     inside: Ints
 
     @staticmethod
-    def of(plan: Plan, answers: Mapping[str, bool | None], ids: Collection[str] | None = None) -> Population:
+    def of(plan: Plan, answers: Answers, ids: Collection[str] | None = None) -> Population:
         """The whole plan, or its items with an id in `ids`. Answers to other ids do not matter."""
         known = {None: UNDECIDED, True: WRONG, False: RIGHT}
         codes = np.array([known[answers[name]] if name in answers else ABSENT for name in plan.ids], np.int8)
@@ -101,6 +106,12 @@ class Population:
         missing = np.flatnonzero(self.ordered == ABSENT)
         return int(missing[0]) if len(missing) else len(self.inside)
 
+    def misses(self, hits: tuple[int, int] | None) -> Misses | None:
+        """What reviewers miss, where it was measured."""
+        if hits is None:
+            return None
+        return Misses(hits, len(self.inside), int(self.plan.copies[self.inside].max(initial=0)) + 1)
+
     @property
     def track(self) -> betting.Track:
         """Weights and credits in the order of looking."""
@@ -117,53 +128,94 @@ def best(codes: Array) -> Floats:
     return np.asarray(codes == WRONG, dtype=np.float64)
 
 
-def bounds(plan: Plan, answers: Mapping[str, bool | None], *, hit_rate: float = 1.0) -> Bounds:
+def bounds(plan: Plan, answers: Answers, *, hits: tuple[int, int] | None = None) -> Bounds:
     """What the looks prove of the plan's population.
 
     Parameters
     ----------
     answers
-        By id: True for a wrong label, False for a right one, None where nobody could decide. An id that is absent was
-        not looked at. One answer holds for all copies with that id.
-    hit_rate
-        The lower limit of the share of wrong labels that reviewers notice (`hit_rate`), in (0, 1]. 1 believes every
-        "right". Below 1 upper bounds grow, and a "right" is no longer certain.
-
-    Raises
-    ------
-    ValueError
-        `hit_rate` is out of range.
+        What people found. Ids outside the population are passed over.
+    hits
+        How many labels that were made wrong the reviewers called wrong, and how many they were shown. Upper bounds then
+        count what reviewers miss, and a "right" is no longer certain. None where that was not measured.
     """
-    if not 0 < hit_rate <= 1:
-        raise ValueError("hit_rate must lie in (0, 1]")
-    return _bounds(Population.of(plan, answers), hit_rate)
+    return _bounds(Population.of(plan, answers), hits)
 
 
-def by_class(plan: Plan, answers: Mapping[str, bool | None], ids_of_class: Collection[str]) -> Bounds | None:
-    """What the looks prove of some items of the plan, such as those of one class; None below 50 looks at them.
+def by_class(
+    plan: Plan, answers: Answers, ids: Collection[str], *, hits: tuple[int, int] | None = None
+) -> Bounds | None:
+    """The same for the items of the plan with some ids, such as those of one class; None below 50 looks at them.
 
     Which items are asked for must not depend on answers.
     """
-    population = Population.of(plan, answers, frozenset(ids_of_class))
-    found = _bounds(population, 1.0)
-    return found if found.used >= FEWEST_LOOKS else None
+    found = _bounds(Population.of(plan, answers, frozenset(ids)), hits)
+    return found if found.used >= FEWEST_OF_A_CLASS else None
 
 
-def hit_rate(found: int, n: int, level: float = 1 - HIT_ERROR) -> float:
-    """The lower limit, at `level`, of the share of wrong labels that reviewers notice (Clopper and Pearson, exact).
+def hit_rate(found: int, shown: int, level: float) -> float:
+    """The lower limit of the share of wrong labels that reviewers see (exact binomial; Clopper and Pearson, 1934).
 
     Parameters
     ----------
-    found, n
-        Known-wrong labels that were called wrong, of those that were shown. Without any the answer is 0.
+    found, shown
+        Known-wrong labels that were called wrong, and all that were shown.
     level
-        The default is the one that `bounds` reckons with.
+        The limit is too high with this probability at most.
     """
     from scipy.special import betaincinv
 
-    if not 0 <= found <= n:
-        raise ValueError("found must lie between 0 and n")
-    return float(betaincinv(found, n - found + 1, 1 - level)) if found else 0.0
+    if not 0 <= found <= shown:
+        raise ValueError("found must lie between 0 and shown")
+    return float(betaincinv(found, shown - found + 1, level)) if found else 0.0
+
+
+@dataclass(frozen=True)
+class Misses:
+    """How an upper bound of what reviewers would call wrong becomes one of what is wrong.
+
+    Each wrong label is seen with the hit rate or more, all copies of an item at once. The number that is seen is
+    binomial then, and as small as observed with the level's part for chance at most.
+
+    Attributes
+    ----------
+    hits
+        As in `bounds`.
+    n, family
+        The population, and the largest number of copies that one answer speaks for.
+    """
+
+    hits: tuple[int, int]
+    n: int
+    family: int
+
+    def most(self, seen: int, level: float) -> int:
+        """At most so many of the `n` labels are wrong if reviewers would call at most `seen` of them wrong."""
+        from scipy.special import bdtr
+
+        rate = hit_rate(*self.hits, HIT_PART * level)
+        low = least = -(-seen // self.family)
+        high = -(-self.n // self.family)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if bdtr(float(least), middle, rate) > CHANCE_PART * level:
+                low = middle
+            else:
+                high = middle - 1
+        return max(seen, min(self.n, low * self.family + self.family - 1))
+
+    def inverse(self, most: int, level: float) -> int:
+        """The largest number seen for which `most` is not exceeded; -1 if there is none."""
+        low, high = -1, most
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.most(middle, level) <= most else (low, middle - 1)
+        return low
+
+
+def looks_level(level: float, misses: Misses | None) -> float:
+    """What is left of an upper bound's error for the looks."""
+    return level if misses is None else (1 - HIT_PART - CHANCE_PART) * level
 
 
 @dataclass(frozen=True)
@@ -178,16 +230,16 @@ class _Reading:
     at_most: int
 
 
-def _bounds(population: Population, rate: float) -> Bounds:
+def _bounds(population: Population, hits: tuple[int, int] | None) -> Bounds:
+    misses = population.misses(hits)
     read = _by_bets if population.plan.reading == "betting" else _by_strata
-    found = read(population, 2 * HIT_ERROR if rate < 1 else 0.0)
+    found = read(population, looks_level(SIDE, misses), looks_level(ALONE, misses))
     codes = population.ordered
     n, right, wrong = len(codes), int((codes == RIGHT).sum()), int((codes == WRONG).sum())
-    if rate < 1:
-        most = _largest_family(population)
-        high, at_most = (_with_missed(end, rate, most, n) for end in (found.high, found.at_most))
+    if misses is None:
+        high, at_most = min(found.high, n - right), min(found.at_most, n - right)
     else:
-        high, at_most = (min(end, n - right) for end in (found.high, found.at_most))
+        high, at_most = misses.most(found.high, SIDE), misses.most(found.at_most, ALONE)
     # The ends can cross, which happens at most as often as one of them fails. The upper ones are believed less.
     low, at_least = max(wrong, found.low), max(wrong, found.at_least)
     at_most = max(at_least, at_most)
@@ -207,14 +259,15 @@ def _bounds(population: Population, rate: float) -> Bounds:
     )
 
 
-def _by_bets(population: Population, missed: float) -> _Reading:
+def _by_bets(population: Population, side: float, alone: float) -> _Reading:
+    """`side` and `alone` are the levels of the upper ends."""
     track, n = population.track, len(population.inside)
     used = np.arange(population.prefix)
     codes = population.ordered[used]
     tried = betting.candidates(n)
     ends = []
-    for upward, wrong, less in ((True, worst(codes), missed), (False, best(codes), 0.0)):
-        limits = 1 / (np.array([SIDE, ALONE]) - less)
+    for upward, wrong, levels in ((True, worst(codes), (side, alone)), (False, best(codes), (SIDE, ALONE))):
+        limits = 1 / np.array(levels)
         peak = betting.peaks(track, wrong, tried, limits, upward=upward)
         ends += [betting.edge(tried, peak >= np.log(limit), n, upward=upward) for limit in limits]
     high, at_most, low, at_least = ends
@@ -224,7 +277,7 @@ def _by_bets(population: Population, missed: float) -> _Reading:
     return _Reading(used, value, low, high, at_least, at_most)
 
 
-def _by_strata(population: Population, missed: float) -> _Reading:
+def _by_strata(population: Population, side: float, alone: float) -> _Reading:
     """The statements of all checkpoints that were reached. Each has its part of the level, so the best ends count."""
     plan, n, codes = population.plan, len(population.inside), population.ordered
     block = plan.block[population.inside]
@@ -237,8 +290,8 @@ def _by_strata(population: Population, missed: float) -> _Reading:
         more, less = (
             seen_by_stratum(stratum, np.where(block <= k, read(codes), -1), len(plan.strata)) for read in (worst, best)
         )
-        high = min(high, stratified.at_most(more, (SIDE - missed) / part))
-        at_most = min(at_most, stratified.at_most(more, (ALONE - missed) / part))
+        high = min(high, stratified.at_most(more, side / part))
+        at_most = min(at_most, stratified.at_most(more, alone / part))
         low = max(low, stratified.at_least(less, SIDE / part))
         at_least = max(at_least, stratified.at_least(less, ALONE / part))
         value = (stratified.estimate(more) + stratified.estimate(less)) / 2
@@ -251,27 +304,3 @@ def seen_by_stratum(stratum: Ints, wrong: Floats, strata: int) -> stratified.See
     sizes, looks = (np.bincount(stratum[mask], minlength=strata) for mask in (np.ones_like(looked), looked))
     found = np.bincount(stratum[wrong == 1], minlength=strata)
     return stratified.Seen(sizes, looks, found)
-
-
-def _largest_family(population: Population) -> int:
-    """The largest number of copies that one answer speaks for."""
-    return int(population.plan.copies[population.inside].max(initial=0)) + 1
-
-
-def _with_missed(noticed: int, rate: float, family: int, n: int) -> int:
-    """At most so many labels are wrong if reviewers would call at most `noticed` of them wrong.
-
-    Each wrong label is noticed with probability `rate` or more, copies all at once. Their number is binomial then; it
-    is smaller than its `HIT_ERROR` quantile with that probability at most.
-    """
-    from scipy.special import bdtr
-
-    low, high = -(-noticed // family), -(-n // family)
-    least = low
-    while low < high:
-        middle = (low + high + 1) // 2
-        if bdtr(float(least), middle, rate) > HIT_ERROR:
-            low = middle
-        else:
-            high = middle - 1
-    return min(n, low * family + family - 1)

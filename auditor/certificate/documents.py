@@ -16,11 +16,13 @@ Reading = Literal["betting", "stratified"]
 class StratumDocument(TypedDict):
     """Items that share one weight.
 
-    `weight` is what each item weighs in the draw. `credit` is the control variate of each item, 0 for none. `items`
-    are the items' ids (`draw.item_id`), sorted; copies of one item repeat its id.
+    `weight` is what each item weighs in the draw. `share` is the share of wrong labels that was assumed for it.
+    `credit` is the control variate of each item, 0 for none. `items` are the items' ids (`draw.item_id`), sorted;
+    copies of one item repeat its id.
     """
 
     weight: float
+    share: float
     credit: float
     items: list[str]
 
@@ -114,7 +116,9 @@ class NextLooks(TypedDict):
 class CertificateDocument(TypedDict):
     """The whole of `certificate.json`.
 
-    `share` is before the corrections, by the labels as they were first audited; `remaining` is now.
+    `share` is before the corrections, by the labels as they were first audited. `remaining` is after them. `today` is
+    the data set as it lies in the audit that the certificate belongs to: where corrections were found and not applied
+    yet, they still count as wrong there. A gate judges `today`.
     """
 
     schema_version: Literal[1]
@@ -126,6 +130,7 @@ class CertificateDocument(TypedDict):
     reading: Reading
     share: ProvenShare
     remaining: ProvenShare
+    today: ProvenShare
     by_class: list[ClassShare]
     looks: LooksDocument
     next: list[NextLooks]

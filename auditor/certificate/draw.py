@@ -22,12 +22,15 @@ FEWEST, MOST = 5e-4, 0.9
 """Bounds of the share of wrong labels that is assumed in a stratum. So no weight is ever zero."""
 
 GATE_SPREAD, SHARE_SPREAD = 0.9, 0.5
-"""The part of the weight that is spread evenly: for a gate below 2%, and where the share itself is wanted."""
+"""The part of the weight that is spread evenly: for claims below `SMALL`, and for larger shares."""
+
+SMALL = 0.02
+"""Below this share a sample that is spread more evenly is better, and no control variate (simulated)."""
 
 
-def item_id(content: str, label: str) -> str:
+def item_id(hash: str, label: str) -> str:
     """16 hexadecimal digits that name an item: its content's hash together with the label it was first audited with."""
-    return hashlib.sha256(f"{content}\0{label}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(f"{hash}\0{label}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def salt_of(content_hash: str) -> str:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
 from auditor.certificate import draw
 from auditor.certificate.documents import PlanDocument, Reading
 from auditor.certificate.stratified import quotas
-from auditor.errors import DecisionsError
 from auditor.system.arrays import Floats, Ints
 
-CHECKPOINTS = (100, 200, 300, 600)
-"""Numbers of looks after which a stratified reading speaks, where none are given."""
-
 MOST_CREDIT = 0.45
-_ID = re.compile("[0-9a-f]{16}")
-_HINT = "take the ledger from an earlier commit, or draw a sample anew"
 
 
 @dataclass(frozen=True)
@@ -33,6 +26,8 @@ class Stratum:
     ----------
     weight
         What each item weighs. The weights of all items of the first draw sum to 1.
+    share
+        The share of wrong labels that was assumed when weights were chosen.
     credit
         The control variate of each item in [0, 1): about half of what the model expects. 0 takes none.
     items
@@ -40,6 +35,7 @@ class Stratum:
     """
 
     weight: float
+    share: float
     credit: float
     items: tuple[str, ...]
 
@@ -191,8 +187,9 @@ class Plan:
         names = tuple(sorted(ids))
         if not names:
             return self
-        weight = float(self.weights.mean()) if self.n else 1 / len(names)
-        return replace(self, strata=(*self.strata, Stratum(weight, 0.0, names)))
+        share = float(np.average([stratum.share for stratum in self.strata], weights=self.sizes))
+        weight = float(self.weights.mean())
+        return replace(self, strata=(*self.strata, Stratum(weight, share, 0.0, names)))
 
     def document(self) -> PlanDocument:
         """The plan as it stands in a ledger. Equal plans give equal documents."""
@@ -202,19 +199,40 @@ class Plan:
             "spread": self.spread,
             "expected": self.expected,
             "checkpoints": list(self.checkpoints),
-            "strata": [{"weight": s.weight, "credit": s.credit, "items": list(s.items)} for s in self.strata],
+            "strata": [
+                {"weight": s.weight, "share": s.share, "credit": s.credit, "items": list(s.items)} for s in self.strata
+            ],
         }
 
-    @staticmethod
-    def from_document(document: PlanDocument) -> Plan:
-        """The plan that a ledger holds.
+    @classmethod
+    def from_document(cls, document: PlanDocument) -> Plan:
+        """The plan that a ledger holds. Its reader has checked keys and types (`auditor.review.ledger_rows`).
 
         Raises
         ------
-        DecisionsError
-            A value is missing, is of the wrong type, or is out of range.
+        ValueError
+            It is not the plan of any sample.
         """
-        return _read(document)
+        strata = tuple(
+            Stratum(float(s["weight"]), float(s["share"]), float(s["credit"]), tuple(sorted(map(str, s["items"]))))
+            for s in document["strata"]
+        )
+        if document["reading"] not in get_args(Reading):
+            raise ValueError(f"the plan has an unknown reading {document['reading']!r}")
+        if not any(s.items for s in strata):
+            raise ValueError("the plan holds no item")
+        if not all(0 < s.weight < math.inf and 0 <= s.credit < 1 for s in strata):
+            raise ValueError("a weight of the plan is not above 0, or a credit is not in [0, 1)")
+        if bool(document["checkpoints"]) != (document["reading"] == "stratified"):
+            raise ValueError("a stratified plan needs a checkpoint, and no other plan has one")
+        return cls(
+            str(document["salt"]),
+            document["reading"],
+            float(document["spread"]),
+            float(document["expected"]),
+            tuple(int(n) for n in document["checkpoints"]),
+            strata,
+        )
 
 
 def unseen(values: Floats) -> Floats:
@@ -239,7 +257,8 @@ def make_plan(
     ids
         N ids (`item_id`). Copies repeat their id. Their order means nothing.
     scores
-        float64 [N] in [0, 1], probabilities that a label is wrong. They make bounds narrower, never wrong.
+        float64 [N] in [0, 1], probabilities that a label is wrong. They make bounds narrower, never wrong. NaN counts
+        as 0.
     salt
         `salt_of` the data set.
     reading
@@ -250,95 +269,47 @@ def make_plan(
     expected
         A guess of the share of wrong labels. None takes a fifth of the mean score, and nearly none for a gate.
     checkpoints
-        Planned numbers of looks of a stratified reading. Empty takes `CHECKPOINTS`.
+        Planned numbers of looks. A stratified reading needs at least one.
 
     Raises
     ------
     ValueError
-        Ids and scores differ in number, or a value is out of range.
+        There is no item, no checkpoint where one is needed, or a value out of range.
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    if scores.shape != (len(ids),) or not ((scores >= 0) & (scores <= 1)).all():
-        raise ValueError(f"scores must be {len(ids)} numbers between 0 and 1, one for each id")
+    planned = reading == "stratified"
+    if not len(ids) or (planned and not checkpoints):
+        raise ValueError("a plan needs items, and the stratified reading a checkpoint")
+    scores = np.clip(np.nan_to_num(np.asarray(scores, dtype=np.float64), nan=0.0), 0.0, 1.0)
+    if scores.shape != (len(ids),):
+        raise ValueError(f"scores must be {len(ids)} numbers, one for each id")
     # Items are put into an order of their own first, so that not even the last digit depends on how they came.
     canonical = np.array(sorted(np.argsort(scores, kind="stable").tolist(), key=ids.__getitem__), dtype=np.int64)
     ids, scores = [ids[i] for i in canonical.tolist()], scores[canonical]
     if expected is None:
-        expected = float(0.2 * scores.mean()) if len(ids) and spread <= draw.SHARE_SPREAD else 0.0
+        expected = float(0.2 * scores.mean()) if spread <= draw.SHARE_SPREAD else 0.0
     if not 0 < spread <= 1 or not 0 <= expected <= 1 or any(n < 1 for n in checkpoints):
         raise ValueError("spread must lie in (0, 1], expected in [0, 1], and checkpoints must be 1 or more")
-    planned = reading == "stratified"
     return Plan(
         salt=salt,
         reading=reading,
         spread=float(spread),
         expected=float(expected),
-        checkpoints=tuple(sorted(set(checkpoints or CHECKPOINTS))) if planned else (),
-        strata=_strata(ids, scores, float(spread), planned=planned) if len(ids) else (),
+        checkpoints=tuple(sorted({min(int(n), len(ids)) for n in checkpoints})) if planned else (),
+        strata=_strata(ids, scores, float(spread), planned=planned),
     )
 
 
 def _strata(ids: Sequence[str], scores: Floats, spread: float, *, planned: bool) -> tuple[Stratum, ...]:
     stratum = draw.strata(scores)
     sizes = np.bincount(stratum)
-    weight = draw.weights(draw.assumed(scores, stratum), sizes, spread, planned=planned)
+    share = draw.assumed(scores, stratum)
+    weight = draw.weights(share, sizes, spread, planned=planned)
     credit = np.zeros(len(sizes))
     if not planned and spread <= draw.SHARE_SPREAD:
         credit = np.minimum(MOST_CREDIT, np.bincount(stratum, weights=scores) / sizes / 2)
     items: list[list[str]] = [[] for _ in sizes]
     for name, h in zip(ids, stratum.tolist(), strict=True):
         items[h].append(name)
-    return tuple(Stratum(float(weight[h]), float(credit[h]), tuple(items[h])) for h in range(len(sizes)))
-
-
-def _read(document: Any) -> Plan:
-    if not isinstance(document, dict):
-        raise _broken("it is not an object")
-    salt = document.get("salt")
-    if not isinstance(salt, str):
-        raise _broken("'salt' must be text")
-    reading: Reading | None = next((name for name in get_args(Reading) if name == document.get("reading")), None)
-    if reading is None:
-        raise _broken(f"'reading' must be one of {', '.join(get_args(Reading))}")
-    spread = _number(document, "spread", 0.0, 1.0)
-    checkpoints = document.get("checkpoints")
-    if (
-        not isinstance(checkpoints, list)
-        or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in checkpoints)
-        or checkpoints != sorted(set(checkpoints))
-    ):
-        raise _broken("'checkpoints' must be rising whole numbers")
-    if bool(checkpoints) != (reading == "stratified"):
-        raise _broken("'checkpoints' belong to the reading 'stratified' and to no other")
-    rows = document.get("strata")
-    if not isinstance(rows, list):
-        raise _broken("'strata' must be a list")
-    return Plan(
-        salt, reading, spread, _number(document, "expected", 0.0, 1.0), tuple(checkpoints), tuple(map(_stratum, rows))
+    return tuple(
+        Stratum(float(weight[h]), float(share[h]), float(credit[h]), tuple(items[h])) for h in range(len(sizes))
     )
-
-
-def _stratum(row: Any) -> Stratum:
-    if not isinstance(row, dict):
-        raise _broken("a stratum is not an object")
-    items = row.get("items")
-    if not isinstance(items, list) or not all(isinstance(name, str) and _ID.fullmatch(name) for name in items):
-        raise _broken("the 'items' of a stratum must be ids of 16 hexadecimal digits")
-    if items != sorted(items):
-        raise _broken("the 'items' of a stratum must be sorted")
-    weight = _number(row, "weight", 0.0, 1.0)
-    if weight == 0:
-        raise _broken("a 'weight' is 0, so its items could never be drawn")
-    return Stratum(weight, _number(row, "credit", 0.0, MOST_CREDIT), tuple(items))
-
-
-def _number(row: dict[str, Any], key: str, least: float, most: float) -> float:
-    value = row.get(key)
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or not least <= float(value or 0) <= most:
-        raise _broken(f"'{key}' must be a number between {least:g} and {most:g}")
-    return float(value or 0)
-
-
-def _broken(what: str) -> DecisionsError:
-    return DecisionsError(f"the plan of the sample cannot be read: {what}", hint=_HINT)

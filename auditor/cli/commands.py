@@ -9,7 +9,8 @@ import click
 
 from auditor._version import __version__
 from auditor.cli.group import Group, say
-from auditor.cli.options import gate_options, setting_options
+from auditor.cli.options import gate_options, setting_options, source_option
+from auditor.cli.reviewing import review
 from auditor.config import AuditSettings, RunSettings, read_settings, settings_from
 from auditor.errors import ConfigError, ExitCode
 from auditor.session import Order, carry_out, write_report
@@ -34,6 +35,9 @@ def main() -> None:
         Path.cwd()
     except OSError as error:
         raise ConfigError("the current folder does not exist any more", hint="change to one that does") from error
+
+
+main.add_command(review)
 
 
 @main.command()
@@ -115,6 +119,7 @@ def _delivered(done: GateRun) -> int:
 @click.option("--config", "config_file", metavar="FILE", help="Rules  [default: auditor.toml or pyproject.toml]")
 @gate_options()
 @click.option("--strict-fresh", is_flag=True, help="Refuse a result that is older than its data.")
+@source_option
 @click.option("--init", is_flag=True, help="Write a commented auditor.toml with levels derived from this audit.")
 @click.option("--no-keep", is_flag=True, help="Leave OUT as it is: keep no verdict there for the report to show.")
 def gate(out: str, config_file: str | None, init: bool, no_keep: bool, **asked: Any) -> int:
@@ -137,31 +142,15 @@ def gate(out: str, config_file: str | None, init: bool, no_keep: bool, **asked: 
 @main.command()
 @click.argument("out")
 @click.option("--compare", metavar="OUT1", help="Show what changed against an earlier audit.")
-def report(out: str, compare: str | None) -> int:
+@source_option
+def report(out: str, compare: str | None, source: str) -> int:
     """Render the report of the finished audit in OUT again, with the gate's last verdict about it."""
+    from auditor.data.reopening import moved
     from auditor.result import AuditResult
 
-    result = AuditResult.load(out)
+    result = moved(AuditResult.load(out), source)
     earlier = AuditResult.load(compare) if compare else None
     say(f"report: {write_report(Path(out), result, earlier=earlier)}")
-    return ExitCode.OK
-
-
-@main.group()
-def review() -> None:
-    """Bring a reviewer's decisions back into the data set."""
-
-
-@review.command("apply")
-@click.argument("out")
-@click.argument("decisions")
-@click.option("-o", "--output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
-@click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
-def apply_decisions(out: str, decisions: str, output: str | None, kind: str) -> int:
-    """Apply DECISIONS, exported from the report of OUT: a cleaned data set and a baseline for the gate."""
-    from auditor.review import apply
-
-    say(apply(out, decisions, output=output, format=kind).text)
     return ExitCode.OK
 
 

@@ -84,3 +84,13 @@ def gate_options(when: str = "") -> Callable[[Command], Command]:
         return command
 
     return decorate
+
+
+def source_option(command: Command) -> Command:
+    """The option of whatever opens an audited data set again."""
+    return click.option(
+        "--source",
+        default="",
+        metavar="SOURCE",
+        help="Where the data set lies now  [default: where the audit found it]",
+    )(command)

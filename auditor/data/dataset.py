@@ -26,7 +26,7 @@ class Dataset:
     Attributes
     ----------
     name, source
-        Its name in a report, and where it lies, as the user wrote it.
+        Its name in a report, and what the user wrote as SOURCE.
     table
         What the source gave. Its `read` gives the bytes of an image.
     paths, hashes
@@ -51,6 +51,8 @@ class Dataset:
         Entries that take no part.
     n_cached
         Images with features in the cache. No pixel of them was read.
+    notes
+        What was done with the user's layout, names and images, a sentence each.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Dataset:
     pixels: Pixels | None
     skipped: tuple[Skipped, ...]
     n_cached: int = 0
+    notes: tuple[str, ...] = ()
 
     def rows(self, name: str) -> Array:
         """The rows of a split's images, int64."""
@@ -149,6 +152,7 @@ class Dataset:
         return {
             "name": self.name,
             "source": self.source,
+            "root": self.table.root,
             "content_hash": self.content_hash,
             "n_images": len(self.paths),
             "classes": list(self.classes),
@@ -223,7 +227,7 @@ def build(
     splits, origin = split.assign(labels, given, classes, seed)
     return Dataset(
         name=table.name,
-        source=table.root,
+        source=table.source or table.root,
         table=table,
         paths=tuple(frame["path"]),
         hashes=read.hashes,
@@ -237,6 +241,7 @@ def build(
         pixels=read.pixels,
         skipped=(*table.skipped, *read.skipped),
         n_cached=read.n_cached,
+        notes=table.notes,
     )
 
 

@@ -13,17 +13,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from auditor.config import AuditSettings
-from auditor.data import images
+from auditor.data import images, reopening
 from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditDocument, AuditResult, complete_result
-from auditor.sources import open_source
+from auditor.sources import open_source, spelling
 from auditor.sources.base import SETTLED, ImageTable, content_hash
 from auditor.system import versions
-from auditor.system.text import plain
+from auditor.system.text import display, plain
 
 
 def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult | None:
@@ -40,6 +39,7 @@ def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult 
             and summary["versions"] == versions.installed()
             and not any(entry["reason"] == images.NOT_FINITE for entry in summary["dataset"]["skipped"])
             and (folder / "report.html").is_file()
+            and summary["dataset"]["source"] == display(source)
             and _same_weights(summary, settings)
             and _same_images(result, source, settings)
             and _same_reference(summary, settings)
@@ -62,7 +62,7 @@ def _same_weights(summary: AuditDocument, settings: AuditSettings) -> bool:
 
 def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> bool:
     try:
-        table = open_source(source, allow_outside=settings.allow_outside, classes=settings.classes)
+        table = reopening.open_as(source, settings)
     except AuditorError:
         return False  # the audit itself says what is wrong
     if changes(result, table):
@@ -77,38 +77,46 @@ def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
         return True
     try:
         table = open_source(settings.reference, allow_outside=settings.allow_outside)
-        frame = table.frame[table.frame["label"].isin(summary["dataset"]["classes"])]
+        known = summary["dataset"]["classes"]
+        frame = table.frame.assign(label=spelling.resolved(table.frame["label"].tolist(), known))
+        frame = frame[frame["label"].isin(known)]
         hashes = [hashlib.sha256(table.read(path)).hexdigest() for path in frame["path"]]
     except (AuditorError, OSError):
         return False
     return content_hash(frame["path"], hashes, frame["label"]) == summary["reference"]["content_hash"]
 
 
-def require_fresh(result: AuditResult, open_table: Callable[[str], ImageTable] | None = None) -> None:
+def require_fresh(
+    result: AuditResult,
+    open_table: Callable[[str], ImageTable] | None = None,
+    *,
+    source: str = "",
+    out: str | Path | None = None,
+) -> None:
     """Refuse an audit that is older than its data set.
 
     Parameters
     ----------
     open_table
-        Opens the source as the user wrote it. By default `open_source`, with the audit's own settings.
+        Opens the source as the user wrote it. By default `reopening.reopen`, with the audit's own settings.
+    source, out
+        Where the data set lies now, and the audit's folder; see `reopening.reopen`.
 
     Raises
     ------
     ResultError
         The data set is not what was audited. The message says how many images differ, with an example of each kind.
+    SourceError
+        The data set cannot be opened.
     """
     with complete_result():
-        settings = result.summary["settings"]
-        source = str(result.summary["dataset"]["source"])
-        if open_table is None:
-            outside, classes = bool(settings.get("allow_outside")), tuple(settings.get("classes", ()))
-            open_table = partial(open_source, allow_outside=outside, classes=classes)
-    table = open_table(source)
+        named = source or str(result.summary["dataset"]["source"])
+    table = reopening.reopen(result, source=source, out=out) if open_table is None else open_table(named)
     with complete_result():
         found = changes(result, table)
     if found:
         raise ResultError(
-            f"the audit is older than its data set {plain(source)}: {found.in_words()}", hint="run the audit again"
+            f"the audit is older than its data set {plain(named)}: {found.in_words()}", hint="run the audit again"
         )
 
 
@@ -159,7 +167,7 @@ def changes(result: AuditResult, table: ImageTable) -> Changes:
     audited = result.summary["dataset"]["hashes"]
     labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
     skipped = {entry["path"] for entry in result.summary["dataset"]["skipped"]}
-    classes = set(result.summary["settings"]["classes"])
+    classes = set(result.summary["dataset"]["classes"]) if result.summary["settings"]["classes"] else set()
     now = {
         path: label
         for path, label in zip(table.frame["path"], table.frame["label"], strict=True)

@@ -12,6 +12,7 @@ import pandas as pd
 from auditor.data.features import Features, Pixels
 from auditor.errors import SourceError
 from auditor.sources.base import ImageTable
+from auditor.sources.spelling import resolved
 from auditor.system.arrays import Array
 
 Key = TypeVar("Key", bound=Hashable)
@@ -89,13 +90,14 @@ def reference_rows(table: ImageTable, classes: Sequence[str]) -> tuple[pd.DataFr
     SourceError
         No image has a known class.
     """
-    known = table.frame["label"].isin(list(classes))
+    frame = table.frame.assign(label=resolved(table.frame["label"].tolist(), classes))
+    known = frame["label"].isin(list(classes))
     if not known.any():
         raise SourceError(
             f"the reference {table.name} shares no class with the data set",
             hint=f"its labels must be among {', '.join(list(classes)[:12])}",
         )
-    return table.frame[known].reset_index(drop=True), int((~known).sum())
+    return frame[known].reset_index(drop=True), int((~known).sum())
 
 
 def of_one_label(hashes: Sequence[str], labels: Array) -> Array:

@@ -23,20 +23,37 @@ class Settled:
         int64 [N], the given labels.
     trusted
         int64 [N], the reference's label of the same image; -1 where the reference does not hold it.
+    found
+        int64 [N], the class that people found; -1 where nobody looked, -2 where the label is wrong and the class is
+        not known. The reference's word counts where both speak.
     """
 
     given: Ints
     trusted: Ints
+    found: Ints
 
     @classmethod
-    def of(cls, given: Ints, trusted: Ints | None) -> Settled:
-        """Make it of int64 [N] labels. With None for `trusted` nothing is settled."""
-        return cls(given, np.full(len(given), -1, np.int64) if trusted is None else np.asarray(trusted, np.int64))
+    def of(cls, given: Ints, trusted: Ints | None, found: Ints | None = None) -> Settled:
+        """Make it of int64 [N] labels. With None for `trusted` or `found` that column settles nothing."""
+        nothing = np.full(len(given), -1, np.int64)
+        known = nothing if trusted is None else np.asarray(trusted, np.int64)
+        seen = nothing if found is None else np.where(known < 0, np.asarray(found, np.int64), -1)
+        return cls(given, known, seen)
+
+    @property
+    def audited(self) -> Array:
+        """Rows int64 of the images that the reference does not hold."""
+        return np.flatnonzero(self.trusted < 0)
+
+    @property
+    def looked(self) -> Array:
+        """bool [N], True where people looked."""
+        return np.asarray(self.found != -1)
 
     @property
     def rest(self) -> Array:
         """Rows int64 of the images that are not settled."""
-        return np.flatnonzero(self.trusted < 0)
+        return np.flatnonzero((self.trusted < 0) & ~self.looked)
 
     @property
     def wrong(self) -> Array:
@@ -47,6 +64,11 @@ class Settled:
     def right(self) -> Array:
         """bool [N], True where the reference confirms the given label."""
         return np.asarray(self.trusted == self.given)
+
+    @property
+    def found_wrong(self) -> Array:
+        """bool [N], True where people found that the given label is wrong."""
+        return np.asarray(self.looked & (self.found != self.given))
 
     def whole(self, found: Array, *, right: float, wrong: float | Array) -> Array:
         """Fill up to all images what was `found` of those that are not settled.
@@ -68,13 +90,15 @@ class Settled:
         return out
 
     def share(self, of_rest: float) -> float:
-        """Give the share of wrong labels among all images, if it is `of_rest` among those that are not settled."""
-        return float((of_rest * len(self.rest) + self.wrong.sum()) / len(self.given))
+        """Give the share of wrong labels among all images that nobody looked at, if it is `of_rest` in the rest."""
+        return float((of_rest * len(self.rest) + self.wrong.sum()) / max(1, int((~self.looked).sum())))
 
     def suspicion(self, found: Floats) -> Floats:
-        """Give float64 [N]: settled wrong labels stand above all that was `found`; settled right ones are NaN."""
-        return self.whole(found, right=np.nan, wrong=float(found.max()) + 1)
+        """Give float64 [N]: wrong labels by the reference stand above all that was `found`; settled others are NaN."""
+        return self.whole(found, right=np.nan, wrong=float(found.max(initial=0.0)) + 1)
 
     def suggested(self, found: Ints) -> Ints:
-        """Give int64 [N]: the reference's label where it contradicts the given one, -1 where it confirms it."""
-        return self.whole(found, right=-1, wrong=self.trusted[self.wrong])
+        """Give int64 [N]: the reference's or people's label where it contradicts the given one; -1 where none does."""
+        out = self.whole(found, right=-1, wrong=self.trusted[self.wrong])
+        out[self.found_wrong] = np.maximum(self.found[self.found_wrong], -1)
+        return out

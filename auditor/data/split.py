@@ -6,14 +6,22 @@ import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
+from auditor.sources.spelling import resolved
 from auditor.system.arrays import Array
 
 SMALLEST_CLASS = 3
 """A class needs this many images, so that each split gets one."""
 
 
-def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str) -> pd.DataFrame:
+def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str, hint: str = "") -> pd.DataFrame:
     """The rows of the wanted classes. No name keeps all classes.
+
+    Parameters
+    ----------
+    name
+        The name of the data set.
+    hint
+        Why a class may be missing, and what to do.
 
     Raises
     ------
@@ -21,15 +29,17 @@ def check_classes(frame: pd.DataFrame, wanted: tuple[str, ...], name: str) -> pd
         A wanted class is not there, or fewer than two classes are left.
     """
     present = sorted(frame["label"].unique())
+    wanted = tuple(resolved(wanted, present))
     for label in wanted:
         if label not in present:
             shown = ", ".join(present[:12]) + (", ..." if len(present) > 12 else "")
-            raise SourceError(f"{name} has no class '{label}'", hint=f"its classes are {shown}")
+            quotes = "; a name with a comma stands in double quotes" if any("," in other for other in present) else ""
+            raise SourceError(f"{name} has no class '{label}'", hint=hint or f"its classes are {shown}{quotes}")
     kept = frame[frame["label"].isin(wanted)] if wanted else frame
     n_classes = kept["label"].nunique()
     if n_classes < 2:
         only = f"only one class, '{present[0]}'" if n_classes else "no labelled image"
-        raise SourceError(f"{name} has {only}", hint="an audit compares at least two classes")
+        raise SourceError(f"{name} has {only}", hint=hint or "an audit compares at least two classes")
     return kept.reset_index(drop=True)
 
 

@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from auditor.errors import AuditorError, UndecidedError
+from auditor.model.scaling import Scaling
 from auditor.system.arrays import Array
 
 SMALLEST = 8
 """With fewer images than this, no head can be fitted on one part and tried on another."""
+
+
+NOT_LOOKED, WRONG = -1, -2
+"""Values of `Labelled.found`: nobody looked at the item, or its label is wrong and the right class is not known."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +27,24 @@ class Labelled:
     features
         float32 [N, D] of a backbone that saw none of the labels.
     labels
-        int64 [N], the given labels 0..C-1.
+        int64 [N], the labels 0..C-1 as they were when the items were first audited, corrections left aside.
     n_classes
         C.
     reference
         Trusted features [m, D] and labels [m], or None.
+    found
+        int64 [N], the class that people found for the item; `NOT_LOOKED` (-1) where nobody looked, `WRONG` (-2) where
+        the label is wrong and the class is not known. None where nobody looked at anything.
+    groups
+        int64 [N], the family of each item. Copies of one picture are a family. None where every item stands alone.
     """
 
     features: Array
     labels: Array
     n_classes: int
     reference: tuple[Array, Array] | None = None
+    found: Array | None = None
+    groups: Array | None = None
 
     def checked(self) -> Labelled:
         """Return the same with the dtypes above. An empty reference becomes None.
@@ -49,20 +61,71 @@ class Labelled:
             raise UndecidedError(
                 f"{len(labels)} labelled images are too few to audit", hint=f"give at least {SMALLEST}"
             )
+        found, groups = (_column(values, name, len(labels)) for name, values in self._columns())
+        if found is not None and not (found.min() >= WRONG and found.max() < self.n_classes):
+            raise AuditorError(
+                f"what people found must lie in 0..{self.n_classes - 1}", hint="-1 is not looked at, -2 is wrong"
+            )
         reference = self.reference
         if reference is None or not len(reference[1]):
-            return Labelled(features, labels, self.n_classes)
+            return Labelled(features, labels, self.n_classes, None, found, groups)
         reference = _pair(*reference, self.n_classes, "the reference")
         if reference[0].shape[1] != features.shape[1]:
             raise AuditorError(
                 f"the reference has {reference[0].shape[1]} features, the images have {features.shape[1]}",
                 hint="take both from the same backbone",
             )
-        return Labelled(features, labels, self.n_classes, reference)
+        return Labelled(features, labels, self.n_classes, reference, found, groups)
+
+    def _columns(self) -> tuple[tuple[str, Array | None], tuple[str, Array | None]]:
+        return ("found", self.found), ("groups", self.groups)
+
+    def looks(self) -> Array:
+        """Give int64 [N], what people found. It is all `NOT_LOOKED` where `found` is None."""
+        if self.found is not None:
+            return self.found
+        return np.full(len(self.labels), NOT_LOOKED, np.int64)
+
+    def families(self) -> Array:
+        """Give int64 [N], the family of each item. Without `groups` every item is one of its own."""
+        return np.arange(len(self.labels)) if self.groups is None else self.groups
+
+    def taught(self, scaling: Scaling) -> Array:
+        """Give int64 [N], the labels that teach: those that people found, and the given ones of all others.
+
+        A label that is wrong while nobody knows the class gives way to the other class whose mean is nearest. Means
+        are those of all items, in features standardised by `scaling`.
+        """
+        found = self.looks()
+        labels = np.where(found >= 0, found, self.labels)
+        unknown = np.flatnonzero(found == WRONG)
+        if not len(unknown):
+            return labels
+        means = np.full((self.n_classes, self.features.shape[1]), np.inf)
+        for name in range(self.n_classes):
+            members = np.flatnonzero((labels == name) & (found != WRONG))
+            if len(members):
+                means[name] = scaling(self.features, members).mean(axis=0)
+        x = scaling(self.features, unknown).astype(np.float64)
+        distance = np.stack([np.square(x - mean).sum(axis=1) for mean in means], axis=1)
+        distance[np.arange(len(unknown)), self.labels[unknown]] = np.inf
+        labels[unknown] = distance.argmin(axis=1)
+        return labels
 
     def select(self, rows: Array) -> Labelled:
         """Keep some of the images, by their int64 row numbers. The reference stays."""
-        return replace(self, features=self.features[rows], labels=self.labels[rows])
+        found, groups = (None if values is None else values[rows] for _, values in self._columns())
+        return replace(self, features=self.features[rows], labels=self.labels[rows], found=found, groups=groups)
+
+
+def _column(values: Array | None, name: str, n: int) -> Array | None:
+    """One whole number for each of `n` items, or None."""
+    if values is None:
+        return None
+    values = np.asarray(values)
+    if values.shape != (n,) or values.dtype.kind not in "iu":
+        raise AuditorError(f"'{name}' must hold one whole number for each of the {n} items")
+    return values.astype(np.int64)
 
 
 def _pair(features: Array, labels: Array, n_classes: int, what: str) -> tuple[Array, Array]:

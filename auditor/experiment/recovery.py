@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from auditor.experiment.noise import Planting
+from auditor.result.ceiling import Struck, at_random
 from auditor.result.figures import Figure, RankingDocument, RecoveryOfClass
 from auditor.system.arrays import Array
 
@@ -171,3 +173,28 @@ def by_class(influence: Array, planted: Array, trained_label: Array, classes: Se
             }
         )
     return table
+
+
+def struck(planting: Planting, n_classes: int, p: Array | None = None, suggested: Array | None = None) -> Struck:
+    """How much of the wrong labels a planting strikes, before anybody knows which labels are wrong.
+
+    A flip drawn at random strikes a wrong label as often as any other, and finds the right one of C - 1 classes by
+    chance. Where flips are not drawn at random, the audit's probabilities tell what they strike. Where their classes
+    are those that the model confuses, the suggested labels tell what they mend.
+
+    Parameters
+    ----------
+    planting
+        Labels with planted noise, of N training points.
+    p, suggested
+        float64 [N] probability that the given label is wrong, and int64 [N] the label it should carry.
+    """
+    at = planting.planted
+    random = at_random(len(at), int(at.sum()), n_classes)
+    weights = np.zeros(len(at)) if p is None else np.nan_to_num(p)
+    drawn, mended, on_wrong = random.planted, 1 / (n_classes - 1), float(weights[at].sum())
+    if planting.kind == "influential" and weights.sum() > 0:
+        drawn = on_wrong / float(weights.sum())
+    if planting.kind == "confusion" and suggested is not None and on_wrong > 0:
+        mended = float(weights[at & (planting.labels == suggested)].sum()) / on_wrong
+    return Struck(drawn, drawn * mended)

@@ -11,6 +11,7 @@ from auditor.gate.outputs import OWN, Format, get
 from auditor.gate.plugins import call_theirs
 from auditor.gate.verdict import Verdict
 from auditor.result import AuditResult, complete_result
+from auditor.sources.manifest import parse_spec
 from auditor.system import files
 
 _STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -77,14 +78,15 @@ def check_data_untouched(outputs: Iterable[Output], result: AuditResult) -> None
     """
     with complete_result():
         dataset = result.summary["dataset"]
-        source = Path(str(dataset["source"])).resolve()
+        source = Path(parse_spec(str(dataset["source"]))[0]).resolve()
         entries = {*dataset["hashes"], *(entry["path"] for entry in dataset["skipped"])}
-    folder = source if source.is_dir() else source.parent
+    root = Path(result.root).resolve()
+    folder = root if root.is_dir() else root.parent
     for output in outputs:
         file = None if output.file is None else output.file.resolve()
-        if file is None or not file.exists() or not file.is_relative_to(folder):
+        if file is None or not file.exists():
             continue
-        if file == source or file.relative_to(folder).as_posix() in entries:
+        if file == source or (file.is_relative_to(folder) and file.relative_to(folder).as_posix() in entries):
             raise ConfigError(
                 f"the output '{output.name}={output.file}' would overwrite {output.file}: it belongs to the data set",
                 hint="name another file",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.data.fresh import require_fresh
+from auditor.data.reopening import moved
 from auditor.errors import ConfigError, ExitCode
 from auditor.gate import baselines
 from auditor.gate.delivery import Output, check_data_untouched, parse_outputs, render, write, write_file
@@ -53,6 +54,8 @@ class GateRequest:
     strict_fresh
         Refuse a result that is older than its data set. Only `run` looks at this: an audit that has just ended is
         fresh.
+    source
+        Where the data set lies now; empty where the audit found it. Only `run` looks at this.
     """
 
     config: str | Path | None = None
@@ -62,6 +65,7 @@ class GateRequest:
     update_baseline: bool = False
     exit_zero: bool = False
     strict_fresh: bool = False
+    source: str = ""
 
 
 _DEFAULTS = GateRequest()
@@ -250,9 +254,10 @@ def run(
         Something that was asked for cannot be used. Nothing was written.
     """
     prepared = prepare(asked, folder=None if isinstance(out, AuditResult) else out)
-    result = out if isinstance(out, AuditResult) else AuditResult.load(out)
+    result, folder = (out, None) if isinstance(out, AuditResult) else (AuditResult.load(out), out)
     if asked.strict_fresh:
-        require_fresh(result, open_source)
+        require_fresh(result, open_source, source=asked.source, out=folder)
+    result = moved(result, asked.source)
     return prepared.judge(result, today).deliver()
 
 

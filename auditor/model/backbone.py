@@ -93,6 +93,8 @@ class BackboneKind(ABC):
         The smallest edges in pixels that `--image-size auto` chooses, with weights and without.
     version
         Raise it when the extractor's answers change. The feature cache then reads the images again.
+    carries_weights
+        True when the network comes with weights of its own. `--weights` then has nothing to add.
     """
 
     name: str
@@ -104,6 +106,19 @@ class BackboneKind(ABC):
     smallest_pretrained: int = 64
     smallest_fresh: int = 8
     version: int = 1
+    carries_weights: bool = False
+
+    def own_state(self) -> dict[str, torch.Tensor]:
+        """Parameters that the network comes with, named as in `network`. Asked for where `carries_weights` is True."""
+        return {}
+
+    def fetched(self, *, download: bool) -> dict[str, torch.Tensor] | None:
+        """ImageNet parameters that come by another way than `published`; None where there is no such way."""
+        return None
+
+    def unused(self, parameter: str) -> bool:
+        """Whether a weights file may hold a parameter of this name that the network lacks."""
+        return False
 
     @abstractmethod
     def network(self, n_classes: int, image_size: int, *, pretrained: bool) -> nn.Module:
@@ -234,7 +249,7 @@ def _fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, kind: B
     wanted = {k: v.shape for k, v in own.items() if not k.startswith(f"{kind.classifier}.")}
     optional = {k for k in wanted if k.endswith("num_batches_tracked")}
     missing = sorted(set(wanted) - optional - set(state))
-    extra = sorted(set(state) - set(wanted))
+    extra = sorted(k for k in set(state) - set(wanted) if not kind.unused(k))
     wrong = sorted(k for k in set(wanted) & set(state) if state[k].shape != wanted[k])
     for what, names in (("lacks", missing), ("has an unknown", extra), ("has another shape of", wrong)):
         if names:

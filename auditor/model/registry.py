@@ -6,7 +6,9 @@ import contextlib
 
 from auditor.errors import ConfigError
 from auditor.model.backbone import BackboneKind
+from auditor.model.own_kind import own_kind
 from auditor.model.resnet import ResNet18
+from auditor.model.torchvision_kinds import TorchvisionKind, torchvision_names
 from auditor.system.plugins import Plugins
 from auditor.system.text import did_you_mean
 
@@ -41,8 +43,8 @@ def remove_backbone(name: str) -> None:
 
 
 def backbone_names() -> list[str]:
-    """Every name that `--backbone` takes, sorted."""
-    return sorted([*OWN, *_others.names()])
+    """Every name that `--backbone` takes, sorted. A user's own network has no name here."""
+    return sorted({*OWN, *_others.names(), *torchvision_names()})
 
 
 def backbone_kind(name: str) -> BackboneKind:
@@ -56,7 +58,7 @@ def backbone_kind(name: str) -> BackboneKind:
     if name in OWN:
         return OWN[name]
     if name not in _others.names():
-        raise ConfigError(f"unknown backbone '{name}'", hint=did_you_mean(name, backbone_names()))
+        return _by_rule(name)
     loaded: object = _others.get(name)
     kind: object = loaded() if isinstance(loaded, type) else loaded
     checked = _check(kind)
@@ -66,6 +68,20 @@ def backbone_kind(name: str) -> BackboneKind:
             hint="use one name for both",
         )
     return checked
+
+
+def _by_rule(name: str) -> BackboneKind:
+    """A backbone that no registration names: torchvision's, timm's, or the user's own."""
+    prefix, _, rest = name.partition(":")
+    if prefix == "timm" and rest:
+        from auditor.model.timm_kind import TimmKind  # timm is an extra
+
+        return TimmKind(rest)
+    if rest:
+        return own_kind(name)
+    if name in torchvision_names():
+        return TorchvisionKind(name)
+    raise ConfigError(f"unknown backbone '{name}'", hint=did_you_mean(name, backbone_names()))
 
 
 def _check(kind: object) -> BackboneKind:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
 import warnings
 from types import ModuleType
 
@@ -35,6 +36,11 @@ def models() -> ModuleType:
         for schema in _SCHEMAS:
             library.define(schema)
         return importlib.import_module("torchvision.models")
+
+
+def version() -> str:
+    """The installed torchvision's version."""
+    return importlib.metadata.version("torchvision")
 
 
 _KEPT: list[torch.library.Library] = []

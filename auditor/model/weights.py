@@ -31,6 +31,8 @@ def load_weights(spec: str, kind: BackboneKind, *, download: bool = False) -> We
         When the file is missing or damaged, or ImageNet's weights are not in torch's cache. Whether the parameters
         fit the network shows in `BackboneKind.build`.
     """
+    if kind.carries_weights:
+        return _carried(spec, kind)
     if spec == "none":
         return Weights("none", None, "")
     if spec == "imagenet":
@@ -43,12 +45,34 @@ def load_weights(spec: str, kind: BackboneKind, *, download: bool = False) -> We
     return Weights(path.name, _read(path, kind.classifier), _sha256(path))
 
 
+def _carried(spec: str, kind: BackboneKind) -> Weights:
+    """The weights that a network comes with."""
+    if spec != "imagenet":
+        raise WeightsError(f"the backbone {kind.name} comes with weights of its own", hint="leave --weights out")
+    state = kind.own_state()
+    return Weights("its own", state, state_hash(state))
+
+
+def state_hash(state: dict[str, torch.Tensor]) -> str:
+    """sha256, in hexadecimal, over the names, dtypes, shapes and bytes of parameters."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(f"{name}\0{value.dtype}\0{list(value.shape)}\0".encode())
+        digest.update(
+            value.contiguous().cpu().view(torch.uint8).numpy().tobytes() if value.ndim else str(value).encode()
+        )
+    return digest.hexdigest()
+
+
 def cached_path(published: PublishedWeights) -> Path:
     """Where torch keeps published weights on this machine (`TORCH_HOME` is honoured)."""
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
 
 
 def _imagenet(kind: BackboneKind, *, download: bool) -> Weights:
+    fetched = kind.fetched(download=download)
+    if fetched is not None:
+        return Weights("imagenet", fetched, state_hash(fetched))
     published = kind.published
     if published is None:
         raise WeightsError(

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from auditor.compute import hardware
 from auditor.data.feature_cache import default_cache
-from auditor.model import vision
+from auditor.model import backbone_names
 from auditor.model.resnet import ResNet18
+from auditor.model.torchvision_kinds import published, torchvision_names
 from auditor.model.weights import cached_path
 from auditor.system import machine, versions
 
-OPTIONAL = {"pyarrow": "Parquet manifests (extra parquet)", "cleanlab": "the detection benchmark (extra bench)"}
+OPTIONAL = {
+    "pyarrow": "Parquet manifests (extra parquet)",
+    "timm": "backbones timm:NAME (extra timm)",
+    "cleanlab": "the detection benchmark (extra bench)",
+}
 
 
 def examine() -> tuple[list[str], bool]:
@@ -21,18 +26,27 @@ def examine() -> tuple[list[str], bool]:
     lines, healthy = [], True
     for package, version in versions.installed().items():
         lines.append(f"{package:<14}{version}")
-        healthy &= version != "missing"
+        healthy &= version != "missing" or package == "pydvl"  # its engines alone need it
     lines.append(f"{'device':<14}{hardware.device('auto')}, {machine.cores()} cores")
-    lines.append(f"{'resnet18':<14}{'builds' if hasattr(vision.models(), 'resnet18') else 'missing'}")
+    names = backbone_names()
+    lines.append(f"{'backbones':<14}{len(names)} by name, resnet18 unless --backbone names another")
     weights = cached_path(ResNet18.published)
     found = "cached" if weights.exists() else "not cached: use --download, --weights PATH or --weights none"
-    lines.append(f"{'imagenet':<14}{found} ({weights})")
+    lines.append(f"{'imagenet':<14}resnet18 {found} ({weights})")
+    others = [name for name in torchvision_names() if name != "resnet18" and _cached(name)]
+    lines.append(f"{'':<14}others in the cache: {', '.join(others) or 'none'}")
     cache = default_cache()
     lines.append(f"{'cache':<14}{cache} ({_size(cache) / 1e6:.0f} MB{'' if _writable(cache) else ', not writable'})")
     for package, use in OPTIONAL.items():
         there = importlib.util.find_spec(package) is not None
         lines.append(f"{package:<14}{'installed' if there else 'not installed'}: {use}")
     return lines, healthy
+
+
+def _cached(name: str) -> bool:
+    """Whether torch's cache holds the published weights of a network of torchvision."""
+    known = published(name)
+    return known is not None and cached_path(known).exists()
 
 
 def _size(folder: Path) -> int:

@@ -77,6 +77,8 @@ def gather_evidence(
         "why": explained["why"],
         "near_duplicates": near_duplicates(data, rows),
         "suggested_probability": _suggested_probability(data, detection, rows),
+        "sample": [],
+        "proves": [],
     }
     wanted = [*paths, *mentioned(list(shown.values()))]
     shown["thumbnails"] = thumbnails(data.table.read, wanted, settings.max_pixels, suspects=len(paths))

@@ -11,7 +11,7 @@ import torch
 
 from auditor.compute import hardware
 from auditor.config import AuditSettings
-from auditor.data import dataset, feature_cache, features, images, split
+from auditor.data import dataset, feature_cache, features, images, reopening, split
 from auditor.data.dataset import Dataset
 from auditor.data.feature_cache import cache_folder
 from auditor.data.features import Features, Pixels, ReadOptions
@@ -24,7 +24,7 @@ from auditor.model.weights import load_weights
 from auditor.pipeline import checks
 from auditor.pipeline.job import Job
 from auditor.sources import open_source
-from auditor.sources.base import ImageTable, Skipped, content_hash, left_out
+from auditor.sources.base import ImageTable, Skipped, content_hash, left_out, outside_hint
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
 
@@ -46,6 +46,7 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
     with job.stage("features", "Reading images") as update:
         data = reader.dataset(table, update)
     say(left_out(data.skipped))
+    say("\n".join(f"  note: {note}" for note in data.notes))
     if data.n_cached:
         fresh = len(data.paths) - data.n_cached
         say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")
@@ -62,9 +63,11 @@ def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> Imag
     """The data set's table, reduced to the wanted classes."""
     table = source
     if not isinstance(table, ImageTable):
-        table = open_source(str(source), allow_outside=settings.allow_outside, classes=settings.classes)
-    frame = split.check_classes(table.frame, settings.classes, table.name)
-    return ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
+        table = reopening.open_as(str(source), settings)
+    if table.doubt is not None and not settings.classes:
+        raise table.doubt
+    frame = split.check_classes(table.frame, settings.classes, table.name, outside_hint(table.skipped))
+    return replace(table, frame=frame)
 
 
 def open_reference(settings: AuditSettings) -> ImageTable:
@@ -127,7 +130,7 @@ class Reader:
             When the reference shares no class with the data set, cannot be read, or contradicts itself everywhere.
         """
         frame, others = reference_rows(table, data.classes)
-        table = ImageTable(table.name, table.root, frame, table.read, table.skipped, table.locate)
+        table = replace(table, frame=frame)
         read, values = self._features(table, update, settle=False)
         if not len(read.rows):
             raise SourceError(f"no image of the reference {table.name} can be read")

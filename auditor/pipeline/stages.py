@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import nn
 
@@ -18,6 +19,7 @@ from auditor import detection as detecting
 from auditor import engines
 from auditor.compute import hardware
 from auditor.config import AuditSettings, RunSettings
+from auditor.data.families import families
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection, Labelled
 from auditor.detection.registry import identities
@@ -30,8 +32,10 @@ from auditor.pipeline import checks, reading, summary
 from auditor.pipeline import ranking as rankings
 from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
 from auditor.pipeline.job import Job
+from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
 from auditor.result import AuditResult
+from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
 from auditor.system import versions
 from auditor.system.arrays import Array
@@ -134,7 +138,9 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
             inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
         )
     made = Made(inputs, learner, given.run, trials, detection)
-    return AuditResult(summary.document(made, job.settings, job.progress.seconds), given.ranking, planted, shown)
+    document = summary.document(made, job.settings, job.progress.seconds)
+    result = AuditResult(document, given.ranking, planted, shown)
+    return with_sample(result, inputs.data.table.read, job.settings.max_pixels, Ledger())
 
 
 def _detect(inputs: Inputs, job: Job) -> Detection | None:
@@ -146,7 +152,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         return job.kept.once(
             "detection",
             lambda: detecting.detect(
-                Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair),
+                _labelled(inputs, job),
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
@@ -154,6 +160,14 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
                 tell=lambda step, share: update(round(100 * share), 100),
             ),
         )
+
+
+def _labelled(inputs: Inputs, job: Job) -> Labelled:
+    """What detection judges, with its families of copies."""
+    data = inputs.data
+    groups = job.kept.once("families", lambda: families(data.features, data.hashes))
+    alone = len(np.unique(groups)) == len(groups)
+    return Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair, groups=None if alone else groups)
 
 
 @dataclass(frozen=True)
@@ -209,7 +223,7 @@ def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
     data, seed = inputs.data, job.settings.seed + 1
     scorer = cache(
         lambda: detecting.Scorer(
-            Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair),
+            _labelled(inputs, job),
             rows=data.rows("train"),
             seed=seed,
             device=inputs.backbone.device,

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from auditor._version import __version__
-from auditor.config import DEFAULT_BACKBONE, AuditSettings
+from auditor.config import DEFAULT_BACKBONE, AuditSettings, joined
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.detection.registry import meanings
@@ -22,6 +22,7 @@ from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
 from auditor.pipeline.rows import limits
+from auditor.result.ceiling import ceiling_of
 from auditor.result.documents import (
     SCHEMA_VERSION,
     AuditDocument,
@@ -33,9 +34,12 @@ from auditor.result.documents import (
     SettledDocument,
     SolveDocument,
 )
-from auditor.result.figures import CalibrationDocument, RankingDocument, RecoveryDocument
+from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimate, RankingDocument, RecoveryDocument
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
+
+_PLACES = ("root", "columns")
+"""Settings that say how a data set is opened. What was opened shows in its content hash."""
 
 SOLVES_KEPT = 200
 """Linear systems whose residuals are listed."""
@@ -49,8 +53,8 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     data, trusted, detection = made.inputs.data, made.inputs.trusted, made.detection
     chosen = settings.as_json()
     content = data.summary()
-    # Earlier versions knew one backbone. Their audits keep their id.
-    naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE)}
+    # Earlier versions knew one backbone. Their audits keep their id. Where the data set lies is no part of it.
+    naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE) and k not in _PLACES}
     identity = json.dumps([content["content_hash"], naming], sort_keys=True)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -158,7 +162,21 @@ def _recovery(made: Made, settings: AuditSettings) -> RecoveryDocument:
             first.run.average_influence, first.planting.planted, first.planting.labels, made.inputs.data.classes
         ),
         "repeats": len(made.trials),
+        "ceiling": _ceiling(made, n_planted),
     }
+
+
+def _ceiling(made: Made, n_planted: int) -> CeilingDocument | None:
+    """What a perfect list could find, by the share of labels that the audit thinks were wrong before."""
+    detection, data = made.detection, made.inputs.data
+    if detection is None or detection.share is None:
+        return None
+    train = data.rows("train")
+    p = None if detection.p_mislabelled is None else detection.p_mislabelled[train]
+    suggested, n_classes = detection.suggested_label[train], len(data.classes)
+    strikes = [recovery.struck(trial.planting, n_classes, p, suggested) for trial in made.trials]
+    share: Estimate = {"value": detection.share.value, "interval": [detection.share.low, detection.share.high]}
+    return ceiling_of(len(train), n_planted, strikes, share)
 
 
 def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocument:
@@ -169,6 +187,8 @@ def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocumen
         "reason": detection.reason,
         "basis": detection.basis,
         "assumption": detection.assumption,
+        "cannot_tell": detection.cannot_tell,
+        "said": detection.said,
         "share": None if share is None else {"value": share.value, "interval": [share.low, share.high]},
         "count": None if share is None else {"value": share.count, "interval": [share.count_low, share.count_high]},
         "by_class": [
@@ -233,12 +253,12 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
     return [
         f"About {share.value:.0%} of the given labels are probably wrong already. They stand at the top of the list "
         "beside the planted ones and count there as misses. So the figures of recovery read lower here than they would "
-        "on clean data."
+        "on clean data. The ceiling says how many planted labels a perfect list would hold."
     ]
 
 
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
-    notes = [*made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes = [*made.inputs.data.notes, *made.clean.notes, *(made.detection.notes if made.detection else ())]
     notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(limits(made.inputs.data, settings.examples))
     if made.inputs.trusted is not None:
@@ -288,7 +308,7 @@ def command_line(source: str, settings: AuditSettings) -> str:
             continue
         words.append(f"--{field.name.replace('_', '-')}")
         if not isinstance(value, bool):
-            words.append(",".join(value) if isinstance(value, tuple) else str(value))
+            words.append(joined(value) if isinstance(value, tuple) else str(value))
     return shlex.join([*words, "-o", "OUT"])
 
 

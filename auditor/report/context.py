@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from auditor.report import panels, plots, quality
 from auditor.report.headline import TOP, Headline, best_ranking, found_at, headline_of
+from auditor.report.looks import Looks
 from auditor.report.panels import Examples, Panel
 from auditor.report.quality import RunQuality
 from auditor.report.tiles import Tile, tiles
@@ -184,7 +185,7 @@ class PageContext:
 
 
 def page_context(
-    result: AuditResult, gate: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None
+    result: AuditResult, gate: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None, looks: Looks
 ) -> PageContext:
     """What the templates show of a result; the other arguments are those of `auditor.report.render`."""
     audit = result.summary

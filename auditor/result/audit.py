@@ -89,8 +89,14 @@ class AuditResult:
 
     @property
     def settings(self) -> SettingsDocument:
-        """The audit's settings. An earlier version did not name its backbone: it was the default."""
-        return {"backbone": DEFAULT_BACKBONE, **self.summary["settings"]}
+        """The audit's settings. What an earlier version did not name was the default."""
+        return {"backbone": DEFAULT_BACKBONE, "root": "", "columns": "", **self.summary["settings"]}
+
+    @property
+    def root(self) -> str:
+        """The folder where the images' paths begin. Earlier versions named it as the source."""
+        dataset = self.summary["dataset"]
+        return str(dataset.get("root") or dataset["source"])
 
     def save(self, folder: str | Path) -> None:
         """Write the four files into `folder`. `audit.json` comes last: a folder that has it holds a whole result."""

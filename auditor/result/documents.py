@@ -38,6 +38,8 @@ class SettingsDocument(TypedDict):
     max_pixels: int
     max_unreadable: float
     allow_outside: bool
+    root: str
+    columns: str
     examples: int
     thumbnails: int
 
@@ -85,10 +87,11 @@ class DuplicatesDocument(TypedDict):
 
 
 class DatasetDocument(TypedDict):
-    """The audited data set."""
+    """The audited data set. `source` is what the user wrote; `root` is the folder where its paths begin."""
 
     name: str
     source: str
+    root: str
     content_hash: str
     n_images: int
     classes: list[str]

@@ -72,8 +72,22 @@ class RecoveryOfClass(TypedDict):
     difference: float | None
 
 
+class CeilingDocument(TypedDict):
+    """What a perfect list could find of the planted labels, since other labels were wrong before.
+
+    `still_wrong` counts the planted labels that are wrong: a flip on a wrong label can make it right. `other_wrong`
+    counts wrong labels that were not planted. `share` is the part of the planted labels that the first `n_planted` of
+    a perfect list would hold, if it puts all wrong labels first and tells no planted one from another. Intervals come
+    from the interval of the estimated share.
+    """
+
+    share: Estimate
+    still_wrong: Estimate
+    other_wrong: Estimate
+
+
 class RecoveryDocument(TypedDict):
-    """The controlled experiment."""
+    """The controlled experiment. `ceiling` is null where nobody knows how many labels were wrong before."""
 
     noise: str
     rate: float
@@ -82,6 +96,7 @@ class RecoveryDocument(TypedDict):
     rankings: RankingsDocument
     by_class: list[RecoveryOfClass]
     repeats: int
+    ceiling: CeilingDocument | None
 
 
 # The estimate
@@ -120,12 +135,17 @@ class ReviewRow(TypedDict):
 
 
 class CalibrationDocument(TypedDict):
-    """How many labels are probably wrong. Where that cannot be said, `reason` says why."""
+    """How many labels are probably wrong. Where that cannot be said, `reason` says why.
+
+    `said` is the estimate in a sentence. It says so where only looks can tell (`cannot_tell`).
+    """
 
     decided: bool
     reason: str
     basis: str
     assumption: str
+    cannot_tell: bool
+    said: str
     share: Estimate | None
     count: Estimate | None
     by_class: list[ClassEstimate]

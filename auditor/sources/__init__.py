@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
 from auditor.errors import SourceError
-from auditor.sources.base import SPLITS, Columns, ImageTable, Skipped, Source, make_table
+from auditor.sources.base import SPLITS, Columns, ImageTable, Skipped, Source, make_table, outside_hint
 from auditor.sources.digits import DigitsSource
 from auditor.sources.folder import FolderSource
-from auditor.sources.manifest import ManifestSource
+from auditor.sources.manifest import AS_NAMED, Layout, ManifestSource
+from auditor.sources.spelling import resolved
 from auditor.sources.tiny_imagenet import TinyImageNetSource
 from auditor.system.text import display
 
@@ -36,7 +38,9 @@ _LAST: tuple[type[Source], ...] = (FolderSource,)
 """A folder of classes is the most general kind. It is asked after all others, those of other packages included."""
 
 
-def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str] = ()) -> ImageTable:
+def open_source(
+    spec: str, *, allow_outside: bool = False, classes: Sequence[str] = (), root: str = "", columns: str = ""
+) -> ImageTable:
     """Open a data set of any known kind.
 
     Parameters
@@ -48,6 +52,10 @@ def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str
         Follow links and manifest paths that leave the folder of the data set.
     classes
         The classes that the audit will keep. Empty keeps all. A class without any image is an error.
+    root
+        The folder where a manifest's paths begin; empty for the manifest's own folder.
+    columns
+        What a manifest's columns are called, as `path=A,label=B,split=C`. Empty takes the names of their roles.
 
     Returns
     -------
@@ -58,7 +66,8 @@ def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str
     Raises
     ------
     SourceError
-        Nothing is there. Or no kind recognises it, or the kind that does cannot read it.
+        Nothing is there. Or no kind recognises it, or the kind that does cannot read it. Or `root` or `columns` are
+        given for another kind than a manifest.
     """
     broken: list[str] = []
     if "\0" in spec or not spec.strip():
@@ -72,9 +81,9 @@ def open_source(spec: str, *, allow_outside: bool = False, classes: Sequence[str
             broken.append(f"{kind.name}: {type(error).__name__}: {error}")
             continue
         if accepted:
-            table = kind.open(spec, allow_outside=allow_outside)
+            table = _opened(kind, spec, allow_outside, Layout(root, columns))
             _refuse_empty(table, classes)
-            return table
+            return replace(table, source=display(spec))
     raise _not_recognised(spec, broken)
 
 
@@ -97,13 +106,26 @@ def _load(point: EntryPoint, broken: list[str] | None) -> Iterator[Source]:
             broken.append(f"{point.name} ({point.value}): {type(error).__name__}: {error}")
 
 
+def _opened(kind: Source, spec: str, allow_outside: bool, layout: Layout) -> ImageTable:
+    if isinstance(kind, ManifestSource):
+        return kind.open(spec, allow_outside=allow_outside, layout=layout)
+    if layout != AS_NAMED:
+        raise SourceError(
+            f"{display(spec)} is no manifest, so it has neither a root nor columns to choose",
+            hint="leave out --root and --columns, or give a manifest",
+        )
+    return kind.open(spec, allow_outside=allow_outside)
+
+
 def _refuse_empty(table: ImageTable, classes: Sequence[str]) -> None:
-    empty = [label for label in table.empty if not classes or label in classes]
+    wanted = resolved(classes, [*table.empty, *table.frame["label"].unique()])
+    empty = [label for label in table.empty if not classes or label in wanted]
     if empty:
         named = ", ".join(f"'{label}'" for label in empty[:5]) + (", ..." if len(empty) > 5 else "")
+        hint = "put images there, remove the empty folder, or name the classes to keep with --classes"
         raise SourceError(
             f"{table.name}: no image in the class{'es' if len(empty) > 1 else ''} {named}",
-            hint="put images there, remove the empty folder, or name the classes to keep with --classes",
+            hint="; ".join(filter(None, [outside_hint(table.skipped), hint])),
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +12,7 @@ from typing import Protocol
 import pandas as pd
 
 from auditor.errors import SourceError
+from auditor.sources import spelling
 
 SPLITS = ("train", "val", "test")
 """The names that a split can have. An empty string means that the source gives none."""
@@ -20,17 +23,35 @@ SETTLED = "reference"
 REASONS_SHOWN = 5
 """How many reasons for leaving entries out a terminal shows."""
 
-_SPLIT_NAMES = {
+_SPLIT_WORDS = {
     "train": "train",
     "training": "train",
+    "trainval": "train",
+    "trn": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "validate": "val",
+    "vali": "val",
     "dev": "val",
+    "devel": "val",
+    "development": "val",
     "test": "test",
     "testing": "test",
+    "tst": "test",
+    "eval": "test",
+    "evaluation": "test",
 }
-"""How data sets spell the splits."""
+"""How data sets spell the splits. `eval` and `evaluation` are test, as for Hugging Face's `datasets`."""
+
+_FILLERS = frozenset(
+    {"set", "sets", "data", "dataset", "datasets", "split", "folder", "dir", "image", "images", "img", "imgs"}
+    | {"pic", "pics", "photo", "photos", "picture", "pictures", "sample", "samples", "seg", "public", "private"}
+)
+"""Words that stand beside a split's name and do not change it: training_set, seg_test, val-images."""
+
+_GLUED = re.compile(r"^(.+?)(?:set|data|dataset|images|imgs)$")
+"""A split's name with such a word joined to it: trainset, testdata."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +71,7 @@ class ImageTable:
     name
         The name of the data set in a report.
     root
-        Where it lies, as the user wrote it.
+        The folder where its paths begin, as the user wrote it. A kind without files names its place as it likes.
     frame
         N rows, one for each image, sorted by `path`, with the index 0 to N - 1. The columns are strings: `path`
         (relative to the root, forward slashes, unique), `label`, and `split` (one of `SPLITS` or empty).
@@ -62,6 +83,12 @@ class ImageTable:
         `locate(path)` gives the absolute file name, or None if the image is not a file. Review and SARIF use it.
     empty
         Classes that the source names but has no image of, sorted.
+    source
+        What the user wrote as SOURCE. `open_source` fills it in; a table that a program made has none.
+    notes
+        What was done with the user's layout or names, a sentence each. The result and the terminal show them.
+    doubt
+        Why the classes may be something else, and what to do. An audit refuses the table unless `--classes` names them.
     """
 
     name: str
@@ -71,6 +98,9 @@ class ImageTable:
     skipped: tuple[Skipped, ...] = ()
     locate: Callable[[str], str | None] = field(default=lambda path: None)
     empty: tuple[str, ...] = ()
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    doubt: SourceError | None = None
 
 
 def content_hash(paths: Iterable[str], hashes: Iterable[str], labels: Iterable[str]) -> str:
@@ -99,10 +129,17 @@ def left_out(skipped: Iterable[Skipped]) -> str:
         rest = sum(len(paths) for _, paths in kinds[REASONS_SHOWN:])
         lines.append(f"    {len(kinds) - REASONS_SHOWN} other reasons: {rest}")
     if any("outside the root" in reason for reason in examples):
-        lines.append("    (--allow-outside follows paths that lead outside the data set's folder)")
+        lines.append("    (--allow-outside follows links and paths that lead outside the data set's folder)")
     if any("more than the limit of" in reason or "pixels than the limit of" in reason for reason in examples):
         lines.append("    (--max-pixels raises the limit on an image's pixels)")
     return "\n".join(lines)
+
+
+def outside_hint(skipped: Iterable[Skipped]) -> str:
+    """What to do where entries were left out because they lead out of the data set's folder; else empty."""
+    if not any("outside the root" in entry.reason for entry in skipped):
+        return ""
+    return "--allow-outside follows links and paths that lead outside the data set's folder"
 
 
 class Source(Protocol):
@@ -135,9 +172,19 @@ class Source(Protocol):
 
 
 def split_name(text: str) -> str | None:
-    """One of `SPLITS` for any usual spelling, '' for an empty text, None for a word that is not a split."""
-    word = text.strip().lower()
-    return _SPLIT_NAMES.get(word) if word else ""
+    """One of `SPLITS` for any usual spelling, '' for an empty text, None for a word that is not a split.
+
+    `Train`, `training_set`, `trainImages`, `seg_train`, `train2017` and `1_train` are all train.
+    """
+    if not text.strip():
+        return ""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", text)).lower()
+    words = [word for word in re.split(r"[\W\d_]+", spaced) if word]
+    left = [word for word in words if word not in _FILLERS]
+    if len(left) != 1:
+        return None
+    glued = _GLUED.match(left[0])
+    return _SPLIT_WORDS.get(left[0]) or (_SPLIT_WORDS.get(glued[1]) if glued else None)
 
 
 @dataclass(frozen=True)
@@ -184,14 +231,18 @@ def make_table(
         why = "; ".join(f"{entry.path}: {entry.reason}" for entry in without[:3])
         raise SourceError(
             f"{name} holds no labelled image" + (f" ({len(without)} entries left out: {why})" if without else ""),
-            hint="a source needs image files in class folders, or a manifest with the columns path and label",
+            hint=outside_hint(without)
+            or "a source needs image files in class folders, or a manifest with the columns path and label",
         )
     # Python compares strings by code point, which gives the same order on every machine and in every locale.
     order = sorted(range(len(images.paths)), key=images.paths.__getitem__)
     splits = images.splits if images.splits is not None else [""] * len(images.paths)
-    columns = {"path": images.paths, "label": images.labels, "split": splits}
+    renamed, notes = spelling.merged(images.labels)
+    labels = [renamed.get(label, label) for label in images.labels] if renamed else images.labels
+    columns = {"path": images.paths, "label": labels, "split": splits}
     frame = pd.DataFrame(
         {name: pd.Series([column[index] for index in order], dtype="str") for name, column in columns.items()}
     )
-    unused = tuple(sorted(set(empty) - set(images.labels)))
-    return ImageTable(name, root, frame, read, without, locate or (lambda path: None), unused)
+    used = {spelling.same(label) for label in images.labels}
+    unused = tuple(sorted(label for label in set(empty) if spelling.same(label) not in used))
+    return ImageTable(name, root, frame, read, without, locate or (lambda path: None), unused, notes=notes)

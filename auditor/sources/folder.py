@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
+from auditor.sources.layout import NEUTRAL, Classes, shown, understand
 from auditor.sources.root import Listing, Root, join
 from auditor.system.text import display
+
+_DEEPEST_WRAPPER = 4
+"""Folders that may lie between a split and its class folders."""
 
 
 class FolderSource:
@@ -28,52 +33,79 @@ class FolderSource:
             The folder cannot be listed, or no class folder holds an image.
         """
         root = Root(spec, allow_outside=allow_outside)
-        skipped: list[Skipped] = []
+        skipped, notes = list[Skipped](), list[str]()
         top = root.entries("", skipped)
         _stray_images(root, "", top, skipped)
-        real, linked = _class_folders(root, top, skipped)
+        real, linked = _class_folders(root, top, skipped, notes)
         classes = {**real, **linked}
-        found = list(root.walk(sorted(real), sorted(linked), skipped))
-        used = {folder for folder, _ in found}
+        listed = list(root.walk(sorted(real), sorted(linked), skipped))
+        used = {folder for folder, _ in listed}
         skipped += [Skipped(path, "a class folder without images") for path in classes if path not in used]
-        name = os.path.basename(root.real) or root.real
-        images = Columns(
-            paths=[image for _, image in found],
-            labels=[classes[folder][0] for folder, _ in found],
-            splits=[classes[folder][1] for folder, _ in found],
-        )
-        return make_table(
-            display(name),
+        layout = understand(spec, classes, listed)
+        left = {folder for folder, _ in layout.found}
+        table = make_table(
+            display(os.path.basename(root.real) or root.real),
             display(spec),
-            images,
+            Columns([image for _, image in layout.found], [classes[f][0] for f, _ in layout.found], layout.splits),
             read=root.read,
             locate=root.locate,
-            skipped=skipped,
-            empty=(label for label, _ in classes.values()),
+            skipped=[*skipped, *layout.skipped],
+            empty=(label for folder, (label, _) in classes.items() if folder in left or folder not in used),
         )
+        return replace(table, notes=(*notes, *layout.notes, *table.notes), doubt=layout.doubt)
 
 
-_Classes = dict[str, tuple[str, str]]
-"""Class folder -> (label, split)."""
-
-
-def _class_folders(root: Root, top: Listing, skipped: list[Skipped]) -> tuple[_Classes, _Classes]:
+def _class_folders(root: Root, top: Listing, skipped: list[Skipped], notes: list[str]) -> tuple[Classes, Classes]:
     """The class folders of the disk, and the class folders behind a symbolic link."""
     splits = _split_folders(root, top)
     if not splits:
         return {name: (name, "") for name in top.folders}, {name: (name, "") for name in top.links}
-    real: _Classes = {}
-    linked: _Classes = {}
-    for part in (*top.folders, *top.links):
-        if part not in splits:
-            skipped.append(Skipped(part, "lies beside the folders of the splits, so it is no class"))
-            continue
-        listing = root.entries(part, skipped)
-        _stray_images(root, part, listing, skipped)
+    real: Classes = {}
+    linked: Classes = {}
+    places = {part: _class_level(root, part, notes) for part in splits}
+    for part, place in places.items():
+        listing = root.entries(place, skipped)
+        _stray_images(root, place, listing, skipped)
         for name in (*listing.folders, *listing.links):
             target = real if part in top.folders and name in listing.folders else linked
-            target[f"{part}/{name}"] = (name, splits[part])
+            target[f"{place}/{name}"] = (name, splits[part])
+    for part in (*top.folders, *top.links):
+        if part not in splits:
+            _beside(root, part, {label for label, _ in (*real.values(), *linked.values())}, skipped, notes)
     return real, linked
+
+
+def _class_level(root: Root, part: str, notes: list[str]) -> str:
+    """The folder of a split that holds its class folders. Archives often repeat the split: seg_train/seg_train/cat."""
+    place = part
+    for _ in range(_DEEPEST_WRAPPER):
+        listing = root.entries(place, [])
+        if len(listing.folders) != 1 or listing.links or root.images(place, listing, []):
+            break
+        inside = listing.folders[0]
+        if not (inside == part or split_name(inside) or inside.lower() in NEUTRAL):
+            break
+        if len(root.entries(join(place, inside), []).folders) < 2:
+            break
+        place = join(place, inside)
+    if place != part:
+        notes.append(f"The class folders of '{display(part)}' were found in '{display(place)}'.")
+    return place
+
+
+def _beside(root: Root, part: str, labels: set[str], skipped: list[Skipped], notes: list[str]) -> None:
+    """Skip a folder beside the splits. If it repeats their classes, it may well be a split: say so."""
+    reason = "lies beside the folders of the splits, so it is no class"
+    listing = root.entries(part, [])
+    repeated = labels & {*listing.folders, *listing.links}
+    if len(repeated) > 1:
+        n = sum(1 for _ in root.walk([part], (), []))
+        reason = f"lies beside the folders of the splits and repeats their classes; its {n} images are left out"
+        notes.append(
+            f"The folder '{display(part)}' lies beside the splits and repeats their classes ({shown(repeated)}). Its "
+            f"{n} images were left out. To audit them too, give it a split's name: train, val or test."
+        )
+    skipped.append(Skipped(part, reason))
 
 
 def _split_folders(root: Root, top: Listing) -> dict[str, str]:

@@ -33,8 +33,17 @@ _SIDE_CARS = frozenset(
 _MANY = 32
 """With more files than this in one folder, listing the folder is quicker than asking for each file."""
 
-_LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "__pycache__"})
-"""Names, in lower case, that systems leave behind. They are left out in silence."""
+_LITTER = frozenset(
+    {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r"}
+    | {"__macosx", "__pycache__", "lost+found", "found.000", "network trash folder", "temporary items"}
+    | {"$recycle.bin", "recycler", "recycled", "system volume information", "thevolumesettingsfolder"}
+    | {"@eadir", "@recycle", "@recently-snapshot", "@tmp", "@sharesnap", "@__thumb"}
+    | {"#recycle", "#snapshot", "~snapshot"}
+)
+"""Names, in lower case, that Windows, macOS, Linux and network drives leave behind. They are left out in silence."""
+
+_LITTER_ENDINGS = ("@synoeastream", "@synoresource", ":zone.identifier")
+"""Endings, in lower case, of files that such drives and Windows put beside each image."""
 
 
 def join(folder: str, name: str) -> str:
@@ -49,6 +58,12 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_litter(name: str) -> bool:
+    """Whether a system or another program leaves entries of this name behind. Hidden entries count too."""
+    lower = name.lower()
+    return name.startswith(".") or lower in _LITTER or lower.endswith(_LITTER_ENDINGS)
 
 
 def has_image_suffix(name: str) -> bool:
@@ -117,7 +132,7 @@ class Root:
             skipped.append(Skipped(display(folder), f"the folder cannot be listed: {reason(error)}"))
             return Listing((), (), ())
         for entry in found:
-            if entry.name.startswith(".") or entry.name.lower() in _LITTER:
+            if is_litter(entry.name):
                 continue
             path = join(folder, entry.name)
             if entry.is_file(follow_symlinks=False):

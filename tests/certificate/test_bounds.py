@@ -48,11 +48,6 @@ def test_when_all_was_looked_at_all_is_known(reading: Any) -> None:
     assert found.used + found.beyond == 300
 
 
-def test_an_empty_population_has_no_wrong_labels() -> None:
-    found = bounds(make_plan([], np.array([]), salt="s", spread=0.9), {"a": True})
-    assert found == Bounds(0, 0, 0, 0, 0, 0.0, 0, 0, 0, 0)
-
-
 @pytest.mark.parametrize("reading", READINGS)
 @given(
     wrong=st.sets(st.integers(0, 119), max_size=30),
@@ -146,24 +141,24 @@ def test_answers_to_other_items_do_not_matter() -> None:
 def test_missed_labels_raise_upper_bounds_alone() -> None:
     plan = _plan(2000)
     answers = _looked(plan, 200, {5, 90})
-    perfect, human = bounds(plan, answers), bounds(plan, answers, hit_rate=0.8)
+    perfect, human = bounds(plan, answers), bounds(plan, answers, hits=(27, 30))
     assert (human.low, human.at_least) == (perfect.low, perfect.at_least)
-    assert human.at_most > perfect.at_most / 0.8
-    assert human.high > perfect.high / 0.8
-    census = bounds(plan, _looked(plan, 2000, {5, 90}), hit_rate=0.8)
+    assert human.at_most > perfect.at_most / 0.9
+    assert human.high > perfect.high / 0.9
+    census = bounds(plan, _looked(plan, 2000, {5, 90}), hits=(27, 30))
     assert census.low == 2
     assert 3 <= census.high < 30, "two were noticed; a few may have been missed"
-    with pytest.raises(ValueError, match="hit_rate"):
-        bounds(plan, answers, hit_rate=0)
+    blind = bounds(plan, answers, hits=(0, 5))
+    assert blind.high == blind.at_most == 2000
 
 
 def test_the_hit_rate_is_clopper_and_pearsons_lower_limit() -> None:
-    assert hit_rate(0, 30) == hit_rate(0, 0) == 0
-    assert hit_rate(30, 30, 0.95) == pytest.approx(0.05 ** (1 / 30))
-    assert hit_rate(1, 2, 0.95) == pytest.approx(1 - np.sqrt(0.95))
-    assert hit_rate(27, 30) < hit_rate(27, 30, 0.9) < 0.9
+    assert hit_rate(0, 30, 0.05) == hit_rate(0, 0, 0.05) == 0
+    assert hit_rate(30, 30, 0.05) == pytest.approx(0.05 ** (1 / 30))
+    assert hit_rate(1, 2, 0.05) == pytest.approx(1 - np.sqrt(0.95))
+    assert hit_rate(27, 30, 0.01) < hit_rate(27, 30, 0.1) < 0.9
     with pytest.raises(ValueError, match="found"):
-        hit_rate(3, 2)
+        hit_rate(3, 2, 0.05)
 
 
 def test_a_claim_with_a_measured_hit_rate_holds() -> None:
@@ -174,8 +169,8 @@ def test_a_claim_with_a_measured_hit_rate_holds() -> None:
         plan = make_plan(_ids(n), scores, salt=str(salt), spread=0.9)
         wrong = set(rng.permutation(_ids(n))[:k].tolist())
         noticed = {name for name in wrong if rng.random() < 0.8}
-        rate = hit_rate(int(rng.binomial(30, 0.8)), 30)
-        found = bounds(plan, {drawn.id: drawn.id in noticed for drawn in plan.order(300)}, hit_rate=rate)
+        hits = int(rng.binomial(30, 0.8)), 30
+        found = bounds(plan, {drawn.id: drawn.id in noticed for drawn in plan.order(300)}, hits=hits)
         missed += found.at_most < k
     assert missed <= 5
 
@@ -226,6 +221,24 @@ def test_copies_are_looked_at_once() -> None:
     order = list(dict.fromkeys(drawn.id for drawn in plan.order()))
     assert bounds(plan, dict.fromkeys(order[:more], False)).at_most <= 20
     assert bounds(plan, dict.fromkeys(order[: more - 1], False)).at_most > 20
+
+
+def test_what_reviewers_miss_takes_more_looks() -> None:
+    plan = _plan()
+    answers = _looked(plan, 30)
+    plain, human = (more_looks(plan, answers, 30, hits=hits)[0] for hits in (None, (29, 30)))
+    assert plain is not None
+    assert human is not None
+    assert human > plain
+    now, before = (_looked(plan, 30 + count) for count in (human, human - 1))
+    assert bounds(plan, now, hits=(29, 30)).at_most <= 30 < bounds(plan, before, hits=(29, 30)).at_most
+    assert more_looks(plan, answers, 30, hits=(0, 30)) == (None, None)
+
+
+def test_what_is_counted_beside_the_bound_moves_the_target() -> None:
+    plan = _plan()
+    assert more_looks(plan, {}, 20, extra=5) == more_looks(plan, {}, 15)
+    assert more_looks(plan, {}, 20, extra=-5) == more_looks(plan, {}, 25)
 
 
 @pytest.mark.parametrize("reading", READINGS)

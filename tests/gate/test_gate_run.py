@@ -111,7 +111,7 @@ def test_no_output_replaces_a_file_of_the_data_set(out: Path, wrong: AuditResult
     image.write_bytes(b"an image")
     (tmp_path / "data" / "list.csv").write_text("path,label\n")
     for source, file in (("data", image), ("data/list.csv", image), ("data/list.csv", tmp_path / "data/list.csv")):
-        summary = {**wrong.summary, "dataset": {**wrong.summary["dataset"], "source": source}}
+        summary = {**wrong.summary, "dataset": {**wrong.summary["dataset"], "source": source, "root": "data"}}
         result = dataclasses.replace(wrong, summary=summary)
         before = state(tmp_path)
         with pytest.raises(AuditorError, match="belongs to the data set"):

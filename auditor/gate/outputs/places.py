@@ -16,7 +16,7 @@ def locator(result: AuditResult) -> Callable[[str], str]:
     If the source is a folder, or a manifest in one, that folder comes before the path. It stays absolute where it lies
     outside the current folder. For any other source (an archive, an address) the path stays as it is.
     """
-    base = _base(str(result.summary["dataset"]["source"]))
+    base = _base(result.root)
     return lambda path: path if base is None else str(PurePosixPath(base) / path)
 
 

@@ -248,7 +248,7 @@ def test_files_are_named_from_the_current_folder_when_the_source_is_a_folder_in_
     suspect = sum(outcome.verdict is not Judgement.PASS for outcome in verdict.rules)
     assert entries[suspect]["location"]["path"] == f"photos/{path}"
     monkeypatch.chdir(tmp_path / "photos")
-    result.summary["dataset"]["source"] = str(tmp_path / "photos")
+    result.summary["dataset"]["source"] = result.summary["dataset"]["root"] = str(tmp_path / "photos")
     assert json.loads(get("gitlab").render(verdict, result))[suspect]["location"]["path"] == path
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

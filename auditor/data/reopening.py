@@ -1,0 +1,110 @@
+"""Opens an audited data set again, as it was opened for the audit.
+
+`audit.json` keeps what that takes: `dataset.source`, as the user wrote it, and the settings about opening. It holds no
+absolute path unless the user wrote one.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from auditor.config import AuditSettings
+from auditor.errors import SourceError
+from auditor.result import AuditResult, complete_result
+from auditor.result.documents import DatasetDocument
+from auditor.sources import open_source
+from auditor.sources.base import ImageTable
+from auditor.sources.manifest import parse_spec
+from auditor.system.text import plain
+
+
+def open_as(source: str, settings: AuditSettings) -> ImageTable:
+    """The data set SOURCE as these settings say.
+
+    Raises
+    ------
+    SourceError
+        See `auditor.sources.open_source`.
+    """
+    return open_source(
+        source,
+        allow_outside=settings.allow_outside,
+        classes=settings.classes,
+        root=settings.root,
+        columns=settings.columns,
+    )
+
+
+def reopen(result: AuditResult, *, source: str = "", out: str | Path | None = None) -> ImageTable:
+    """The data set of a finished audit, opened again with the audit's own settings.
+
+    Parameters
+    ----------
+    source
+        Where the data set lies now; empty where the audit found it. What the user wrote for the audit may be relative.
+        Then it is looked for in the current folder first, and in the folders above `out` after that.
+    out
+        The audit's folder.
+
+    Raises
+    ------
+    SourceError
+        The data set is not there any more, or cannot be opened.
+    ResultError
+        The result does not say what the data set is.
+    """
+    with complete_result():
+        chosen = result.summary["settings"]
+        wanted = source or str(result.summary["dataset"]["source"])
+        outside, classes = bool(chosen.get("allow_outside")), tuple(chosen.get("classes", ()))
+        root, columns = str(chosen.get("root", "")), str(chosen.get("columns", ""))
+    places = list(_above(out))
+    spec = wanted if source else _found(wanted, places)
+    try:
+        return open_source(
+            spec, allow_outside=outside, classes=classes, root=root and _found(root, places), columns=columns
+        )
+    except SourceError as error:
+        if os.path.lexists(_file(spec)):
+            raise
+        raise SourceError(
+            f"the audited data set {plain(wanted)} is not here",
+            hint="run the command in the folder in which the audit ran, or say where the data set lies with --source",
+        ) from error
+
+
+def moved(result: AuditResult, source: str) -> AuditResult:
+    """The result of an audit whose data set lies at `source` now. An empty one changes nothing."""
+    if not source:
+        return result
+    with complete_result():
+        dataset = result.summary["dataset"]
+        place = Path(_file(source))
+        root = result.settings["root"] or str(place if place.is_dir() else place.parent)
+        words = shlex.split(result.summary["command"])
+        command = shlex.join([source if word == dataset["source"] else word for word in words])
+        now: DatasetDocument = {**dataset, "source": source, "root": root}
+        return replace(result, summary={**result.summary, "command": command, "dataset": now})
+
+
+def _above(out: str | Path | None) -> Iterator[Path]:
+    """The folders above an audit's folder, the nearest first."""
+    if out is not None:
+        yield from Path(out).resolve().parents
+
+
+def _found(written: str, places: list[Path]) -> str:
+    """A path as it was written, if something lies there. Else from the first of the places that has it."""
+    file = _file(written)
+    if Path(file).is_absolute() or not file.strip() or "\0" in file or os.path.lexists(file):
+        return written
+    return next((f"{place}{os.sep}{written}" for place in places if os.path.lexists(place / file)), written)
+
+
+def _file(spec: str) -> str:
+    """The file or folder that a SOURCE names, without the choice of columns behind it."""
+    return parse_spec(spec)[0]
