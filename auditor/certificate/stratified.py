@@ -21,8 +21,11 @@ from auditor.system.arrays import Floats, Ints
 CELLS = 4096
 """Cells between nothing and the observed T. Each stratum's part is rounded to the safe side."""
 
-NOTHING = 1e-18
+NOTHING = 1e-13
 """A smaller probability counts as none. All of them together are far below any level."""
+
+TIE = 1 - 1e-9
+"""A probability this close to the level does not refute: rounding decides nothing."""
 
 LEAST = 5
 """Looks that each stratum gets at least; 3 where the first checkpoint lies at a hundred looks."""
@@ -93,11 +96,11 @@ def at_least(seen: Seen, alpha: float) -> int:
 
 
 def _may_be_more(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
-    return _law(seen, places.of(total), below=False) > alpha
+    return _law(seen, places.of(total), below=False) > alpha * TIE
 
 
 def _may_be_less(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
-    return 1 - _law(seen, places.of(-total), below=True) > alpha
+    return 1 - _law(seen, places.of(-total), below=True) > alpha * TIE
 
 
 def estimate(seen: Seen) -> float:
