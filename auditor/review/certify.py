@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
 
 from auditor.certificate import CONFIDENCE, Plan, by_class, item_id, more_looks
-from auditor.certificate.bounds import HIT_PART, hit_rate
 from auditor.certificate.documents import (
     CERTIFICATE_KIND,
     SCHEMA_VERSION,
@@ -125,15 +123,10 @@ def _by_class(tally: Tally) -> list[ClassShare]:
 
 
 def _next(tally: Tally, at_most: float) -> list[NextLooks]:
-    part = 1.0
-    if tally.hits is not None:
-        # Misses make the bound larger by the hit rate, and leave less of the 5% to the looks.
-        rate = hit_rate(*tally.hits, HIT_PART * (1 - CONFIDENCE))
-        part = rate * math.log(1 - CONFIDENCE) / math.log((1 - HIT_PART) * (1 - CONFIDENCE))
     rows: list[NextLooks] = []
     for target in [target for target in TARGETS if target < at_most][:MOST_TARGETS]:
         left = int(target * tally.n_left + 1e-9) - tally.beside
-        looks, likely = more_looks(tally.plan, tally.answers, int(left * part) if left > 0 else left)
+        looks, likely = more_looks(tally.plan, tally.answers, left, hits=tally.hits)
         # The target is not proved yet, so it takes a look at least.
         rows.append({"target": target, "looks": _one(looks), "likely": _one(likely)})
     return rows

@@ -17,16 +17,13 @@ from scipy.special import expit
 
 from auditor.certificate import GATE_SPREAD, SHARE_SPREAD, SMALL, Plan, make_plan, salt_of
 from auditor.certificate.documents import PlanDocument, Reading
-from auditor.certificate.draw import Floats
 from auditor.errors import ConfigError, DecisionsError
 from auditor.result import AuditResult
 from auditor.review.documents import SAMPLE_KIND, SCHEMA_VERSION, How, SampleDocument, SampleItem
 from auditor.review.items import Item, items_of
 from auditor.review.ledger import Ledger
 from auditor.review.plans import ids_of, joined, same_draw
-
-_EXPECTED = 0.2
-"""The part of the mean score that tunes the first bets: raw scores are several times too large (simulated)."""
+from auditor.system.arrays import Floats
 
 _SECOND = 2
 """Reviewers who must agree before a wrong label is not shown again."""
@@ -96,7 +93,6 @@ def plan_for(
         salt=salt_of(result.summary["dataset"]["content_hash"]),
         reading=reading or ("stratified" if checkpoints else "betting"),
         spread=GATE_SPREAD if _aim(result, target) < SMALL else SHARE_SPREAD,
-        expected=float(_EXPECTED * scores.mean()),
         checkpoints=checkpoints,
     )
 
