@@ -9,7 +9,7 @@ import click
 
 from auditor._version import __version__
 from auditor.cli.group import Group, say
-from auditor.cli.options import gate_options, setting_options
+from auditor.cli.options import Grouped, gate_options, setting_options
 from auditor.config import AuditSettings, RunSettings, read_settings, settings_from
 from auditor.errors import ConfigError, ExitCode
 from auditor.session import Order, carry_out, write_report
@@ -36,7 +36,7 @@ def main() -> None:
         raise ConfigError("the current folder does not exist any more", hint="change to one that does") from error
 
 
-@main.command()
+@main.command(cls=Grouped)
 @click.argument("source")
 @click.option("-o", "--out", required=True, metavar="OUT", help="Folder for the audit's files.")
 @click.option(
@@ -78,7 +78,7 @@ def audit(
     return _carry_out(order)
 
 
-@main.command()
+@main.command(cls=Grouped)
 @click.option("-o", "--out", default="demo-audit", show_default=True, metavar="OUT", help="Folder for the files.")
 @setting_options(AuditSettings, RunSettings)
 def demo(out: str, **flags: Any) -> int:
@@ -155,7 +155,7 @@ def review() -> None:
 @review.command("apply")
 @click.argument("out")
 @click.argument("decisions")
-@click.option("-o", "--output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
+@click.option("-o", "--out", "--output", "output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
 @click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
 def apply_decisions(out: str, decisions: str, output: str | None, kind: str) -> int:
     """Apply DECISIONS, exported from the report of OUT: a cleaned data set and a baseline for the gate."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,7 +169,9 @@ def _acquired(path: Path, timeout: float) -> BaseFileLock:
     lock: BaseFileLock = FileLock(path, timeout=timeout, mode=0o600, poll_interval=_POLL)
     try:
         try:
-            lock.acquire()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # filelock tells of its own way round
+                lock.acquire()
         except OSError as error:
             if error.errno != _STALE or isinstance(error, Timeout):
                 raise
