@@ -85,6 +85,9 @@ _WAYS_OUT = {
     errno.EROFS: _ALLOW,
     errno.EMFILE: "allow more open files (ulimit -n)",
     errno.ENAMETOOLONG: "choose a shorter name with -o",
+    errno.ESTALE: "the network drive has changed meanwhile: run the same command again",
+    errno.EXDEV: "choose a place on one file system, with -o",
+    errno.EIO: "the disk or the network drive fails: choose another place with -o",
 }
 """What a person can do when the system refuses something."""
 
