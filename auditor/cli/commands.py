@@ -9,7 +9,7 @@ import click
 
 from auditor._version import __version__
 from auditor.cli.group import Group, say
-from auditor.cli.options import gate_options, setting_options, source_option
+from auditor.cli.options import Grouped, gate_options, setting_options, source_option
 from auditor.cli.reviewing import review
 from auditor.config import AuditSettings, RunSettings, read_settings, settings_from
 from auditor.errors import ConfigError, ExitCode
@@ -40,7 +40,7 @@ def main() -> None:
 main.add_command(review)
 
 
-@main.command()
+@main.command(cls=Grouped)
 @click.argument("source")
 @click.option("-o", "--out", required=True, metavar="OUT", help="Folder for the audit's files.")
 @click.option(
@@ -82,7 +82,7 @@ def audit(
     return _carry_out(order)
 
 
-@main.command()
+@main.command(cls=Grouped)
 @click.option("-o", "--out", default="demo-audit", show_default=True, metavar="OUT", help="Folder for the files.")
 @setting_options(AuditSettings, RunSettings)
 def demo(out: str, **flags: Any) -> int:
