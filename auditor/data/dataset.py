@@ -10,6 +10,7 @@ import pandas as pd
 
 from auditor.data import split
 from auditor.data.features import Features, Pixels
+from auditor.data.images import GREY_DROPPED, SHOWS_NOTHING
 from auditor.data.looked import Looked
 from auditor.data.reference import Trusted
 from auditor.data.settled import Settled
@@ -258,8 +259,9 @@ def build(
 
 
 def _check_unreadable(table: ImageTable, read: Features, limit: float, study: bool) -> None:
-    """Refuse a data set with too many unreadable images. Images that the study drops do not count."""
-    unreadable = [s for s in read.skipped if not (study and s.reason.startswith("grey-scale"))]
+    """Refuse a data set with too many unreadable images. What the study drops or shows nothing does not count."""
+    readable = (SHOWS_NOTHING, GREY_DROPPED) if study else (SHOWS_NOTHING,)
+    unreadable = [s for s in read.skipped if s.reason not in readable]
     total = len(table.frame)
     if not len(read.rows):
         first = f"; the first, {read.skipped[0].path}: {read.skipped[0].reason}" if read.skipped else ""

@@ -228,4 +228,6 @@ def _why_skipped(result: AuditResult, table: ImageTable, path: str) -> str:
         return error.message
     except OSError as error:
         return images.why_unread(error)
-    return images.GREY_DROPPED if settings["preset"] == "study" and images.is_greyscale(image) else ""
+    if settings["preset"] == "study" and images.is_greyscale(image):
+        return images.GREY_DROPPED
+    return images.SHOWS_NOTHING if images.shows_nothing(images.resize_rgb(image, size)) else ""
