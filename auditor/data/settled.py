@@ -95,7 +95,7 @@ class Settled:
 
     def suspicion(self, found: Floats) -> Floats:
         """Give float64 [N]: wrong labels by the reference stand above all that was `found`; settled others are NaN."""
-        return self.whole(found, right=np.nan, wrong=float(found.max()) + 1)
+        return self.whole(found, right=np.nan, wrong=float(found.max(initial=0.0)) + 1)
 
     def suggested(self, found: Ints) -> Ints:
         """Give int64 [N]: the reference's or people's label where it contradicts the given one; -1 where none does."""

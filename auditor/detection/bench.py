@@ -92,6 +92,18 @@ class Scores:
     combination: Combination
     damping: Damping
 
+    def select(self, rows: Array, suggested_probability: Floats) -> Scores:
+        """Keep some of the images, by their int64 row numbers, and give their suggestions these probabilities."""
+        return Scores(
+            self.suspicion[rows],
+            self.average_influence[rows],
+            self.signals.iloc[rows].reset_index(drop=True),
+            self.suggested_label[rows],
+            suggested_probability,
+            self.combination,
+            self.damping,
+        )
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -100,7 +112,10 @@ class Bench:
     Attributes
     ----------
     labels
-        int64 [N], the given labels of the audited images. Trusted images follow them in `views`.
+        int64 [N], the labels that teach: the given ones, corrected where people looked. Trusted images follow them in
+        `views`.
+    given, found, families
+        int64 [N], the labels when they were first audited, what people found, and who is a copy of whom.
     trusted
         int64 [m].
     scaling
@@ -109,6 +124,9 @@ class Bench:
 
     views: Views
     labels: Array
+    given: Array
+    found: Array
+    families: Array
     trusted: Array
     n_classes: int
     settings: DetectionSettings
@@ -124,9 +142,19 @@ class Bench:
         stacked, trusted = scaling(images.features, rows), np.empty(0, np.int64)
         if images.reference is not None:
             stacked, trusted = np.concatenate([stacked, scaling(images.reference[0])]), images.reference[1]
-        views = Views(stacked, trusted, images.n_classes, settings=settings, seed=seed, device=device, consume=True)
-        labels = images.labels if rows is None else images.labels[rows]
-        return cls(views, labels, trusted, images.n_classes, settings, seed, scaling)
+        chosen = slice(None) if rows is None else rows
+        labels = images.taught(scaling)[chosen]
+        own = images.labels[chosen], images.looks()[chosen], images.families()[chosen]
+        views = Views(
+            stacked,
+            trusted,
+            images.n_classes,
+            settings=settings,
+            seed=seed,
+            device=device,
+            families=None if images.groups is None else own[2],
+        )
+        return cls(views, labels, *own, trusted, images.n_classes, settings, seed, scaling)
 
     @property
     def n(self) -> int:
@@ -144,11 +172,28 @@ class Bench:
         rng = np.random.default_rng([self.seed, 74, key])
         drawn = draw(self._targets(signals, kind), rng)
         chosen = rng.permutation(self.n)[: max(1, round(self.settings.rate * self.n))]
+        drawn, chosen = self._with_family(drawn, chosen)
         kept = np.unique(labels, return_index=True)[1]
         chosen = np.setdiff1d(chosen, kept)
         flipped = labels.copy()
         flipped[chosen] = drawn[chosen]
         return flipped, flipped != labels
+
+    def _with_family(self, drawn: Array, chosen: Array) -> tuple[Array, Array]:
+        """Flip whole families: the members that share their label get the class drawn for the first chosen one.
+
+        Their number stays about the same: families are taken in the order of `chosen` until it is reached.
+        """
+        if len(np.unique(self.families)) == self.n:
+            return drawn, chosen
+        drawn, taken = drawn.copy(), np.zeros(self.n, bool)
+        for row in chosen:
+            if taken.sum() >= len(chosen):
+                break
+            if not taken[row]:
+                same = (self.families == self.families[row]) & (self.labels == self.labels[row])
+                drawn[same], taken[same] = drawn[row], True
+        return drawn, np.flatnonzero(taken)
 
     def planted_one_by_one(self, table: Floats, signals: Signals) -> Floats:
         """Suspicion float64 [2 N] of labels planted on one image at a time, from `table` [N + m, C]: two an image."""
@@ -206,7 +251,7 @@ class InfluenceBench(Bench):
         Scores of the audited images, and signals of these and, behind them, the trusted ones.
         """
         tell("fitting heads", 0.2)
-        signals = self.views.signals(self.labels)
+        signals = self.views.signals(self.labels, self.given)
         self.views.release()
         combination = self.combination(signals, self.seed)
         audited = signals.select(np.arange(self.n))

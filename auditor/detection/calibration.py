@@ -1,7 +1,7 @@
 """How many labels are wrong, and how far down the list it pays to look.
 
-The share of wrong labels and the probability of each image come from the label model (`auditor.detection.label_model`).
-This module puts an interval around the share, makes the probabilities follow the order of suspicion, and adds them up.
+The share of wrong labels and the probability of each image come from the posterior (`auditor.detection.posterior`).
+This module makes the probabilities follow the order of suspicion, and adds them up.
 """
 
 from __future__ import annotations
@@ -26,43 +26,7 @@ WEAKEST = 0.03
 """The area under the curve of planted against given suspicion must exceed a half by this much, and by more than chance.
 Otherwise nothing is decided."""
 
-DOUBT_WITH_REFERENCE, DOUBT = (0.15, 0.25), (0.2, 0.25)
-"""How far down and up the share may be off, as a part of it, because the label model may be wrong. It may always be
-wrong about the kinds of error. Without trusted labels it may also be wrong about the shape of the posterior. The upper
-part is larger: errors that prefer hard images more than the model allows stay hidden, and nothing hides the other
-way."""
-
-SURELY_RIGHT = 0.02
-"""Share of the labels that may look wrong and be right, on images unlike anything the model knows. Measured on
-CIFAR-10's own labels, 8,000 with 2,000 trusted ones: 0.022 was estimated where 0.005 were wrong
-(benchmarks/results/gate_history.csv). It only widens the interval downwards, and matters only where few labels are
-wrong."""
-
-UNSEEN = 3.0
-"""n labels without a single wrong one do not exclude a share of 3 / n (the rule of three)."""
-
 _TINY = 1e-9
-
-
-def interval(shares: tuple[float, ...], error: float, n: int, *, reference: bool) -> tuple[float, float]:
-    """Give the 95% interval of the share of wrong labels.
-
-    Parameters
-    ----------
-    shares
-        Estimates under each assumption about which images errors prefer. The interval holds them all.
-    error
-        Standard error from the draw of these images.
-    n
-        Number of audited images.
-    reference
-        Whether trusted labels pin the posterior down.
-    """
-    down, up = DOUBT_WITH_REFERENCE if reference else DOUBT
-    below = np.linalg.norm([_Z * error, down * min(shares), SURELY_RIGHT])
-    low = min(shares) - float(below) - UNSEEN / max(n, 1)
-    high = max(shares) + float(np.hypot(_Z * error, up * max(shares))) + UNSEEN / max(n, 1)
-    return max(0.0, low), min(1.0, high)
 
 
 def in_order(p: Floats, suspicion: Floats) -> Floats:

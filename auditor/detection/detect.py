@@ -11,7 +11,7 @@ import pandas as pd
 from auditor.data.settled import Settled
 from auditor.detection import calibration as cal
 from auditor.detection.bench import InfluenceBench, Scores, Tell
-from auditor.detection.estimate import Estimate, estimate_share, reference_suspects
+from auditor.detection.estimate import Estimate, estimate_share, family_note, reference_suspects
 from auditor.detection.labelled import Labelled
 from auditor.detection.results import Detection, DetectionSettings, Share
 from auditor.system.arrays import Array
@@ -22,21 +22,21 @@ NOT_BY_CLASS = (
 )
 
 _KINDS = (
-    "A wrong label is a class at random, or a class that the model confuses with the true one on this image, or a "
-    "class that is like the true one in general. Wrong labels hit all images alike, or some of them hit hard images. "
-    "One label in fifty may look wrong and be right: the lower end of the interval allows for that."
+    "Every error that the model cannot refute is weighed: a class at random, a class that the model confuses with the "
+    "true one on this item, a class that is like the true one in general, or one class filed as another; on all items "
+    "alike or on hard ones. Before the labels speak, three wrong labels in a hundred are typical, and many more are "
+    "possible. Some errors look like the model's own doubt: they are as common among its doubts as those that stand "
+    "out. The upper end is never below the share of labels that the model contradicts."
 )
 
 ASSUMPTIONS = {
     "trusted reference": (
-        "The trusted labels are right and their images are like the audited ones, so they show how sure the model may "
-        "be. " + _KINDS + " Which of these errors occur, and how often, is fitted to the given labels (maximum "
-        "likelihood)."
+        "The trusted labels are right and their items are like the audited ones, so they show how sure the model may "
+        "be. " + _KINDS
     ),
     "shape of the posterior": (
-        "There are no trusted labels, or too few. The share of wrong labels then rests on an assumption: the model's "
-        "probabilities of the true class are a softmax of its left-out losses. " + _KINDS + " If more labels of hard "
-        "images are wrong than that, the true share is higher."
+        "There are no trusted labels, or too few. How sure the model may be is then not known, and the estimate is an "
+        "average over it. " + _KINDS + " Labels that the model agrees with may be wrong too: only looks can tell."
     ),
 }
 
@@ -78,8 +78,8 @@ def detect(
     """
     images = images.checked()
     known = Settled.of(images.labels, settled, images.found)
-    if len(known.rest) < len(images.labels):
-        images = images.select(known.rest).checked()
+    if len(known.audited) < len(images.labels):
+        images = images.select(known.audited).checked()
     tell("preparing heads", 0.0)
     bench = InfluenceBench.with_influence(images, settings or DetectionSettings(), seed, device)
     scores, signals = bench.score(tell)
@@ -87,7 +87,9 @@ def detect(
     table = scores.combination.table(signals)
     estimate = estimate_share(bench, table, signals, scores)
     suspects = reference_suspects(bench, table, estimate)
-    found = _assemble(bench, _everywhere(scores, known), estimate, suspects, known, names)
+    unseen = np.flatnonzero(~known.looked[known.audited])
+    scores = _everywhere(scores.select(unseen, estimate.suggested_probability), known)
+    found = _assemble(bench, scores, estimate, suspects, known, names)
     tell("done", 1.0)
     return found
 
@@ -102,7 +104,9 @@ def _everywhere(scores: Scores, known: Settled) -> Scores:
         average_influence=known.whole(scores.average_influence, right=np.nan, wrong=np.nan),
         signals=scores.signals.set_axis(known.rest).reindex(range(len(known.given))),
         suggested_label=known.suggested(scores.suggested_label),
-        suggested_probability=known.whole(scores.suggested_probability, right=0.0, wrong=1.0),
+        suggested_probability=np.where(
+            known.found_wrong & (known.found >= 0), 1.0, known.whole(scores.suggested_probability, right=0.0, wrong=1.0)
+        ),
     )
 
 
@@ -142,8 +146,15 @@ def _assemble(
         decided=decided,
         reason=_with_settled(estimate.reason, known),
         reference_suspects=suspects,
-        notes=() if bench.study.by_class else (NOT_BY_CLASS.format(bench.n_classes),),
+        notes=_notes(bench),
+        cannot_tell=estimate.cannot_tell,
     )
+
+
+def _notes(bench: InfluenceBench) -> tuple[str, ...]:
+    """What was left out or limited."""
+    by_class = "" if bench.study.by_class else NOT_BY_CLASS.format(bench.n_classes)
+    return tuple(note for note in (by_class, family_note(bench.families)) if note)
 
 
 def _of_all(share: Share, known: Settled) -> Share:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 
 from auditor.detection import calibration as cal
 from auditor.detection.bench import Bench, Scores
-from auditor.detection.label_model import ENOUGH_TRUSTED, Spread, spread
+from auditor.detection.grid import Heard
+from auditor.detection.label_model import ENOUGH_TRUSTED
+from auditor.detection.labelled import NOT_LOOKED
+from auditor.detection.posterior import Spread, posterior
 from auditor.detection.results import Share
 from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats
@@ -21,18 +23,32 @@ REFERENCE_SUSPECT = 0.5
 """A trusted label is suspect where it is wrong with more than this probability."""
 
 
+WIDEST = 0.6
+"""An interval that is wider, or as wide as from all right to labels at random, decides nothing."""
+
+TENTH, TIMES = 0.1, 4.0
+"""Only looks can tell where the upper end is a tenth of the labels or more and this many times the lower end."""
+
+IN_FAMILIES = 0.5
+"""From this part of items in families on, a result says that most items are copies."""
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """What calibration found for N audited images and m trusted ones.
+    """What calibration found for N audited images, n of which nobody looked at, and m trusted ones.
 
     Attributes
     ----------
     share
         None where nothing can be decided.
+    cannot_tell
+        Whether the interval is too wide to be an answer.
     spread
         What the interval of the share is made of.
     p, low, high
-        float64 [N] each, probability that the label is wrong, at the estimated share and at both ends of its interval.
+        float64 [n] each, probability that the label is wrong, at the estimated share and at both ends of its interval.
+    suggested_probability
+        float64 [n], probability that the suggested label is the true one.
     doubted
         float64 [m], probability that each trusted label is wrong.
     basis
@@ -42,10 +58,12 @@ class Estimate:
     """
 
     share: Share | None
+    cannot_tell: bool
     spread: Spread
     p: Floats
     low: Floats
     high: Floats
+    suggested_probability: Floats
     doubted: Floats
     basis: str
     reason: str
@@ -64,21 +82,69 @@ def estimate_share(bench: Bench, table: Floats, signals: Signals, scores: Scores
         Of the given labels.
     """
     n, reference = bench.n, len(bench.trusted) >= ENOUGH_TRUSTED
-    model = signals.model
-    doubt = spread(model.evidence, resamples=bench.settings.bootstrap, seed=bench.seed)
-    low, high = cal.interval(doubt.shares, doubt.error, n, reference=reference)
-    p = cal.in_order(expit(signals.values["error_odds"][np.arange(n), bench.labels]), scores.suspicion)
-    value, least, most = (cal.at_share(p, share) for share in (model.share, low, high))
-    basis = "trusted reference" if reference else "shape of the posterior"
+    losses, unseen = signals.values["stacked_loss"], np.flatnonzero(bench.found == NOT_LOOKED)
+    heard = Heard(losses[:n], bench.given, bench.found, bench.families, losses[n:], bench.trusted)
+    if not len(unseen):
+        return _nothing_left(bench)
+    known = posterior(heard, seed=bench.seed)
+    spread = known.spread
+    p = cal.in_order(known.p[unseen], scores.suspicion[unseen])
+    mean = float(p.mean())
+    low, high = min(spread.low, mean), max(spread.high, spread.contradicted, mean)
+    value, least, most = (cal.at_share(p, share) for share in (mean, low, high))
     area = cal.separation(bench.planted_one_by_one(table, signals), scores.suspicion)
-    reason = _contradiction(bench, signals) or _undecided(n, area, model.share, low, high, bench.n_classes)
-    share = None if reason else cal.as_share(model.share, low, high, n)
-    doubted = model.at_share(REFERENCE_PRIOR)[np.arange(n, len(table)), bench.trusted]
-    return Estimate(share, doubt, value, least, most, doubted, basis, reason)
+    families = len(np.unique(bench.families[unseen]))
+    reason = _contradiction(bench, signals) or _undecided(families, area, mean, (low, high), bench.n_classes)
+    suggested = known.truth[unseen, scores.suggested_label[unseen]] * value
+    doubted = signals.model.at_share(REFERENCE_PRIOR)[np.arange(n, len(table)), bench.trusted]
+    return Estimate(
+        share=None if reason else cal.as_share(mean, low, high, len(unseen)),
+        cannot_tell=not reason and high >= TENTH and high >= TIMES * low,
+        spread=spread,
+        p=value,
+        low=least,
+        high=most,
+        suggested_probability=scores.suggested_probability[unseen] if reason else suggested,
+        doubted=doubted,
+        basis="trusted reference" if reference else "shape of the posterior",
+        reason=reason,
+    )
 
 
-def _undecided(n: int, area: float, value: float, low: float, high: float, n_classes: int) -> str:
-    """Say why no share can be stated; empty where it can."""
+def _nothing_left(bench: Bench) -> Estimate:
+    """People looked at every item: nothing is estimated."""
+    none, doubted = np.empty(0), np.zeros(len(bench.trusted))
+    return Estimate(
+        share=cal.as_share(0.0, 0.0, 0.0, 0),
+        cannot_tell=False,
+        spread=Spread(0.0, 0.0, 0.0),
+        p=none,
+        low=none,
+        high=none,
+        suggested_probability=none,
+        doubted=doubted,
+        basis="shape of the posterior",
+        reason="",
+    )
+
+
+def family_note(families: Array) -> str:
+    """Say how many of N items are copies of others, from int64 [N] `families`; empty where none is."""
+    _, sizes = np.unique(families, return_counts=True)
+    copies = int(sizes[sizes > 1].sum())
+    if not copies:
+        return ""
+    text = (
+        f"{copies} of {len(families)} items are copies or near copies of others: {int((sizes > 1).sum())} families. No "
+        "model that judges an item has seen one of its family, and the estimate counts families."
+    )
+    if copies < IN_FAMILIES * len(families):
+        return text
+    return text + " Most items are copies. A wrong label may stand on all copies of one picture: look at each once."
+
+
+def _undecided(n: int, area: float, value: float, ends: tuple[float, float], n_classes: int) -> str:
+    """Say why no share can be stated; empty where it can. `n` is the number of items, copies counted once."""
     if n < cal.SMALLEST:
         return f"{n} images are too few to estimate a share of wrong labels; at least {cal.SMALLEST} are needed."
     needed = 0.5 + max(cal.WEAKEST, 1.2 / np.sqrt(n))
@@ -89,7 +155,8 @@ def _undecided(n: int, area: float, value: float, low: float, high: float, n_cla
         )
     if value >= 0.9 * (1 - 1 / n_classes):
         return f"The given labels fit these images barely better than labels drawn at random (share {value:.0%})."
-    if high - low > 0.5:
+    low, high = ends
+    if high - low > min(WIDEST, 1 - 1 / n_classes):
         return f"The share of wrong labels could be anything from {low:.0%} to {high:.0%}."
     return ""
 

@@ -7,13 +7,14 @@ planted flips affordable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from auditor.compute.hardware import threads_for
+from auditor.detection.kin import Kin
 from auditor.model.scaling import CHUNK, blocks
 from auditor.system.arrays import Array
 
@@ -30,6 +31,9 @@ _BLOCK = 192
 """Columns of one block of a symmetric product."""
 
 _TINY = 1e-12
+
+Root = Callable[[torch.Tensor], torch.Tensor]
+"""Row numbers [n] -> rows [n, R] whose inner products are a smoother."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class KernelHead:
         Where the basis lies and is worked with. Arguments and results are numpy arrays in any case.
     consume
         Let the linear kernel's basis take the memory of `points`, whose content is lost.
+    kin
+        Points that are left out together. None: each is left out alone.
 
     Attributes
     ----------
@@ -109,6 +115,7 @@ class KernelHead:
         width: float | None = 1.0,
         device: str = "cpu",
         consume: bool = False,
+        kin: Kin | None = None,
     ) -> None:
         x = torch.as_tensor(points, dtype=torch.float32, device=device)
         phi = _nystroem(x, landmarks, seed, width) if width is not None else x if consume else x.clone()
@@ -118,6 +125,7 @@ class KernelHead:
         values, vectors = values[keep], vectors[:, keep]
         self.spectrum = values.float()
         self.basis = _times(phi, (vectors / values.sqrt()).float())
+        self._kin = kin or Kin.of(None, len(x))
         self._leverages: dict[float, torch.Tensor] = {}
         self._subsets: dict[bytes, tuple[float, _Subset]] = {}
 
@@ -137,14 +145,14 @@ class KernelHead:
         best: tuple[float, float, torch.Tensor] | None = None
         for ridge in sorted(ridges, reverse=True):
             fitted = self._at((self.spectrum / (self.spectrum + ridge))[:, None] * coefficients) + mean
-            leverage = self.leverage(ridge)[:, None]
-            left = (fitted - mean - (y - mean) * leverage) / (1 - leverage) + mean
+            left = self._left_out(fitted - mean, y - mean, self.leverage(ridge), self._root(ridge)) + mean
             error = float((left - y).square().mean(dtype=torch.float64))
             if best is not None and error > best[0]:
                 break  # the error falls and then rises: a weaker ridge overfits more
             best = (error, ridge, left)
         assert best is not None
-        return Fit(best[2].cpu().numpy(), self.leverage(best[1]).cpu().numpy(), best[1], best[0])
+        leverage = self._of_family(self.leverage(best[1]), self._root(best[1]))
+        return Fit(best[2].cpu().numpy(), leverage.cpu().numpy(), best[1], best[0])
 
     def fit_on(self, targets: Array, train: Array, ridge: float) -> Array:
         """Predict by a head that has seen only the targets of `train`.
@@ -168,8 +176,50 @@ class KernelHead:
         root = self.spectrum.sqrt()[:, None]
         seen = (y - mean) * inside[:, None]
         fitted = self._at(root * torch.cholesky_solve(root * self._along(seen), subset.factor))
-        leverage = subset.leverage[:, None]
-        return np.asarray(((fitted - seen * leverage) / (1 - leverage) + mean).cpu().numpy())
+        left = self._left_out(fitted, seen, subset.leverage, lambda rows: self._white(rows, subset.factor), train)
+        return np.asarray((left + mean).cpu().numpy())
+
+    def _root(self, ridge: float) -> Root:
+        """Rows whose inner products are the smoother of all points."""
+        shrunk = (self.spectrum / (self.spectrum + ridge)).sqrt()
+        return lambda rows: self.basis[rows] * shrunk
+
+    def _white(self, rows: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        """[n, R], rows whose inner products are the smoother of the heads with this Cholesky factor."""
+        scaled = self.basis[rows] * self.spectrum.sqrt()
+        white: torch.Tensor = torch.linalg.solve_triangular(factor, scaled.T, upper=False)
+        return white.T
+
+    def _left_out(
+        self, fitted: torch.Tensor, seen: torch.Tensor, leverage: torch.Tensor, root: Root, train: Array | None = None
+    ) -> torch.Tensor:
+        """[N, C], predictions without the point's own target and without those of its family.
+
+        `root` gives rows whose inner products are the smoother. Points outside `train` [N] were not seen.
+        """
+        left = (fitted - seen * leverage[:, None]) / (1 - leverage[:, None])
+        for rows, smoother in self._smoothers(root, train):
+            apart = torch.eye(rows.shape[1], device=rows.device) * (1 + 1e-4) - smoother
+            left[rows] = torch.linalg.solve(apart, fitted[rows] - smoother @ seen[rows])
+        return left
+
+    def _of_family(self, leverage: torch.Tensor, root: Root) -> torch.Tensor:
+        """[N], derivative of the fitted value by the target of the whole family."""
+        leverage = leverage.clone()
+        for rows, smoother in self._smoothers(root, None):
+            leverage[rows] = smoother.sum(dim=2).clamp(max=1 - 1e-4)
+        return leverage
+
+    def _smoothers(self, root: Root, train: Array | None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Families of one size at a time: their points [F, s] and the smoother among them [F, s, s]."""
+        for members in self._kin.together:
+            rows_in = members if train is None else members[train[members].all(axis=1)]
+            step = max(1, _SOLVED // members.shape[1])
+            for rows in (rows_in[start : start + step] for start in range(0, len(rows_in), step)):
+                if len(rows):
+                    index = torch.as_tensor(rows, device=self.basis.device)
+                    half = root(index.flatten()).reshape(*index.shape, -1)
+                    yield index, half @ half.transpose(1, 2)
 
     def _along(self, values: torch.Tensor) -> torch.Tensor:
         """[R, C], `values` [N, C] along the basis. A product with few rows first is several times faster."""

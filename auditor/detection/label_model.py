@@ -1,4 +1,6 @@
-"""How the given labels came about, as a likelihood. The share of wrong labels and every probability rest on it.
+"""How the given labels came about, as a likelihood. The order of the list rests on it.
+
+How many labels are wrong does not: `posterior` says that, since the best fit is surer than the labels allow.
 
 A given label is right, and then follows the posterior q of the true class given the image. Or it is wrong, and then
 comes from a mixture of a few kinds of error:
@@ -14,8 +16,7 @@ is then a power, 0.5 to 2, of how unsure a plain fit of the given labels is of t
 well, since a plain fit takes them for its own doubt. Both assumptions are fitted. They are averaged by how well they
 explain the labels (Akaike weights; Burnham and Anderson, 2002). There is one exception: more than two classes without
 trusted labels. Errors on hard images then also explain other faults of the model (a share of 0.14 was found on the
-right labels of 3,334 photographs in ten classes). There the second assumption only widens the interval. A third
-fit, in which nothing speaks against errors on hard images, says how many there could be.
+right labels of 3,334 photographs in ten classes). There the second assumption is left out.
 
 q is a softmax of the left-out losses of the stacked head, with a scale and class biases. These are fitted together with
 the shares e_k by maximum likelihood. Trusted labels, where there are any, count as right (e = 0) and pin q down.
@@ -35,16 +36,12 @@ from scipy.special import expit
 from auditor.detection.likelihood import (
     CLASSWISE,
     CONFUSION,
-    ENTRIES,
     ITERATIONS,
-    ITERATIONS_RESAMPLED,
     KINDS,
     TINY,
     UNIFORM,
     Component,
     Problem,
-    part_of,
-    sizes,
 )
 from auditor.system.arrays import Array, Floats
 
@@ -55,14 +52,8 @@ labels say otherwise."""
 FREEDOM = 3.0
 """A fit with preference must be better by this many nats to weigh as much as one without: it has three more shares."""
 
-LOWEST = -5.0
-"""Smallest logit of a share at which a further fit starts. Below it, the gradient is lost."""
-
 ENOUGH_TRUSTED = 100
 """Trusted images that are needed to pin down how sure the model may be."""
-
-RESAMPLED = 4_000
-"""Images of one resample. The spread is scaled to all images."""
 
 ALIKE = tuple(Component(kind) for kind in (CONFUSION, UNIFORM, CLASSWISE))
 
@@ -82,15 +73,12 @@ class LabelModel:
     right, wrong
         float64 [N + m, C]: the joint probability that label c is given to the image and is right, or wrong. Trusted
         images follow the audited ones.
-    evidence
-        What was fitted, so that `spread` can fit it again.
     """
 
     share: float
     kinds: dict[str, float]
     right: Floats
     wrong: Floats
-    evidence: Evidence
 
     def log_odds(self) -> Floats:
         """Give the log odds of wrong against right, float32 [N + m, C], for every label on every image."""
@@ -107,39 +95,6 @@ class LabelModel:
         wrong = self.wrong * (share / found)
         right = self.right * ((1 - share) / max(1 - found, TINY))
         return np.asarray(wrong / np.maximum(wrong + right, TINY**2))
-
-
-@dataclass(frozen=True)
-class Spread:
-    """How far off the share may be.
-
-    Attributes
-    ----------
-    shares
-        The share if errors hit all images alike, if some prefer hard images, and if nothing spoke against preference.
-    error
-        Standard error from the draw of these images.
-    """
-
-    shares: tuple[float, float, float]
-    error: float
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The problem before any kind of error is chosen, and the answers found with and without preference."""
-
-    problem: Problem
-    alike: Answer
-    preferring: Answer | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One fit: the share of wrong labels, and the parameters (log scale, class biases, logits of the shares)."""
-
-    share: float
-    parameters: Floats
 
 
 def fit_label_model(
@@ -165,16 +120,14 @@ def fit_label_model(
     """
     problem = Problem.of(losses, labels, trusted, seed, device)
     alike = _fit(problem.asking(ALIKE), seed)
-    if problem.n_classes > 2 and len(trusted) < ENOUGH_TRUSTED:  # preference only widens the interval
-        return _model(problem, alike, None, 0.0)
+    if problem.n_classes > 2 and len(trusted) < ENOUGH_TRUSTED:
+        return _model(alike, alike, 0.0)
     preferring = _fit(problem.asking(PREFERRING, PREFERENCE_COST), seed)
-    return _model(problem, alike, preferring, float(expit(alike.loss - preferring.loss - FREEDOM)))
+    return _model(alike, preferring, float(expit(alike.loss - preferring.loss - FREEDOM)))
 
 
-def _model(problem: Problem, alike: _Fitted, preferring: _Fitted | None, weight: float) -> LabelModel:
+def _model(alike: _Fitted, preferring: _Fitted, weight: float) -> LabelModel:
     """Average both fits. `weight` is that of the fit with preference."""
-    evidence = Evidence(problem, alike.answer, None if preferring is None else preferring.answer)
-    preferring = preferring or alike
 
     def average(one: Any, other: Any) -> Any:
         return weight * one + (1 - weight) * other
@@ -186,7 +139,6 @@ def _model(problem: Problem, alike: _Fitted, preferring: _Fitted | None, weight:
         {kind: part / max(share, TINY) for kind, part in wrong.items()},
         average(preferring.right, alike.right),
         average(preferring.wrong, alike.wrong),
-        evidence,
     )
 
 
@@ -198,68 +150,19 @@ class _Fitted:
     wrong_of: dict[str, float]
     right: Floats
     wrong: Floats
-    parameters: Floats
 
     @property
     def share(self) -> float:
         return sum(self.wrong_of.values())
 
-    @property
-    def answer(self) -> Answer:
-        return Answer(self.share, self.parameters)
 
-
-def _fit(problem: Problem, seed: int, start: Floats | None = None) -> _Fitted:
+def _fit(problem: Problem, seed: int) -> _Fitted:
     part = problem.part(seed)
-    parameters = part.solve(problem.start() if start is None else _lifted(start, problem), ITERATIONS)
-    theta = problem.tensor(parameters)
+    theta = problem.tensor(part.solve(problem.start(), ITERATIONS))
     with torch.no_grad():
         right, wrong = problem.joint(theta)
         shares, loss = problem.wrong_by_component(theta).cpu().numpy(), float(part.loss(theta)) * part.n
     by_kind = dict.fromkeys(KINDS, 0.0)
     for component, share in zip(problem.components, shares, strict=True):
         by_kind[component.kind] += float(share)
-    return _Fitted(loss, by_kind, right.cpu().numpy(), wrong.cpu().numpy(), parameters)
-
-
-def _lifted(parameters: Floats, problem: Problem) -> Floats:
-    """Where a further fit starts: no share is so low that its gradient is lost."""
-    first = 1 + problem.n_classes
-    return np.append(parameters[:first], np.maximum(parameters[first:], LOWEST))
-
-
-def spread(evidence: Evidence, *, resamples: int, seed: int) -> Spread:
-    """Say how far off the share may be, by fits under other assumptions and on resampled images.
-
-    Parameters
-    ----------
-    evidence
-        Of the fitted model.
-    resamples
-        Number of resamples of audited and trusted images.
-    seed
-        Draws them.
-    """
-    plain = evidence.problem
-    problem = plain.asking(PREFERRING, PREFERENCE_COST)
-    preferring = evidence.preferring or _fit(problem, seed).answer
-    free = _fit(plain.asking(PREFERRING), seed, preferring.parameters)
-    shares = evidence.alike.share, preferring.share, free.share
-    if evidence.preferring is None:  # the estimate assumes errors that hit all images alike, and so must its error
-        problem, preferring = plain.asking(ALIKE), evidence.alike
-    return Spread(shares, _standard_error(problem, preferring.parameters, resamples, seed))
-
-
-def _standard_error(problem: Problem, parameters: Floats, resamples: int, seed: int) -> float:
-    """Standard error of the share of wrong labels, by the m-out-of-n bootstrap."""
-    size = min(RESAMPLED, max(ENTRIES // problem.n_classes, 1000))
-    rng = np.random.default_rng([seed, 82])
-    part = min(1.0, size / max(problem.n, 1))
-    counts = [part_of(k, part) for k in sizes(problem)]
-    start = _lifted(parameters, problem)
-    found = np.empty(resamples)
-    for index in range(resamples):
-        drawn = problem.rows(*(rng.integers(0, max(k, 1), c) for k, c in zip(sizes(problem), counts, strict=True)))
-        theta = drawn.tensor(drawn.solve(start, ITERATIONS_RESAMPLED))
-        found[index] = float(drawn.wrong_by_component(theta).sum())
-    return float(found.std(ddof=1) * np.sqrt(part)) if resamples > 1 else float("inf")
+    return _Fitted(loss, by_kind, right.cpu().numpy(), wrong.cpu().numpy())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from auditor.errors import AuditorError, UndecidedError
+from auditor.model.scaling import Scaling
 from auditor.system.arrays import Array
 
 SMALLEST = 8
@@ -88,6 +89,28 @@ class Labelled:
     def families(self) -> Array:
         """Give int64 [N], the family of each item. Without `groups` every item is one of its own."""
         return np.arange(len(self.labels)) if self.groups is None else self.groups
+
+    def taught(self, scaling: Scaling) -> Array:
+        """Give int64 [N], the labels that teach: those that people found, and the given ones of all others.
+
+        A label that is wrong while nobody knows the class gives way to the other class whose mean is nearest. Means
+        are those of all items, in features standardised by `scaling`.
+        """
+        found = self.looks()
+        labels = np.where(found >= 0, found, self.labels)
+        unknown = np.flatnonzero(found == WRONG)
+        if not len(unknown):
+            return labels
+        means = np.full((self.n_classes, self.features.shape[1]), np.inf)
+        for name in range(self.n_classes):
+            members = np.flatnonzero((labels == name) & (found != WRONG))
+            if len(members):
+                means[name] = scaling(self.features, members).mean(axis=0)
+        x = scaling(self.features, unknown).astype(np.float64)
+        distance = np.stack([np.square(x - mean).sum(axis=1) for mean in means], axis=1)
+        distance[np.arange(len(unknown)), self.labels[unknown]] = np.inf
+        labels[unknown] = distance.argmin(axis=1)
+        return labels
 
     def select(self, rows: Array) -> Labelled:
         """Keep some of the images, by their int64 row numbers. The reference stays."""

@@ -35,7 +35,7 @@ START = -3.0
 ENTRIES = 600_000
 """Images times classes that the parameters are fitted on at most. Of more images, a random part is taken."""
 
-ITERATIONS, ITERATIONS_RESAMPLED = 80, 25
+ITERATIONS = 80
 
 SCALE_BOUNDS, BIAS_BOUNDS, SHARE_BOUNDS = (-4.0, 5.0), (-20.0, 20.0), (-12.0, 6.0)
 

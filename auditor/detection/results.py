@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from auditor.detection.label_model import Spread
+from auditor.detection.posterior import Spread
 from auditor.system.arrays import Array, Floats, Ints
 
 
@@ -37,8 +38,6 @@ class DetectionSettings:
         folds that do not hold it.
     splits
         How often the folds of the stacked head are drawn. None lets the number of images decide.
-    bootstrap
-        Resamples behind the interval of the share. They tell only its standard error, and twenty are enough for that.
     """
 
     landmarks: int = 1500
@@ -51,7 +50,6 @@ class DetectionSettings:
     tuning: int = 2
     folds: int = 3
     splits: int | None = None
-    bootstrap: int = 20
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,9 @@ class Detection:
     weights
         Signal -> weight of the standardised signal in the suspicion. Signals that are only reported have weight 0.
     suggested_label, suggested_probability
-        int64 [N] and float64 [N], the most probable other label and its probability by the leave-one-out head. The
-        label is -1 where the given one is settled as right.
+        int64 [N] and float64 [N], the other label that the leave-one-out head prefers, and the probability that it is
+        the true one. It is never above `p_mislabelled`. Where nothing could be decided it is the head's own. The label
+        is -1 where the given one is settled as right.
     p_mislabelled
         float64 [N], or None where nothing could be decided. Where people looked it is 1 or 0: whether they found
         `Labelled.labels` wrong. The rest adds up to `share.count`.
@@ -158,3 +157,15 @@ class Detection:
     reference_suspects: Array
     notes: tuple[str, ...] = ()
     cannot_tell: bool = False
+
+    @property
+    def said(self) -> str:
+        """The estimate as a sentence: the one place where it is put into words."""
+        if self.share is None:
+            return self.reason
+        share = self.share
+        low, high = np.floor(share.count_low), np.ceil(share.count_high)
+        ends = f"between {low:,.0f} and {high:,.0f} labels ({share.low:.1%} to {share.high:.1%})"
+        if self.cannot_tell:
+            return f"The model cannot tell how many labels are wrong without looks: {ends}."
+        return f"The model expects about {share.count:,.0f} wrong labels, {ends}, if its assumptions hold."

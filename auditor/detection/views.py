@@ -5,10 +5,13 @@ Once it stands, the heads judge any labelling of the same images at little cost.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from auditor.detection.kernel_head import KernelHead, one_hot, temperature
+from auditor.detection.kin import Kin
 from auditor.detection.label_model import fit_label_model
 from auditor.detection.registry import all_signals
 from auditor.detection.results import DetectionSettings
@@ -44,7 +47,8 @@ class Views:
     Parameters
     ----------
     scaled
-        float32 [N + m, D], standardised features. The m trusted images come last.
+        float32 [N + m, D], standardised features. The m trusted images come last. Their memory is taken, and the
+        content is lost.
     trusted
         int64 [m], their labels; m may be 0.
     n_classes
@@ -55,8 +59,9 @@ class Views:
         Draws folds and landmarks.
     device
         Where bases lie and heads are trained.
-    consume
-        Take the memory of `scaled`. Its content is lost.
+    families
+        int64 [N], the family of each audited image; None where each stands alone. No head that judges an image has
+        seen one of its family, and no image is its family's neighbour.
 
     Attributes
     ----------
@@ -75,10 +80,10 @@ class Views:
         settings: DetectionSettings,
         seed: int,
         device: str = "cpu",
-        consume: bool = False,
+        families: Array | None = None,
     ) -> None:
         self.table = all_signals()
-        unit = unit_rows(scaled, consume=consume)
+        unit = unit_rows(scaled, consume=True)
         self.trusted, self.seed, self.device = (
             np.array(trusted),
             seed,
@@ -87,11 +92,13 @@ class Views:
         folds = max(2, min(settings.folds, len(scaled)))
         rng = np.random.default_rng([seed, 76])
         times = settings.splits or _splits(len(scaled), n_classes)
-        self.splits = [rng.permutation(len(scaled)) % folds for _ in range(times)]
+        kin = Kin.of(families, len(scaled))
+        self.splits = [kin.folds(folds, rng) for _ in range(times)]
         self.n_classes = n_classes
-        self.kernel = KernelHead(unit, landmarks=settings.landmarks, seed=seed, device=device)
-        self.linear = KernelHead(unit, landmarks=settings.landmarks, seed=seed, width=None, device=device, consume=True)
-        self.neighbours, self.similarity = _neighbours(self.kernel)
+        basis: dict[str, Any] = {"landmarks": settings.landmarks, "seed": seed, "device": device, "kin": kin}
+        self.kernel = KernelHead(unit, **basis)
+        self.linear = KernelHead(unit, width=None, consume=True, **basis)
+        self.neighbours, self.similarity = _neighbours(self.kernel, kin)
         give_back()  # what the bases were made of
         some_feature_differs = len(self.kernel.spectrum) > 0
         self.vouched = some_feature_differs and _enough_of_each(self.trusted, n_classes)
@@ -102,9 +109,13 @@ class Views:
         del self.kernel, self.linear, self.neighbours, self.similarity
         give_back()
 
-    def signals(self, labels: Array) -> Signals:
-        """Compute the signals of int64 [N] `labels`. Rows are the audited images, then the trusted ones."""
-        audited, labels = labels, np.concatenate([labels, self.trusted])
+    def signals(self, labels: Array, given: Array | None = None) -> Signals:
+        """Compute the signals of int64 [N] `labels`. Rows are the audited images, then the trusted ones.
+
+        How labels came about is read from `given`, int64 [N]: the labels before anybody corrected one. None: `labels`.
+        """
+        audited = labels if given is None else given
+        labels = np.concatenate([labels, self.trusted])
         targets = one_hot(labels, self.n_classes)
         kernel, linear = self.kernel.fit(targets), self.linear.fit(targets)
         kernel_scale, linear_scale = (temperature(fit.left_out, labels, self.device) for fit in (kernel, linear))
@@ -193,8 +204,12 @@ def _splits(n: int, n_classes: int) -> int:
     return max(1, min(MOST_SPLITS, SPLIT_IMAGES // n, SPLIT_NUMBERS // (n * n_classes**2)))
 
 
-def _neighbours(head: KernelHead) -> tuple[Array, Array]:
-    """Indices [N, k] and weights [N, k] of the nearest images along the kernel's leading directions."""
+def _neighbours(head: KernelHead, kin: Kin) -> tuple[Array, Array]:
+    """Indices [N, k] and weights [N, k] of the nearest images along the kernel's leading directions.
+
+    Images of one family are no neighbours.
+    """
+    family = torch.as_tensor(kin.of_point, device=head.basis.device)
     n = head.n_points
     k = min(NEIGHBOURS, n - 1)
     lead = head.basis[:, -NEIGHBOUR_DIMENSIONS:] * head.spectrum[-NEIGHBOUR_DIMENSIONS:].sqrt()
@@ -204,7 +219,7 @@ def _neighbours(head: KernelHead) -> tuple[Array, Array]:
     for start in range(0, n, step):
         part = torch.arange(start, min(start + step, n), device=lead.device)
         similarity = lead[part] @ lead.T
-        similarity[part - start, part] = -2
+        similarity[family[part][:, None] == family[None]] = -2
         near = similarity.topk(k, dim=1)
         index[start : start + step] = near.indices.cpu().numpy()
         weight[start : start + step] = near.values.clamp(min=0).cpu().numpy()

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import nn
 
@@ -18,6 +19,7 @@ from auditor import detection as detecting
 from auditor import engines
 from auditor.compute import hardware
 from auditor.config import AuditSettings, RunSettings
+from auditor.data.families import families
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection, Labelled
 from auditor.detection.registry import identities
@@ -148,7 +150,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         return job.kept.once(
             "detection",
             lambda: detecting.detect(
-                _labelled(inputs),
+                _labelled(inputs, job, looks=True),
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
@@ -158,12 +160,22 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         )
 
 
-def _labelled(inputs: Inputs) -> Labelled:
-    """What detection judges: labels as they were first audited, with what people found as evidence."""
-    data, looked = inputs.data, inputs.data.looked
-    if looked is None:
-        return Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair)
-    return Labelled(data.features, looked.first, data.n_classes, inputs.reference_pair, found=looked.found)
+def _labelled(inputs: Inputs, job: Job, *, looks: bool = False) -> Labelled:
+    """What detection judges, with its families of copies.
+
+    With `looks` these are the labels as they were first audited, with what people found as evidence.
+    """
+    data, seen = inputs.data, inputs.data.looked if looks else None
+    groups = job.kept.once("families", lambda: families(data.features, data.hashes))
+    alone = len(np.unique(groups)) == len(groups)
+    return Labelled(
+        data.features,
+        data.labels if seen is None else seen.first,
+        data.n_classes,
+        inputs.reference_pair,
+        found=None if seen is None else seen.found,
+        groups=None if alone else groups,
+    )
 
 
 @dataclass(frozen=True)
@@ -219,7 +231,7 @@ def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
     data, seed = inputs.data, job.settings.seed + 1
     scorer = cache(
         lambda: detecting.Scorer(
-            Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair),
+            _labelled(inputs, job),
             rows=data.rows("train"),
             seed=seed,
             device=inputs.backbone.device,

@@ -191,6 +191,8 @@ def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocumen
         "reason": detection.reason,
         "basis": detection.basis,
         "assumption": detection.assumption,
+        "cannot_tell": detection.cannot_tell,
+        "said": detection.said,
         "share": None if share is None else {"value": share.value, "interval": [share.low, share.high]},
         "count": None if share is None else {"value": share.count, "interval": [share.count_low, share.count_high]},
         "by_class": [

@@ -135,12 +135,17 @@ class ReviewRow(TypedDict):
 
 
 class CalibrationDocument(TypedDict):
-    """How many labels are probably wrong. Where that cannot be said, `reason` says why."""
+    """How many labels are probably wrong. Where that cannot be said, `reason` says why.
+
+    `said` is the estimate in a sentence. It says so where only looks can tell (`cannot_tell`).
+    """
 
     decided: bool
     reason: str
     basis: str
     assumption: str
+    cannot_tell: bool
+    said: str
     share: Estimate | None
     count: Estimate | None
     by_class: list[ClassEstimate]

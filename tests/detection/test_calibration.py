@@ -1,4 +1,4 @@
-"""What calibration adds to the label model: an interval, an order, and sums."""
+"""What calibration adds to the label model: an order, and sums."""
 
 from __future__ import annotations
 
@@ -30,24 +30,6 @@ def test_probabilities_at_another_share_have_that_mean_and_the_same_order(p, sha
     found = cal.at_share(p, share)
     assert found.mean() == pytest.approx(share, abs=1e-6)
     assert (np.diff(found[np.argsort(p, kind="stable")]) >= -1e-12).all()
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.3), st.integers(1, 10**5))
-def test_an_interval_holds_both_estimates_and_is_wider_without_a_reference(a, b, error, n):
-    low, high = cal.interval((a, b), error, n, reference=True)
-    assert 0 <= low <= min(a, b) <= max(a, b) <= high <= 1
-    wide = cal.interval((a, b), error, n, reference=False)
-    assert wide[0] <= low and high <= wide[1]
-
-
-def test_a_few_labels_that_look_wrong_may_all_be_right_however_many_images_there_are():
-    assert cal.interval((0.02, 0.02), 0.001, 10**6, reference=True)[0] == 0.0
-    assert cal.interval((0.1, 0.1), 0.001, 10**6, reference=True)[0] == pytest.approx(0.075, abs=1e-3)
-
-
-def test_no_wrong_label_among_n_leaves_three_in_n_possible():
-    assert cal.interval((0.0, 0.0), 0.0, 1000, reference=True) == (0.0, 0.003)
 
 
 def test_separation_counts_pairs_in_the_right_order():

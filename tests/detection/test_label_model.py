@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.detection.label_model import fit_label_model, spread
+from auditor.detection.label_model import fit_label_model
 from auditor.detection.likelihood import CLASSWISE, CONFUSION, KINDS, UNIFORM, _kinds
 
 NO_TRUSTED = np.empty(0, np.int64)
@@ -49,26 +49,7 @@ def test_the_share_of_wrong_labels_is_recovered_whatever_their_kind(kind, rate, 
     assert found.share == pytest.approx((labels != y).mean(), abs=0.03)
     right, wrong = found.right[np.arange(4000), labels], found.wrong[np.arange(4000), labels]
     assert (wrong / (wrong + right)).mean() == pytest.approx(found.share, abs=0.02)
-    shares = spread(found.evidence, resamples=2, seed=0).shares
-    assert min(shares) <= found.share <= max(shares)
     assert sum(found.kinds.values()) == pytest.approx(1)
-
-
-@pytest.mark.parametrize("classes", [2, 5])
-@pytest.mark.parametrize("trusted", [0, 600])
-def test_wrong_labels_on_hard_images_are_not_taken_for_the_models_own_doubt(classes, trusted):
-    q, y = world(3000, classes, seed=1, sharp=4.0)
-    unsure = 1 - (q**2).sum(1)
-    hit = np.random.default_rng(2).random(3000) < np.minimum(0.15 * unsure**0.5 / (unsure**0.5).mean(), 0.9)
-    labels = np.where(hit, made_wrong(q, y, CONFUSION, 1.0, seed=3), y)
-    other, known = world(trusted, classes, seed=4, sharp=4.0)
-    found = fit_label_model(-np.log(np.concatenate([q, other])), labels, known, seed=0)
-    truth = (labels != y).mean()
-    shares = spread(found.evidence, resamples=2, seed=0).shares
-    assert shares[0] < 0.3 * truth  # what errors that hit all images alike would explain
-    assert 0.6 * truth < shares[2] < 1.4 * truth  # what the upper end of the interval rests on
-    if trusted and classes == 2:
-        assert found.share == pytest.approx(truth, abs=0.03)
 
 
 def test_two_classes_have_one_kind_of_error():
@@ -87,7 +68,6 @@ def test_a_model_that_is_always_right_and_sure_finds_no_wrong_label(classes):
     found = fit_label_model(losses, y, NO_TRUSTED, seed=0)
     assert found.share < 1e-3
     assert np.isfinite(found.log_odds()).all()
-    assert spread(found.evidence, resamples=5, seed=0).error < 1e-3
 
 
 @settings(max_examples=30, deadline=None)
@@ -121,17 +101,6 @@ def test_probabilities_follow_the_share_asked_for():
     assert (at[0] < at[1]).all() and (at[1] < at[2]).all()
     right, wrong = found.right[np.arange(2000), labels], found.wrong[np.arange(2000), labels]
     np.testing.assert_allclose(at[1], wrong / (wrong + right), rtol=1e-6)
-
-
-def test_the_standard_error_is_that_of_drawing_anew():
-    shares = []
-    for seed in range(12):
-        q, y = world(1500, 4, seed=seed)
-        labels = made_wrong(q, y, UNIFORM, 0.2, seed=seed)
-        shares.append(fit_label_model(-np.log(q), labels, NO_TRUSTED, seed=0).share)
-    model = fit_label_model(-np.log(q), labels, NO_TRUSTED, seed=0)
-    error = spread(model.evidence, resamples=30, seed=0).error
-    assert 0.5 < error / np.std(shares, ddof=1) < 2
 
 
 def test_more_entries_than_are_fitted_on_give_the_same_answer():

@@ -1,0 +1,144 @@
+"""Families: items that are copies of each other, byte for byte, altered, or said to belong together.
+
+A wrong label of one picture stands on all its copies, and they confirm each other. So no model may learn from one copy
+and judge another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.stats import beta
+
+from auditor.model.scaling import Scaling, unit_rows
+from auditor.system.arrays import Array, Floats
+
+NEAR, FAR = 10, 20
+"""Near copies are among the first `FAR` neighbours. Neighbours from `NEAR` on tell how dense the data are."""
+
+BY_CHANCE = 0.05
+"""The part of near copies that are found by chance alone, at most."""
+
+DIMENSIONS = 64
+"""Features are projected on this many random directions to find neighbours."""
+
+LARGEST = 0.05
+"""A family that near copies alone make larger than this part of the items is no family: features tell too little."""
+
+SIMILARITIES = 2**22
+"""Pairs that are compared at a time."""
+
+
+def families(features: Array, hashes: Sequence[str] = (), groups: Sequence[str] | None = None) -> Array:
+    """Find the family of each item.
+
+    Parameters
+    ----------
+    features
+        float32 [N, D].
+    hashes
+        N content hashes, or none. Equal ones are copies.
+    groups
+        N names: items of one name belong together. An empty name says nothing.
+
+    Returns
+    -------
+    int64 [N], the number of each item's family: that of its first member.
+    """
+    n = len(features)
+    links = [_equal([row.tobytes() for row in features])] if _tell_apart(features) else []
+    links += [_equal(list(hashes))] if len(hashes) else []
+    links += [_equal([name or f"\0{row}" for row, name in enumerate(groups)])] if groups is not None else []
+    certain = np.concatenate([np.empty((0, 2), np.int64), *links])
+    family = _joined(certain, n)
+    near = _near(features, family)
+    if not len(near):
+        return family
+    both = _joined(np.concatenate([certain, near]), n)
+    sizes, before = np.bincount(both, minlength=n), np.bincount(family, minlength=n)
+    too_large = (sizes[both] > max(LARGEST * n, NEAR)) & (before[family] < sizes[both])
+    return np.where(too_large, family, both)
+
+
+def _tell_apart(features: Array) -> bool:
+    """Whether equal features mean equal items: hardly any family of them may be large."""
+    _, family = np.unique(features, axis=0, return_inverse=True)
+    return int(np.bincount(family.ravel()).max(initial=0)) <= max(NEAR, LARGEST * len(features))
+
+
+def _equal(keys: Sequence[bytes | str]) -> Array:
+    """[k, 2], each item and the first with an equal key, where that is another."""
+    first: dict[bytes | str, int] = {}
+    pairs = [(first.setdefault(key, row), row) for row, key in enumerate(keys)]
+    return np.array([pair for pair in pairs if pair[0] != pair[1]], np.int64).reshape(-1, 2)
+
+
+def _joined(pairs: Array, n: int) -> Array:
+    """int64 [n], the first item of each connected component."""
+    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    _, label = connected_components(graph, directed=False)
+    first = np.unique(label, return_index=True)[1]
+    return np.asarray(first[label], dtype=np.int64)
+
+
+def _near(features: Array, family: Array) -> Array:
+    """[k, 2], pairs that are far closer than neighbours are by chance.
+
+    Around an item, the volume within a neighbour's distance is a uniform part of the volume within the twentieth's, if
+    items lie as densely as near it. The dimension comes from how distances grow (Levina and Bickel, 2004). A pair is
+    near where such a part is too small for chance in all N items together. For the nearest
+    item a smaller sign is enough where many have one.
+    """
+    rows = np.flatnonzero(family == np.arange(len(family)))  # exact copies would hide the density
+    n = len(rows)
+    if n < 3 * FAR:
+        return np.empty((0, 2), np.int64)
+    index, distance = _neighbours(features[rows])
+    outer, inner = distance[:, -1], distance[:, NEAR - 1]
+    usable = (inner > 1e-6) & (outer > inner)
+    if usable.mean() < 0.5:
+        return np.empty((0, 2), np.int64)
+    growth = float(np.log(outer[usable] / inner[usable]).mean())
+    dimension = float(sum(1 / k for k in range(NEAR, FAR))) / growth
+    scale = np.minimum(outer[:, None], outer[index])
+    part = np.power(np.divide(distance, scale, out=np.ones_like(distance), where=scale > 1e-6), dimension)
+    rank = np.arange(1, FAR)
+    chance = beta.cdf(np.clip(part[:, :-1], 0, 1), rank, FAR - rank)
+    limits = np.full(FAR - 1, BY_CHANCE / n)  # long chains would follow from a larger one
+    limits[0] = max(limits[0], _false_discoveries(chance[:, 0], BY_CHANCE))
+    found = np.argwhere(chance <= limits)
+    return np.stack([rows[found[:, 0]], rows[index[found[:, 0], found[:, 1]]]], axis=1)
+
+
+def _false_discoveries(chance: Floats, level: float) -> float:
+    """The largest of [n] probabilities under chance at which at most this part is found by chance.
+
+    This is the rule of Benjamini and Hochberg (1995): below 0 where nothing is found.
+    """
+    ordered = np.sort(chance)
+    good = np.flatnonzero(ordered <= level * np.arange(1, len(ordered) + 1) / len(ordered))
+    return float(ordered[good[-1]]) if len(good) else -1.0
+
+
+def _neighbours(features: Array) -> tuple[Array, Floats]:
+    """Indices [n, FAR] and distances [n, FAR] of the nearest items, nearest first."""
+    x = torch.as_tensor(unit_rows(np.ascontiguousarray(Scaling.of(features)(features)), consume=True))
+    if x.shape[1] > DIMENSIONS:
+        rng = np.random.default_rng(84)
+        x = x @ torch.as_tensor(rng.normal(size=(x.shape[1], DIMENSIONS)).astype(np.float32) / DIMENSIONS**0.5)
+    n = len(x)
+    square = x.square().sum(dim=1)
+    index, distance = np.empty((n, FAR), np.int64), np.empty((n, FAR))
+    step = max(1, SIMILARITIES // n)
+    for start in range(0, n, step):
+        part = torch.arange(start, min(start + step, n))
+        apart = torch.addmm(square[None], x[part], x.T, alpha=-2).add_(square[part][:, None])
+        apart[part - start, part] = float("inf")
+        near = apart.topk(FAR, dim=1, largest=False)
+        index[start : start + step] = near.indices.numpy()
+        distance[start : start + step] = near.values.clamp(min=0).sqrt().numpy()
+    return index, distance

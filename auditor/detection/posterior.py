@@ -1,0 +1,187 @@
+"""How many labels are wrong, when nobody looked: an average over everything that the labels cannot refute.
+
+A head that never saw a label contradicts it. Either the label is wrong, or the head is. How sure the head may be of the
+*true* class is not known without looks. So no single answer is fitted here. Three things are unknown, and each has a
+declared prior:
+
+- how much sharper the head is about the true class than about the given one (`SHARPNESS`). Wrong labels make a head
+  that learnt from them less sure than it should be;
+- what kind of error it is: at random, a confused class, a class filed as another one (class-conditional, one
+  direction), on all items alike or on hard ones;
+- how many labels are wrong: few per cent in most data sets of people (Northcutt et al., 2021), with a long tail.
+
+Every combination is a point of a grid. Its weight is the prior times the likelihood of the given labels. A softmax is
+never the exact law of the true class. The likelihood therefore counts as if there were at most `WORTH` items
+(coarsened posterior; Miller and Dunson, 2019).
+
+People also make errors that look like the head's own doubt. Of the items that it doubts, and whose labels no kind of
+error explains, the same part is taken to be wrong as of all doubts (`HIDDEN` times it). The lower end leaves these out.
+
+The answers of people are evidence of the same weights. They say directly which doubts were errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.detection.grid import TINY, Heard, Means, Point, at, grid_of, means_of, softmax, walk
+from auditor.system.arrays import Array, Floats
+
+HIDDEN = ((0.0, 0.25), (1.0, 0.5), (2.0, 0.25))
+"""How common errors are that look like doubt, as a multiple of those that stand out, and its prior."""
+
+WORTH = 600.0
+"""Items that the likelihood counts as at most. It is the same for looks and for trusted items."""
+
+ENTRIES, ROWS = 400_000, 3_000
+"""Items times classes, and items, that the weights are computed on at most; a random part where there are more."""
+
+UNSEEN = 3.0
+"""n labels without a single wrong one do not exclude a share of 3 / n (the rule of three)."""
+
+LEAST_WEIGHT, CHUNK = 1e-5, 20_000
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What the interval of the share is made of.
+
+    Attributes
+    ----------
+    low, high
+        Ends of the posterior's 95% interval: of errors that stand out, and of all.
+    contradicted
+        The largest share of labels that the heads can contradict in truth. The upper end is never below it.
+    """
+
+    low: float
+    high: float
+    contradicted: float
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is known of the unseen items and of each of N.
+
+    Attributes
+    ----------
+    value
+        Mean share of wrong labels among items that nobody looked at.
+    spread
+        What its interval is made of.
+    p
+        float64 [N], probability that the label is wrong. Over unseen items its mean is `value`.
+    truth
+        float32 [N, C], probability of each class for an item whose given label is wrong. Rows sum to 1, and the given
+        label has none.
+    """
+
+    value: float
+    spread: Spread
+    p: Floats
+    truth: Array
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """The grid with its evidence: log weights, shares that stand out and in all, and parts hidden, [points, hidden]."""
+
+    log_weights: Floats
+    stands_out: Floats
+    in_all: Floats
+    hidden: Floats
+
+
+def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
+    """Weigh the points of one sharpness by the given labels, by what people found and by trusted items."""
+    unseen, n, families = heard.unseen, len(heard.labels), len(np.unique(heard.families))
+    looked, wrong_found = ~unseen, heard.found[~unseen] != heard.labels[~unseen]
+    trusted = -np.log(at(softmax(heard.trusted_losses, points[0].sharpness), heard.trusted) + TINY)
+    known = float(trusted.sum()) / (1 + len(trusted) / WORTH)
+    shape = len(points), len(HIDDEN)
+    out = _Weighed(*(np.empty(shape) for _ in range(4)))
+    for row, (point, (right, wrong, doubt)) in enumerate(zip(points, walk(heard, points, means), strict=True)):
+        total = right + wrong + TINY
+        p = wrong / total
+        told = float(np.log(total).sum()) * families / n / (1 + families / WORTH)
+        rest = (1 - p) * doubt
+        share, doubted = float(p[unseen].mean()), float(rest[unseen].mean())
+        for column, (times, prior) in enumerate(HIDDEN):
+            hidden = min(1.0, times * float(p.mean()) / (float(p.mean()) + float(rest.mean()) + TINY))
+            said = np.clip((p + hidden * rest)[looked], 1e-4, 1 - 1e-4)
+            answers = float(np.log(np.where(wrong_found, said, 1 - said)).sum()) / (1 + looked.sum() / WORTH)
+            out.log_weights[row, column] = told + answers - known + point.prior + np.log(prior)
+            out.stands_out[row, column], out.hidden[row, column] = share, hidden
+            out.in_all[row, column] = share + hidden * doubted
+    return out
+
+
+def posterior(heard: Heard, *, seed: int) -> Posterior:
+    """Average over the grid.
+
+    Parameters
+    ----------
+    heard
+        N items, of which somebody has not looked at one at least.
+    seed
+        Draws the items that the weights are computed on, where there are many.
+    """
+    sample = _sample(heard, seed)
+    grid = grid_of(sample)
+    means = [means_of(sample, points[0].sharpness) for points in grid]
+    weighed = [_weigh(sample, points, m) for points, m in zip(grid, means, strict=True)]
+    log_weights = np.stack([one.log_weights for one in weighed])
+    weights = np.exp(log_weights - log_weights.max())
+    weights /= weights.sum()
+    low = _quantile(np.stack([one.stands_out for one in weighed]), weights, 0.025)
+    high = _quantile(np.stack([one.in_all for one in weighed]), weights, 0.975)
+    kept = np.where(weights > LEAST_WEIGHT, weights, 0)
+    kept /= kept.sum()
+    p, truth = np.zeros(len(heard.labels)), np.zeros(heard.losses.shape, np.float32)
+    for start in range(0, len(p), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(p)))
+        part = heard.select(rows)
+        for points, m, one, weight in zip(grid, means, weighed, kept, strict=True):
+            _add(p, truth, rows, part, (points, m), one.hidden, weight)
+    truth[np.arange(len(p)), heard.labels] = 0
+    truth /= np.maximum(truth.sum(axis=1, keepdims=True), TINY)
+    n = len(np.unique(heard.families[heard.unseen]))
+    spread = Spread(max(0.0, low - UNSEEN / n), min(1.0, high), heard.contradicted())
+    return Posterior(float(p[heard.unseen].mean()), spread, p, truth)
+
+
+def _add(
+    p: Floats,
+    truth: Array,
+    rows: Array,
+    part: Heard,
+    grid: tuple[list[Point], Means],
+    hidden: Floats,
+    weight: Floats,
+) -> None:
+    """Add what the points of one sharpness say of some rows, by their weights [points, hidden]."""
+    used = np.flatnonzero(weight.sum(axis=1) > 0)
+    if not len(used):
+        return
+    points = [grid[0][row] for row in used]
+    for row, (right, wrong, doubt) in zip(used, walk(part, points, grid[1]), strict=True):
+        odds = wrong / (right + wrong + TINY)
+        p[rows] += weight[row].sum() * odds + (weight[row] @ hidden[row]) * (1 - odds) * doubt
+    truth[rows] += np.float32(weight.sum()) * softmax(part.losses, points[0].sharpness).astype(np.float32)
+
+
+def _sample(heard: Heard, seed: int) -> Heard:
+    """All items, or a random part of unseen ones and all that people looked at."""
+    n, n_classes = heard.losses.shape
+    most = max(500, min(ROWS, ENTRIES // n_classes))
+    rng = np.random.default_rng([seed, 83])
+    rows = [rng.permutation(np.flatnonzero(mask))[:most] for mask in (heard.unseen, ~heard.unseen)]
+    return heard if n <= most else heard.select(np.sort(np.concatenate(rows)))
+
+
+def _quantile(values: Floats, weights: Floats, at: float) -> float:
+    order = np.argsort(values, axis=None, kind="stable")
+    place = int(np.searchsorted(np.cumsum(weights.ravel()[order]), at))
+    return float(values.ravel()[order][min(place, len(order) - 1)])
