@@ -32,10 +32,8 @@ from auditor.pipeline import checks, reading, summary
 from auditor.pipeline import ranking as rankings
 from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
 from auditor.pipeline.job import Job
-from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
 from auditor.result import AuditResult
-from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
 from auditor.system import versions
 from auditor.system.arrays import Array
@@ -140,9 +138,7 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
             inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
         )
     made = Made(inputs, learner, given.run, trials, detection)
-    document = summary.document(made, job.settings, job.progress.seconds)
-    result = AuditResult(document, given.ranking, planted, shown)
-    return with_sample(result, inputs.data.table.read, job.settings.max_pixels, Ledger())
+    return AuditResult(summary.document(made, job.settings, job.progress.seconds), given.ranking, planted, shown)
 
 
 def _detect(inputs: Inputs, job: Job) -> Detection | None:
@@ -154,7 +150,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         return job.kept.once(
             "detection",
             lambda: detecting.detect(
-                _labelled(inputs, job),
+                _labelled(inputs, job, looks=True),
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
@@ -164,17 +160,20 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         )
 
 
-def _labelled(inputs: Inputs, job: Job) -> Labelled:
-    """What detection judges: labels as they were first audited, what people found as evidence, and families."""
-    data, looked = inputs.data, inputs.data.looked
+def _labelled(inputs: Inputs, job: Job, *, looks: bool = False) -> Labelled:
+    """What detection judges, with its families of copies.
+
+    With `looks` these are the labels as they were first audited, with what people found as evidence.
+    """
+    data, seen = inputs.data, inputs.data.looked if looks else None
     groups = job.kept.once("families", lambda: families(data.features, data.hashes))
     alone = len(np.unique(groups)) == len(groups)
     return Labelled(
         data.features,
-        data.labels if looked is None else looked.first,
+        data.labels if seen is None else seen.first,
         data.n_classes,
         inputs.reference_pair,
-        found=None if looked is None else looked.found,
+        found=None if seen is None else seen.found,
         groups=None if alone else groups,
     )
 
