@@ -18,8 +18,10 @@ from PIL import Image, ImageCms
 
 
 def png(level: int = 128, size: tuple[int, int] = (8, 8)) -> bytes:
-    """A grey PNG image of one level; different levels give different bytes."""
-    return encode(Image.new("L", size, level), "PNG")
+    """A grey PNG image of a level with one other row; different levels give different bytes."""
+    image = Image.new("L", size, level)
+    image.paste((level + 128) % 256, (0, 0, size[0], 1))
+    return encode(image, "PNG")
 
 
 def encode(image: Image.Image, kind: str, **options: object) -> bytes:

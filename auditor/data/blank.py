@@ -8,7 +8,6 @@ import numpy as np
 
 from auditor.data import images
 from auditor.data.split import SMALLEST_CLASS
-from auditor.errors import SourceError
 from auditor.system.arrays import Array
 
 
@@ -16,7 +15,7 @@ def learnable(traits: Array, labels: Sequence[str], name: str) -> tuple[Array, t
     """Which images an audit can learn from, and what to say.
 
     Images that show nothing are left out. A class that consists of them keeps them, unless a second class does too and
-    has the same colour: then the two cannot be told apart.
+    has the same colour: then all stay, and a note says that nothing can be learnt.
 
     Parameters
     ----------
@@ -32,10 +31,6 @@ def learnable(traits: Array, labels: Sequence[str], name: str) -> tuple[Array, t
     tuple
         bool [N], true for images that take part. And notes.
 
-    Raises
-    ------
-    SourceError
-        Two classes consist of images that show nothing, all of one colour.
     """
     notes = _stretched(traits)
     blank = (traits & images.BLANK) != 0
@@ -47,10 +42,11 @@ def learnable(traits: Array, labels: Sequence[str], name: str) -> tuple[Array, t
     colours = {label: set((traits[blank & (names == label)] >> images.COLOUR_AT).tolist()) for label in empty}
     if len(seen) - len(empty) + sum(_alone(label, colours) for label in empty) < 2:
         shown = ", ".join(f"'{label}'" for label in empty[:5]) + (", ..." if len(empty) > 5 else "")
-        raise SourceError(
-            f"{int(blank.sum())} of {len(blank)} images of {name} show nothing: they have one colour, or nearly; the "
-            f"classes {shown} have fewer than {SMALLEST_CLASS} other images",
-            hint="check how the images were made or scaled: nothing can be learnt from them",
+        return np.ones(len(blank), bool), (
+            *notes,
+            f"{int(blank.sum())} of {len(blank)} images of {name} show nothing: they have one colour, or nearly. The "
+            f"classes {shown} have fewer than {SMALLEST_CLASS} other images. Nothing can be learnt from them: trust no "
+            "suspect among them. Check how the images were made or scaled.",
         )
     kept = blank & np.isin(names, empty)
     left_out = int((blank & ~kept).sum())
