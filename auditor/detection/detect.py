@@ -140,7 +140,7 @@ def _assemble(
         spread=estimate.spread,
         by_class=by_class.iloc[keep],
         by_pair=cal.grouped(pairs, *(q[doubted] for q in three)).iloc[keep],
-        review=cal.review_table(order[unseen[order]], *three).iloc[keep],
+        review=cal.review_table(order[unseen[order]] if unseen.any() else order, *three).iloc[keep],
         assumption=ASSUMPTIONS[estimate.basis],
         basis=estimate.basis,
         decided=decided,

@@ -309,3 +309,13 @@ def test_the_whole_round_sample_looks_corrected_data_and_the_next_audit_with_its
     assert two["today"] == two["remaining"], "the corrections are in the data"
     assert {**two, "audit_id": ""} == {**one, "audit_id": ""}, "the certificate of the corrected data is the same"
     assert two["looks"]["drawn"] == len(shown) and two["looks"]["changed"] == 0
+
+
+def test_a_data_set_that_people_have_looked_at_whole_lists_nothing(tmp_path: Path, run_cli: Run) -> None:
+    manifest, labels = _data(tmp_path / "data")
+    looks = tuple(Look(_sha(tmp_path / "data" / path), label, "keep") for path, label in labels.items())
+    Ledger(None, looks).save(tmp_path / "data" / "auditor-ledger.json")
+    done = run_cli(*small_audit(manifest, tmp_path / "out"))
+    assert done.exit_code == 0, done.stderr
+    result = AuditResult.load(tmp_path / "out")
+    assert set(result.ranking["looked"]) == {"right"} and result.ranking["rank"].isna().all()
