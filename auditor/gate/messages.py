@@ -77,7 +77,7 @@ def _to_decide(rule: Rule, levels: Levels, decided: Decision) -> str:
     if levels.undecided == "warn":
         return said or rule.advice
     table = f'`undecided = "warn"` in [rules.{rule.name}] makes this a warning.'
-    return f"{said} Until then {table}" if said else f"{rule.advice} {table[0]}{table[1:]}".strip()
+    return f"{said or 'More images decide it.'} Until then {table}"
 
 
 def message(rule: Rule, found: Measurement, decided: Decision) -> str:

@@ -31,7 +31,7 @@ def measure(facts: Facts, levels: Levels) -> Measurement:
     sentence = f"{figure(value, 'share')} of {found['n_planted']} planted wrong labels were found (chance: "
     sentence += f"{figure(chance, 'share')})"
     ceiling, k = _ceiling(facts), found["n_planted"]
-    if ceiling is not None and round(k * ceiling["share"]["value"]) < k:
+    if ceiling is not None and round(k * ceiling["share"]["interval"][1]) < k:
         sentence = f"{against_ceiling(value * k, k, ceiling, k)} planted wrong labels were found, as labels that were "
         sentence += f"wrong before crowd them out (chance: {figure(chance, 'share')} of {k})"
         value, ends = _of_the_possible(value, ends, ceiling["share"])
