@@ -44,7 +44,7 @@ fuzz: $(READY)
 	cd fuzz-out && nice -n 19 ../$(BIN)/python ../tests/fuzz.py images 300
 
 $(READY): setup.cfg pyproject.toml
-	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12), "auditor needs Python 3.11 or 3.12; say make PYTHON=python3.11"'
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 14), "auditor needs Python 3.11 to 3.14; say make PYTHON=python3.11"'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -e '.[test]'

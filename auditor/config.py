@@ -62,6 +62,11 @@ class AuditSettings:
     engine: str = _setting("auto", "Which engine inverts the Hessian.", choices=engines.names)
     damping: str = _setting("auto", "Hessian regularisation: auto (chosen by recovery of planted flips) or a number.")
     reference: str = _setting("", "A data set with trusted labels to measure influence on.", metavar="SOURCE")
+    ledger: str = _setting(
+        "",
+        "What people looked at before; none for no ledger  [default: auditor-ledger.json beside SOURCE, if there]",
+        metavar="FILE",
+    )
     repeats: int = _setting(3, "How often the planting is repeated for intervals.")
     seed: int = _setting(0, "Seed of splits, planting and training.")
     image_size: str = _setting("auto", "Edge in pixels the backbone sees: auto or a number of at least 8.")

@@ -161,12 +161,20 @@ class EngineKind:
         try:
             found: Callable[..., Any] = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError) as error:
+            if isinstance(error, ModuleNotFoundError) and error.name == "pydvl":
+                raise EngineError(
+                    f"the engine '{self.name}' is pyDVL's, which is not installed", hint=_ADD_PYDVL
+                ) from error
             raise EngineError(
                 f"the engine '{self.name}' cannot be imported from {function}: {error}",
                 hint="repair the installation, or choose --engine auto",
             ) from error
         return found
 
+
+_ADD_PYDVL = (
+    "pip install 'pydvl[influence]>=0.10,<0.11' on Python 3.11 or 3.12 with numpy below 2, or choose --engine auto"
+)
 
 _PYDVL = "auditor.influence.pydvl"
 

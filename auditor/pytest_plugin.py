@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         file, baseline = config.getoption("--audit-config"), config.getoption("--audit-baseline")
-        prepared = prepare(GateRequest(config=file, baseline=baseline))
+        prepared = prepare(GateRequest(config=file, baseline=baseline), folder=finished)
         options = {**read_settings(file), **_options(config.getoption("--audit-option"))}
         settings_from({name: value for name, value in options.items() if name not in _NOT_SETTINGS})
         rules = tuple(rule.name for rule in all_rules() if prepared.rules[rule.name].enabled)

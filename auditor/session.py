@@ -6,13 +6,16 @@ The command `auditor audit` and the function `auditor.audit` both end here.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.config import AuditSettings, RunSettings
+from auditor.errors import AuditorError
 from auditor.system.lock import output_folder
+from auditor.system.ownership import refuse_foreign
 from auditor.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -80,6 +83,8 @@ def carry_out(order: Order) -> Done:
         Its message says what was wrong, where, and what to do next.
     """
     with contextlib.nullcontext() if order.out is None else output_folder(order.out, order.named_source):
+        if order.out is not None:
+            refuse_foreign(order.out, order.named_source)
         # Torch takes seconds to import. A folder that cannot be written is said before that.
         from auditor import gate
         from auditor.result import AuditResult
@@ -105,6 +110,7 @@ def write_report(
     """Write the report with the gate's last verdict, which is `judged` where there is one."""
     from auditor import gate, report
 
+    refuse_foreign(out, names=["report.html"])
     if judged is not None:
         gate.keep(judged.verdict, out)
     comparison = None
@@ -112,7 +118,39 @@ def write_report(
         from auditor.review import compare
 
         comparison = compare(result, earlier)
-    return report.write_report(result, out, gate.kept(out, result), comparison)
+    return report.write_report(result, out, gate.kept(out, result), comparison, report.looks_in(out, result))
+
+
+def show_sample(out: str | Path, source: str = "") -> str:
+    """Render the report of an audit again after its sample was drawn, with a picture of each drawn item.
+
+    Pictures that the audit did not make are read from the data set and kept in `evidence.json`. Where it cannot be
+    opened, the report shows the sample without them.
+
+    Returns
+    -------
+    str
+        In a sentence, where the report is and what it lacks.
+    """
+    from auditor import report
+    from auditor.data.reopening import reopen
+    from auditor.pipeline.thumbnails import thumbnails
+    from auditor.result import AuditResult
+
+    result, lacks = AuditResult.load(out), ""
+    known = result.evidence["thumbnails"]
+    items = report.looks_in(out, result).sample or ()
+    wanted = [path for path in dict.fromkeys(item["path"] for item in items) if path not in known]
+    if wanted:
+        try:
+            table = reopen(result, source=source, out=out)
+            made = thumbnails(table.read, wanted, result.settings["max_pixels"], suspects=len(wanted))
+        except AuditorError as error:
+            made, lacks = {}, f" without pictures of {len(wanted):,} items, as the data set cannot be opened: {error}"
+        if made:
+            result = dataclasses.replace(result, evidence={**result.evidence, "thumbnails": {**known, **made}})
+            result.save(out)
+    return f"report: {write_report(Path(out), result)}{lacks}"
 
 
 def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
@@ -123,14 +161,18 @@ def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
         return known, None
     from auditor.data import feature_cache
     from auditor.pipeline import stages
+    from auditor.review.carried import carry
     from auditor.system.checkpoint import Checkpoints
 
     kept = Checkpoints(feature_cache.cache_folder(order.run), progress.resumed)
     result = stages.audit(
         order.source, order.settings, order.run, download=order.download, progress=progress, kept=kept
     )
-    if order.out is not None:
-        result.save(order.out)
+    if order.folder is not None:
+        # audit.json comes last of all: whoever finds it finds what belongs to it.
+        for sentence in carry(result, order.folder):
+            progress.say(f"  {sentence}")
+        result.save(order.folder)
     return result, kept
 
 

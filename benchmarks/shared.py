@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,13 @@ def need(name: str = "") -> None:
         raise SystemExit(f"no data at {DATA / name}: set AUDITOR_DATA to the folder of the shared data")
 
 
-def features(name: str, paths: Iterable[str], cache: Path | None = None) -> Any:
+def features(
+    name: str, paths: Iterable[str], cache: Path | None = None, *, read: Callable[[str], bytes] | None = None
+) -> Any:
     """Features float32 [N, 896] of the images at `paths` in the data set `name`.
 
-    They are those of layer2, layer3 and layer4, pooled: what an audit's detection sees.
+    They are those of layer2, layer3 and layer4, pooled: what an audit's detection sees. `read` gives the bytes of an
+    image that is no file of its own.
     """
     from auditor.data.feature_cache import FeatureCache, default_cache
     from auditor.data.features import extract
@@ -40,7 +43,7 @@ def features(name: str, paths: Iterable[str], cache: Path | None = None) -> Any:
     mean, std = kind.normalisation("default", weights)
     network = kind.extractor(kind.build(weights, 2, SIZE, 0))
     frame = pd.DataFrame({"path": list(paths), "label": "", "split": ""})
-    table = ImageTable(name, str(root), frame, lambda path: (root / path).read_bytes())
+    table = ImageTable(name, str(root), frame, read or (lambda path: (root / path).read_bytes()))
     key = {**kind.cache_key(), "weights": weights.sha256, "size": SIZE, "mean": mean, "std": std}
     store = FeatureCache(cache or default_cache(), key, kind.n_layered)
     read = extract(table, Transform(SIZE, mean, std), network, cache=store)

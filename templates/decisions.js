@@ -3,8 +3,11 @@
 // A reviewer's decisions, where they are kept, and what they say about the errors that remain. It knows nothing of the page.
 const Decisions = (() => {
   const KINDS = ["keep", "relabel", "drop", "unsure"];
+  const HOWS = ["rank", "drawn", "again", "known-wrong"];
+  const OWN = ["again", "known-wrong"]; // looks that are items of their own, beside the decision about the image
   const HASH_WIDTH = 43;
   const UNDO_STEPS = 200;
+  const UNDO_IMAGES = 2000; // images in all steps that outlive a reload: a browser keeps about five million characters
   const SITTING = 200; // suspects that a person goes through at once: the forecast promises no number further ahead
   // A part of the shift is the own one of the suspects ahead: a part of the prior's variance, and at most this standard
   // deviation. We tried 60 audits of known truth (docs/tried.md), each once as many suspects were reviewed as
@@ -12,51 +15,77 @@ const Decisions = (() => {
   const OWN_PART = 0.4;
   const OWN_WIDTH = 1;
 
-  // The audit's rows as the page needs them. `data` is the document of auditor/report/payload.py.
+  // The audit's items as the page needs them. `data` is the document of auditor/report/payload.py. A row of the ranking
+  // is an item by its number, and so is a drawn row: one decision about it counts in both lists. A second look and a label
+  // made wrong are items of their own. Their numbers follow the last row.
   function rows(data) {
-    const path = (row) => data.dirs[data.dir[row]] + data.file[row];
+    const own = (item) => (item < data.label.length ? null : data.sample[item - data.label.length]);
+    const row = (item) => own(item)?.[0] ?? item;
+    const path = (item) => data.dirs[data.dir[row(item)]] + data.file[row(item)];
+    const sample = (data.sample ?? []).map(([at, , how], place) => (how === "drawn" ? at : data.label.length + place));
+    const drawn = new Set(sample);
     return {
       count: data.ranked,
+      all: data.label.length,
+      sample,
+      row,
       path,
-      label: (row) => data.classes[data.label[row]],
-      suggestion(row) {
-        const index = data.suggested[row];
-        return index < 0 || index === data.label[row] ? null : data.classes[index];
+      how: (item) => own(item)?.[2] ?? "rank",
+      drawn: (item) => drawn.has(item),
+      label: (item) => data.classes[own(item)?.[1] ?? data.label[item]],
+      suggestion(item) {
+        const index = data.suggested[row(item)];
+        const hidden = own(item)?.[2] === "known-wrong";
+        return hidden || index < 0 || index === data.label[row(item)] ? null : data.classes[index];
       },
-      probability: (row) => (data.p && data.p[row] !== null ? data.p[row] / 1e4 : null),
-      hash(row) {
-        const packed = data.hashes.slice(row * HASH_WIDTH, (row + 1) * HASH_WIDTH);
+      probability(item) {
+        const p = data.p?.[row(item)] ?? null;
+        return p === null || own(item)?.[2] === "known-wrong" ? null : p / 1e4;
+      },
+      hash(item) {
+        const at = row(item);
+        const packed = data.hashes.slice(at * HASH_WIDTH, (at + 1) * HASH_WIDTH);
         if (packed.startsWith(".")) return null;
         return Array.from(atob(packed + "="), (c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("");
       },
     };
   }
 
-  // Decisions by row. `storage` is the browser's, or null. `onTrouble` is called when it does not keep something.
+  // Decisions by item. `storage` is the browser's, or null. `onTrouble` is called when it does not keep something.
   function store(data, storage, onTrouble) {
     const table = rows(data);
     const key = "auditor.decisions." + data.audit;
-    let byRow = new Map();
+    const find = finder(table);
+    let byItem = new Map();
     let history = [];
-    let rowOf = null;
+    let made = 0;
 
-    function find(path) {
-      if (!rowOf) {
-        rowOf = new Map();
-        for (let row = 0; row < table.count; row++) rowOf.set(table.path(row), row);
-      }
-      return rowOf.get(path);
+    // `order` counts the decisions as they are made. An export lists them so.
+    function numbered(decision, order = made) {
+      made = Math.max(made, order + 1);
+      return { ...decision, order };
+    }
+
+    function inOrder() {
+      return [...byItem].sort(([, a], [, b]) => (a.order ?? 0) - (b.order ?? 0));
     }
 
     function save() {
-      const kept = [...byRow].map(([row, d]) => [table.path(row), d.decision, d.new_label, d.time]);
-      const steps = history.slice(-UNDO_STEPS).filter((step) => step.length <= 50);
-      const back = steps.map((step) => step.map(([row, before]) => [table.path(row), before]));
+      const kept = inOrder().map(([item, d]) => [table.path(item), d.decision, d.new_label, d.time, d.how, table.label(item), d.order]);
+      const back = lastSteps().map((step) => step.map(([item, before]) => [table.path(item), before, table.how(item), table.label(item)]));
       try {
         storage.setItem(key, JSON.stringify({ kept, undo: back }));
       } catch {
         onTrouble();
       }
+    }
+
+    // The newest steps, as many as may be kept. A step too large ends them: undo never leaps over a step that stands.
+    function lastSteps() {
+      let left = UNDO_IMAGES;
+      let first = history.length;
+      while (first > 0 && history.length - first < UNDO_STEPS && history[first - 1].length <= left) left -= history[--first].length;
+      return history.slice(first);
     }
 
     function load() {
@@ -66,88 +95,98 @@ const Decisions = (() => {
       } catch {
         onTrouble();
       }
-      byRow = new Map();
+      byItem = new Map();
       history = [];
-      for (const [path, decision, label, time] of saved?.kept ?? []) {
-        const row = find(path);
-        if (row !== undefined && KINDS.includes(decision)) byRow.set(row, { decision, new_label: label, time });
+      for (const [path, decision, label, time, how, given, order] of lists(saved?.kept)) {
+        const item = find(path, how, given);
+        if (item === undefined || !KINDS.includes(decision)) continue;
+        byItem.set(item, numbered({ decision, new_label: label ?? null, time, how: how ?? "rank" }, Number.isInteger(order) ? order : made));
       }
-      for (const step of saved?.undo ?? []) {
-        const known = step.map(([path, before]) => [find(path), before]).filter(([row]) => row !== undefined);
+      for (const step of lists(saved?.undo)) {
+        const known = lists(step).map(([path, before, how, given]) => [find(path, how, given), before]).filter(([item]) => item !== undefined);
         if (known.length) history.push(known);
       }
     }
 
     function put(changes) {
       const step = [];
-      for (const [row, decision] of changes) {
-        step.push([row, byRow.get(row) ?? null]);
-        byRow.set(row, decision);
+      for (const [item, decision] of changes) {
+        step.push([item, byItem.get(item) ?? null]);
+        byItem.set(item, numbered(decision));
       }
       if (step.length) history.push(step);
       save();
     }
 
-    // Decides about several rows: [[row, decision, new label or null]]. One undo takes all of them back.
-    function decide(list) {
+    // Decides about several items: [[item, decision, new label or null]]. One undo takes all of them back. `drawn` says
+    // that the reviewer looked at them because they were drawn. How an item was first looked at stays.
+    function decide(list, drawn = false) {
       const time = new Date().toISOString();
-      put(list.map(([row, decision, label]) => [row, { decision, new_label: decision === "relabel" ? label : null, time }]));
+      put(list.map(([item, decision, label]) => {
+        const how = byItem.get(item)?.how ?? (drawn && table.drawn(item) && item < table.all ? "drawn" : table.how(item));
+        return [item, { decision, new_label: decision === "relabel" ? label : null, time, how }];
+      }));
     }
 
     function undo() {
       const step = history.pop();
-      for (const [row, before] of step ?? []) before ? byRow.set(row, before) : byRow.delete(row);
+      for (const [item, before] of step ?? []) KINDS.includes(before?.decision) ? byItem.set(item, before) : byItem.delete(item);
       if (step) save();
-      return step ? step.map(([row]) => row) : [];
+      return step ? step.map(([item]) => item) : [];
     }
 
-    function toDocument() {
-      const entries = [...byRow].sort(([a], [b]) => a - b);
+    function toDocument(reviewer = "") {
       return {
         schema_version: 1,
         kind: "auditor-decisions",
         audit_id: data.audit,
-        decisions: entries.map(([row, d]) => ({
-          path: table.path(row),
-          hash: table.hash(row),
-          label: table.label(row),
+        reviewer,
+        decisions: inOrder().map(([item, d]) => ({
+          path: table.path(item),
+          hash: table.hash(item),
+          label: table.label(item),
           decision: d.decision,
           new_label: d.new_label,
           time: d.time,
+          how: d.how,
         })),
       };
     }
 
     // Takes all of a document or nothing. Where both sides decided, the later decision stands.
-    function fromDocument(text) {
-      const entries = readDocument(text, data, table, find);
+    function fromDocument(text, reviewer = "") {
+      const { entries, by } = readDocument(text, data, table, find);
+      if (by && reviewer && by !== reviewer) {
+        throw new Error(`The file holds the decisions of ${by}, this page those of ${reviewer}. Keep both files and apply them together: auditor review apply OUT FILE FILE`);
+      }
       const changes = [];
       let older = 0;
-      for (const [row, decision] of entries) {
-        const mine = byRow.get(row);
+      for (const [item, decision] of entries) {
+        const mine = byItem.get(item);
         if (mine && mine.decision === decision.decision && mine.new_label === decision.new_label) continue;
         if (mine && String(mine.time) > String(decision.time)) older++;
-        else changes.push([row, decision]);
+        else changes.push([item, decision]);
       }
+      const name = by && !reviewer && byItem.size === 0 ? by : reviewer;
       put(changes);
-      return { read: entries.size, changed: changes.length, older };
+      return { read: entries.size, changed: changes.length, older, reviewer: name };
     }
 
     load();
     return {
-      get: (row) => byRow.get(row) ?? null,
+      get: (item) => byItem.get(item) ?? null,
       get size() {
-        return byRow.size;
+        return byItem.size;
       },
       get canUndo() {
         return history.length > 0;
       },
-      counts() {
+      counts(wanted = () => true) {
         const counts = { keep: 0, relabel: 0, drop: 0, unsure: 0 };
-        for (const d of byRow.values()) counts[d.decision]++;
+        for (const [item, d] of byItem) if (wanted(item)) counts[d.decision]++;
         return counts;
       },
-      entries: () => byRow.entries(),
+      entries: () => byItem.entries(),
       key,
       load,
       decide,
@@ -157,7 +196,26 @@ const Decisions = (() => {
     };
   }
 
-  // A decisions file's entries by row, or an error that says what is wrong with it. `find` gives a path's row.
+  // The lists in a list. What a browser kept may be anything.
+  function lists(value) {
+    return Array.isArray(value) ? value.filter(Array.isArray) : [];
+  }
+
+  // Finds an item by path, and a second look or a label made wrong by how it came to be looked at and its label too.
+  function finder(table) {
+    let rowOf = null;
+    let lookOf = null;
+    return (path, how, label) => {
+      if (!rowOf) {
+        rowOf = new Map();
+        for (let row = 0; row < table.all; row++) rowOf.set(table.path(row), row);
+        lookOf = new Map(table.sample.filter((item) => item >= table.all).map((item) => [JSON.stringify([table.path(item), table.how(item), table.label(item)]), item]));
+      }
+      return OWN.includes(how) ? lookOf.get(JSON.stringify([path, how, label])) : rowOf.get(path);
+    };
+  }
+
+  // A decisions file's entries by item and its reviewer, or an error that says what is wrong with it.
   function readDocument(text, data, table, find) {
     let file;
     try {
@@ -173,27 +231,29 @@ const Decisions = (() => {
     }
     const entries = new Map();
     file.decisions.forEach((entry, index) => {
-      const row = find(entry?.path);
-      const decision = readEntry(entry, `Decision ${index + 1}`, row, data, table);
-      const before = entries.get(row);
+      const item = find(entry?.path, entry?.how, entry?.label);
+      const decision = readEntry(entry, `Decision ${index + 1}`, item, data, table);
+      const before = entries.get(item);
       if (before && (before.decision !== decision.decision || before.new_label !== decision.new_label)) {
-        throw new Error(`The file has two different decisions about ${table.path(row)}.`);
+        throw new Error(`The file has two different decisions about ${table.path(item)}.`);
       }
-      entries.set(row, decision);
+      entries.set(item, decision);
     });
-    return entries;
+    return { entries, by: typeof file.reviewer === "string" ? file.reviewer.trim() : "" };
   }
 
-  function readEntry(entry, place, row, data, table) {
-    if (row === undefined) throw new Error(`${place} is about an image that is not in this audit: ${entry?.path}.`);
+  function readEntry(entry, place, item, data, table) {
+    if (item === undefined && OWN.includes(entry?.how)) throw new Error(`${place} is about ${entry.path}, which the sample of this report does not show.`);
+    if (item === undefined) throw new Error(`${place} is about an image that is not in this audit: ${entry?.path}.`);
     if (!KINDS.includes(entry.decision)) throw new Error(`${place} is not one of ${KINDS.join(", ")}.`);
-    if (entry.hash !== table.hash(row) || entry.label !== table.label(row)) {
+    if (entry.hash !== table.hash(item) || entry.label !== table.label(item)) {
       throw new Error(`${place} is stale: the content or the label of ${entry.path} has changed.`);
     }
     const known = data.classes.includes(entry.new_label) && entry.new_label !== entry.label;
     if (entry.decision === "relabel" && !known) throw new Error(`${place} relabels to a class that this audit does not have.`);
     const label = entry.decision === "relabel" ? entry.new_label : null;
-    return { decision: entry.decision, new_label: label, time: String(entry.time ?? "") };
+    const how = HOWS.includes(entry.how) ? entry.how : "rank";
+    return { decision: entry.decision, new_label: label, time: String(entry.time ?? ""), how };
   }
 
   // Forecasts the errors still ahead. The audit's probabilities are moved by one shift on the log-odds scale, and the
@@ -208,7 +268,7 @@ const Decisions = (() => {
     return (decisions) => {
       const seen = [];
       for (const [row, d] of decisions.entries()) {
-        if (d.decision !== "unsure") seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
+        if (d.decision !== "unsure" && row < data.ranked) seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
       }
       const { shift, deviation } = carried(fitShift(seen, prior), prior);
       return { ...ahead(odds, decisions, shift, deviation), prior };

@@ -1,53 +1,33 @@
-// The review: a list of suspects that draws only what is in view, one card at a time, decisions by key or button,
-// filters, groups, export.
+"use strict";
+
+// The review: a list of suspects or the drawn sample, of which only what is in view is drawn, one card at a time,
+// decisions by key or button, filters, groups, export.
 (() => {
+  const { h, fill, shown, named, plural, about, errors, percent, signed, badge } = Dom;
   const data = JSON.parse(document.getElementById("audit-data").textContent);
   const app = document.getElementById("review-app");
   const table = Decisions.rows(data);
   const WORDS = { keep: "kept", relabel: "relabelled", drop: "dropped", unsure: "unsure" };
   const ROW = 60;
-  const settled = new Set(data.settled);
-  const telling = data.p !== null && data.p.some((p) => p >= 50); // whether any probability reaches half a percent
+  const NAME_KEY = "auditor.reviewer";
+  const NAME_LENGTH = 80;
+  // Whether any probability reaches half a percent, and the model can tell how many labels are wrong at all.
+  const telling = !data.cannot_tell && data.p !== null && data.p.some((p) => p >= 50);
   let volatile = false;
   const forecast = Decisions.forecaster(data);
   const decisions = Decisions.store(data, browserStorage(), warnVolatile);
 
   const ANY = { text: "", label: "", suggested: "", state: "", order: "rank" };
-  const view = { items: [], current: 0, filters: ANY };
+  const view = { items: [], current: 0, filters: ANY, queue: "rank" };
   const selected = new Set();
   let lastTicked = null;
   let keysOn = true;
 
+  const sampling = () => view.queue === "sample";
+  const isOpen = (item) => !decisions.get(item);
+  const blind = (item) => sampling() && isOpen(item);
+
   // --- small helpers -------------------------------------------------------------------------------------------
-
-  // An element; text becomes text nodes, never markup.
-  function h(tag, props = {}, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(props)) {
-      if (value === null || value === undefined || value === false) continue;
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (name === "class") element.className = value;
-      else element.setAttribute(name, value === true ? "" : value);
-    }
-    element.append(...children.flat().filter((child) => child !== null && child !== undefined));
-    return element;
-  }
-
-  // Text whose control characters and direction marks are visible, as in the rest of the report.
-  function shown(text) {
-    return String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
-      const code = char.codePointAt(0);
-      if (code === 0x200c || code === 0x200d) return char;
-      return code < 0x20 ? String.fromCodePoint(0x2400 + code) : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
-    });
-  }
-
-  const named = (text) => h("bdi", {}, shown(text));
-  const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
-  const about = (x) => (x < 0.95 ? (Math.round(x * 10) / 10).toString() : Math.round(x).toLocaleString("en"));
-  const errors = (x) => `${about(x)} error${about(x) === "1" ? "" : "s"}`;
-  const percent = (p) => (p > 0.995 ? "over 99%" : p < 0.005 ? "under 1%" : `${Math.round(100 * p)}%`);
-  const signed = (x) => (x === null ? "–" : (x > 0 ? "+" : "") + Number(x.toPrecision(3)).toString().replaceAll("-", "−"));
 
   function browserStorage() {
     try {
@@ -95,47 +75,10 @@
   }
 
   function shownRows() {
+    if (sampling()) return table.sample;
     const found = [];
     for (let row = 0; row < table.count; row++) if (matches(row)) found.push(row);
     return found;
-  }
-
-  // The list's items: a number is a row, an object is a group's heading.
-  function arrange(found) {
-    if (view.filters.order === "rank") return found;
-    const groups = view.filters.order === "alike" ? alike(found) : confusedPairs(found);
-    return groups.flatMap((group) => [group, ...group.rows]);
-  }
-
-  function alike(found) {
-    const wanted = new Set(found);
-    const groups = [];
-    const grouped = new Set();
-    for (const members of data.groups) {
-      const inside = members.filter((row) => wanted.has(row)).sort((a, b) => a - b);
-      if (inside.length < 2) continue;
-      inside.forEach((row) => grouped.add(row));
-      const one = new Set(inside.map(table.label)).size === 1;
-      groups.push({ title: `${inside.length} images that look alike${one ? "" : " but have different labels"}`, rows: inside, counted: true });
-    }
-    groups.sort((a, b) => a.rows[0] - b.rows[0]);
-    const rest = found.filter((row) => !grouped.has(row));
-    return rest.length ? [...groups, { title: "Without a look-alike", rows: rest }] : groups;
-  }
-
-  function confusedPairs(found) {
-    const groups = new Map();
-    for (const row of found) {
-      const key = `${data.label[row]}:${data.suggested[row]}`;
-      if (!groups.has(key)) {
-        const other = table.suggestion(row);
-        groups.set(key, { title: shown(table.label(row)) + (other === null ? ", no suggestion" : ` → ${shown(other)}`), rows: [], weight: 0 });
-      }
-      const group = groups.get(key);
-      group.rows.push(row);
-      group.weight += table.probability(row) ?? 0;
-    }
-    return [...groups.values()].sort((a, b) => b.weight - a.weight || a.rows[0] - b.rows[0]);
   }
 
   // --- the page's parts ----------------------------------------------------------------------------------------
@@ -155,7 +98,7 @@
   function build() {
     const classes = data.classes.map((name, index) => option(index, shown(name)));
     const again = data.classes.map((name, index) => option(index, shown(name)));
-    ui.text = h("input", { type: "search", placeholder: "file or class", oninput: () => filterBy({ ...view.filters, text: ui.text.value }) });
+    ui.text = h("input", { type: "search", placeholder: "file or class", onkeydown: leave, oninput: () => filterBy({ ...view.filters, text: ui.text.value }) });
     ui.progress = h("progress", { max: Math.max(1, table.count), value: 0, "aria-label": "Reviewed" });
     ui.tally = h("p", { class: "rv-tally" });
     ui.forecast = h("p", { class: "rv-forecast" });
@@ -167,22 +110,51 @@
     ui.list = h("div", { class: "rv-list", tabindex: "0", role: "region", "aria-label": "Suspects", onscroll: drawRows }, ui.sheet);
     ui.selection = h("div", { class: "rv-selection", hidden: true });
     ui.filters = filters(classes, again);
-    ui.card = h("article", { class: "rv-card", "aria-label": "Current suspect" });
-    app.append(
+    ui.card = Card({ data, table, decisions, picture, blind, sampling, telling, words: WORDS, decide, choose: openChooser, next: () => step(1) });
+    ui.chooser = Chooser(data.classes, () => new Set(targets().map(table.label)), (name) => decide("relabel", name));
+    ui.name = h("input", { type: "text", maxlength: NAME_LENGTH, autocomplete: "off", onkeydown: leave, oninput: keepName });
+    ui.name.value = keptName();
+    fill(app,
+      queues(),
       h("p", { class: "rv-how" }, ...howTo()),
       h("div", { class: "rv-top" }, h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast), tools()),
       h("p", { id: "rv-volatile", class: "rv-warning", hidden: !volatile },
         "This browser does not keep decisions for this page. Export them before you close it."),
       ui.filters,
-      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.shown, ui.list, ui.selection), h("div", {}, ui.card, ui.said)),
+      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.shown, ui.list, ui.selection), h("div", {}, ui.card.element)),
+      h("p", {}, h("label", { class: "rv-name" }, h("span", {}, "Your name, for the export"), ui.name)),
       h("p", { class: "rv-keys" }, ...keyHelp()));
-    buildChooser();
+    app.append(ui.chooser.dialog);
   }
 
   function tools() {
-    return h("div", { class: "rv-tools" }, ui.undo,
-      h("button", { type: "button", class: "quiet-button", onclick: () => ui.file.click() }, "Import"),
-      h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file);
+    // What a button did is said beside it, so that a reader sees it without scrolling.
+    return h("div", { class: "rv-side" },
+      h("div", { class: "rv-tools" }, ui.undo,
+        h("button", { type: "button", class: "quiet-button", onclick: () => ui.file.click() }, "Import"),
+        h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file),
+      ui.said);
+  }
+
+  // The two lists. Without a sample there is one, and nothing to choose.
+  function queues() {
+    if (!table.sample.length) return null;
+    ui.queues = [["rank", "Suspects"], ["sample", `Sample of ${table.sample.length.toLocaleString("en")}`]].map(([queue, title]) =>
+      h("button", { type: "button", class: "quiet-button", "data-queue": queue, onclick: () => changeQueue(queue) }, title));
+    ui.purpose = h("p", { class: "rv-purpose" });
+    return h("div", { class: "rv-queues" }, h("div", { role: "group", "aria-label": "What to look at" }, ui.queues), ui.purpose);
+  }
+
+  function changeQueue(queue) {
+    view.queue = queue;
+    view.current = 0;
+    selected.clear();
+    drawSelection();
+    refilter(-1);
+    const first = nextOpen(0);
+    if (first >= 0) view.current = first;
+    ui.list.scrollTop = 0;
+    draw();
   }
 
   // On a small screen the filters are folded away, so that the first suspect is in view.
@@ -215,13 +187,24 @@
 
   function refilter(keep) {
     const row = keep ?? currentRow();
-    view.items = arrange(shownRows());
+    const found = shownRows();
+    keepSelected(found);
+    view.items = Arrange.list(found, sampling() ? "rank" : view.filters.order, data, table);
     const at = view.items.indexOf(row);
     view.current = at >= 0 ? at : Math.max(0, Math.min(view.current, view.items.length - 1));
     if (typeof view.items[view.current] === "object") view.current += 1;
     ui.sheet.style.height = `${view.items.length * ROW}px`;
     const n = view.items.filter((item) => typeof item === "number").length;
-    ui.shown.textContent = n === table.count ? `${plural(n, "suspect")}` : `${n.toLocaleString("en")} of ${plural(table.count, "suspect")}`;
+    if (sampling()) ui.shown.textContent = `${plural(n, "image")} drawn at random`;
+    else ui.shown.textContent = n === table.count ? `${plural(n, "suspect")}` : `${n.toLocaleString("en")} of ${plural(table.count, "suspect")}`;
+  }
+
+  // What a filter hides is not selected any more, so that no key decides about images that nobody sees.
+  function keepSelected(found) {
+    if (!selected.size) return;
+    const listed = new Set(found);
+    for (const row of [...selected]) if (!listed.has(row)) selected.delete(row);
+    drawSelection();
   }
 
   function currentRow() {
@@ -240,28 +223,45 @@
       node.style.transform = `translateY(${at * ROW}px)`;
       nodes.push(node);
     }
-    ui.sheet.replaceChildren(...nodes);
+    fill(ui.sheet, ...nodes);
     if (kept) ui.sheet.querySelector(`[data-item="${kept}"] button`)?.focus({ preventScroll: true });
   }
 
   function headNode(group, at) {
     return h("li", { class: "rv-head", "data-item": at },
       h("span", { title: group.title }, h("b", {}, group.title), group.counted ? null : h("span", { class: "quiet" }, ` ${group.rows.length.toLocaleString("en")}`)),
-      h("button", { type: "button", class: "quiet-button", onclick: () => pick(group.rows) }, "Select all"));
+      pickButton(group.rows));
   }
 
-  function rowNode(row, at) {
-    const decision = decisions.get(row);
-    const p = table.probability(row);
-    const box = h("input", { type: "checkbox", "aria-label": `Select suspect ${row + 1}`, tabindex: at === view.current ? "0" : "-1", onclick: (event) => tick(row, event) });
-    box.checked = selected.has(row);
-    const button = h("button", { type: "button", class: "rv-open", tabindex: at === view.current ? "0" : "-1", "aria-current": at === view.current ? "true" : null, onclick: () => show(at) },
-      h("span", { class: "rv-thumb" }, picture(row, "")),
-      h("span", { class: "rv-words" },
-        h("span", {}, h("span", { class: "visually-hidden" }, `Suspect ${row + 1}: `), named(table.label(row)), table.suggestion(row) === null ? null : [" → ", named(table.suggestion(row))]),
-        h("span", { class: "quiet" }, `${row + 1} · `, p === null || !telling ? `suspicion ${signed(data.suspicion[row])}` : `${percent(p)} wrong`)),
-      decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision]) : null);
-    return h("li", { class: "rv-row" + (at === view.current ? " is-current" : "") + (decision ? " is-done" : ""), "data-item": at }, box, button);
+  // A decision that stands is never replaced because its group was selected.
+  function pickButton(rowList) {
+    const open = rowList.filter(isOpen);
+    const title = open.length === rowList.length ? "Select all" : `Select ${open.length.toLocaleString("en")} to review`;
+    return h("button", { type: "button", class: "quiet-button", disabled: open.length === 0, onclick: () => pick(open) }, title);
+  }
+
+  function rowNode(item, at) {
+    const decision = decisions.get(item);
+    const now = at === view.current;
+    const box = h("input", { type: "checkbox", "aria-label": `Select suspect ${item + 1}`, tabindex: now ? "0" : "-1", onclick: (event) => tick(item, event) });
+    box.checked = selected.has(item);
+    const button = h("button", { type: "button", class: "rv-open", tabindex: now ? "0" : "-1", "aria-current": now ? "true" : null, onclick: () => show(at) },
+      h("span", { class: "rv-thumb" }, picture(table.row(item), "")),
+      h("span", { class: "rv-words" }, ...rowWords(item, at)),
+      decision ? badge(decision.decision, WORDS[decision.decision]) : null);
+    // Each image of the sample is looked at alone.
+    return h("li", { class: "rv-row" + (now ? " is-current" : "") + (decision ? " is-done" : ""), "data-item": at }, sampling() ? null : box, button);
+  }
+
+  function rowWords(item, at) {
+    const p = table.probability(item);
+    const suggestion = blind(item) ? null : table.suggestion(item);
+    const title = sampling() ? `Look ${at + 1}: ` : `Suspect ${item + 1}: `;
+    const worth = p === null || !telling ? `suspicion ${signed(data.suspicion[table.row(item)])}` : `${percent(p)} wrong`;
+    return [
+      h("span", {}, h("span", { class: "visually-hidden" }, title), named(table.label(item)), suggestion === null ? null : [" → ", named(suggestion)]),
+      h("span", { class: "quiet" }, sampling() ? `${at + 1}` : `${item + 1} · ${worth}`),
+    ];
   }
 
   function reveal() {
@@ -287,7 +287,7 @@
 
   // The place of the next row without a decision: first below `after`, then from the top; -1 if there is none.
   function nextOpen(after) {
-    const open = (at) => typeof view.items[at] === "number" && !decisions.get(view.items[at]);
+    const open = (at) => typeof view.items[at] === "number" && isOpen(view.items[at]);
     for (let at = after; at < view.items.length; at++) if (open(at)) return at;
     for (let at = 0; at < Math.min(after, view.items.length); at++) if (open(at)) return at;
     return -1;
@@ -296,33 +296,38 @@
   // --- selection -----------------------------------------------------------------------------------------------
 
   function tick(row, event) {
+    if (sampling()) return;
     if (event.shiftKey && lastTicked !== null) {
       const [a, b] = [view.items.indexOf(lastTicked), view.items.indexOf(row)].sort((x, y) => x - y);
-      for (const item of view.items.slice(Math.max(0, a), b + 1)) if (typeof item === "number") selected.add(item);
+      for (const item of view.items.slice(Math.max(0, a), b + 1)) if (typeof item === "number" && isOpen(item)) selected.add(item);
+      selected.add(row);
     } else if (selected.has(row)) selected.delete(row);
     else selected.add(row);
     lastTicked = row;
     drawSelection();
     drawRows();
+    drawCard();
   }
 
   function pick(rowList) {
     rowList.forEach((row) => selected.add(row));
     drawSelection();
     drawRows();
+    drawCard();
   }
 
   function unpick() {
     selected.clear();
     drawSelection();
     drawRows();
+    drawCard();
   }
 
   function drawSelection() {
     ui.selection.hidden = selected.size === 0;
     const act = (title, decision) => h("button", { type: "button", class: "quiet-button", onclick: () => decide(decision) }, title);
-    ui.selection.replaceChildren(
-      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and buttons apply to all of them."),
+    fill(ui.selection,
+      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and buttons apply to all of them, and to no other image."),
       h("div", {}, act("Keep", "keep"), act("Relabel each as suggested", "relabel"), h("button", { type: "button", class: "quiet-button", onclick: openChooser }, "Choose a class"),
         act("Drop", "drop"), act("Unsure", "unsure"), h("button", { type: "button", class: "quiet-button", onclick: unpick }, "Cancel")));
   }
@@ -336,20 +341,23 @@
   }
 
   function decide(decision, label = null) {
-    const rowList = targets();
-    if (!rowList.length) return;
-    if (decision === "relabel" && label === null && rowList.some((row) => table.suggestion(row) === null)) {
-      openChooser();
+    const chosen = targets().filter((item) => isOpen(item) || table.how(item) !== "known-wrong");
+    if (!chosen.length && targets().length) say("The first answer about this label stands. Undo takes it back.");
+    const bySuggestion = decision === "relabel" && label === null;
+    const rowList = bySuggestion ? chosen.filter((item) => !blind(item) && table.suggestion(item) !== null) : chosen;
+    if (!rowList.length) {
+      if (chosen.length) openChooser();
       return;
     }
     decisions.decide(rowList.map((row) => {
       const to = decision === "relabel" ? (label ?? table.suggestion(row)) : null;
       return to === table.label(row) ? [row, "keep", null] : [row, decision, to];
-    }));
-    const what = rowList.length > 1 ? plural(rowList.length, "image") : shown(table.path(rowList[0]));
+    }), sampling());
+    const what = rowList.length > 1 ? plural(rowList.length, "image") : nameOf(rowList[0]);
     const to = decision === "relabel" ? ` to ${shown(label ?? (rowList.length > 1 ? "the suggestions" : table.suggestion(rowList[0])))}` : "";
-    say(`${decision === "unsure" ? "Left as unsure" : WORDS[decision][0].toUpperCase() + WORDS[decision].slice(1)}: ${what}${to}.`);
-    selected.clear();
+    const rest = chosen.length > rowList.length ? ` Still selected, as they have no suggestion: ${chosen.length - rowList.length}.` : "";
+    say(`${decision === "unsure" ? "Left as unsure" : WORDS[decision][0].toUpperCase() + WORDS[decision].slice(1)}: ${what}${to}.${rest}`);
+    rowList.forEach((row) => selected.delete(row));
     drawSelection();
     afterDecision();
   }
@@ -366,9 +374,16 @@
   function undo() {
     const rowList = decisions.undo();
     if (!rowList.length) return say("Nothing to undo.");
+    if (sampling() !== table.sample.includes(rowList[0]) && (sampling() || rowList[0] >= table.all)) changeQueue(sampling() ? "rank" : "sample");
     refilter(rowList[0]);
-    say(`Undone: ${rowList.length > 1 ? plural(rowList.length, "image") : shown(table.path(rowList[0]))}.`);
+    say(`Undone: ${rowList.length > 1 ? plural(rowList.length, "image") : nameOf(rowList[0])}.`);
     draw();
+  }
+
+  // A path may tell the label, so the sample does without.
+  function nameOf(item) {
+    const place = sampling() ? table.sample.indexOf(item) : -1;
+    return place >= 0 ? `look ${place + 1}` : shown(table.path(item));
   }
 
   function say(text) {
@@ -378,120 +393,18 @@
   // --- the card ------------------------------------------------------------------------------------------------
 
   function drawCard() {
-    const row = currentRow();
-    if (row === null) {
-      ui.card.replaceChildren(h("p", { class: "rv-none" }, table.count ? "No suspect matches the filters." : "This audit ranked no image."));
-      return;
-    }
-    const decision = decisions.get(row);
-    const suggestion = table.suggestion(row);
-    const pressed = ui.card.contains(document.activeElement) ? document.activeElement.dataset.act : null;
-    ui.card.replaceChildren(
-      h("div", { class: "rv-picture" }, picture(row, `Suspect ${row + 1}, labelled ${shown(table.label(row))}`)),
-      h("div", {},
-        h("p", { class: "rv-place quiet" }, `Suspect ${(row + 1).toLocaleString("en")} of ${table.count.toLocaleString("en")}`,
-          decision ? h("span", { class: `badge state-${decision.decision}` }, WORDS[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null),
-        h("dl", { class: "rv-labels" },
-          h("div", {}, h("dt", {}, "Given label"), h("dd", {}, named(table.label(row)))),
-          h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(row)))),
-        probabilityWords(row, suggestion),
-        actions(row, suggestion),
-        h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, shown(table.path(row))))),
-      why(row));
-    if (pressed) ui.card.querySelector(`[data-act="${pressed}"]`)?.focus({ preventScroll: true });
+    const item = currentRow();
+    if (item === null) ui.card.none(table.count ? "No suspect matches the filters." : "This audit ranked no image.");
+    else ui.card.draw(item, placeOf(item), selected.size);
   }
 
-  function probabilityWords(row, suggestion) {
-    const p = table.probability(row);
-    if (settled.has(row)) return h("p", {}, "The trusted reference contains this image with the label ", named(suggestion), ".");
-    if (p === null) return h("p", { class: "quiet" }, "No probability was estimated.");
-    return h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", telling ? null : expectsNone());
-  }
-
-  function actions(row, suggestion) {
-    return h("div", { class: "rv-actions" },
-      action("keep", "K", "Keep ", named(table.label(row))),
-      suggestion === null ? null : action("relabel", "R", "Relabel to ", named(suggestion)),
-      h("button", { type: "button", onclick: openChooser, "aria-keyshortcuts": "c", "data-act": "choose" }, h("span", {}, "Another class"), h("kbd", {}, "C")),
-      action("drop", "D", "Drop"), action("unsure", "U", "Unsure"),
-      h("button", { type: "button", onclick: () => step(1), "aria-keyshortcuts": "n", "data-act": "next" }, h("span", {}, "Next"), h("kbd", {}, "N")));
-  }
-
-  // Said beside an estimate near zero: it tells little about one image while its interval is wide.
-  function expectsNone() {
-    const most = data.count?.interval?.[1];
-    return h("span", { class: "quiet" }, ". The audit expects next to no errors in all" + (most ? `, but cannot rule out ${about(most)}.` : "."));
-  }
-
-  // The model's probability of the suggested label.
-  function likely(row) {
-    const p = data.likely[row];
-    return p === undefined ? null : h("span", { class: "rv-likely" }, `model: ${percent(p)}`);
-  }
-
-  function action(decision, key, ...text) {
-    const pressed = decisions.get(currentRow())?.decision === decision;
-    return h("button", { type: "button", class: `act-${decision}`, "aria-pressed": String(pressed), "aria-keyshortcuts": key.toLowerCase(), "data-act": decision, onclick: () => decide(decision) }, h("span", {}, ...text), h("kbd", {}, key));
-  }
-
-  function why(row) {
-    const [against, neighbours] = data.why[row] ?? [[], []];
-    const strip = (title, kind, entries, text) => entries.length === 0 ? null
-      : h("div", { class: "strip" }, h("h3", { class: "strip-title " + kind }, title), h("div", { class: "shots small" }, entries.map(([other, value]) =>
-        h("figure", { class: "shot" }, picture(other, `Labelled ${shown(table.label(other))}`),
-          h("figcaption", {}, h("b", {}, named(table.label(other))), h("span", { class: "quiet" }, " " + text(value)))))));
-    if (!against.length && !neighbours.length) return null;
-    return h("div", { class: "rv-why strips" },
-      strip("Training images that argue against this label", "low", against, (value) => `influence ${signed(value)}`),
-      strip("Its nearest neighbours", "", neighbours, (value) => `similarity ${value.toFixed(2)}`));
-  }
-
-  // --- choosing any class --------------------------------------------------------------------------------------
-
-  function buildChooser() {
-    ui.find = h("input", { type: "text", role: "combobox", autocomplete: "off", "aria-expanded": "true", "aria-controls": "rv-options", "aria-label": "Class", placeholder: "type to find", oninput: () => drawOptions(null), onkeydown: chooserKey });
-    ui.options = h("ul", { id: "rv-options", role: "listbox", "aria-label": "Classes" });
-    ui.chooser = h("dialog", { class: "rv-chooser", "aria-label": "Relabel to another class" }, h("p", {}, h("b", {}, "Relabel to")), ui.find, ui.options);
-    app.append(ui.chooser);
+  function placeOf(item) {
+    if (sampling()) return `Look ${(view.current + 1).toLocaleString("en")} of ${table.sample.length.toLocaleString("en")}`;
+    return `Suspect ${(item + 1).toLocaleString("en")} of ${table.count.toLocaleString("en")}`;
   }
 
   function openChooser() {
-    if (!targets().length) return;
-    ui.find.value = "";
-    drawOptions(null);
-    ui.chooser.showModal();
-    ui.find.focus();
-  }
-
-  function drawOptions(active) {
-    const wanted = ui.find.value.toLowerCase();
-    const given = new Set(targets().map(table.label));
-    const open = data.classes.filter((name) => given.size !== 1 || !given.has(name));
-    const begins = (name) => (name.toLowerCase().startsWith(wanted) ? 0 : 1);
-    const found = open.filter((name) => shown(name).toLowerCase().includes(wanted) || name.toLowerCase().includes(wanted));
-    ui.found = found.sort((a, b) => begins(a) - begins(b)).slice(0, 50);
-    // Enter chooses only what was typed or pointed at.
-    const free = wanted === "" && active === null && ui.found.length > 1;
-    ui.active = free ? -1 : Math.min(active ?? 0, ui.found.length - 1);
-    ui.options.replaceChildren(...ui.found.map((name, index) => h("li", { role: "option", id: `rv-option-${index}`, "aria-selected": String(index === ui.active), onclick: () => choose(name) }, named(name))));
-    if (ui.active >= 0) ui.find.setAttribute("aria-activedescendant", `rv-option-${ui.active}`);
-    else ui.find.removeAttribute("aria-activedescendant");
-    ui.options.children[ui.active]?.scrollIntoView({ block: "nearest" });
-  }
-
-  function chooserKey(event) {
-    if (event.repeat && event.key.length === 1 && ui.find.value === "") event.preventDefault(); // C, still held down
-    else if (event.key === "ArrowDown") drawOptions(Math.min(ui.active + 1, ui.found.length - 1));
-    else if (event.key === "ArrowUp") drawOptions(Math.max(ui.active - 1, 0));
-    else if (event.key === "Enter" && ui.active >= 0) choose(ui.found[ui.active]);
-    else return;
-    event.preventDefault();
-  }
-
-  function choose(name) {
-    ui.chooser.close();
-    ui.find.blur();
-    decide("relabel", name);
+    if (targets().length) ui.chooser.open();
   }
 
   // --- filters, keys, files ------------------------------------------------------------------------------------
@@ -518,13 +431,14 @@
     return box.bottom > 80 && box.top < window.innerHeight - 80;
   }
 
-  // Keys act only while the card is in view and nobody is typing, so that no key decides about an unseen image. Where
+  // Keys act only while the current picture is in view and nobody is typing, so that no key decides about an unseen image. Where
   // only the rest of the tool is in view, the first key brings the card.
   function onKey(event) {
-    if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.open) return;
+    if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.dialog.open) return;
     // A closed chooser keeps the focus until the next frame. A quick key must not be lost to it.
-    const typing = event.target.closest("input:not([type=checkbox]), select, textarea");
-    if (typing && typing !== ui.find) return;
+    const typing = event.target.closest("input:not([type=checkbox]), textarea");
+    if (typing && typing !== ui.chooser.find) return;
+    if (event.target.closest("select") && !keyOfReview(event)) return;
     const moves = { n: () => step(1), p: () => step(-1), j: () => step(1) };
     const acts = {
       k: () => decide("keep"), r: () => decide("relabel"), c: openChooser, d: () => decide("drop"), u: () => decide("unsure"), z: undo,
@@ -537,12 +451,43 @@
     if (!act || !inView(app)) return;
     event.preventDefault();
     if (event.repeat && !moves[key]) return; // a key held down decides once, not about images that nobody has seen
-    if (inView(ui.card)) act();
-    else ui.card.scrollIntoView({ block: "center" });
+    if (seen()) act();
+    else ui.card.element.scrollIntoView({ block: window.innerHeight > ui.card.element.offsetHeight + 80 ? "center" : "start" });
+  }
+
+  // Whether at least half of the current picture can be seen below the bar.
+  function seen() {
+    const box = (ui.card.element.querySelector(".rv-picture") ?? ui.card.element).getBoundingClientRect();
+    const visible = Math.min(box.bottom, window.innerHeight) - Math.max(box.top, 50);
+    return visible >= box.height / 2;
+  }
+
+  // A closed filter would take a letter for the beginning of another entry. Letters belong to the review. All other
+  // keys, and the letters of an open list, belong to the filter.
+  function keyOfReview(event) {
+    const letter = event.key.length === 1 && event.key !== " ";
+    if (!letter || isOpenList(event.target)) return false;
+    event.preventDefault();
+    return true;
+  }
+
+  function isOpenList(element) {
+    try {
+      return element.matches(":open");
+    } catch {
+      return false; // an older browser does not know the word
+    }
+  }
+
+  // Enter ends typing, so that the next key decides.
+  function leave(event) {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    ui.list.focus({ preventScroll: true });
   }
 
   function exportFile() {
-    const text = JSON.stringify(decisions.toDocument(), null, 1) + "\n";
+    const text = JSON.stringify(decisions.toDocument(reviewer()), null, 1) + "\n";
     const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     const link = h("a", { href: url, download: "decisions.json" });
     link.click();
@@ -550,11 +495,31 @@
     say(`Exported ${plural(decisions.size, "decision")}. Next: auditor review apply OUT decisions.json`);
   }
 
+  const reviewer = () => ui.name.value.trim();
+
+  function keptName() {
+    try {
+      return (window.localStorage.getItem(NAME_KEY) ?? "").slice(0, NAME_LENGTH);
+    } catch {
+      return "";
+    }
+  }
+
+  function keepName() {
+    try {
+      window.localStorage.setItem(NAME_KEY, reviewer());
+    } catch {
+      warnVolatile();
+    }
+  }
+
   async function importFile() {
     const file = ui.file.files[0];
     if (!file) return;
     try {
-      const { read, changed, older } = decisions.fromDocument(await file.text());
+      const { read, changed, older, reviewer: name } = decisions.fromDocument(await file.text(), reviewer());
+      ui.name.value = name.slice(0, NAME_LENGTH);
+      keepName();
       say(`Read ${plural(read, "decision")}: ${changed} imported, ${older} left out as older than yours, the rest already the same.`);
     } catch (error) {
       say(`Nothing was imported. ${shown(error.message)}`);
@@ -567,20 +532,40 @@
   // --- drawing everything that decisions change ----------------------------------------------------------------
 
   function drawProgress() {
-    const counts = decisions.counts();
+    const list = sampling() ? new Set(table.sample) : null;
+    const counts = decisions.counts((item) => (list ? list.has(item) : item < table.count));
+    const done = Decisions.KINDS.reduce((sum, kind) => sum + counts[kind], 0);
+    const all = sampling() ? table.sample.length : table.count;
     const parts = Decisions.KINDS.filter((k) => counts[k]).map((k) => `${counts[k].toLocaleString("en")} ${WORDS[k]}`);
-    ui.tally.replaceChildren(h("b", {}, `${decisions.size.toLocaleString("en")} of ${table.count.toLocaleString("en")}`), ` reviewed${parts.length ? ": " + parts.join(", ") : ""}`);
-    ui.progress.value = decisions.size;
+    fill(ui.tally, h("b", {}, `${done.toLocaleString("en")} of ${all.toLocaleString("en")}`), ` ${sampling() ? "looked at" : "reviewed"}${parts.length ? ": " + parts.join(", ") : ""}`);
+    ui.progress.max = Math.max(1, all);
+    ui.progress.value = done;
     ui.undo.disabled = !decisions.canUndo;
-    ui.forecast.replaceChildren(...forecastWords(forecast(decisions)));
+    fill(ui.forecast, ...(sampling() ? sampleWords(all - done) : forecastWords(forecast(decisions))));
+    if (ui.queues) drawQueues();
+  }
+
+  function drawQueues() {
+    ui.queues.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.queue === view.queue)));
+    fill(ui.purpose, sampling()
+      ? "Drawn at random. Your answers prove how many labels are wrong, whatever kind of errors they are. Suggestions come after your answer."
+      : "Most suspicious first: the quickest way to find errors. It cannot prove how many are left. The sample can.");
+    ui.filters.hidden = sampling();
+    app.classList.toggle("is-sampling", sampling());
+  }
+
+  function sampleWords(left) {
+    if (left === 0) return ["The sample is done. Export your decisions and apply them: the certificate says what they prove."];
+    return ["Every answer counts in this order. You may stop at any moment: ", h("code", {}, "auditor review apply OUT decisions.json"), " says what your looks prove."];
   }
 
   function forecastWords(f) {
     if (!f) return ["This audit did not estimate how many errors remain."];
-    if (f.left === 0) return ["Everything is reviewed. Export your decisions to apply them."];
+    if (f.left === 0) return ["Every suspect is reviewed. Export your decisions to apply them."];
     const [low, high] = f.interval.map(about);
-    if (f.total < 0.5 && f.interval[1] < 1) return ["Probably nothing is left to find."];
-    if (f.total < 0.5) return [`Perhaps nothing is left to find. Up to ${errors(f.interval[1])} cannot be ruled out yet.`];
+    const proof = table.sample.length ? " Looks at the sample can tell." : "";
+    if (data.cannot_tell) return [`The model cannot tell how many errors are left: between ${low} and ${high}.${proof}`];
+    if (f.total < 0.5) return [`The model finds no clear error among the rest, and cannot rule out ${errors(f.interval[1])}.${proof}`];
     const remain = about(f.total) === "1" ? "remains" : "remain";
     return ["The next ", h("b", {}, f.depth.toLocaleString("en")), " should contain about ", h("b", {}, errors(f.within)),
       `. About ${about(f.total)} ${remain} in total (${low} to ${high}).`];
@@ -607,6 +592,8 @@
   window.addEventListener("storage", (event) => {
     if (event.key !== decisions.key) return;
     decisions.load();
+    selected.clear(); // some of them may be decided in the other window now
+    drawSelection();
     refilter();
     draw();
   });

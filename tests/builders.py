@@ -146,7 +146,7 @@ def _ranking(images: pd.DataFrame, names: list[str], rng: np.random.Generator, c
         frame["suspicion"] = -frame["average_influence"]
         frame["p_mislabelled"] = np.nan
     frame["rank"] = _order(frame, "suspicion", ascending=False)
-    frame = frame.sort_values(["rank", "path"], na_position="last", ignore_index=True)
+    frame = frame.sort_values(["rank", "path"], na_position="last", ignore_index=True).assign(looked="")
     return frame[list(RANKING_COLUMNS)]
 
 
@@ -373,6 +373,7 @@ def _summary(
         "allow_outside": False,
         "root": "",
         "columns": "",
+        "ledger": "",
         "examples": 3,
         "thumbnails": 500,
     }
@@ -429,6 +430,7 @@ def _summary(
             "suspects": [],
             "settled": {"n": 0, "wrong": []},
         },
+        "ledger": None,
         "influence": {
             "engine": "direct",
             "damping": 1.0,

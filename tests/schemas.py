@@ -1,4 +1,4 @@
-"""Makes the JSON Schemas of `audit.json` and `evidence.json` from their types: `python tests/schemas.py`.
+"""Makes the JSON Schemas of our JSON files from their types: `python tests/schemas.py`.
 
 Written by hand on purpose: pydantic refuses `typing.TypedDict` on Python 3.11, and its schemas differ by its version.
 """
@@ -10,18 +10,27 @@ import types
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
+import auditor.certificate
 import auditor.result
+import auditor.review
+from auditor.certificate.documents import CertificateDocument
 from auditor.result import AuditDocument, EvidenceDocument
+from auditor.review.documents import LedgerDocument, SampleDocument
 
-FOLDER = Path(auditor.result.__file__).parent
 DOCUMENTS = {"audit": AuditDocument, "evidence": EvidenceDocument}
+"""Files that every audit writes."""
+
+OF_LOOKS = {"certificate": CertificateDocument, "auditor-ledger": LedgerDocument, "sample": SampleDocument}
+"""Files that are there once people look."""
+
+PACKAGES = {"certificate": auditor.certificate, "auditor-ledger": auditor.review, "sample": auditor.review}
 PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema of a document, "audit" or "evidence". Every key is required, and no other key is allowed."""
+    """The JSON Schema of a document, by the name of its file. Every key is required, and no other key is allowed."""
     definitions: dict[str, Any] = {}
-    top = _of(DOCUMENTS[name], definitions)
+    top = _of({**DOCUMENTS, **OF_LOOKS}[name], definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"{name}.json of auditor",
@@ -37,7 +46,7 @@ def text(name: str) -> str:
 
 def path(name: str) -> Path:
     """The schema's file, beside the types."""
-    return FOLDER / f"{name}.schema.json"
+    return Path(str(PACKAGES.get(name, auditor.result).__file__)).parent / f"{name}.schema.json"
 
 
 def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -73,5 +82,5 @@ def _object(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    for document in DOCUMENTS:
+    for document in (*DOCUMENTS, *OF_LOOKS):
         path(document).write_text(text(document), encoding="utf-8")

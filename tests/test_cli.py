@@ -522,3 +522,20 @@ cli.main(["wait"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 130, done.stderr
     assert "interrupted" in done.stderr and "Traceback" not in done.stderr and "went on" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["audit", "demo"])
+def test_options_are_shown_in_groups_and_none_is_lost(command: str, run_cli: Run) -> None:
+    shown = run_cli(command, "--help").stdout
+    headings = ["What is read and written:", "What decides the result:", "How it is run:"]
+    places = [shown.index(heading) for heading in headings]
+    assert places == sorted(places)
+    from auditor.cli import main
+
+    for option in main.commands[command].params:
+        assert option.param_type_name == "argument" or max(option.opts, key=len) in shown
+
+
+def test_out_names_the_folder_in_every_command_that_writes_one(run_cli: Run) -> None:
+    for words in (["audit"], ["demo"], ["review", "apply"]):
+        assert re.search(r"-o, --out\b", run_cli(*words, "--help").stdout), words

@@ -26,7 +26,7 @@ def _faults(name: str, document: object) -> list[str]:
     return [f"{list(error.absolute_path)}: {error.message[:200]}" for error in validator.iter_errors(document)]
 
 
-@pytest.mark.parametrize("name", schemas.DOCUMENTS)
+@pytest.mark.parametrize("name", [*schemas.DOCUMENTS, *schemas.OF_LOOKS])
 def test_the_schema_beside_the_types_is_made_from_them(name: str) -> None:
     assert schemas.path(name).read_text(encoding="utf-8") == schemas.text(name), "run python tests/schemas.py"
     jsonschema = pytest.importorskip("jsonschema")
@@ -56,7 +56,7 @@ def test_settings_are_the_fields_of_audit_settings() -> None:
     assert list(get_type_hints(SettingsDocument)) == [field.name for field in dataclasses.fields(AuditSettings)]
 
 
-@pytest.mark.parametrize("name", schemas.DOCUMENTS)
+@pytest.mark.parametrize("name", [*schemas.DOCUMENTS, *schemas.OF_LOOKS])
 def test_the_page_names_every_key(name: str) -> None:
     page = set(re.findall(r"\w+", (PROJECT / "docs" / "schema.md").read_text(encoding="utf-8")))
     objects = schemas.schema(name)["$defs"]

@@ -77,7 +77,7 @@ def test_metadata(wheel: zipfile.ZipFile, setup_cfg: configparser.ConfigParser) 
     lines = wheel.read(name).decode().splitlines()
     requires = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist")]
     plain = [line for line in requires if "extra ==" not in line]
-    assert len(plain) == len(setup_cfg["options"]["install_requires"].split())
+    assert len(plain) == len(setup_cfg["options"]["install_requires"].strip().splitlines())
     assert any(line.startswith("pydvl[influence]") for line in plain)
     assert all(">=" in line and "<" in line for line in plain), "every dependency has both bounds"
     assert any(line.startswith("Requires-Python: ") for line in lines)

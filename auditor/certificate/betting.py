@@ -1,150 +1,174 @@
 """Bounds that hold at any moment and for any kind of errors: betting against every share that could be true.
 
-A gambler bets against each possible number M of wrong labels. While M is the truth the bets are fair, whatever the
-errors are, so the wealth ever reaches 1 / alpha with probability alpha at most (Ville's inequality). A number is
-refuted once its wealth has reached that. What is not refuted bounds the truth (Waudby-Smith and Ramdas, JRSS-B 2024;
-weights as in Shekhar, Xu, Lipton, Liang and Ramdas, 2023). The model's scores choose weights, first bets and the
-control variate: they make the bound narrower and never wrong.
+A gambler bets against each possible number M of wrong labels. While M is the truth the bets are fair, whatever kind of
+errors they are, so the wealth ever passes 1 / alpha with probability alpha at most (Ville's inequality). M is refuted
+for good once its wealth has passed. What is not refuted bounds the truth (Waudby-Smith and Ramdas, JRSS-B 2024; with
+weights: Shekhar, Xu, Lipton, Liang and Ramdas 2023). Scores only choose the bets. They make a bound narrower, never
+wrong.
+
+The fair answer of look t is Z = (y W / w + S) / N: y is 1 for a wrong label, w the item's weight, W the weight of all
+items not seen before, S the wrong labels seen before. Its mean given the past is M / N. A control variate takes a
+credit off each answer and adds the credits of all unseen items instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.certificate.draw import Floats, Ints
+from auditor.certificate.plan import unseen
+from auditor.system.arrays import Array, Floats, Ints
 
-FINE, COARSE = 4000, 2000
-"""Up to `FINE` numbers of wrong labels are tried one by one. In larger populations `COARSE` more are tried, in steps
-that grow; a bound is rounded outward to the next number that was tried."""
+EACH = 800
+"""Numbers up to this are tried one by one; larger ones in steps of 1 / `FINE` of themselves, rounded outward."""
 
-FIRST = 5.0
-"""The guess of the share counts as much as this many looks."""
+FINE = 400
 
-LARGEST_UP, LARGEST_DOWN = 0.95, 0.9
-"""The part of the wealth that a bet can lose at most, for the upper and the lower bound."""
+PRIOR = 5
+"""Looks that the guessed share stands for when the first bets are made."""
+
+MOST_UP, MOST_DOWN = 0.95, 0.9
+"""The part of the wealth that a bet risks at most."""
+
+FIRST_BLOCK, LONGEST_BLOCK = 32, 1024
+"""Looks that are read at once. Refuted numbers drop out between blocks."""
 
 
 @dataclass(frozen=True)
-class Population:
-    """N items in the order of looking: weights and control variates float64 [N]."""
+class Track:
+    """The population in drawing order.
 
-    weight: Floats
-    credit: Floats
+    Attributes
+    ----------
+    weights, credits
+        float64 [N]. Weights need not sum to 1.
+    expected
+        The guess that tunes the first bets.
+    """
+
+    weights: Floats
+    credits: Floats
+    expected: float
 
     @property
     def n(self) -> int:
         """N."""
-        return len(self.weight)
-
-
-@dataclass(frozen=True)
-class Wealth:
-    """The largest log wealth ever reached against each candidate.
-
-    Attributes
-    ----------
-    grid
-        int64 [K], numbers of wrong labels that were tried, rising; 0 and N among them.
-    above, below
-        float64 [K], against "M are wrong" as too many, and as too few.
-    estimate
-        Mean of the fair answers times N: an unbiased estimate of the number of wrong labels. NaN without a look.
-    """
-
-    grid: Ints
-    above: Floats
-    below: Floats
-    estimate: float
-
-    def at_most(self, alpha: float) -> int:
-        """No more than so many labels are wrong; too low at any moment with probability `alpha` at most."""
-        open_ = np.flatnonzero(self.above < np.log(1 / alpha))
-        last = int(open_[-1]) if len(open_) else 0
-        return int(self.grid[last + 1]) - 1 if last + 1 < len(self.grid) else int(self.grid[-1])
-
-    def at_least(self, alpha: float) -> int:
-        """No fewer than so many labels are wrong; too high at any moment with probability `alpha` at most."""
-        open_ = np.flatnonzero(self.below < np.log(1 / alpha))
-        first = int(open_[0]) if len(open_) else len(self.grid) - 1
-        return int(self.grid[first - 1]) + 1 if first > 0 else 0
+        return len(self.weights)
 
 
 def candidates(n: int) -> Ints:
-    """int64 [K], the numbers of wrong labels that are tried among `n`."""
-    if n <= FINE:
-        return np.arange(n + 1)
-    steps = np.geomspace(FINE, n, COARSE).round().astype(np.int64)
-    return np.asarray(np.unique(np.concatenate([np.arange(FINE), steps, [n]])), np.int64)
-
-
-def bet(population: Population, most: Floats, least: Floats, expected: float) -> Wealth:
-    """Bet on every look, in the order of looking.
-
-    Parameters
-    ----------
-    most, least
-        float64 [t], 1 where the look found a wrong label. They differ where nobody could decide: such an item is wrong
-        in `most`, which the upper bound reads, and right in `least`, which the lower one reads.
-    expected
-        A guess of the share of wrong labels.
-    """
-    grid = candidates(population.n)
-    above = _wealth(grid / population.n, _fair(population, most), expected, upward=True)
-    low_answers = _fair(population, least)
-    below = _wealth(grid / population.n, low_answers, expected, upward=False)
-    both = (_fair(population, most).value + low_answers.value) / 2
-    estimate = float(both.mean() * population.n) if len(both) else float("nan")
-    return Wealth(grid, above, below, estimate)
-
-
-def refuted(population: Population, most: Floats, expected: float, m: int, alpha: float) -> bool:
-    """Whether the looks `most` float64 [t] refute at some moment that `m` labels are wrong, as too many."""
-    if m > population.n:
-        return True
-    best = _wealth(np.array([m / population.n]), _fair(population, most), expected, upward=True)
-    return bool(best[0] >= np.log(1 / alpha))
+    """int64, the numbers of wrong labels that are tried, rising, 0 and `n` among them."""
+    found = list(range(min(n, EACH) + 1))
+    while found[-1] < n:
+        found.append(min(n, found[-1] + found[-1] // FINE))
+    return np.array(found, np.int64)
 
 
 @dataclass(frozen=True)
-class Fair:
-    """Answers whose mean given the past is the share, and the ends between which each must lie; float64 [t] each."""
+class Answers:
+    """Fair answers: float64 [T], in drawing order.
 
-    value: Floats
+    Attributes
+    ----------
+    z
+        Z, whose mean given the past is the share.
+    low, high
+        Between these each Z must lie, whatever the look finds.
+    mean, variance
+        Of the answers before, with the guess. They choose the bets.
+    """
+
+    z: Floats
     low: Floats
     high: Floats
+    mean: Floats
+    variance: Floats
 
 
-def _fair(population: Population, wrong: Floats) -> Fair:
-    """Z = ((y - g) W / w + wrong found + g not yet seen) / N, with W the weight and g the credit not yet seen."""
-    w, g, n, t = population.weight, population.credit, population.n, len(wrong)
-    unseen = np.cumsum(w[::-1])[::-1][:t]
-    credit_left = np.cumsum(g[::-1])[::-1][:t]
-    base = np.concatenate([[0.0], np.cumsum(wrong)])[:t] + credit_left
-    # The ends run over all items not yet seen.
-    highest = np.maximum.accumulate(((1 - g) / w)[::-1])[::-1][:t]
-    lowest = np.maximum.accumulate((g / w)[::-1])[::-1][:t]
-    value = ((wrong - g[:t]) * unseen / w[:t] + base) / n
-    return Fair(value, (base - unseen * lowest) / n, (base + unseen * highest) / n)
+def fair_answers(track: Track, wrong: Floats) -> Answers:
+    """What each of T looks says of the share.
+
+    Parameters
+    ----------
+    wrong
+        float64 [T], 1 where the look found a wrong label. An item that nobody could decide counts as the bound needs.
+    """
+    n, t = track.n, len(wrong)
+    weight = track.weights / track.weights.sum()
+    left = unseen(weight)[:t]
+    credit = unseen(track.credits)[:t]
+    base = np.cumsum(wrong) - wrong + credit
+    most = np.maximum.accumulate(((1 - track.credits) / weight)[::-1])[::-1][:t]
+    least = np.maximum.accumulate((track.credits / weight)[::-1])[::-1][:t]
+    z = ((wrong - track.credits[:t]) * left / weight[:t] + base) / n
+    start = min(0.05, max(0.005, track.expected))
+    before = PRIOR + np.arange(t)
+    mean = (PRIOR * start + np.cumsum(z) - z) / before
+    square = (z - mean) ** 2
+    variance = (PRIOR * start / 2 + np.cumsum(square) - square) / before
+    return Answers(z, (base - left * least) / n, (base + left * most) / n, mean, variance)
 
 
-def _wealth(m: Floats, answers: Fair, expected: float, *, upward: bool) -> Floats:
-    """float64 [K], the largest log wealth ever reached against each share of `m`."""
-    start = min(0.05, max(0.005, expected))
-    log_wealth, best = np.zeros(len(m)), np.zeros(len(m))
-    total, squares = FIRST * start, FIRST / 2 * start
-    for t, (z, low, high) in enumerate(zip(answers.value, answers.low, answers.high, strict=True)):
-        estimate, variance = total / (FIRST + t), squares / (FIRST + t)
-        gap = m - estimate if upward else estimate - m
-        room = high - m if upward else m - low
-        with np.errstate(divide="ignore"):
-            limit = np.where(room > 0, (LARGEST_UP if upward else LARGEST_DOWN) / np.where(room > 0, room, 1), 0.0)
-        stake = np.minimum(np.maximum(gap / (variance + gap * gap), 0.0), limit)
-        log_wealth += np.log1p(stake * (m - z if upward else z - m))
-        # A share that no answer could lie beyond is impossible.
-        log_wealth[room <= 0] = np.where(room[room <= 0] < -1e-12, np.inf, log_wealth[room <= 0])
-        np.maximum(best, log_wealth, out=best)
-        total += z
-        squares += (z - estimate) ** 2
-    return best
+def refuted_at(track: Track, wrong: Floats, limit: float, tried: Ints, *, upward: bool) -> Ints:
+    """int64 [G], after how many looks each number of wrong labels in `tried` is refuted; -1 for never.
+
+    `upward` refutes numbers that are too large, else numbers that are too small. `limit` is the wealth that refutes.
+    """
+    first = np.full(len(tried), -1, np.int64)
+    for active, wealth, start in _wealths(track, wrong, tried, np.array([limit]), upward=upward):
+        over = wealth >= np.log(limit)
+        hit = over.any(axis=1)
+        first[active[hit]] = start + over[hit].argmax(axis=1) + 1
+    return first
+
+
+def peaks(track: Track, wrong: Floats, tried: Ints, limits: Floats, *, upward: bool) -> Floats:
+    """float64 [G], log of the largest wealth that the bets against each number in `tried` ever had."""
+    peak = np.zeros(len(tried))
+    for active, wealth, _ in _wealths(track, wrong, tried, limits, upward=upward):
+        peak[active] = np.maximum(peak[active], wealth.max(axis=1))
+    return peak
+
+
+def edge(tried: Ints, refuted: Array, n: int, *, upward: bool) -> int:
+    """The largest number that may be true, or the smallest. It is rounded outward to the next number that was tried."""
+    open_ = np.flatnonzero(~refuted)
+    if upward:
+        last = int(open_[-1]) if len(open_) else -1
+        return int(tried[last + 1]) - 1 if last + 1 < len(tried) else n
+    first = int(open_[0]) if len(open_) else len(tried)
+    return int(tried[first - 1]) + 1 if first else 0
+
+
+def _wealths(
+    track: Track, wrong: Floats, tried: Ints, limits: Floats, *, upward: bool
+) -> Iterator[tuple[Ints, Floats, int]]:
+    """Blocks of looks: numbers not refuted yet, log wealth [active, looks] of each, and the looks before the block."""
+    answers = fair_answers(track, wrong)
+    seen_wrong, seen_right = np.cumsum(wrong), np.cumsum(1 - wrong)
+    share = tried / max(1, track.n)
+    past = np.zeros(len(tried))
+    active = np.arange(len(tried))
+    start, length = 0, FIRST_BLOCK
+    while start < len(wrong) and len(active):
+        part = slice(start, min(len(wrong), start + length))
+        gains = _gains(share[active, None], answers, part, upward=upward)
+        wealth = past[active, None] + np.cumsum(gains, axis=1)
+        sure = tried[active, None] > track.n - seen_right[part] if upward else tried[active, None] < seen_wrong[part]
+        wealth = np.where(sure, np.inf, wealth)
+        past[active] = wealth[:, -1]
+        yield active, wealth, start
+        active = active[wealth.max(axis=1) < np.log(limits.max())]
+        start, length = part.stop, min(2 * length, LONGEST_BLOCK)
+
+
+def _gains(share: Floats, answers: Answers, part: slice, *, upward: bool) -> Floats:
+    """float64 [G, T], how the log wealth changes at each look."""
+    side = 1.0 if upward else -1.0
+    gap = side * (share - answers.mean[part])
+    room = answers.high[part] - share if upward else share - answers.low[part]
+    most = np.where(room > 0, (MOST_UP if upward else MOST_DOWN) / np.where(room > 0, room, 1.0), 1e6)
+    bet = np.clip(gap / (answers.variance[part] + gap**2), 0.0, most)
+    return np.asarray(np.log1p(np.maximum(bet * side * (share - answers.z[part]), -1 + 1e-12)))

@@ -1,29 +1,60 @@
-"""The plan of a sample: everything that is fixed before the first look, and the order of looking that follows."""
+"""The plan of a sample: what is fixed before the first look, and the order of looking that follows from it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import get_args
 
 import numpy as np
 
-from auditor.certificate import draw, stratified
+from auditor.certificate import draw
 from auditor.certificate.documents import PlanDocument, Reading
-from auditor.certificate.draw import Floats, Ints
+from auditor.certificate.stratified import quotas
+from auditor.system.arrays import Floats, Ints
 
-GATE_SPREAD, SHARE_SPREAD = 0.9, 0.5
-"""The evenly spread part of the weight: for claims below `SMALL`, and for larger shares."""
-
-SMALL = 0.02
-"""Below this share a spread sample and no control variate are better (simulated; see docs/certificate.md)."""
+MOST_CREDIT = 0.45
 
 
-class Drawn(NamedTuple):
+@dataclass(frozen=True)
+class Stratum:
+    """Items that share one weight.
+
+    Attributes
+    ----------
+    weight
+        What each item weighs. The weights of all items of the first draw sum to 1.
+    share
+        The share of wrong labels that was assumed when weights were chosen.
+    credit
+        The control variate of each item in [0, 1): about half of what the model expects. 0 takes none.
+    items
+        The items' ids, sorted. Copies of one item repeat its id.
+    """
+
+    weight: float
+    share: float
+    credit: float
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
     """An item in the order of looking.
 
-    `copy` tells copies of one item apart, from 0 on. `probability` is the chance with which it came next.
+    Attributes
+    ----------
+    id, copy
+        The item. `copy` counts items with the same id from 0.
+    stratum
+        The number of its stratum in the plan.
+    weight
+        Its weight.
+    probability
+        The chance with which this item came next, given all that came before. In a stratified plan: next in its
+        stratum.
     """
 
     id: str
@@ -34,33 +65,23 @@ class Drawn(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stratum:
-    """Items that share one weight, one assumed share and one control variate. `items` are ids, sorted, with repeats."""
-
-    weight: float
-    share: float
-    credit: float
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Plan:
-    """How a sample is drawn and read.
+    """A sample's plan. See `auditor.certificate.documents.PlanDocument`; equal plans give equal orders.
 
     Attributes
     ----------
     salt
         Goes into every item's permanent random number.
     reading
-        `betting`, valid at any moment, or `stratified`, valid at the checkpoints.
+        How looks are read: `betting` or `stratified`.
     spread
-        The evenly spread part of the weight.
+        The part of the weight that is spread evenly, in (0, 1].
     expected
-        A guess of the share of wrong labels. It tunes the first bets and makes no bound wrong.
+        A guess of the share of wrong labels. It tunes the first bets and can make a bound wider, never wrong.
     checkpoints
-        Planned numbers of looks, rising; empty for betting.
+        The planned numbers of looks of a stratified reading, rising. Empty for betting.
     strata
-        The population, the least suspicious stratum first.
+        The items, stratum by stratum. Strata that came later (`with_new`) stand last.
     """
 
     salt: str
@@ -72,70 +93,106 @@ class Plan:
 
     @property
     def n(self) -> int:
-        """Items of the population."""
+        """N, the number of items, copies included."""
         return sum(len(stratum.items) for stratum in self.strata)
 
     @cached_property
-    def ids(self) -> frozenset[str]:
-        """The ids of the population."""
-        return frozenset(item for stratum in self.strata for item in stratum.items)
-
-    @cached_property
-    def columns(self) -> Columns:
-        """The population in the order of looking, as arrays."""
-        ids = [item for stratum in self.strata for item in stratum.items]
-        stratum = np.repeat(np.arange(len(self.strata)), [len(s.items) for s in self.strata])
-        weight = np.array([s.weight for s in self.strata])[stratum]
-        u = draw.numbers(self.salt, ids)
-        # Equal clocks are next to impossible; the id then decides, so that the order never depends on the input's.
-        clock = -np.log(u) / weight
-        if self.reading == "stratified":
-            order = stratified.order(
-                u, stratum, stratified.quotas(self.shares, self.sizes, self.checkpoints, self.spread)
-            )
-        else:
-            order = np.lexsort((np.array(ids), clock))
-        return Columns([ids[i] for i in order], stratum[order], weight[order], self._credit[stratum[order]])
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all N items, stratum by stratum. All arrays of a plan speak of the items in this order."""
+        return tuple(name for stratum in self.strata for name in stratum.items)
 
     @cached_property
     def sizes(self) -> Ints:
-        """int64 [H], items by stratum."""
+        """int64 [H], items in each stratum."""
         return np.array([len(stratum.items) for stratum in self.strata], np.int64)
 
     @cached_property
-    def shares(self) -> Floats:
-        """float64 [H], the share of wrong labels that was assumed for each stratum."""
-        return np.array([stratum.share for stratum in self.strata])
+    def stratum(self) -> Ints:
+        """int64 [N], the stratum of each item."""
+        return np.repeat(np.arange(len(self.strata)), self.sizes)
 
-    @property
-    def _credit(self) -> Floats:
-        return np.array([stratum.credit for stratum in self.strata])
+    @cached_property
+    def weights(self) -> Floats:
+        """float64 [N], the weight of each item."""
+        return np.repeat(np.array([stratum.weight for stratum in self.strata], float), self.sizes)
 
-    def order(self, limit: int | None = None) -> tuple[Drawn, ...]:
-        """The items in the order of looking, the first `limit` of them or all."""
-        c = self.columns
-        unseen = np.cumsum(c.weight[::-1])[::-1]
-        n = self.n if limit is None else min(limit, self.n)
-        copies: dict[str, int] = {}
-        out = []
-        for t in range(n):
-            copy = copies[c.ids[t]] = copies.get(c.ids[t], -1) + 1
-            out.append(Drawn(c.ids[t], copy, int(c.stratum[t]), float(c.weight[t]), float(c.weight[t] / unseen[t])))
-        return tuple(out)
+    @cached_property
+    def credits(self) -> Floats:
+        """float64 [N], the control variate of each item."""
+        return np.repeat(np.array([stratum.credit for stratum in self.strata], float), self.sizes)
 
-    def with_new(self, ids: Sequence[str]) -> Plan:
-        """The plan with items that came later, as a stratum of their own with the mean weight of all others.
+    @cached_property
+    def copies(self) -> Ints:
+        """int64 [N], the copy number of each item."""
+        return draw.copy_numbers(self.ids)
 
-        Nothing about any answer enters, so bounds stay valid. Reading `stratified` gives them looks by their number.
+    @cached_property
+    def clock_order(self) -> Ints:
+        """int64 [N], positions of the items in the order in which their clocks ring. Ties keep the plan's order."""
+        u = draw.numbers(self.salt, self.ids, self.copies)
+        return np.asarray(np.argsort(-np.log(u) / self.weights, kind="stable"), dtype=np.int64)
+
+    @cached_property
+    def quotas(self) -> Ints:
+        """int64 [K, H], looks of each stratum at each of the K checkpoints. Each row holds the rows before it."""
+        weight = np.array([stratum.weight for stratum in self.strata], float)
+        return quotas(self.sizes, weight, self.checkpoints)
+
+    @cached_property
+    def place(self) -> Ints:
+        """int64 [N], which place an item has among the clocks of its own stratum, from 0."""
+        order = self.clock_order[np.argsort(self.stratum[self.clock_order], kind="stable")]
+        place = np.empty(self.n, np.int64)
+        place[order] = np.arange(self.n) - np.repeat(np.cumsum(self.sizes) - self.sizes, self.sizes)
+        return place
+
+    @cached_property
+    def block(self) -> Ints:
+        """int64 [N], the first checkpoint that needs an item, from 0; K where none does."""
+        return np.asarray((self.place >= self.quotas[:, self.stratum]).sum(axis=0), dtype=np.int64)
+
+    @cached_property
+    def looking(self) -> Ints:
+        """int64 [N], positions of the items in the order of looking: by clocks, within checkpoints if stratified."""
+        order = self.clock_order
+        if self.reading == "betting":
+            return order
+        return order[np.argsort(self.block[order], kind="stable")]
+
+    def order(self, first: int | None = None) -> tuple[Drawn, ...]:
+        """Every item in the order of looking, or the `first` ones."""
+        order = self.looking
+        if self.reading == "betting":
+            chance = self.weights[order] / unseen(self.weights[order])
+        else:
+            chance = 1 / (self.sizes[self.stratum] - self.place)[order]
+        return tuple(
+            Drawn(self.ids[i], copy, stratum, weight, probability)
+            for i, copy, stratum, weight, probability in zip(
+                order[:first].tolist(),
+                self.copies[order[:first]].tolist(),
+                self.stratum[order[:first]].tolist(),
+                self.weights[order[:first]].tolist(),
+                chance[:first].tolist(),
+                strict=True,
+            )
+        )
+
+    def with_new(self, ids: Iterable[str]) -> Plan:
+        """The plan with items that came later, as a stratum of their own.
+
+        They weigh as much as the plan's mean item. Nothing about looks enters, so the order of all earlier items among
+        each other stays. Which items come later must not depend on what the looks found.
         """
-        if not ids:
+        names = tuple(sorted(ids))
+        if not names:
             return self
-        mean = float((np.array([s.weight for s in self.strata]) * self.sizes).sum() / self.n)
-        share = float((self.shares * self.sizes).sum() / self.n)
-        return replace(self, strata=(*self.strata, Stratum(mean, share, 0.0, tuple(sorted(ids)))))
+        share = float(np.average([stratum.share for stratum in self.strata], weights=self.sizes))
+        weight = float(self.weights.mean())
+        return replace(self, strata=(*self.strata, Stratum(weight, share, 0.0, names)))
 
     def document(self) -> PlanDocument:
-        """The plan as the ledger and `sample.json` hold it."""
+        """The plan as it stands in a ledger. Equal plans give equal documents."""
         return {
             "salt": self.salt,
             "reading": self.reading,
@@ -149,23 +206,25 @@ class Plan:
 
     @classmethod
     def from_document(cls, document: PlanDocument) -> Plan:
-        """Read a plan.
+        """The plan that a ledger holds. Its reader has checked keys and types (`auditor.review.ledger_rows`).
 
         Raises
         ------
         ValueError
-            It is not the plan of any sample: a weight is not above 0, or there is no item.
+            It is not the plan of any sample.
         """
         strata = tuple(
-            Stratum(float(s["weight"]), float(s["share"]), float(s["credit"]), tuple(map(str, s["items"])))
+            Stratum(float(s["weight"]), float(s["share"]), float(s["credit"]), tuple(sorted(map(str, s["items"]))))
             for s in document["strata"]
         )
+        if document["reading"] not in get_args(Reading):
+            raise ValueError(f"the plan has an unknown reading {document['reading']!r}")
         if not any(s.items for s in strata):
             raise ValueError("the plan holds no item")
-        if not all(np.isfinite(s.weight) and s.weight > 0 and 0 <= s.credit < 1 for s in strata):
+        if not all(0 < s.weight < math.inf and 0 <= s.credit < 1 for s in strata):
             raise ValueError("a weight of the plan is not above 0, or a credit is not in [0, 1)")
-        if document["reading"] not in ("betting", "stratified"):
-            raise ValueError(f"the plan has an unknown reading {document['reading']!r}")
+        if bool(document["checkpoints"]) != (document["reading"] == "stratified"):
+            raise ValueError("a stratified plan needs a checkpoint, and no other plan has one")
         return cls(
             str(document["salt"]),
             document["reading"],
@@ -176,22 +235,9 @@ class Plan:
         )
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The population in the order of looking.
-
-    Attributes
-    ----------
-    ids
-        N ids.
-    stratum, weight, credit
-        int64 [N], float64 [N] and float64 [N].
-    """
-
-    ids: list[str]
-    stratum: Ints
-    weight: Floats
-    credit: Floats = field(default_factory=lambda: np.empty(0))
+def unseen(values: Floats) -> Floats:
+    """float64 [N], the sum of `values` over an item and all that come after it."""
+    return np.asarray(np.cumsum(values[::-1])[::-1])
 
 
 def make_plan(
@@ -199,50 +245,71 @@ def make_plan(
     scores: Floats,
     *,
     salt: str,
-    spread: float,
-    expected: float,
     reading: Reading = "betting",
+    spread: float,
+    expected: float | None = None,
     checkpoints: Sequence[int] = (),
 ) -> Plan:
-    """Plan a sample.
+    """The plan of a sample of the items that nobody has looked at.
 
     Parameters
     ----------
     ids
-        N ids from `draw.item_id`, in any order. Copies repeat theirs.
+        N ids (`item_id`). Copies repeat their id. Their order means nothing.
     scores
-        float64 [N] in [0, 1], how probable a wrong label is. They make bounds narrower and never wrong.
+        float64 [N] in [0, 1], probabilities that a label is wrong. They make bounds narrower, never wrong. NaN counts
+        as 0.
+    salt
+        `salt_of` the data set.
+    reading
+        `betting` holds at any moment. `stratified` holds at `checkpoints` and is narrower there.
     spread
-        `GATE_SPREAD` or `SHARE_SPREAD`. Below a spread of `GATE_SPREAD` betting uses a control variate.
+        The part of the weight that is spread evenly: `GATE_SPREAD` or `SHARE_SPREAD`. The latter takes a control
+        variate too.
+    expected
+        A guess of the share of wrong labels. None takes a fifth of the mean score, and nearly none for a gate.
     checkpoints
-        Planned numbers of looks; `stratified` needs at least one.
+        Planned numbers of looks. A stratified reading needs at least one.
 
     Raises
     ------
     ValueError
-        There is no item, or no checkpoint where one is needed.
+        There is no item, no checkpoint where one is needed, or a value out of range.
     """
-    if not len(ids) or (reading == "stratified" and not checkpoints):
+    planned = reading == "stratified"
+    if not len(ids) or (planned and not checkpoints):
         raise ValueError("a plan needs items, and the stratified reading a checkpoint")
-    scores = np.clip(np.nan_to_num(np.asarray(scores, float), nan=0.0), 0.0, 1.0)
-    # Equal scores are ordered by id, so that the strata do not depend on the order of the input.
-    order = np.lexsort((np.array(ids), scores))
-    stratum = np.empty(len(ids), np.int64)
-    stratum[order] = draw.strata(scores[order])
+    scores = np.clip(np.nan_to_num(np.asarray(scores, dtype=np.float64), nan=0.0), 0.0, 1.0)
+    if scores.shape != (len(ids),):
+        raise ValueError(f"scores must be {len(ids)} numbers, one for each id")
+    # Items are put into an order of their own first, so that not even the last digit depends on how they came.
+    canonical = np.array(sorted(np.argsort(scores, kind="stable").tolist(), key=ids.__getitem__), dtype=np.int64)
+    ids, scores = [ids[i] for i in canonical.tolist()], scores[canonical]
+    if expected is None:
+        expected = float(0.2 * scores.mean()) if spread <= draw.SHARE_SPREAD else 0.0
+    if not 0 < spread <= 1 or not 0 <= expected <= 1 or any(n < 1 for n in checkpoints):
+        raise ValueError("spread must lie in (0, 1], expected in [0, 1], and checkpoints must be 1 or more")
+    return Plan(
+        salt=salt,
+        reading=reading,
+        spread=float(spread),
+        expected=float(expected),
+        checkpoints=tuple(sorted({min(int(n), len(ids)) for n in checkpoints})) if planned else (),
+        strata=_strata(ids, scores, float(spread), planned=planned),
+    )
+
+
+def _strata(ids: Sequence[str], scores: Floats, spread: float, *, planned: bool) -> tuple[Stratum, ...]:
+    stratum = draw.strata(scores)
     sizes = np.bincount(stratum)
     share = draw.assumed(scores, stratum)
-    weight = draw.weights(share, sizes, spread)
-    mean = np.bincount(stratum, weights=scores) / sizes
-    credited = reading == "betting" and spread < GATE_SPREAD
-    parts = [sorted(ids[i] for i in np.flatnonzero(stratum == h)) for h in range(len(sizes))]
-    return Plan(
-        salt,
-        reading,
-        spread,
-        expected,
-        tuple(sorted({min(int(n), len(ids)) for n in checkpoints})) if reading == "stratified" else (),
-        tuple(
-            Stratum(float(weight[h]), float(share[h]), float(mean[h] / 2) if credited else 0.0, tuple(parts[h]))
-            for h in range(len(sizes))
-        ),
+    weight = draw.weights(share, sizes, spread, planned=planned)
+    credit = np.zeros(len(sizes))
+    if not planned and spread <= draw.SHARE_SPREAD:
+        credit = np.minimum(MOST_CREDIT, np.bincount(stratum, weights=scores) / sizes / 2)
+    items: list[list[str]] = [[] for _ in sizes]
+    for name, h in zip(ids, stratum.tolist(), strict=True):
+        items[h].append(name)
+    return tuple(
+        Stratum(float(weight[h]), float(share[h]), float(credit[h]), tuple(items[h])) for h in range(len(sizes))
     )

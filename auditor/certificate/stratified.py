@@ -1,200 +1,203 @@
-"""Bounds at planned checkpoints, near exact: strata by suspicion and the hypergeometric laws of what looks find.
+"""Bounds at planned checkpoints, near exact: strata by suspicion, and the hypergeometric law of what the looks find.
 
 The weighted count T = sum over strata of N_h x_h / n_h estimates how many labels are wrong. A total M is refuted from
-above when T is as small as observed with probability `alpha` at most, where the M wrong labels lie in the strata as
-the looks make most likely (profile likelihood; the likelihood is concave, so the cheapest labels come first). The
-places are a constrained maximum and not a supremum, so the level is checked by simulation and not proven.
+above if T is as small as observed with probability `alpha` at most, where M labels are wrong. Where in the strata they
+are wrong is not known. The most likely places are tried first: the product of hypergeometric likelihoods is
+log-concave, so the cheapest labels come first and greedy choice is best. Then labels spread evenly over what is not yet
+seen, and the middle between both. The cautious bound of the three counts. It is checked by simulation, not proven
+(`tests/certificate/test_stratified.py`, `benchmarks/trust.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from scipy.special import gammaln
-from scipy.stats import hypergeom
 
-from auditor.certificate.draw import Floats, Ints
+from auditor.system.arrays import Floats, Ints
 
-CELLS = 4000
-"""Cells of the grid on which the laws are added up. Values are rounded to the safe side."""
+CELLS = 4096
+"""Cells between nothing and the observed T. Each stratum's part is rounded to the safe side."""
 
-LEAST, LEAST_OF_FEW, FEW = 5, 3, 100
-"""Looks that each stratum gets at least: `LEAST_OF_FEW` up to `FEW` looks in all, else `LEAST`."""
+NOTHING = 1e-13
+"""A smaller probability counts as none. All of them together are far below any level."""
+
+TIE = 1 - 1e-9
+"""A probability this close to the level does not refute: rounding decides nothing."""
+
+LEAST = 5
+"""Looks that each stratum gets at least; 3 where the first checkpoint lies at a hundred looks."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Sizes N_h, looks n_h and wrong labels found x_h by stratum, int64 [H]. Every stratum has a look."""
+    """What the looks found by stratum: int64 [H] each, items, looks and wrong labels."""
 
     sizes: Ints
     looks: Ints
     found: Ints
 
     @property
-    def estimate(self) -> float:
-        """T, the weighted count."""
-        return float((self.sizes * self.found / self.looks).sum())
+    def total(self) -> int:
+        """N, the items of all strata."""
+        return int(self.sizes.sum())
 
 
-def quotas(shares: Floats, sizes: Ints, checkpoints: Sequence[int], spread: float) -> Ints:
-    """int64 [K, H], looks by stratum at each checkpoint: Neyman's allocation with a floor. They never shrink.
+def quotas(sizes: Ints, weight: Floats, checkpoints: Sequence[int]) -> Ints:
+    """int64 [K, H], looks of each stratum at each checkpoint; no row takes back what the row before gave.
 
-    Parameters
-    ----------
-    shares
-        float64 [H], assumed shares of wrong labels. Nothing that was found may enter.
+    Looks go in proportion to size times weight, by the divisor method of Webster, which is monotone in their number.
+    Strata behind those whose weights sum to 1 came later. They get their share on top, so the quotas of the first draw
+    stay what they were.
     """
-    deviation = np.sqrt(shares * (1 - shares))
-    part = sizes * (spread + (1 - spread) * deviation / np.average(deviation, weights=sizes))
-    part = part / part.sum()
-    rows, before = [], np.zeros(len(sizes), np.int64)
-    for n in checkpoints:
-        least = LEAST_OF_FEW if n <= FEW else LEAST
-        floor = np.minimum(sizes, np.maximum(least, before))
-        looks = np.maximum(floor, np.minimum(sizes, np.floor(n * part))).astype(np.int64)
-        while looks.sum() > max(n, floor.sum()):
-            ahead = np.where(looks > floor, looks - n * part, -np.inf)
-            looks[int(ahead.argmax())] -= 1
-        while looks.sum() < min(n, sizes.sum()):
-            behind = np.where(looks < sizes, n * part - looks, -np.inf)
-            looks[int(behind.argmax())] += 1
-        rows.append(looks)
-        before = looks
-    return np.array(rows)
+    wanted = sizes * weight
+    first = int(np.searchsorted(np.cumsum(wanted), 1 - 1e-9)) + 1
+    least = int(np.clip(3 * min(checkpoints, default=0) // (5 * max(1, first)), 1, LEAST))
+    rows = np.zeros((len(checkpoints), len(sizes)), np.int64)
+    for k, n in enumerate(checkpoints):
+        rows[k, :first] = _webster(sizes[:first], wanted[:first], n, least)
+        rows[k, first:] = np.minimum(sizes[first:], np.maximum(least, np.ceil(n * wanted[first:])))
+    return np.maximum.accumulate(rows, axis=0)
 
 
-def order(u: Floats, stratum: Ints, quota: Ints) -> Ints:
-    """int64 [N], the order of looking: checkpoint by checkpoint, in each stratum by `u`; at last the rest."""
-    rank = np.empty(len(u), np.int64)
-    for h in range(quota.shape[1]):
-        rows = np.flatnonzero(stratum == h)
-        rank[rows[np.argsort(u[rows], kind="stable")]] = np.arange(len(rows))
-    due = (rank[:, None] >= quota.T[stratum]).sum(axis=1)
-    return np.asarray(np.lexsort((u, due)), np.int64)
+def _webster(sizes: Ints, wanted: Floats, n: int, least: int) -> Ints:
+    looks = np.minimum(sizes, min(least, n // max(1, len(sizes))))
+    if n >= sizes.sum():
+        return sizes
+    room = np.minimum(sizes - looks, n)
+    h = np.repeat(np.arange(len(sizes)), room)
+    seat = np.arange(len(h)) - np.repeat(np.cumsum(room) - room, room) + looks[h]
+    best = np.argsort(-wanted[h] / (seat + 0.5), kind="stable")[: n - int(looks.sum())]
+    return looks + np.bincount(h[best], minlength=len(sizes))
 
 
-def interval(seen: Seen, alpha: float) -> tuple[int, int]:
-    """At least and at most so many labels are wrong; each side fails with probability `alpha`."""
-    places = _Places.of(seen)
-    return _lowest(seen, places, alpha), _highest(seen, places, alpha)
+def at_most(seen: Seen, alpha: float) -> int:
+    """At most so many of the N labels are wrong; fails with probability `alpha` or less.
+
+    Strata that nobody has looked into may hold nothing but wrong labels.
+    """
+    inside = _looked_into(seen)
+    found = int(inside.found.sum())
+    for places in _allocations(inside):
+        most = int(places.least.sum()) + len(places.added)
+        found = _last(found, most, partial(_may_be_more, inside, places, alpha))
+    return found + seen.total - inside.total
 
 
-def _highest(seen: Seen, places: _Places, alpha: float) -> int:
-    low, high = places.likeliest, places.most
+def at_least(seen: Seen, alpha: float) -> int:
+    """At least so many of the N labels are wrong; fails with probability `alpha` or less."""
+    inside = _looked_into(seen)
+    found = int((inside.sizes - inside.looks + inside.found).sum())
+    for places in _allocations(inside):
+        found = -_last(-found, -int(places.least.sum()), partial(_may_be_less, inside, places, alpha))
+    return found
+
+
+def _may_be_more(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
+    return _law(seen, places.of(total), below=False) > alpha * TIE
+
+
+def _may_be_less(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
+    return 1 - _law(seen, places.of(-total), below=True) > alpha * TIE
+
+
+def estimate(seen: Seen) -> float:
+    """T, the estimated number of wrong labels. Strata that nobody has looked into get the rate of all others."""
+    inside = _looked_into(seen)
+    count = float((inside.sizes * inside.found / inside.looks).sum())
+    return count * seen.total / inside.total if inside.total else seen.total / 2
+
+
+def _looked_into(seen: Seen) -> Seen:
+    keep = np.flatnonzero((seen.looks > 0) & (seen.sizes > 0))
+    return Seen(seen.sizes[keep], seen.looks[keep], seen.found[keep])
+
+
+@dataclass(frozen=True)
+class _Allocation:
+    """Where wrong labels are put: stratum after stratum as their total grows from `least` to `most`."""
+
+    least: Ints
+    added: Ints
+
+    def of(self, total: int) -> Ints:
+        """int64 [H], wrong labels by stratum that sum to `total`."""
+        more = self.added[: total - int(self.least.sum())]
+        return self.least + np.bincount(more, minlength=len(self.least))
+
+
+def _allocations(seen: Seen) -> tuple[_Allocation, ...]:
+    room = seen.sizes - seen.looks
+    h = np.repeat(np.arange(len(room)), room)
+    k = np.arange(len(h)) - np.repeat(np.cumsum(room) - room, room)
+    cost = _costs(seen, h, k)
+    likely = np.argsort(cost, kind="stable")
+    even = np.argsort((k + 0.5) / room[h], kind="stable")
+    rank = np.empty((2, len(h)))
+    for row, order in zip(rank, (likely, even), strict=True):
+        row[order] = np.arange(len(h))
+    middle = np.argsort(rank.sum(axis=0), kind="stable")
+    return tuple(_Allocation(seen.found, h[order]) for order in (likely, even, middle))
+
+
+def _costs(seen: Seen, h: Ints, k: Ints) -> Floats:
+    """float64, how much the log likelihood of stratum h falls if one more than found + k of its labels are wrong."""
+    wrong = seen.found[h] + k
+    right = seen.sizes[h] - wrong
+    return np.asarray(
+        np.log(wrong + 1 - seen.found[h])
+        - np.log(wrong + 1.0)
+        + np.log(right.astype(float))
+        - np.log(right - (seen.looks - seen.found)[h])
+    )
+
+
+def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """The largest number from `low` to `high` for which `holds`, which stops once; `low` if for no larger one."""
+    if low < high and not holds(low + 1):
+        return low
     while low < high:
         middle = (low + high + 1) // 2
-        if _tail(seen, places.at(middle), below=True) > alpha:
+        if holds(middle):
             low = middle
         else:
             high = middle - 1
     return low
 
 
-def _lowest(seen: Seen, places: _Places, alpha: float) -> int:
-    low, high = places.least, places.likeliest
-    while low < high:
-        middle = (low + high) // 2
-        if _tail(seen, places.at(middle), below=False) > alpha:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@dataclass(frozen=True)
-class _Places:
-    """The most likely places of any total of wrong labels.
-
-    Attributes
-    ----------
-    base
-        int64 [H], where the likeliest total lies.
-    up, down
-        Strata of the labels that come next when the total grows, and that go next when it shrinks.
-    least, most
-        Ends of the totals that the looks allow.
-    """
-
-    base: Ints
-    up: Ints
-    down: Ints
-    least: int
-    most: int
-
-    @classmethod
-    def of(cls, seen: Seen) -> _Places:
-        up, down, base = [], [], []
-        for size, looks, found in zip(seen.sizes, seen.looks, seen.found, strict=True):
-            value = _likelihood(int(size), int(looks), int(found))
-            best = int(value.argmax())
-            base.append(int(found) + best)
-            step = np.diff(value)
-            up.append(-step[best:])
-            down.append(step[:best][::-1])
-        return cls(
-            np.array(base, np.int64),
-            _cheapest(up),
-            _cheapest(down),
-            int(seen.found.sum()),
-            int((seen.sizes - seen.looks + seen.found).sum()),
-        )
-
-    @property
-    def likeliest(self) -> int:
-        """The most likely total."""
-        return int(self.base.sum())
-
-    def at(self, total: int) -> Ints:
-        """int64 [H], wrong labels by stratum that add up to `total`."""
-        more = total - self.likeliest
-        if more >= 0:
-            return self.base + np.bincount(self.up[:more], minlength=len(self.base))
-        return self.base - np.bincount(self.down[:-more], minlength=len(self.base))
-
-
-def _cheapest(costs: list[Floats]) -> Ints:
-    """Strata in the order of rising cost; in one stratum costs rise already, since the likelihood is concave."""
-    stratum = np.repeat(np.arange(len(costs)), [len(c) for c in costs])
-    values = np.concatenate([np.maximum.accumulate(c) if len(c) else c for c in costs])
-    return np.asarray(stratum[np.lexsort((stratum, values))], np.int64)
-
-
-def _likelihood(size: int, looks: int, found: int) -> Floats:
-    """float64, log likelihood of K = found .. size - looks + found wrong labels in a stratum."""
-    k = np.arange(found, size - looks + found + 1)
-    right = size - k
-    value = gammaln(k + 1) - gammaln(k - found + 1) + gammaln(right + 1) - gammaln(right - (looks - found) + 1)
-    return np.asarray(value, np.float64)
-
-
-def _tail(seen: Seen, wrong: Ints, *, below: bool) -> float:
-    """P(T <= observed), or P(T >= observed), where `wrong` int64 [H] labels are wrong. Rounded to the safe side."""
-    scale = CELLS / _span(seen)
-    law = np.zeros(CELLS + 1)
+def _law(seen: Seen, wrong: Ints, *, below: bool) -> float:
+    """P(T < observed) rounded down if `below`, else P(T <= observed) rounded up."""
+    factor = seen.sizes / seen.looks
+    observed = float((factor * seen.found).sum())
+    if observed == 0:
+        zero = _log_masses(seen.sizes, seen.looks, wrong, np.zeros_like(wrong))
+        return 0.0 if below else float(np.exp(zero.sum()))
+    part = factor * CELLS / observed
+    last = CELLS - 1 if below else CELLS
+    x = np.arange(min(int((CELLS / part).max() + 1e-9), int(seen.looks.max())) + 1)
+    mass = np.exp(_log_masses(seen.sizes[:, None], seen.looks[:, None], wrong[:, None], x[None, :]))
+    place = part[:, None] * x
+    cells = (np.ceil(place - 1e-9) if below else np.floor(place + 1e-9)).astype(np.int64)
+    law = np.zeros(last + 1)
     law[0] = 1.0
-    for size, looks, k in zip(seen.sizes, seen.looks, wrong, strict=True):
-        if k == 0:
-            continue
-        x = np.arange(max(0, looks - (size - k)), min(looks, k) + 1)
-        mass = hypergeom.pmf(x, size, k, looks)
-        exact = size * x / looks * scale
-        # Rounded down, T falls low too often, so that fewer totals are refuted from above; from below, rounded up.
-        cells = (np.floor(exact + 1e-9) if below else np.ceil(exact - 1e-9)).astype(np.int64)
+    for h in range(len(wrong)):
+        kept = (cells[h] <= last) & (mass[h] > NOTHING)
         added = np.zeros_like(law)
-        for cell, p in zip(np.minimum(cells, CELLS), mass, strict=True):
-            if p > 1e-15:
-                added[cell:] += p * law[: CELLS + 1 - cell]
-                if not below and cell:
-                    added[CELLS] += p * law[CELLS + 1 - cell :].sum()
+        for cell, p in zip(cells[h, kept].tolist(), mass[h, kept].tolist(), strict=True):
+            added[cell:] += p * law[: last + 1 - cell]
         law = added
-    observed = seen.estimate * scale
-    if below:
-        return float(law[: int(np.floor(observed + 1e-9)) + 1].sum())
-    return float(law[int(np.ceil(observed - 1e-9)) :].sum())
+    return float(min(1.0, law.sum()))
 
 
-def _span(seen: Seen) -> float:
-    """The largest T on the grid. Larger ones share the last cell: both tails end far below."""
-    return max(1.0, 2 * seen.estimate + 10 * float((seen.sizes / seen.looks).max()))
+def _log_masses(size: Ints, looks: Ints, wrong: Ints, x: Ints) -> Floats:
+    """log P(x wrong labels among `looks` of `size` items of which `wrong` are wrong)."""
+    from scipy.special import gammaln
+
+    def choose(n: Ints, k: Ints) -> Floats:
+        return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+    with np.errstate(invalid="ignore"):
+        mass = choose(wrong, x) + choose(size - wrong, looks - x) - choose(size, looks)
+    return np.where((x > wrong) | (x > looks) | (looks - x > size - wrong), -np.inf, mass)

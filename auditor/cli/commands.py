@@ -9,7 +9,8 @@ import click
 
 from auditor._version import __version__
 from auditor.cli.group import Group, say
-from auditor.cli.options import gate_options, setting_options, source_option
+from auditor.cli.options import Grouped, gate_options, setting_options, source_option
+from auditor.cli.reviewing import review
 from auditor.config import AuditSettings, RunSettings, read_settings, settings_from
 from auditor.errors import ConfigError, ExitCode
 from auditor.session import Order, carry_out, write_report
@@ -36,7 +37,10 @@ def main() -> None:
         raise ConfigError("the current folder does not exist any more", hint="change to one that does") from error
 
 
-@main.command()
+main.add_command(review)
+
+
+@main.command(cls=Grouped)
 @click.argument("source")
 @click.option("-o", "--out", required=True, metavar="OUT", help="Folder for the audit's files.")
 @click.option(
@@ -78,7 +82,7 @@ def audit(
     return _carry_out(order)
 
 
-@main.command()
+@main.command(cls=Grouped)
 @click.option("-o", "--out", default="demo-audit", show_default=True, metavar="OUT", help="Folder for the files.")
 @setting_options(AuditSettings, RunSettings)
 def demo(out: str, **flags: Any) -> int:
@@ -98,7 +102,8 @@ def _carry_out(order: Order) -> int:
     aside = done.judged is not None and done.judged.takes_standard_output
     from auditor import report
 
-    say(terminal_text(report.headline(done.result)), err=aside)
+    certificate = report.looks_in(str(order.out), done.result).certificate
+    say(terminal_text(report.headline(done.result, certificate)), err=aside)
     say(terminal_text(f"report: {Path(str(order.out)) / 'report.html'}"), err=aside)
     return ExitCode.OK if done.gate_run is None else _delivered(done.gate_run)
 
@@ -147,25 +152,6 @@ def report(out: str, compare: str | None, source: str) -> int:
     result = moved(AuditResult.load(out), source)
     earlier = AuditResult.load(compare) if compare else None
     say(f"report: {write_report(Path(out), result, earlier=earlier)}")
-    return ExitCode.OK
-
-
-@main.group()
-def review() -> None:
-    """Bring a reviewer's decisions back into the data set."""
-
-
-@review.command("apply")
-@click.argument("out")
-@click.argument("decisions")
-@click.option("-o", "--output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
-@click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
-@source_option
-def apply_decisions(out: str, decisions: str, output: str | None, kind: str, source: str) -> int:
-    """Apply DECISIONS, exported from the report of OUT: a cleaned data set and a baseline for the gate."""
-    from auditor.review import apply
-
-    say(apply(out, decisions, output=output, format=kind, source=source).text)
     return ExitCode.OK
 
 

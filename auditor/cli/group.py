@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from auditor.errors import AuditorError, ExitCode
+from auditor.system.environment import settle
 from auditor.system.interrupts import interrupt, no_interrupt_lost
 from auditor.system.text import terminal_text
 
@@ -25,6 +26,7 @@ class Group(click.Group):
         kwargs["standalone_mode"] = False
         # Torch is not loaded yet. Threads that spin for each other cost ten times what sleeping does on a busy machine.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        settle()
         if not os.environ.get("AUDITOR_TRACEBACK"):
             warnings.simplefilter("ignore")  # other libraries' advice to their own developers
             logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache elsewhere is no concern of the user's
@@ -83,6 +85,9 @@ _WAYS_OUT = {
     errno.EROFS: _ALLOW,
     errno.EMFILE: "allow more open files (ulimit -n)",
     errno.ENAMETOOLONG: "choose a shorter name with -o",
+    errno.ESTALE: "the network drive has changed meanwhile: run the same command again",
+    errno.EXDEV: "choose a place on one file system, with -o",
+    errno.EIO: "the disk or the network drive fails: choose another place with -o",
 }
 """What a person can do when the system refuses something."""
 

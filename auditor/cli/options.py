@@ -8,7 +8,41 @@ from typing import Any
 
 import click
 
+from auditor.config import AuditSettings, RunSettings
+
 Command = Callable[..., Any]
+
+
+class Grouped(click.Command):
+    """A command whose help shows its options in groups: where it reads and writes, the result, the run, the gate."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group of options under a heading of its own."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                groups.setdefault(_heading(parameter.name or ""), []).append(record)
+        for heading in (_PLACES, _RESULT, _RUN, _GATE, _HELP):
+            if heading in groups:
+                with formatter.section(heading):
+                    formatter.write_dl(groups[heading])
+
+
+_PLACES, _RESULT, _RUN = "What is read and written", "What decides the result", "How it is run"
+
+_GATE, _HELP = "The gate", "Help"
+
+
+def _heading(name: str) -> str:
+    """The group of an option, by its name in Python."""
+    if name in {field.name for field in dataclasses.fields(AuditSettings)}:
+        return _RESULT
+    if name in {field.name for field in dataclasses.fields(RunSettings)}:
+        return _RUN
+    if name in ("with_gate", "baseline", "outputs", "update_baseline", "exit_zero"):
+        return _GATE
+    return _HELP if name == "help" else _PLACES
 
 
 def setting_options(*settings: type[Any], leave_out: tuple[str, ...] = ()) -> Callable[[Command], Command]:

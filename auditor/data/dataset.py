@@ -10,6 +10,8 @@ import pandas as pd
 
 from auditor.data import split
 from auditor.data.features import Features, Pixels
+from auditor.data.images import GREY_DROPPED, SHOWS_NOTHING
+from auditor.data.looked import Looked
 from auditor.data.reference import Trusted
 from auditor.data.settled import Settled
 from auditor.errors import SourceError
@@ -51,6 +53,8 @@ class Dataset:
         Entries that take no part.
     n_cached
         Images with features in the cache. No pixel of them was read.
+    looked
+        What people found about these images; None without a ledger.
     notes
         What was done with the user's layout, names and images, a sentence each.
     """
@@ -70,6 +74,7 @@ class Dataset:
     pixels: Pixels | None
     skipped: tuple[Skipped, ...]
     n_cached: int = 0
+    looked: Looked | None = None
     notes: tuple[str, ...] = ()
 
     def rows(self, name: str) -> Array:
@@ -112,6 +117,14 @@ class Dataset:
         splits = np.full(len(labels), base.SETTLED, dtype=object)
         splits[rest], origin = split.assign(self.labels[rest], self.given_splits[rest], list(self.classes), seed)
         return replace(self, splits=splits.astype(str), split_origin=origin, trusted_labels=labels)
+
+    def looked_at(self, looked: Looked) -> Dataset:
+        """A copy with what people found. Settled images keep their split: they teach."""
+        return replace(self, looked=looked)
+
+    def taught(self) -> Dataset:
+        """A copy to learn from: a label that people found wrong is replaced by the right one, where that is known."""
+        return self if self.looked is None else replace(self, labels=self.looked.taught(self.labels))
 
     def settled(self) -> SettledDocument:
         """The `reference.settled` part of `audit.json`: how many images are settled, and those with a wrong label."""
@@ -246,8 +259,9 @@ def build(
 
 
 def _check_unreadable(table: ImageTable, read: Features, limit: float, study: bool) -> None:
-    """Refuse a data set with too many unreadable images. Images that the study drops do not count."""
-    unreadable = [s for s in read.skipped if not (study and s.reason.startswith("grey-scale"))]
+    """Refuse a data set with too many unreadable images. What the study drops or shows nothing does not count."""
+    readable = (SHOWS_NOTHING, GREY_DROPPED) if study else (SHOWS_NOTHING,)
+    unreadable = [s for s in read.skipped if s.reason not in readable]
     total = len(table.frame)
     if not len(read.rows):
         first = f"; the first, {read.skipped[0].path}: {read.skipped[0].reason}" if read.skipped else ""

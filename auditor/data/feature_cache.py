@@ -14,7 +14,7 @@ from auditor.config import RunSettings
 from auditor.system import files
 from auditor.system.arrays import Array
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 ABANDONED = 24 * 3600.0
 """Seconds after which a half-written file of a killed audit is removed. A younger one may be another audit's work."""
@@ -35,7 +35,7 @@ class FeatureCache:
         text = json.dumps({"cache": CACHE_VERSION, "dtype": "float32", **key}, sort_keys=True)
         self.folder = folder / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
         self._n_features = n_features
-        self._rows: dict[str, tuple[Array, bool]] = {}
+        self._rows: dict[str, tuple[Array, int]] = {}
         if self.folder.is_dir():
             files.sweep(self.folder, older_than=ABANDONED)
             for path in sorted(self.folder.glob("*.npz")):
@@ -44,38 +44,38 @@ class FeatureCache:
     def _load(self, path: Path) -> None:
         try:
             with np.load(path, allow_pickle=False) as shard:
-                hashes, values, grey = shard["hashes"], shard["values"], shard["grey"]
+                hashes, values, traits = shard["hashes"], shard["values"], shard["traits"]
             digests = hashes.astype(str)
         except Exception:  # a damaged zip archive raises nearly every kind of error; its images are computed again
             return
-        right_kinds = hashes.dtype == "S64" and values.dtype == np.float32 and grey.dtype == bool
-        right_shapes = values.shape == (len(hashes), self._n_features) and grey.shape == hashes.shape
+        right_kinds = hashes.dtype == "S64" and values.dtype == np.float32 and traits.dtype == np.int32
+        right_shapes = values.shape == (len(hashes), self._n_features) and traits.shape == hashes.shape
         if right_kinds and right_shapes and np.isfinite(values).all():
-            for digest, row, flag in zip(digests, values, grey, strict=True):
-                self._rows[digest] = (row, bool(flag))
+            for digest, row, bits in zip(digests, values, traits, strict=True):
+                self._rows[digest] = (row, int(bits))
 
-    def get(self, digest: str) -> tuple[Array, bool] | None:
-        """The features float32 [D] of an image, and True where it is grey. None for an unknown image."""
+    def get(self, digest: str) -> tuple[Array, int] | None:
+        """The features float32 [D] of an image, and its traits (`images.traits`). None for an unknown image."""
         return self._rows.get(digest)
 
-    def add(self, hashes: list[str], values: Array, grey: Array) -> None:
+    def add(self, hashes: list[str], values: Array, traits: Array) -> None:
         """Keep a chunk of features: one file, whole or not at all. A cache that cannot be written is no error.
 
         Parameters
         ----------
-        hashes, values, grey
-            The sha256 of each image file, its features float32 [n, D], and bool [n].
+        hashes, values, traits
+            The sha256 of each image file, its features float32 [n, D], and its traits int32 [n].
         """
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():  # these rows would make the whole file look damaged
             good = np.flatnonzero(finite)
-            hashes, values, grey = [hashes[i] for i in good], values[good], grey[good]
+            hashes, values, traits = [hashes[i] for i in good], values[good], traits[good]
         if not hashes:
             return
-        for digest, row, flag in zip(hashes, values, grey, strict=True):
-            self._rows[digest] = (row, bool(flag))
+        for digest, row, bits in zip(hashes, values, traits, strict=True):
+            self._rows[digest] = (row, int(bits))
         buffer = io.BytesIO()
-        np.savez(buffer, hashes=np.array(hashes, dtype="S64"), values=values, grey=grey)
+        np.savez(buffer, hashes=np.array(hashes, dtype="S64"), values=values, traits=traits)
         name = hashlib.sha256("".join(hashes).encode()).hexdigest()[:32]
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

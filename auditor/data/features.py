@@ -64,6 +64,8 @@ class Features:
         The rows that could not be read, and why.
     n_cached
         How many came from the cache.
+    traits
+        int32 [N], see `images.traits`.
     """
 
     rows: Array
@@ -73,6 +75,7 @@ class Features:
     pixels: Pixels | None
     skipped: tuple[Skipped, ...]
     n_cached: int
+    traits: Array
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ class _Item:
     row: int
     digest: str = ""
     pixels: Array | None = None
-    grey: bool = False
+    traits: int = 0
     reason: str = ""
 
 
@@ -187,7 +190,8 @@ class _Pass:
                 return _Item(row, digest, None, known[1])
             size = self.transform.size
             image = images.decode(data, max_pixels=self.transform.max_pixels, target=size)
-            return _Item(row, digest, images.resize_rgb(image, size), images.is_greyscale(image))
+            pixels = images.resize_rgb(image, size)
+            return _Item(row, digest, pixels, images.traits(image, pixels))
         except images.UnreadableImage as error:
             return _Item(row, digest, reason=error.message)
         except OSError as error:
@@ -195,13 +199,13 @@ class _Pass:
 
     def take(self, item: _Item) -> None:
         """Keep one image, in the table's order. A full batch goes through the backbone."""
-        dropped = self.options.drop_grey and item.grey
+        dropped = self.options.drop_grey and bool(item.traits & images.GREY)
         reason = item.reason or (images.GREY_DROPPED if dropped else "")
         if reason:
             self.skipped.append(Skipped(self.paths[item.row], reason))
             return
         position = len(self.kept)
-        self.kept.append(_Item(item.row, item.digest, None, item.grey))
+        self.kept.append(_Item(item.row, item.digest, None, item.traits))
         if self.options.keep_pixels and item.pixels is not None:
             self.pixels.append(item.pixels)
         known = self.cache.get(item.digest) if self.cache is not None else None
@@ -231,7 +235,7 @@ class _Pass:
         if self.cache is not None and self.unstored:
             items = [self.kept[position] for position in self.unstored]
             values = np.stack([self._value(position) for position in self.unstored])
-            self.cache.add([item.digest for item in items], values, np.array([item.grey for item in items]))
+            self.cache.add([item.digest for item in items], values, np.array([item.traits for item in items], np.int32))
             for position, row in zip(self.unstored, values, strict=True):
                 self.values[position] = row  # the cache's own: one copy in memory, not two
         self.unstored.clear()
@@ -248,10 +252,11 @@ class _Pass:
             rows=np.array([item.row for item in self.kept], dtype=np.int64),
             values=np.stack([self._value(i) for i in range(len(self.kept))]) if with_values else None,
             hashes=tuple(item.digest for item in self.kept),
-            grey=np.array([item.grey for item in self.kept], dtype=bool),
+            grey=np.array([item.traits & images.GREY for item in self.kept], dtype=bool),
             pixels=Pixels(np.stack(self.pixels), self.transform) if self.pixels else None,
             skipped=tuple(self.skipped),
             n_cached=self.n_cached,
+            traits=np.array([item.traits for item in self.kept], dtype=np.int32),
         )
 
 

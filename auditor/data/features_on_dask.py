@@ -6,7 +6,7 @@ its parts are done again. Importing this module imports dask.distributed, which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +105,7 @@ def _extract_part(
     known = None if cache is None else FeatureCache(cache.folder, cache.key, cache.n_features)
     rows = part.frame.index.to_numpy(np.int64)
     read = extract(part, transform, backbone, ReadOptions(drop_grey=drop_grey, workers=1), cache=known)
-    return Features(rows[read.rows], read.values, read.hashes, read.grey, None, read.skipped, read.n_cached)
+    return replace(read, rows=rows[read.rows], pixels=None)
 
 
 def _joined(parts: list[Features]) -> Features:
@@ -118,4 +118,5 @@ def _joined(parts: list[Features]) -> Features:
         pixels=None,
         skipped=tuple(skipped for part in parts for skipped in part.skipped),
         n_cached=sum(part.n_cached for part in parts),
+        traits=np.concatenate([part.traits for part in parts]),
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from auditor.config import AuditSettings
 from auditor.data import images, reopening
+from auditor.data.ledger_file import find_ledger, ledger_digest
 from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditDocument, AuditResult, complete_result
 from auditor.sources import open_source, spelling
@@ -40,6 +41,7 @@ def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult 
             and not any(entry["reason"] == images.NOT_FINITE for entry in summary["dataset"]["skipped"])
             and (folder / "report.html").is_file()
             and summary["dataset"]["source"] == display(source)
+            and _ledger_of(result) == ledger_digest(find_ledger(source, settings.ledger))
             and _same_weights(summary, settings)
             and _same_images(result, source, settings)
             and _same_reference(summary, settings)
@@ -105,7 +107,8 @@ def require_fresh(
     Raises
     ------
     ResultError
-        The data set is not what was audited. The message says how many images differ, with an example of each kind.
+        The data set is not what was audited. The message says how many images differ, with an example of each kind. Or
+        people have looked at more since: the audit's ledger is another one now.
     SourceError
         The data set cannot be opened.
     """
@@ -118,6 +121,16 @@ def require_fresh(
         raise ResultError(
             f"the audit is older than its data set {plain(named)}: {found.in_words()}", hint="run the audit again"
         )
+    ledger = find_ledger(table.source, reopening.located(str(result.settings["ledger"]), out))
+    if ledger_digest(ledger) != _ledger_of(result):
+        what = "it used a ledger that is not there any more" if ledger is None else f"{plain(str(ledger))} has changed"
+        raise ResultError(f"the audit is older than what people found: {what}", hint="run the audit again")
+
+
+def _ledger_of(result: AuditResult) -> str:
+    """The sha256 of the ledger that an audit used; empty where it used none."""
+    use = result.summary["ledger"]
+    return "" if use is None else use["sha256"]
 
 
 @dataclass(frozen=True)
@@ -215,4 +228,6 @@ def _why_skipped(result: AuditResult, table: ImageTable, path: str) -> str:
         return error.message
     except OSError as error:
         return images.why_unread(error)
-    return images.GREY_DROPPED if settings["preset"] == "study" and images.is_greyscale(image) else ""
+    if settings["preset"] == "study" and images.is_greyscale(image):
+        return images.GREY_DROPPED
+    return images.SHOWS_NOTHING if images.shows_nothing(images.resize_rgb(image, size)) else ""

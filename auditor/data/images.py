@@ -39,6 +39,23 @@ SMALL_EDGE = 96
 
 NOT_FINITE = "the backbone gives NaN or infinite features for it"
 
+SHOWS_NOTHING = "shows nothing: it has one colour, or nearly"
+
+GREY, STRETCHED, BLANK, COLOUR_AT = 1, 2, 4, 8
+"""Bits of an image's traits. From bit `COLOUR_AT` on stands the colour of a blank image."""
+
+_NOTHING = 4
+"""Levels of 256 that a blank image's pixels differ by at most. People see no difference of one part in sixty."""
+
+_CELLS = 16
+"""Cells along a side in which noise is averaged before an image is called blank."""
+
+_USED = 16
+"""An image of more than 8 bits is scaled by the range it uses if that is at most this part of the whole range."""
+
+_LEAST_USED = 16_000
+"""A smaller part of the range than this is noise. It is not blown up: four levels of 65,536."""
+
 GREY_DROPPED = "grey-scale, dropped as in the reference study"
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -56,6 +73,8 @@ _TRANSPOSE = {
 _ORIENTATION = 0x0112
 
 _MODE = "source_mode"
+
+_SCALED = "scaled_by_used_range"
 
 _pillow_limit = threading.Lock()
 
@@ -100,8 +119,8 @@ def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.
     """Decode any supported file to an RGB image.
 
     Transparency is laid on white. Images of 16 bits, 32 bits or floating-point numbers are scaled to 0..255, by the
-    range of their kind (see `_deep_to_grey`). The result has no metadata except `info["source_mode"]`: the Pillow mode
-    of the file itself.
+    range of their kind or the range they use (see `_deep_range`). The result has no metadata except
+    `info["source_mode"]`, the Pillow mode of the file itself, and a mark that `traits` reads.
 
     Parameters
     ----------
@@ -125,13 +144,43 @@ def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.
             image.draft(None, (2 * target, 2 * target))  # None keeps the mode
         image.load()
         rgb = _upright(image, _to_rgb(image))
-    rgb.info = {_MODE: mode}
+        scaled = bool(rgb.info.get(_SCALED))
+    rgb.info = {_MODE: mode, **({_SCALED: True} if scaled else {})}
     return rgb
 
 
 def is_greyscale(image: Image.Image) -> bool:
     """Whether the file of a decoded image holds grey levels only. Its mode decides, not its pixels."""
     return image.info.get(_MODE, image.mode) in _GREY_MODES
+
+
+def traits(image: Image.Image, pixels: NDArray[np.uint8]) -> int:
+    """What an audit wants to know of a decoded image beside its features, as bits.
+
+    Parameters
+    ----------
+    image
+        As `decode` gives it.
+    pixels
+        uint8 [S, S, 3], the same image as the network sees it.
+    """
+    found = GREY * is_greyscale(image) | STRETCHED * bool(image.info.get(_SCALED))
+    if shows_nothing(pixels):
+        red, green, blue = (int(level) >> 4 for level in pixels.reshape(-1, 3).mean(axis=0))
+        found |= BLANK | (red << 8 | green << 4 | blue) << COLOUR_AT
+    return found
+
+
+def shows_nothing(pixels: NDArray[np.uint8]) -> bool:
+    """Whether a person would see one even colour: pixels differ by few levels, noise aside. uint8 [S, S, 3]."""
+    flat = pixels.reshape(-1, 3)
+    if np.ptp(flat, axis=0).max() <= _NOTHING:
+        return True
+    cell = len(pixels) // _CELLS
+    if cell < 2 or flat.std(axis=0).max() > _NOTHING:
+        return False
+    part = pixels[: cell * _CELLS, : cell * _CELLS].reshape(_CELLS, cell, _CELLS, cell, 3).mean(axis=(1, 3))
+    return bool(np.ptp(part.reshape(-1, 3), axis=0).max() <= _NOTHING)
 
 
 def why_unread(error: OSError) -> str:
@@ -251,7 +300,10 @@ def _upright(image: Image.Image, rgb: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_deep_to_grey(image)).convert("RGB")
+        grey, scaled = _deep_to_grey(image)
+        rgb = Image.fromarray(grey).convert("RGB")
+        rgb.info[_SCALED] = scaled
+        return rgb
     if image.mode == "LAB":
         lab, srgb = (ImageCms.ImageCmsProfile(ImageCms.createProfile(space)) for space in ("LAB", "sRGB"))
         return ImageCms.ImageCmsTransform(lab, srgb, "LAB", "RGB").apply(image)
@@ -264,23 +316,41 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB") if image.mode != "RGB" else image.copy()
 
 
-def _deep_to_grey(image: Image.Image) -> NDArray[np.uint8]:
-    """Scale grey levels of more than 8 bits to 8 bits.
+def _deep_to_grey(image: Image.Image) -> tuple[NDArray[np.uint8], bool]:
+    """Scale grey levels of more than 8 bits to 8 bits. True if the range in use decided.
+
+    NaN becomes black. Infinities become the ends of the finite range.
+    """
+    values = np.asarray(image).astype(np.float64)
+    low, high, used = _deep_range(image, values[np.isfinite(values)])
+    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * 255.0 / max(high - low, 1e-300)
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8), used
+
+
+def _deep_range(image: Image.Image, finite: NDArray[np.float64]) -> tuple[float, float, bool]:
+    """The grey levels that become black and white, and whether they are the range in use.
 
     The range of 16-bit files is their full range. The range of floating-point numbers and 32-bit integers is the
     smallest usual one that holds every value: [0, 1] (floating point only), [0, 255] or [0, 65535]. If none does, it
-    goes from the image's minimum to its maximum. NaN becomes black. Infinities become the ends of the finite range.
+    goes from the image's minimum to its maximum.
+
+    Cameras write 12 bits into 16, and thermal images are degrees. They use a small part of such a range and would come
+    out black. If 99.8 in 100 pixels use a sixteenth of it or less, these pixels decide. So one hot pixel does not.
     """
-    values = np.asarray(image).astype(np.float64)
-    low, high = 0.0, 65535.0
-    if image.mode in ("I", "F") and image.format not in ("PNG", "PPM"):
-        finite = values[np.isfinite(values)]
-        least, most = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    low, high, whole = 0.0, 65535.0, image.format in ("PNG", "PPM") or image.mode not in ("I", "F")
+    if not finite.size:
+        return low, high, False
+    if not whole:
+        least, most = float(finite.min()), float(finite.max())
         tops = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
         fitting = [top for top in tops if least >= 0 and most <= top]
-        low, high = (0.0, fitting[0]) if fitting else (least, most)
-    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * 255.0 / max(high - low, 1e-300)
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+        if not fitting:
+            return least, most, False
+        high = fitting[0]
+    darkest = float(np.percentile(finite, 0.1, method="lower"))
+    brightest = float(np.percentile(finite, 99.9, method="higher"))
+    used = high / _LEAST_USED < brightest - darkest <= high / _USED and (image.mode == "F" or high > 255)
+    return (darkest, brightest, True) if used else (low, high, False)
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -91,6 +91,11 @@ def moved(result: AuditResult, source: str) -> AuditResult:
         return replace(result, summary={**result.summary, "command": command, "dataset": now})
 
 
+def located(written: str, out: str | Path | None) -> str:
+    """A file of a setting, looked for in the current folder and then in the folders above an audit's folder."""
+    return _found(written, list(_above(out)))
+
+
 def _above(out: str | Path | None) -> Iterator[Path]:
     """The folders above an audit's folder, the nearest first."""
     if out is not None:

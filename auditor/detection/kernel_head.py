@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from auditor.compute.hardware import threads_for
+from auditor.compute.linear import eigen, halved_by, near_root, solved_by
 from auditor.detection.kin import Kin
 from auditor.model.scaling import CHUNK, blocks
 from auditor.system.arrays import Array
@@ -120,7 +121,7 @@ class KernelHead:
         x = torch.as_tensor(points, dtype=torch.float32, device=device)
         phi = _nystroem(x, landmarks, seed, width) if width is not None else x if consume else x.clone()
         phi -= phi.mean(0)
-        values, vectors = torch.linalg.eigh(_gram(phi.split(CHUNK), phi).double())
+        values, vectors = eigen(_gram(phi.split(CHUNK), phi).double())
         keep = values > max(float(values[-1]) * _RANK_TOLERANCE, _TINY)
         values, vectors = values[keep], vectors[:, keep]
         self.spectrum = values.float()
@@ -175,7 +176,7 @@ class KernelHead:
         mean = y[inside].mean(0)
         root = self.spectrum.sqrt()[:, None]
         seen = (y - mean) * inside[:, None]
-        fitted = self._at(root * torch.cholesky_solve(root * self._along(seen), subset.factor))
+        fitted = self._at(root * solved_by(subset.factor, root * self._along(seen)))
         left = self._left_out(fitted, seen, subset.leverage, lambda rows: self._white(rows, subset.factor), train)
         return np.asarray((left + mean).cpu().numpy())
 
@@ -187,8 +188,7 @@ class KernelHead:
     def _white(self, rows: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
         """[n, R], rows whose inner products are the smoother of the heads with this Cholesky factor."""
         scaled = self.basis[rows] * self.spectrum.sqrt()
-        white: torch.Tensor = torch.linalg.solve_triangular(factor, scaled.T, upper=False)
-        return white.T
+        return halved_by(factor, scaled.T).T
 
     def _left_out(
         self, fitted: torch.Tensor, seen: torch.Tensor, leverage: torch.Tensor, root: Root, train: Array | None = None
@@ -242,10 +242,10 @@ class KernelHead:
             gram = _gram((self.basis[rows] for rows in inside.split(CHUNK)), self.basis)
             matrix = (root[:, None] * gram * root).double()
             matrix.diagonal().add_(least)
-            factor = torch.linalg.cholesky(matrix).float()
+            factor = near_root(matrix).float()
             leverage = torch.zeros(self.n_points, device=device)
             for rows in inside.split(_SOLVED):
-                white = torch.linalg.solve_triangular(factor, (self.basis[rows] * root).T, upper=False)
+                white = halved_by(factor, (self.basis[rows] * root).T)
                 leverage[rows] = white.square_().sum(0)
             self._subsets[key] = ridge, _Subset(factor, leverage.clamp(max=1 - 1e-4))
         return self._subsets[key][1]
@@ -273,7 +273,7 @@ def _nystroem(x: torch.Tensor, landmarks: int, seed: int, width: float) -> torch
     among = _distances(centres, centres)
     positive = among[among > 1e-6]
     scale = width * (float(positive.median()) if len(positive) else 1.0)
-    values, vectors = torch.linalg.eigh(torch.exp(-among / scale).double())
+    values, vectors = eigen(torch.exp(-among / scale).double())
     keep = values > float(values[-1]) * _RANK_TOLERANCE
     root = (vectors[:, keep] / values[keep].sqrt()).float()
     features = torch.empty(len(x), root.shape[1], device=x.device)

@@ -12,14 +12,17 @@ from typing import Final
 
 import pandas as pd
 
-from auditor.errors import ConfigError
+from auditor.errors import ConfigError, DecisionsError
 from auditor.gate.evaluate import gather
 from auditor.gate.levels import Rules
 from auditor.gate.rules import new_suspects
 from auditor.result import AuditResult
 from auditor.review import decisions
 from auditor.review.baseline import Baseline, BaselineEntry
+from auditor.review.documents import LEDGER_KIND, BaselineWord
 from auditor.review.folder import REVIEW_MARK, beside
+from auditor.review.ledger import Ledger
+from auditor.system.documents import read_document
 from auditor.system.lock import locked
 
 DEFAULT = "auditor-baseline.json"
@@ -58,7 +61,7 @@ def load(paths: Sequence[Path], *, may_be_new: bool) -> Baseline | None:
     Raises
     ------
     DecisionsError
-        A file is missing, or is neither a baseline nor a reviewer's decisions.
+        A file is missing, or is neither a baseline, nor a ledger, nor a reviewer's decisions.
     """
     known = None
     for number, path in enumerate(paths):
@@ -70,7 +73,36 @@ def load(paths: Sequence[Path], *, may_be_new: bool) -> Baseline | None:
 def _joined(known: Baseline, path: Path) -> Baseline:
     if decisions.holds_decisions(path):
         return decisions.with_decisions(known, decisions.read_decisions(path))
+    if _holds_looks(path):
+        return known.merged(entries_of(Ledger.load(path)))
     return known.merged(Baseline.load(path).entries)
+
+
+def entries_of(ledger: Ledger) -> tuple[BaselineEntry, ...]:
+    """A ledger as a baseline: what its looks settle, by the label that each item should carry now.
+
+    A label that was found wrong has its entry under the right one. So it stays a suspect until it is corrected.
+    """
+    latest = {look.item: look for look in ledger.looks}
+    entries: dict[tuple[str, str], BaselineEntry] = {}
+    for item, look in latest.items():
+        standing = ledger.standings.get(item)
+        word: BaselineWord = ACCEPTED if standing is None else standing.decision
+        if standing is None and look.decision != ACCEPTED:
+            continue
+        label = standing.final_label if standing is not None and word == "relabel" else None
+        entry = BaselineEntry(look.hash, label or look.label, word, look.path, look.time[:10])
+        entries[entry.hash, entry.label] = entry
+    return tuple(entries.values())
+
+
+def _holds_looks(path: Path) -> bool:
+    """Whether a file says that it is a ledger."""
+    try:
+        read_document(path, kind=LEDGER_KIND, version=None, error=DecisionsError, what="ledger")
+    except DecisionsError:
+        return False
+    return True
 
 
 def check_target(path: Path) -> None:
@@ -79,16 +111,17 @@ def check_target(path: Path) -> None:
     Raises
     ------
     ConfigError
-        There is no folder for it, or it holds a reviewer's decisions.
+        There is no folder for it, or it holds a reviewer's decisions or a ledger.
     """
     if not path.parent.is_dir():
         raise ConfigError(
             f"the baseline {path} cannot be written: there is no folder {path.parent}",
             hint="make the folder, or name another file with --baseline",
         )
-    if decisions.holds_decisions(path):
+    if (decided := decisions.holds_decisions(path)) or _holds_looks(path):
+        holds = "a reviewer's decisions" if decided else "what people found"
         raise ConfigError(
-            f"{path} holds a reviewer's decisions and cannot be updated",
+            f"{path} holds {holds} and cannot be updated",
             hint="name a baseline before it with --baseline",
         )
 

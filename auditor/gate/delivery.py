@@ -13,6 +13,7 @@ from auditor.gate.verdict import Verdict
 from auditor.result import AuditResult, complete_result
 from auditor.sources.manifest import parse_spec
 from auditor.system import files
+from auditor.system.ownership import FORMAT_MARKS, is_ours
 
 _STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
@@ -50,6 +51,7 @@ def parse_outputs(words: Iterable[str], keep: Iterable[Path] = ()) -> list[Outpu
         output = Output(get(name), name, Path(file) if file and file not in _STANDARD_OUTPUT else None)
         if output.file is not None:
             _check_place(word, output.file, taken)
+            _check_owner(word, name, output.file)
             taken[output.file.resolve()] = "another output goes there"
         parsed.append(output)
     return parsed
@@ -64,6 +66,16 @@ def _check_place(word: str, file: Path, taken: dict[Path, str]) -> None:
     above = next((folder for folder in file.parents if folder.exists()), Path())
     if not above.is_dir():
         raise ConfigError(f"{file} cannot be written: {above} is a file", hint="name another file")
+
+
+def _check_owner(word: str, name: str, file: Path) -> None:
+    """Refuse to replace a file that no gate wrote in this format. Only formats of this package can be told."""
+    mark = FORMAT_MARKS.get(name)
+    if mark is not None and not _is_stream(file) and not is_ours(file, mark):
+        raise ConfigError(
+            f"the output '{word}' would overwrite {file}: it belongs to the data set or to others, not to the gate",
+            hint=f"name another file, or move it away; no {name} output of the gate is in it",
+        )
 
 
 def check_data_untouched(outputs: Iterable[Output], result: AuditResult) -> None:

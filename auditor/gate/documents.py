@@ -43,7 +43,10 @@ class EvidenceRow(TypedDict, total=False):
 
 
 class OutcomeDocument(TypedDict):
-    """One rule: its figure, its levels, its judgement and the reasons."""
+    """One rule: its figure, its levels, its judgement and the reasons.
+
+    `looks` counts the looks of people that would decide it, where its figure is not sure and looks would.
+    """
 
     rule: str
     verdict: JudgementWord
@@ -55,6 +58,7 @@ class OutcomeDocument(TypedDict):
     unit: Unit
     message: str
     advice: str
+    looks: int | None
     evidence: list[EvidenceRow]
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from auditor.certificate.documents import CertificateDocument
 from auditor.gate import measure
 from auditor.gate.documents import StaleReason
-from auditor.gate.facts import Facts, Levels, Measurement
+from auditor.gate.facts import Decider, Facts, Levels, Measurement
 from auditor.gate.levels import Rules
-from auditor.gate.messages import advice, message
+from auditor.gate.messages import Decision, advice, beyond, message
 from auditor.gate.rules import Rule, all_rules, measured, new_suspects, recovery
 from auditor.gate.verdict import NEW_SUSPECT_COLUMNS, Judgement, RuleOutcome, StaleEntry, Verdict, roll_up
 from auditor.result import AuditResult, complete_result
 from auditor.review.baseline import Baseline, BaselineEntry
 
 
-def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None) -> Verdict:
+def evaluate(
+    result: AuditResult,
+    rules: Rules,
+    baseline: Baseline | None = None,
+    certificate: CertificateDocument | None = None,
+) -> Verdict:
     """Judge an audit.
 
     Parameters
@@ -24,6 +32,8 @@ def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None
         Levels by rule name, of `load_rules` or `default_rules`. A rule that is missing here has its default levels.
     baseline
         Images a person has reviewed, by content hash and label.
+    certificate
+        What people's looks prove of this data set. It takes the place of the audit's estimate.
 
     Raises
     ------
@@ -33,13 +43,12 @@ def evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None = None
         A rule of another package cannot be loaded, or failed.
     """
     with complete_result():
-        return _evaluate(result, rules, baseline)
+        return _evaluate(gather(result, baseline, certificate), rules, baseline)
 
 
-def _evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None) -> Verdict:
+def _evaluate(facts: Facts, rules: Rules, baseline: Baseline | None) -> Verdict:
     known = all_rules()
     levels = {rule.name: rules.get(rule.name, rule.levels) for rule in known}
-    facts = gather(result, baseline)
     found = {rule.name: measured(rule, facts, levels[rule.name]) for rule in known if levels[rule.name].enabled}
     doubts = _doubts(facts, levels[recovery.RULE.name], found.get(recovery.RULE.name))
     outcomes = tuple(
@@ -54,14 +63,14 @@ def _evaluate(result: AuditResult, rules: Rules, baseline: Baseline | None) -> V
         rules=outcomes,
         new_suspects=suspects[list(NEW_SUSPECT_COLUMNS)].reset_index(drop=True),
         stale=_stale(facts, baseline),
-        audit_id=result.audit_id,
-        dataset=str(result.summary["dataset"]["name"]),
-        n_images=int(result.summary["dataset"]["n_images"]),
+        audit_id=facts.result.audit_id,
+        dataset=str(facts.summary["dataset"]["name"]),
+        n_images=int(facts.summary["dataset"]["n_images"]),
         switched_off=tuple(rule.name for rule in known if rule.name not in found),
     )
 
 
-def gather(result: AuditResult, baseline: Baseline | None) -> Facts:
+def gather(result: AuditResult, baseline: Baseline | None, certificate: CertificateDocument | None = None) -> Facts:
     """What the rules look at: the ranking with each image's hash and what the baseline says of the image."""
     decisions = {(entry.hash, entry.label): entry.decision for entry in baseline.entries} if baseline else {}
     rows = result.ranking.copy()
@@ -70,7 +79,7 @@ def gather(result: AuditResult, baseline: Baseline | None) -> Facts:
     pairs = zip(rows["hash"], rows["label"], strict=True)
     rows["decision"] = [decisions.get(pair) for pair in pairs]
     rows["decision"] = rows["decision"].astype(object)
-    return Facts(result, rows, baseline is not None)
+    return Facts(result, rows, baseline is not None, certificate)
 
 
 def _doubts(facts: Facts, levels: Levels, found: Measurement | None) -> dict[str, str]:
@@ -84,47 +93,79 @@ def _doubts(facts: Facts, levels: Levels, found: Measurement | None) -> dict[str
 
 
 def _judge(rule: Rule, levels: Levels, found: Measurement, doubt: str, facts: Facts) -> RuleOutcome:
-    """One rule's outcome. `doubt` is what the audit lacks to support the figure, or nothing."""
+    """One rule's outcome. `doubt` is what the audit lacks to support its own estimate, or nothing."""
     waits = rule.fail_needs_baseline and not facts.has_baseline and not levels.explicit_fail
     fail = None if waits else levels.fail
-    verdict, level = _compare(rule, fail, levels.warn, found)
-    reason = found.undecided or doubt or ("" if found.value is not None else "nothing could be measured")
-    if reason:
-        verdict, level = Judgement.UNDECIDED, fail if fail is not None else levels.warn
+    lacks = found.undecided or doubt
+    if lacks and found.instead is not None:
+        found = found.instead
+        lacks = found.undecided
+    lacks = lacks or ("" if found.value is not None else "nothing could be measured")
+    decided = decide(rule, dataclasses.replace(levels, fail=fail), found, lacks)
+    looks = None if decided.decider is None else decided.decider.looks
     return RuleOutcome(
         rule=rule.name,
         measured=found.value,
         interval=found.interval,
-        level=level,
-        verdict=verdict,
-        message=message(rule, found, (verdict, level), fail, reason),
+        level=decided.level,
+        verdict=decided.verdict,
+        message=message(rule, found, decided),
         evidence=found.evidence,
         fail=fail,
         warn=levels.warn,
         unit=rule.unit,
-        advice=advice(rule, verdict, reason, unsolved=measure.unsolved(facts)),
+        advice=advice(rule, levels, decided, unsolved=measure.unsolved(facts)),
+        looks=looks,
     )
 
 
-def _compare(rule: Rule, fail: float | None, warn: float | None, found: Measurement) -> tuple[Judgement, float | None]:
-    """The judgement and the level that decided it.
+def decide(rule: Rule, levels: Levels, found: Measurement, lacks: str) -> Decision:
+    """How a rule is judged, by levels that hold already.
 
-    To fail, a rule must be certain: the whole interval lies beyond `fail`. To warn, the figure alone is enough. The
-    rule that asks whether the audit can be believed is the other way round: recovery must surely reach its level, so
-    the interval's lower end counts.
+    `undecided = "warn"` speaks of figures that looks or more data would decide. What the audit lacks stays undecided.
     """
+    resting = levels.fail if levels.fail is not None else levels.warn
+    if lacks:
+        return Decision(Judgement.UNDECIDED, resting, levels.fail, lacks, decider=_decider(found, resting))
+    verdict, level, is_open = _compare(rule, levels, found)
+    mild = verdict is Judgement.PASS or (verdict is Judgement.WARN and levels.fail is not None)
+    if found.cannot_pass and mild and not is_open:
+        verdict, level, is_open = Judgement.UNDECIDED, resting, True
+    if not is_open:
+        doubtful = verdict is Judgement.WARN and found.interval is not None and not beyond(rule, found, level)
+        return Decision(verdict, level, levels.fail, decider=_decider(found, level) if doubtful else None)
+    if levels.undecided == "warn" or found.at_worst_warn:
+        verdict = Judgement.WARN
+    return Decision(verdict, level, levels.fail, open=True, decider=_decider(found, level))
+
+
+def _decider(found: Measurement, level: float | None) -> Decider | None:
+    return None if level is None or found.decided_by is None else found.decided_by(level)
+
+
+def _compare(rule: Rule, levels: Levels, found: Measurement) -> tuple[Judgement, float | None, bool]:
+    """The judgement, the level that decided it, and whether the fail level lies inside the interval.
+
+    FAIL: the whole interval lies beyond `fail`. Undecided: it holds `fail`. WARN: it lies within `fail`, and not wholly
+    within `warn`. PASS: it lies within `warn`, or within `fail` where there is no `warn`. The rule that asks whether
+    the audit can be believed never fails: what does not surely reach its level makes the audit too weak.
+    """
+    fail, warn, value = levels.fail, levels.warn, found.value
     resting = fail if fail is not None else warn
-    if found.value is None:
-        return Judgement.UNDECIDED, resting
-    low, high = found.interval or (found.value, found.value)
-    if rule.short_is == "UNDECIDED":
-        failed = fail is not None and low < fail
-    else:
-        failed = fail is not None and (low > fail if rule.at_most else high < fail)
-    warned = warn is not None and (found.value > warn if rule.at_most else found.value < warn)
-    if failed and not found.at_worst_warn:
-        return Judgement(rule.short_is), fail
-    return (Judgement.WARN, warn if warned else fail) if warned or failed else (Judgement.PASS, resting)
+    if value is None:
+        return Judgement.UNDECIDED, resting, False
+    low, high = found.ends or found.interval or (value, value)
+    best, worst = (low, high) if rule.at_most else (-high, -low)
+    sign = 1 if rule.at_most else -1
+    if fail is not None and rule.short_is == "UNDECIDED" and worst > sign * fail:
+        return (Judgement.WARN if found.at_worst_warn else Judgement.UNDECIDED), fail, False
+    if fail is not None and best > sign * fail:
+        return (Judgement.WARN if found.at_worst_warn else Judgement.FAIL), fail, False
+    if fail is not None and worst > sign * fail:
+        return Judgement.UNDECIDED, fail, True
+    if warn is not None and max(worst, sign * value) > sign * warn:
+        return Judgement.WARN, warn, False
+    return Judgement.PASS, warn if warn is not None else fail, False
 
 
 def _why_stale(entry: BaselineEntry, hashes: set[str]) -> StaleReason:

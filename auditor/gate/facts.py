@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
+from auditor.certificate.documents import CertificateDocument
 from auditor.gate.documents import EvidenceRow
 from auditor.result import AuditDocument, AuditResult
 
@@ -23,11 +26,14 @@ class Facts:
         baseline says of this image under this label; it is None where no entry covers it.
     has_baseline
         Whether there is a baseline. An empty one counts.
+    certificate
+        What people's looks prove of this data set. None where there is no certificate.
     """
 
     result: AuditResult
     rows: pd.DataFrame
     has_baseline: bool
+    certificate: CertificateDocument | None = None
 
     @property
     def summary(self) -> AuditDocument:
@@ -49,6 +55,9 @@ class Levels:
         Only for rules that count suspects: an image is a suspect from this probability of a wrong label on.
     explicit_fail
         True when a person chose the fail level. It then holds even where the default level would not.
+    undecided
+        What the rule says where the interval of its figure holds the fail level: "undecided", or "warn" for teams who
+        want that.
     """
 
     fail: float | None
@@ -56,6 +65,23 @@ class Levels:
     enabled: bool = True
     probability: float | None = None
     explicit_fail: bool = False
+    undecided: Literal["undecided", "warn"] = "undecided"
+
+
+@dataclass(frozen=True)
+class Decider:
+    """What would decide a rule whose interval holds a level.
+
+    Attributes
+    ----------
+    sentence
+        It, in words. Empty where nothing can be named.
+    looks
+        How many looks of a person that takes. None where looks are not what would decide.
+    """
+
+    sentence: str
+    looks: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +104,14 @@ class Measurement:
         True keeps the rule from failing, for a fault that is not the data's.
     interval_of
         What the interval is about, where that is not the figure itself.
+    ends
+        What is compared with the levels, where it is not the interval: bounds (low, high) that hold one by one.
+    cannot_pass
+        Why the figure cannot pass, however low it is. A figure that is surely beyond the level still fails.
+    decided_by
+        What would decide the rule at a level. Called where the interval holds that level.
+    instead
+        What was measured without the audit's own estimate. It counts where the audit cannot support that estimate.
     """
 
     value: float | None
@@ -87,3 +121,7 @@ class Measurement:
     undecided: str = ""
     at_worst_warn: bool = False
     interval_of: str = ""
+    ends: tuple[float, float] | None = None
+    cannot_pass: str = ""
+    decided_by: Callable[[float], Decider] | None = None
+    instead: Measurement | None = None

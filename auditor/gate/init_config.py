@@ -7,11 +7,13 @@ import math
 import textwrap
 import tomllib
 
-from auditor.gate.evaluate import gather
-from auditor.gate.facts import Levels, Measurement
+from auditor.certificate.documents import CertificateDocument
+from auditor.gate.evaluate import decide, gather
+from auditor.gate.facts import Facts, Levels, Measurement
 from auditor.gate.figures import figure, interval
 from auditor.gate.levels import rules_from
 from auditor.gate.rules import Rule, all_rules, measured
+from auditor.gate.verdict import Judgement
 from auditor.result import AuditResult, complete_result
 from auditor.system.text import plain
 
@@ -21,32 +23,42 @@ _HEAD = """\
 # Each level is the default. Where the data set does not meet the default yet, the level is what that audit measured.
 # So the gate does not fail today, and fails when things surely get worse. Make the levels stricter as labels improve.
 #
-# A rule fails on its `fail` level and warns on its `warn` level. `enabled = false` switches it off.
+# A rule fails when its figure is surely beyond `fail`. It passes when the figure surely lies within `warn`. In between
+# it warns. Where the interval holds `fail`, nobody can tell: the rule is undecided (exit code 3), and says how many
+# looks would decide it. `undecided = "warn"` makes that a warning. It stands below where today's audit cannot tell.
+# To decide, draw a sample with `auditor review sample OUT -n 100`, look at it in the report, and apply the decisions.
+# From then on the gate judges by the certificate of these looks, and you can remove the line.
+#
+# `enabled = false` switches a rule off.
 """
 
 
-def init_file(result: AuditResult) -> str:
+def init_file(result: AuditResult, certificate: CertificateDocument | None = None) -> str:
     """A commented `auditor.toml` from a first audit. `load_rules` reads it back.
 
     A default level that the data meets is kept. One that the data misses is moved to the measured figure, rounded to
-    the lenient side. A rule fails by the far end of its interval, so today's figure does not fail, and one that is
-    surely worse does.
+    the lenient side. A rule fails when its whole interval lies beyond, so today's figure does not fail, and one that is
+    surely worse does. Where today's interval holds the level, the file asks for a warning until somebody looks.
     """
     with complete_result():
-        facts = gather(result, None)
+        facts = gather(result, None, certificate)
         parts = [_HEAD.format(audit=plain(result.audit_id), dataset=plain(str(result.summary["dataset"]["name"])))]
         for rule in all_rules():
             # Without a fail level the worst class is the one with the highest figure. Which one surely misses the
             # default does not count.
             found = measured(rule, facts, dataclasses.replace(rule.levels, fail=None))
-            parts.append(_table(rule, found))
+            parts.append(_table(rule, found, facts))
     text = "\n".join(parts)
     rules_from(tomllib.loads(text)["rules"])
     return text
 
 
-def _table(rule: Rule, found: Measurement) -> str:
+def _table(rule: Rule, found: Measurement, facts: Facts) -> str:
     levels = _met(rule, found)
+    again = measured(rule, facts, levels)
+    if decide(rule, levels, again, "").verdict is Judgement.FAIL:
+        # The class that surely fails is not the one that may be worst.
+        levels = _met(rule, again)
     about = textwrap.wrap(f"{rule.title}. {rule.about}", 116, initial_indent="# ", subsequent_indent="# ")
     said = "nothing could be measured" if found.value is None else f"measured {figure(found.value, rule.unit)}"
     if found.interval is not None:
@@ -60,7 +72,20 @@ def _table(rule: Rule, found: Measurement) -> str:
         lines.append(f"warn = {levels.warn:g}")
     if levels.probability is not None:
         lines.append(f"probability = {levels.probability:g}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_undecided(rule, levels, facts)]) + "\n"
+
+
+def _undecided(rule: Rule, levels: Levels, facts: Facts) -> list[str]:
+    """The line that asks for a warning, where today's audit cannot tell; above it, what would decide."""
+    waits = rule.fail_needs_baseline
+    held = dataclasses.replace(levels, fail=None if waits else levels.fail)
+    found = measured(rule, facts, held)
+    decided = decide(rule, held, found, found.undecided)
+    if not decided.open:
+        return []
+    said = decided.decider.sentence if decided.decider is not None else ""
+    why = f"Today's audit cannot tell{f': {said}' if said else ''}."
+    return [*textwrap.wrap(why, 116, initial_indent="# ", subsequent_indent="# "), 'undecided = "warn"']
 
 
 def _met(rule: Rule, found: Measurement) -> Levels:

@@ -16,14 +16,17 @@ from auditor.gate.verdict import Judgement, Verdict
 from auditor.result import AuditResult
 from auditor.system import files
 from auditor.system.documents import read_document
+from auditor.system.ownership import MARKS, is_ours
 
 NAME = "verdict.json"
 
 
 def keep(verdict: Verdict, folder: str | Path) -> None:
-    """Write the verdict into the audit's folder, if that can be written to."""
-    with contextlib.suppress(OSError):
-        files.write_text(Path(folder) / NAME, verdict.to_json())
+    """Write the verdict into the audit's folder, if that can be written to and nobody else's file is in its place."""
+    path = Path(folder) / NAME
+    if is_ours(path, MARKS[NAME]):
+        with contextlib.suppress(OSError):
+            files.write_text(path, verdict.to_json())
 
 
 def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report: Path) -> bool:
@@ -31,7 +34,8 @@ def is_shown(verdict: Verdict | None, folder: Path, result: AuditResult, report:
     if verdict is not None and kept(folder, result) != json.loads(verdict.to_json()):
         return False
     try:
-        shown = [folder / "audit.json", *(path for path in (folder / NAME,) if path.exists())]
+        others = (folder / name for name in (NAME, "sample.json", "certificate.json"))
+        shown = [folder / "audit.json", *(path for path in others if path.exists())]
         return all(report.stat().st_mtime_ns >= path.stat().st_mtime_ns for path in shown)
     except OSError:
         return False

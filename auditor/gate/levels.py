@@ -19,6 +19,11 @@ CONFIG_FILES = ("auditor.toml", "pyproject.toml")
 _TABLES = ("audit", "rules")
 """Tables that a configuration may have. Another name is a slip of the pen, and the defaults would hold unnoticed."""
 
+_NUMBERS = ("fail", "warn", "probability")
+
+_KEYS = (*_NUMBERS, "enabled", "undecided")
+"""Keys of a rule's table."""
+
 Rules = Mapping[str, Levels]
 """Levels of every rule by the rule's name."""
 
@@ -91,15 +96,22 @@ def rules_from(tables: Any, *, where: str = "rules") -> dict[str, Levels]:
 
 
 def _levels(rule: Rule, entries: Mapping[str, Any], where: str) -> Levels:
-    known = [f for f in ("fail", "warn", "enabled", "probability") if f != "probability" or rule.levels.probability]
+    known = [f for f in _KEYS if f != "probability" or rule.levels.probability]
     for key in entries:
         if key not in known:
             raise ConfigError(f"{where} has no key '{key}'", hint=did_you_mean(key, known))
     if not isinstance(entries.get("enabled", True), bool):
         raise ConfigError(f"{where} enabled must be true or false, not {entries['enabled']!r}")
-    numbers = {key: _number(rule, key, entries[key], where) for key in known if key in entries and key != "enabled"}
+    undecided = entries.get("undecided", "undecided")
+    if undecided not in ("undecided", "warn"):
+        raise ConfigError(f'{where} undecided must be "undecided" or "warn", not {undecided!r}')
+    numbers = {key: _number(rule, key, entries[key], where) for key in _NUMBERS if key in entries}
     levels = dataclasses.replace(
-        rule.levels, **numbers, enabled=entries.get("enabled", True), explicit_fail="fail" in entries
+        rule.levels,
+        **numbers,
+        enabled=entries.get("enabled", True),
+        explicit_fail="fail" in entries,
+        undecided=undecided,
     )
     return _ordered(rule, levels, entries, where)
 

@@ -5,13 +5,13 @@ Estimated figures come with the audit's own 95% intervals. Exact figures, such a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from auditor.gate.documents import EvidenceRow
-from auditor.gate.facts import Facts
+from auditor.gate.facts import Decider, Facts
 from auditor.result.documents import CopyGroup, QualityDocument
 from auditor.system.arrays import Floats
 from auditor.system.text import plain
@@ -24,6 +24,9 @@ EVIDENCE_ROWS = 20
 
 RESAMPLES = 500
 """Bootstrap samples behind an interval of F1."""
+
+_FARTHEST = 100
+"""So many times the test images, and no number of them is named."""
 
 RIGHT_DECISIONS = frozenset({"keep", "relabel"})
 """A person said that this label is right for this image. After `relabel` it is the label they chose."""
@@ -53,6 +56,48 @@ def uncalibrated(facts: Facts) -> str:
     return plain(str(calibration["reason"] or "the audit's estimate is undecided"), 300).rstrip(".")
 
 
+def cannot_tell(facts: Facts) -> str:
+    """Why the audit's estimate cannot make a rule pass, or nothing. Audits of earlier versions do not say it."""
+    calibration = facts.summary["calibration"]
+    if calibration is None or not calibration.get("cannot_tell", False):
+        return ""
+    return "the audit cannot tell how many labels are wrong unless somebody looks"
+
+
+def with_settled(share: float, ends: Sequence[float], rows: pd.DataFrame) -> tuple[float, list[float]]:
+    """A share of wrong labels among images that nobody looked at, as the share among all of them.
+
+    Images that people settled before the audit count as what they are. Earlier audits know none.
+
+    Parameters
+    ----------
+    share, ends
+        The estimate and its interval.
+    rows
+        The rows of `Facts.rows` that the share is to count.
+    """
+    counted = rows[rows["p_mislabelled"].notna()]
+    if "looked" not in counted or counted.empty:
+        return share, list(ends)
+    wrong, right = (int((counted["looked"] == word).sum()) for word in ("wrong", "right"))
+    open_, total = len(counted) - wrong - right, len(counted)
+    value, *moved = ((x * open_ + wrong) / total for x in (share, *ends))
+    return value, moved
+
+
+def more_images(value: float, interval: Ends, n: int) -> Callable[[float], Decider]:
+    """What decides a figure that was measured on n test images: about so many that the interval ends at the level."""
+
+    def decided(level: float) -> Decider:
+        half = (interval[1] - value) if level > value else (value - interval[0])
+        needed = n * (half / (level - value)) ** 2 if level != value else np.inf
+        if not needed <= _FARTHEST * n:
+            return Decider("the figure lies too near the level for any number of test images")
+        return Decider(f"a test split of about {max(n + 1, round(needed)):,} images would decide it")
+
+    return decided
+
+
 def reviewed(share: float, ends: Sequence[float] | None, rows: pd.DataFrame) -> tuple[float, Ends | None]:
     """A share of wrong labels, corrected by what people said of its images.
 
@@ -69,11 +114,11 @@ def reviewed(share: float, ends: Sequence[float] | None, rows: pd.DataFrame) -> 
     """
     counted = rows[rows["p_mislabelled"].notna()]
     if counted.empty:
-        return share, None if ends is None else (ends[0], ends[1])
+        return share, (ends[0], ends[1]) if ends else None
     p, decision = counted["p_mislabelled"], counted["decision"]
     change = (1 - p[decision.isin(WRONG_DECISIONS)]).sum() - p[decision.isin(RIGHT_DECISIONS)].sum()
     moved = [min(1.0, max(0.0, float(x + change / len(counted)))) for x in (share, *(ends or ()))]
-    return moved[0], (moved[1], moved[2]) if ends is not None else None
+    return moved[0], (moved[1], moved[2]) if ends else None
 
 
 def suspect_evidence(rows: pd.DataFrame) -> tuple[EvidenceRow, ...]:

@@ -2,80 +2,133 @@
 
 from __future__ import annotations
 
-from auditor.gate.facts import Measurement
+from dataclasses import dataclass
+
+from auditor.gate.facts import Decider, Levels, Measurement
 from auditor.gate.figures import figure, interval
 from auditor.gate.rules.base import Rule
 from auditor.gate.verdict import Judgement
 
 
-def advice(rule: Rule, verdict: Judgement, reason: str, *, unsolved: str) -> str:
+@dataclass(frozen=True)
+class Decision:
+    """How one rule was judged.
+
+    Attributes
+    ----------
+    verdict
+        The judgement.
+    level
+        The level that decided it.
+    fail
+        The fail level that holds.
+    lacks
+        What the audit lacks to support the figure, or nothing.
+    open
+        True where the figure was measured and does not decide: more data or looks would.
+    decider
+        What would decide the rule, where it is undecided, or warns only because its figure is not sure.
+    """
+
+    verdict: Judgement
+    level: float | None
+    fail: float | None
+    lacks: str = ""
+    open: bool = False
+    decider: Decider | None = None
+
+
+def advice(rule: Rule, levels: Levels, decided: Decision, *, unsolved: str) -> str:
     """What a person does next; nothing where the rule passed.
 
-    The rule's own advice is about the data. Where the audit lacks something (`reason`), the advice is about the audit.
+    The rule's own advice is about the data. Where the audit lacks something, the advice is about the audit.
 
     Parameters
     ----------
-    rule, verdict
-        The rule and its judgement.
-    reason
-        Why the rule is undecided, or nothing.
+    rule, levels, decided
+        The rule, its levels and how it was judged.
     unsolved
         The reason that the influence solves give, or nothing.
     """
-    if verdict is Judgement.PASS:
+    if decided.verdict is Judgement.PASS:
         return ""
-    if not reason:
-        return rule.advice
-    if reason == unsolved:
-        return "Audit again with `--engine auto`, or with a larger `--damping`."
-    return rule.when_undecided
+    if decided.open:
+        return _to_decide(rule, levels, decided)
+    if not decided.lacks:
+        return rule.advice if decided.decider is None else _sentence(decided.decider.sentence)
+    if decided.lacks == unsolved:
+        said = "Audit again with `--engine auto`, or with a larger `--damping`."
+    else:
+        said = rule.when_undecided
+    if decided.decider is None or decided.decider.looks is None:
+        return said
+    return f"{said} Looks decide without the audit's word: {decided.decider.sentence}."
 
 
-def message(
-    rule: Rule, found: Measurement, decided: tuple[Judgement, float | None], fail: float | None, reason: str
-) -> str:
-    """One sentence with the figure, its interval, and how it stands to the level.
+def _sentence(text: str) -> str:
+    """Words as a sentence of their own."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
-    Parameters
-    ----------
-    rule, found
-        The rule and what it measured.
-    decided
-        The judgement and the level that decided it.
-    fail
-        The fail level that holds.
-    reason
-        Why the rule is undecided, or nothing.
-    """
-    verdict, level = decided
+
+def _to_decide(rule: Rule, levels: Levels, decided: Decision) -> str:
+    """What to do about a rule that only looks or more data decide."""
+    looks = decided.decider is not None and decided.decider.looks is not None
+    said = "Look at them, apply the decisions with `auditor review apply`, and gate again." if looks else ""
+    if levels.undecided == "warn":
+        return said or rule.advice
+    table = f'`undecided = "warn"` in [rules.{rule.name}] makes this a warning.'
+    return f"{said} Until then {table}" if said else f"{rule.advice} {table[0]}{table[1:]}".strip()
+
+
+def message(rule: Rule, found: Measurement, decided: Decision) -> str:
+    """One sentence with the figure, its interval, and how it stands to the level."""
     parts = [found.sentence] if found.sentence else []
-    if found.interval is not None:
+    if found.interval is not None and found.interval != found.ends:
         parts.append(f"95% interval {interval(found.interval, rule.unit)} {found.interval_of}".rstrip())
-    if reason:
-        parts.append(f"undecided: {reason}")
-    elif level is not None:
-        parts += _against(rule, found, verdict, level, fail)
+    if decided.lacks:
+        parts.append(f"undecided: {decided.lacks}")
+    elif decided.open:
+        parts += _open(rule, found, decided)
+    elif decided.level is not None:
+        parts += _against(rule, found, decided)
     sentence = "; ".join(parts)
     return sentence[:1].upper() + sentence[1:] + "."
 
 
-def _against(rule: Rule, found: Measurement, verdict: Judgement, level: float, fail: float | None) -> list[str]:
+def _open(rule: Rule, found: Measurement, decided: Decision) -> list[str]:
+    """Why the figure does not decide, and what would."""
+    level = figure(decided.level, rule.unit)
+    if found.cannot_pass:
+        why = found.cannot_pass
+    elif found.ends is not None:
+        why = f"that proves neither {'at most' if rule.at_most else 'at least'} {level} nor the opposite"
+    else:
+        why = f"the interval holds the fail level of {level}"
+    verdict = "undecided, taken as a warning" if decided.verdict is Judgement.WARN else "undecided"
+    said = [f"{verdict}: {why}"]
+    return [*said, decided.decider.sentence] if decided.decider is not None and decided.decider.sentence else said
+
+
+def _against(rule: Rule, found: Measurement, decided: Decision) -> list[str]:
     """How the figure stands to the level that decided. The words tell a warning from a failure."""
-    shown, side = figure(level, rule.unit), "above" if rule.at_most else "below"
-    if verdict is Judgement.PASS:
-        return [f"{'at most' if rule.at_most else 'at least'} {shown} passes", *_open(rule, found, fail)]
-    if verdict is Judgement.UNDECIDED:
+    shown, side = figure(decided.level, rule.unit), "above" if rule.at_most else "below"
+    bound = "at most" if rule.at_most else "at least"
+    sure = found.interval is not None
+    if decided.verdict is Judgement.PASS:
+        return [f"{'surely ' if sure else ''}{bound} {shown} passes"]
+    if decided.verdict is Judgement.UNDECIDED:
         return [f"not surely at least {shown}", "the audit is too weak for a verdict"]
-    if verdict is Judgement.WARN:
-        name = "fail" if level == fail else "warn"
-        return [f"{side} the {name} level of {shown}", *_open(rule, found, fail)]
-    whole = "the whole interval lies " if found.interval is not None else ""
+    if decided.verdict is Judgement.WARN:
+        name = "fail" if decided.level == decided.fail else "warn"
+        if beyond(rule, found, decided.level):
+            return [f"{side} the {name} level of {shown}"]
+        return [f"not surely {bound} the {name} level of {shown}"]
+    whole = "surely " if found.ends is not None else "the whole interval lies " if sure else ""
     return [f"{whole}{side} the fail level of {shown}"]
 
 
-def _open(rule: Rule, found: Measurement, fail: float | None) -> list[str]:
-    """Says that an interval is wide: a share that did not surely fail may still be too high."""
-    if not rule.says_what_is_open or fail is None or found.interval is None or found.interval[1] <= fail:
-        return []
-    reaches = f"the interval reaches above the fail level of {figure(fail, rule.unit)}"
-    return [f"{reaches}, so a failing share is not ruled out"]
+def beyond(rule: Rule, found: Measurement, level: float | None) -> bool:
+    """Whether the figure itself lies beyond a level."""
+    if level is None or found.value is None:
+        return False
+    return found.value > level if rule.at_most else found.value < level

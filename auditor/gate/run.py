@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from auditor.certificate.documents import CertificateDocument
 from auditor.data.fresh import require_fresh
-from auditor.data.reopening import moved
+from auditor.data.reopening import located, moved
 from auditor.errors import ConfigError, ExitCode
 from auditor.gate import baselines
 from auditor.gate.delivery import Output, check_data_untouched, parse_outputs, render, write, write_file
@@ -21,15 +22,25 @@ from auditor.gate.init_config import init_file
 from auditor.gate.levels import CONFIG_FILES, Rules, find_config, has_rules, load_rules
 from auditor.gate.verdict import Verdict, exit_code
 from auditor.gate.wording import table
-from auditor.result import AuditResult
+from auditor.result import AuditResult, complete_result
 from auditor.review.baseline import Baseline
+from auditor.review.certify import read_certificate
 from auditor.sources.base import ImageTable
 from auditor.system.files import read_text
 from auditor.system.text import counted, plain
 
 DEFAULT_CONFIG = "auditor.toml"
 
-_RESULT_FILES = ("audit.json", "ranking.csv", "planted.csv", "evidence.json", "report.html")
+_RESULT_FILES = (
+    "audit.json",
+    "ranking.csv",
+    "planted.csv",
+    "evidence.json",
+    "report.html",
+    "certificate.json",
+    "sample.json",
+    "auditor-ledger.json",
+)
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,8 @@ class Prepared:
         Where the baseline is, and what it held when it was read. None where there is none.
     outputs
         Where the verdict goes.
+    folder
+        The audit's folder, where its certificate lies. None where there is no folder.
     """
 
     asked: GateRequest
@@ -160,6 +173,7 @@ class Prepared:
     baseline_files: tuple[Path, ...]
     baseline: Baseline | None
     outputs: tuple[Output, ...]
+    folder: Path | None = None
 
     def judge(self, result: AuditResult, today: datetime.date | None = None) -> Judged:
         """The verdict on a result, and the texts of the outputs. Writes nothing but the baseline it was to update.
@@ -171,8 +185,9 @@ class Prepared:
             updating the same baseline. Nothing was written.
         """
         check_data_untouched(self.outputs, result)
+        proven = _proven(self.folder, result)
         if not self.asked.update_baseline:
-            return self._judged(result, self.baseline)
+            return self._judged(result, self.baseline, proven)
         evaluate(result, self.rules, self.baseline)  # what cannot be judged cannot be accepted either
         date = (today or datetime.date.today()).isoformat()
         target = self.baseline_files[0]
@@ -180,14 +195,14 @@ class Prepared:
             known = baselines.load(self.baseline_files, may_be_new=True)
             accepted, added = baselines.updated(known, result, self.rules, date)
             said = f"{counted(added, 'entry was', 'entries were')} added to {plain(str(target), 200)}.\n"
-            judged = self._judged(result, accepted, said)
+            judged = self._judged(result, accepted, proven, said)
             accepted.save(target)
         return judged
 
-    def _judged(self, result: AuditResult, baseline: Baseline | None, said: str = "") -> Judged:
-        verdict = evaluate(result, self.rules, baseline)
+    def _judged(self, result: AuditResult, baseline: Baseline | None, proven: Proven, said: str = "") -> Judged:
+        verdict = evaluate(result, self.rules, baseline, proven.certificate)
         texts = tuple(render(self.outputs, verdict, result))
-        shown = table(verdict, self._judged_by(baseline)) + said
+        shown = table(verdict, f"{self._judged_by(baseline)} {proven.in_words}".rstrip()) + said
         return Judged(verdict, result, shown, texts, exit_code(verdict, self.asked.exit_zero))
 
     def _judged_by(self, baseline: Baseline | None) -> str:
@@ -196,6 +211,31 @@ class Prepared:
         names = ", ".join(plain(str(path), 200) for path in self.baseline_files)
         entries = "none" if baseline is None else f"{names} ({counted(len(baseline.entries), 'entry', 'entries')})"
         return f"Levels: {levels}. Baseline: {entries}."
+
+
+@dataclass(frozen=True)
+class Proven:
+    """The certificate that a gate judges by, or None; and what is said of it."""
+
+    certificate: CertificateDocument | None
+    in_words: str
+
+
+def _proven(folder: Path | None, result: AuditResult) -> Proven:
+    """The certificate in an audit's folder, if it speaks of the data set that was audited.
+
+    Raises
+    ------
+    ResultError
+        It is damaged, or has another version.
+    """
+    said: list[str] = []
+    certificate = None if folder is None else read_certificate(folder, result, said.append)
+    if certificate is not None:
+        return Proven(
+            certificate, f"Certificate: {counted(certificate['looks']['drawn'], 'drawn look', 'drawn looks')}."
+        )
+    return Proven(None, plain(said[0], 300) if said else "")
 
 
 def prepare(asked: GateRequest = _DEFAULTS, *, folder: str | Path | None = None, keep: Iterable[Path] = ()) -> Prepared:
@@ -225,7 +265,7 @@ def prepare(asked: GateRequest = _DEFAULTS, *, folder: str | Path | None = None,
     read = [*paths, *map(Path, CONFIG_FILES), *([] if chosen is None else [chosen])]
     result_files = [] if folder is None else [Path(folder) / name for name in _RESULT_FILES]
     wanted = tuple(parse_outputs(asked.outputs, keep=[*read, *result_files, *keep]))
-    return Prepared(asked, levels, chosen, paths, known, wanted)
+    return Prepared(asked, levels, chosen, paths, known, wanted, None if folder is None else Path(folder))
 
 
 def run(
@@ -257,8 +297,16 @@ def run(
     result, folder = (out, None) if isinstance(out, AuditResult) else (AuditResult.load(out), out)
     if asked.strict_fresh:
         require_fresh(result, open_source, source=asked.source, out=folder)
-    result = moved(result, asked.source)
+    result = moved(result, asked.source or _elsewhere(result, folder))
     return prepared.judge(result, today).deliver()
+
+
+def _elsewhere(result: AuditResult, folder: str | Path | None) -> str:
+    """Where the data set lies, if not where the audit found it: above the audit's folder. Empty where it is not."""
+    with complete_result():
+        written = str(result.summary["dataset"]["source"])
+    found = located(written, folder)
+    return "" if found == written or result.settings["root"] else found
 
 
 def run_init(out: str | Path | AuditResult, path: str | Path = DEFAULT_CONFIG) -> GateRun:
@@ -274,7 +322,8 @@ def run_init(out: str | Path | AuditResult, path: str | Path = DEFAULT_CONFIG) -
     """
     target = Path(path)
     result = out if isinstance(out, AuditResult) else AuditResult.load(out)
-    text = init_file(result)
+    proven = _proven(None if isinstance(out, AuditResult) else Path(out), result)
+    text = init_file(result, proven.certificate)
     if not target.exists():
         write_file(target, text)
         return GateRun(None, ExitCode.OK, f"{target} was written. `auditor gate` reads it.\n", "", (target,))

@@ -53,8 +53,8 @@ class RuleOutcome:
     interval
         Its 95% interval (low, high). None for exact figures.
     level
-        The level that the figure was compared with: the one that was crossed, or else the `fail` level, or else the
-        `warn` level.
+        The level that decided: the one that was crossed or that the interval holds. Where the rule passed, the
+        strictest one.
     verdict
         The judgement.
     message
@@ -67,6 +67,8 @@ class RuleOutcome:
         How figures are read: "share", "count" or "score".
     advice
         What a person does next. Empty where the rule passed.
+    looks
+        How many looks of a person would decide the rule, where its figure is not sure and looks would decide it.
     """
 
     rule: str
@@ -80,6 +82,7 @@ class RuleOutcome:
     warn: float | None = None
     unit: Unit = "share"
     advice: str = ""
+    looks: int | None = None
 
     def to_document(self) -> OutcomeDocument:
         """The outcome as the JSON document holds it."""
@@ -94,6 +97,7 @@ class RuleOutcome:
             "unit": self.unit,
             "message": self.message,
             "advice": self.advice,
+            "looks": self.looks,
             "evidence": [_rounded(row) for row in self.evidence],
         }
 

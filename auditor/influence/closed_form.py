@@ -5,6 +5,7 @@ This is the engine `auto` for a head. A dense Hessian is solved in C - 1 class d
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from auditor.compute.hardware import SMALL, threads_for
+from auditor.compute.linear import NotFiniteError
 from auditor.engines import Listener
 from auditor.errors import EngineError
 from auditor.influence.base import Array, HeadProblem, InfluenceEngine, Inputs, Solve, tolerance_for
@@ -185,7 +187,10 @@ class ClosedForm(InfluenceEngine):
         z, iterations, told = torch.zeros_like(left), 0, Teller(self._listener, SOLVING, self.tolerance)
         for _ in range(REFINEMENTS):
             sizes = torch.linalg.vector_norm(left, dim=1, keepdim=True).clamp_min(torch.finfo(left.dtype).tiny)
-            step = single._solved((left / sizes).float().view(rhs.shape), dampings.float(), None)
+            try:
+                step = single._solved((left / sizes).float().view(rhs.shape), dampings.float(), None)
+            except NotFiniteError:
+                return None
             z += sizes * step.z.double()
             iterations += step.iterations
             left, relative = systems.residuals(z)
@@ -200,7 +205,13 @@ class ClosedForm(InfluenceEngine):
             z = self._hessian().solve(rhs, dampings).flatten(1)
             return Solution(z, 0, systems.residuals(z)[1])
         stopping = Stopping(self.tolerance, MAX_ITERATIONS)
-        return conjugate_gradient(systems, stopping, block=True, listener=listener, description=SOLVING)
+        try:
+            return conjugate_gradient(systems, stopping, block=True, listener=listener, description=SOLVING)
+        except NotFiniteError:  # without the parts that factorise; single precision has a way out above it
+            if self.head.dtype != torch.float64:
+                raise
+            alone = dataclasses.replace(systems, precondition=None)
+            return conjugate_gradient(alone, stopping, listener=listener, description=SOLVING)
 
     def _systems(self, rhs: torch.Tensor, dampings: torch.Tensor) -> Systems:
         """Systems for [k, C, D+1] right-hand sides, with vectors of C (D+1) numbers."""

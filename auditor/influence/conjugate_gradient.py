@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
+from auditor.compute.linear import NotFiniteError, orthonormal, root_of, solved_by
 from auditor.engines import Listener
-from auditor.errors import EngineError
 from auditor.influence.base import relative_norms
 
 Operator = Callable[[torch.Tensor], torch.Tensor]
@@ -139,7 +139,7 @@ def conjugate_gradient(
 
     Raises
     ------
-    EngineError
+    NotFiniteError
         When the operator gives something that is not finite.
     """
     rhs, dampings, tolerance = systems.rhs, systems.dampings, stopping.tolerance
@@ -161,7 +161,7 @@ def conjugate_gradient(
         before = relative
         residual, relative = systems.residuals(z)
         if not bool(torch.isfinite(relative).all()):
-            raise EngineError(f"{description}: the Hessian products are not finite", hint="check weights and images")
+            raise NotFiniteError(f"{description}: the Hessian products are not finite", hint="check weights and images")
         if bool((relative >= 0.5 * before)[active].all()):
             break
     return Solution(z, spent, relative, negative)
@@ -221,17 +221,17 @@ def _iterate_together(systems: Systems, norms: torch.Tensor, most: int, told: Te
     """
     rhs, dampings, tolerance = systems.rhs, systems.dampings, told.tolerance
     x, r, targets = torch.zeros_like(rhs), rhs.clone(), tolerance * norms
-    p, used = _orthonormal(systems.preconditioned(r, dampings)), 0
+    p, used = orthonormal(systems.preconditioned(r, dampings)), 0
     while used < most:
         q = systems.operator(p) + dampings[0] * p
         used += 1
         curvature = (p @ q.T).double()
         if not bool(torch.isfinite(curvature).all()):
             return x.fill_(torch.nan), used, False
-        factor, failed = torch.linalg.cholesky_ex(curvature)
-        if int(failed):
+        factor = root_of(curvature)
+        if factor is None:
             return x, used, True
-        step = torch.cholesky_solve((p @ r.T).double(), factor).to(rhs).T
+        step = solved_by(factor, (p @ r.T).double()).to(rhs).T
         x += step @ p
         r -= step @ q
         sizes = torch.linalg.vector_norm(r, dim=1)
@@ -239,11 +239,5 @@ def _iterate_together(systems: Systems, norms: torch.Tensor, most: int, told: Te
         if not bool((sizes > targets).any()):
             break
         s = systems.preconditioned(r, dampings)
-        p = _orthonormal(s - torch.cholesky_solve((q @ s.T).double(), factor).to(rhs).T @ p)
+        p = orthonormal(s - solved_by(factor, (q @ s.T).double()).to(rhs).T @ p)
     return x, used, False
-
-
-def _orthonormal(rows: torch.Tensor) -> torch.Tensor:
-    """An orthonormal basis, in rows, of the space of `rows` [k, P]."""
-    basis: torch.Tensor = torch.linalg.qr(rows.T).Q.T.contiguous()
-    return basis

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from auditor.compute.hardware import require
+from auditor.compute.linear import eigen, halved_by, root_of, solved_by
 from auditor.influence.base import Array
 from auditor.influence.class_basis import class_basis
 from auditor.influence.head import LinearHead
@@ -48,7 +49,7 @@ class DenseHessian:
         different = sorted(set(dampings.tolist()))
         root = self._root(different[0]) if len(different) == 1 else None
         if root is not None:
-            found = torch.cholesky_solve(reduced.T, root).T
+            found = solved_by(root, reduced.T).T
         else:
             values, vectors = self._eigenvectors()
             found = ((reduced @ vectors) / (values + dampings[:, None])) @ vectors.T
@@ -64,7 +65,7 @@ class DenseHessian:
             phi = torch.nn.functional.pad(features, (0, 1), value=1.0)
             gradients = (reduced[:, :, None] * phi[:, None, :]).flatten(1)
             if root is not None:
-                halves = torch.linalg.solve_triangular(root, gradients.T, upper=False).T
+                halves = halved_by(root, gradients.T).T
             else:
                 values, vectors = self._eigenvectors()
                 halves = (gradients @ vectors) * (values + damping).rsqrt()
@@ -92,13 +93,13 @@ class DenseHessian:
         if self._eigen is None and damping not in self._roots and len(self._roots) < _MANY_DAMPINGS:
             damped = self.matrix.clone()
             damped.diagonal().add_(damping)
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if int(failed) == 0:
+            factor = root_of(damped)
+            if factor is not None:
                 self._roots[damping] = factor
         return self._roots.get(damping)
 
     def _eigenvectors(self) -> tuple[torch.Tensor, torch.Tensor]:
         if self._eigen is None:
-            values, vectors = torch.linalg.eigh(self.matrix)
+            values, vectors = eigen(self.matrix)
             self._eigen = values.clamp_min(0), vectors
         return self._eigen

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from auditor.compute.linear import eigen
 from auditor.errors import EngineError
 from auditor.influence.base import Array, HeadProblem, check_reference, class_weights, mean_weights
 
@@ -200,7 +201,7 @@ class _FeatureBasis:
         features = features / scale
         if single:
             features = features.float()
-        vectors = _eigenvectors(features.T @ features / len(features))
+        vectors = eigen(features.T @ features / len(features))[1]
         return cls(vectors, (features @ vectors) ** 2, scale)
 
 
@@ -226,7 +227,7 @@ class KroneckerBasis:
         features, p = _feature_basis(head, rows, limit), head.probabilities[torch.as_tensor(rows, device=head.device)]
         if limit is not None:
             p = p.float()
-        classes = _eigenvectors(torch.diag(p.mean(0)) - p.T @ p / len(p))
+        classes = eigen(torch.diag(p.mean(0)) - p.T @ p / len(p))[1]
         spread = p @ classes**2 - (p @ classes) ** 2
         diagonal = (spread.T @ features.squares / len(p)).clamp_min_(0)
         self.classes, self.columns = classes.to(head.dtype), features.vectors.to(head.dtype)
@@ -264,22 +265,6 @@ def _feature_basis(head: LinearHead, rows: npt.NDArray[np.int64], limit: int | N
         shared[key] = _FeatureBasis.of(head.columns(rows), single=True)
     found: _FeatureBasis = shared[key]
     return found
-
-
-def _eigenvectors(matrix: torch.Tensor) -> torch.Tensor:
-    """Eigenvectors of a symmetric matrix, in columns; in double precision where LAPACK finds none in single.
-
-    With fewer images than features most eigenvalues are 0 up to rounding. Rounding then decides whether LAPACK's
-    divide-and-conquer ends.
-    """
-    try:
-        vectors: torch.Tensor = torch.linalg.eigh(matrix).eigenvectors
-    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        # The shift is small beside the largest eigenvalue, and large beside what rounding leaves of the zeros.
-        apart = torch.linspace(0, 1e-9, len(matrix), dtype=torch.float64, device=matrix.device)
-        shifted = matrix.double() + torch.diag(apart * matrix.diagonal().abs().max().double())
-        vectors = torch.linalg.eigh(shifted).eigenvectors.to(matrix.dtype)
-    return vectors
 
 
 def to_flat(v: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 
 from auditor.compute.hardware import available_bytes
+from auditor.compute.linear import HINT, NotFiniteError, eigen, finite
 from auditor.engines import EngineOptions, Listener
 from auditor.errors import EngineError
 from auditor.influence.base import (
@@ -147,14 +148,14 @@ class GramEngine(SummingEngine):
         p = self._train.probabilities
         r = p - torch.nn.functional.one_hot(self.network.labels.cpu(), self.n_classes)
         curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
-        values, vectors = torch.linalg.eigh(basis.T @ curvature @ basis)
+        values, vectors = eigen(basis.T @ curvature @ basis)
         roots = values.clamp_min(_FLOOR).sqrt()
         self._roots = vectors * roots[:, None, :] @ vectors.transpose(1, 2)
         inverse_roots = vectors / roots[:, None, :] @ vectors.transpose(1, 2)
         self._w = (inverse_roots @ (r @ basis)[:, :, None])[:, :, 0].flatten()
         weighted = self._root(self._root(kernel).T)
         self._system = (weighted + weighted.T) / (2 * n)
-        self._values, self._vectors = torch.linalg.eigh(self._system)
+        self._values, self._vectors = eigen(self._system)
         self._values.clamp_min_(0)
 
     def _root(self, rows: torch.Tensor) -> torch.Tensor:
@@ -187,6 +188,8 @@ class GramEngine(SummingEngine):
     def _answer(self, rhs: torch.Tensor) -> Array:
         """[k, N] influence for [k, N d] right-hand sides; the solve is logged."""
         solution = ((rhs @ self._vectors) / (self._values + self.damping)) @ self._vectors.T
+        if not finite(solution):
+            raise NotFiniteError("influence through the network is not finite", hint=HINT)
         residual = solution @ self._system + self.damping * solution - rhs
         worst = float(relative_norms(residual, rhs).max())
         self._log.append(Solve(len(rhs), None, worst, worst <= TOLERANCE, self.damping))

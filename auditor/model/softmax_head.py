@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from auditor.compute.hardware import threads_for
+from auditor.compute.linear import HINT, NotFiniteError, finite
 from auditor.system.arrays import Array, Floats
 
 _CACHED = 2**20
@@ -45,26 +46,49 @@ class SoftmaxHead:
             A head to start from; zeros without one.
         iterations
             The most steps of L-BFGS.
+
+        Raises
+        ------
+        NotFiniteError
+            The head is not finite, in double precision too.
         """
-        x, y = torch.as_tensor(features, dtype=torch.float32, device=device), torch.as_tensor(labels, device=device)
         if start is None:
-            start = cls(np.zeros((n_classes, x.shape[1]), np.float32), np.zeros(n_classes, np.float32))
-        weight, bias = torch.tensor(start.weight, device=device), torch.tensor(start.bias, device=device)
-        optimiser = torch.optim.LBFGS(
-            [weight, bias], max_iter=iterations, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=1e-5
-        )
-
-        def closure() -> float:
-            loss, weight.grad, bias.grad = _softmax_loss(x, y, weight, bias, weight_decay)
-            return loss
-
-        with threads_for(x.numel()):
-            optimiser.step(closure)
-        return cls(weight.cpu().numpy(), bias.cpu().numpy())
+            start = cls(np.zeros((n_classes, features.shape[1]), np.float32), np.zeros(n_classes, np.float32))
+        y = torch.as_tensor(labels, device=device)
+        for dtype in (torch.float32, torch.float64):
+            x = torch.as_tensor(features, dtype=dtype, device=device)
+            found = _minimised(x, y, start, weight_decay, iterations)
+            if found is not None:
+                weight, bias = found
+                return cls(weight.float().cpu().numpy(), bias.float().cpu().numpy())
+        raise NotFiniteError("training a linear head gave numbers that are not finite", hint=HINT)
 
     def logits(self, features: Array) -> Floats:
         """Logits float64 [n, C] of features float32 [n, D], multiplied in float32."""
         return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)
+
+
+def _minimised(
+    x: torch.Tensor, y: torch.Tensor, start: SoftmaxHead, weight_decay: float, iterations: int
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Weight [C, D] and bias [C] after L-BFGS from `start`, in the precision of `x` [N, D]; None if not finite."""
+    weight, bias = (torch.tensor(part, dtype=x.dtype, device=x.device) for part in (start.weight, start.bias))
+    optimiser = torch.optim.LBFGS(
+        [weight, bias], max_iter=iterations, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=1e-5
+    )
+
+    def closure() -> float:
+        loss, weight.grad, bias.grad = _softmax_loss(x, y, weight, bias, weight_decay)
+        if not finite(weight.grad, bias.grad):  # L-BFGS would end with an error of another name
+            raise NotFiniteError("a gradient is not finite")
+        return loss
+
+    try:
+        with threads_for(x.numel()):
+            optimiser.step(closure)
+    except NotFiniteError:
+        return None
+    return (weight, bias) if finite(weight, bias) else None
 
 
 def _softmax_loss(

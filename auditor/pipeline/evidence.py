@@ -77,6 +77,8 @@ def gather_evidence(
         "why": explained["why"],
         "near_duplicates": near_duplicates(data, rows),
         "suggested_probability": _suggested_probability(data, detection, rows),
+        "sample": [],
+        "proves": [],
     }
     wanted = [*paths, *mentioned(list(shown.values()))]
     shown["thumbnails"] = thumbnails(data.table.read, wanted, settings.max_pixels, suspects=len(paths))
@@ -87,8 +89,9 @@ def _suggested_probability(data: Dataset, detection: Detection | None, rows: Seq
     """The probability of each suspect's suggested label. A settled image needs none."""
     if detection is None:
         return {}
+    looked = None if data.looked is None else data.looked.wrong(data.labels)
     return {
         data.paths[row]: round(float(detection.suggested_probability[row]), 4)
         for row in rows
-        if data.trusted_labels[row] < 0
+        if data.trusted_labels[row] < 0 and not (looked is not None and looked[row])
     }

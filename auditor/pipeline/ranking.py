@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.dataset import Dataset
+from auditor.data.looked import Looked
 from auditor.data.settled import Settled
 from auditor.detection import Detection
 from auditor.experiment.recovery import ranks_of
 from auditor.experiment.run import Run
 from auditor.experiment.trials import Trial
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS
-from auditor.system.arrays import Array
+from auditor.system.arrays import Array, Ints
 
 
 def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned: bool) -> pd.DataFrame:
@@ -21,6 +22,9 @@ def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned
     With detection every image has a suspicion, unless a reference settles its label as right. The reference study has
     no detection. There suspicion is the negative average influence, and the training split alone is ranked. Images
     that a reference settles as wrong come first.
+
+    Labels that people found wrong come first of all, with the label they named. Labels that people found right have no
+    rank: they are not listed again.
 
     With `conditioned` the influence head is the detection's own, and average influence is cross-fitted over all images.
     Otherwise it is known for the training split alone.
@@ -55,10 +59,28 @@ def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned
             "average_influence": influence,
             "suspicion": suspicion,
             "p_mislabelled": p_mislabelled,
+            "looked": "",
         }
     )
+    if data.looked is not None:
+        _settle(frame, data.looked, data.labels, names)
+    suspicion = frame["suspicion"].to_numpy(np.float64)
     frame["rank"], frame["influence_rank"] = _ranks(suspicion), _ranks(-influence)
     return frame.sort_values("rank", kind="stable", na_position="last", ignore_index=True)[list(RANKING_COLUMNS)]
+
+
+def _settle(frame: pd.DataFrame, looked: Looked, labels: Ints, names: Array) -> None:
+    """Write into `frame` what people found. It is certain: a probability of 0 or 1, unless no label has one."""
+    right, wrong = looked.right(labels), looked.wrong(labels)
+    highest = frame["suspicion"].max()
+    frame.loc[right, "suspicion"] = np.nan
+    frame.loc[wrong, "suspicion"] = (highest if np.isfinite(highest) else 0.0) + 1
+    frame.loc[right, "suggested_label"] = ""
+    found = looked.found[wrong]
+    frame.loc[wrong, "suggested_label"] = np.where(found >= 0, names[found], "")
+    if frame["p_mislabelled"].notna().any():
+        frame.loc[right, "p_mislabelled"], frame.loc[wrong, "p_mislabelled"] = 0.0, 1.0
+    frame["looked"] = looked.words(labels)
 
 
 def _ranks(suspicion: Array) -> pd.Series:

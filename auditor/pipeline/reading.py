@@ -11,7 +11,7 @@ import torch
 
 from auditor.compute import hardware
 from auditor.config import AuditSettings
-from auditor.data import dataset, feature_cache, features, images, reopening, split
+from auditor.data import blank, dataset, feature_cache, features, images, reopening, split
 from auditor.data.dataset import Dataset
 from auditor.data.feature_cache import cache_folder
 from auditor.data.features import Features, Pixels, ReadOptions
@@ -21,7 +21,7 @@ from auditor.errors import SourceError, WeightsError
 from auditor.model import backbone_kind, training
 from auditor.model.backbone import Backbone, Transform
 from auditor.model.weights import load_weights
-from auditor.pipeline import checks
+from auditor.pipeline import checks, looking
 from auditor.pipeline.job import Job
 from auditor.sources import open_source
 from auditor.sources.base import ImageTable, Skipped, content_hash, left_out, outside_hint
@@ -34,11 +34,12 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
 
     Raises
     ------
-    SourceError, WeightsError, ConfigError, EngineError
+    SourceError, WeightsError, ConfigError, EngineError, DecisionsError
     """
     settings, say = job.settings, job.progress.say
     with job.stage("open", "Opening the data set"):
         table = open_table(source, settings)
+        opened = looking.open_ledger("" if isinstance(source, ImageTable) else str(source), settings.ledger)
         reader = open_reader(table, job)
         reference = open_reference(settings) if settings.reference else None
         checks.before_reading(table, reader.backbone, settings)
@@ -56,6 +57,10 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
             trusted = reader.reference(reference, data, update)
             data = data.settled_by(trusted.trusted, settings.seed)
         say(_settled(data))
+    if opened is not None:
+        looked = looking.match(data, opened)
+        data = data.looked_at(looked)
+        say(f"  {looking.in_words(looked.use)}")
     return Inputs(data, trusted, reader.backbone)
 
 
@@ -116,10 +121,21 @@ class Reader:
     def dataset(self, table: ImageTable, update: Update) -> Dataset:
         """The data set's images, with features and splits."""
         read, values = self._features(table, update, settle=True)
+        read, values, notes = self._learnable(table, read, values)
         settings = self.settings
+        table = replace(table, notes=(*table.notes, *notes))
         return dataset.build(
             table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=self.study
         )
+
+    def _learnable(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array, tuple[str, ...]]:
+        """The images without those that show nothing. These are skipped for that reason."""
+        keep, notes = blank.learnable(read.traits, table.frame["label"].iloc[read.rows].tolist(), table.name)
+        if keep.all():
+            return read, values, notes
+        paths = table.frame["path"].iloc[read.rows[~keep]]
+        skipped = (*read.skipped, *(Skipped(path, images.SHOWS_NOTHING) for path in paths))
+        return replace(_subset(read, keep), skipped=skipped), values[keep], notes
 
     def reference(self, table: ImageTable, data: Dataset, update: Update) -> Reference:
         """The trusted images. Copies that stand there under several labels are left out.
@@ -251,5 +267,6 @@ def _subset(read: Features, keep: Array) -> Features:
         values=None if read.values is None else read.values[rows],
         hashes=tuple(read.hashes[i] for i in rows),
         grey=read.grey[rows],
+        traits=read.traits[rows],
         pixels=None if read.pixels is None else Pixels(read.pixels.values[rows], read.pixels.transform),
     )

@@ -108,6 +108,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         list(data.classes),
         data.splits,
         data.features,
+        *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
         *(value.cpu().numpy() for value in backbone.network.state_dict().values()),
     ]
@@ -127,11 +128,12 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
     checks.before_training(inputs.data, job.settings)
     detection = _detect(inputs, job)
     damping = None if detection is None else detection.damping.value
-    learner = Remembering(make_learner(inputs, job.settings, damping, job.client, job.kept), job.kept)
+    taught = replace(inputs, data=inputs.data.taught())
+    learner = Remembering(make_learner(taught, job.settings, damping, job.client, job.kept), job.kept)
     given = _learn_given(inputs, job, learner, detection)
-    trials = _experiment(inputs, job, learner, given.run, detection)
+    trials = _experiment(taught, job, learner, given.run, detection)
     with job.stage("result", "Putting the result together"):
-        planted = rankings.planted(inputs.data, trials[0])
+        planted = rankings.planted(taught.data, trials[0])
         shown = gather_evidence(
             inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
         )
@@ -148,7 +150,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         return job.kept.once(
             "detection",
             lambda: detecting.detect(
-                _labelled(inputs, job),
+                _labelled(inputs, job, looks=True),
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
@@ -158,12 +160,22 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         )
 
 
-def _labelled(inputs: Inputs, job: Job) -> Labelled:
-    """What detection judges, with its families of copies."""
-    data = inputs.data
+def _labelled(inputs: Inputs, job: Job, *, looks: bool = False) -> Labelled:
+    """What detection judges, with its families of copies.
+
+    With `looks` these are the labels as they were first audited, with what people found as evidence.
+    """
+    data, seen = inputs.data, inputs.data.looked if looks else None
     groups = job.kept.once("families", lambda: families(data.features, data.hashes))
     alone = len(np.unique(groups)) == len(groups)
-    return Labelled(data.features, data.labels, data.n_classes, inputs.reference_pair, groups=None if alone else groups)
+    return Labelled(
+        data.features,
+        data.labels if seen is None else seen.first,
+        data.n_classes,
+        inputs.reference_pair,
+        found=None if seen is None else seen.found,
+        groups=None if alone else groups,
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +191,7 @@ def _learn_given(inputs: Inputs, job: Job, learner: Learner, detection: Detectio
     """Train on the given labels, rank, and explain. The engine is let go before anything is planted."""
     data = inputs.data
     with job.stage("train", "Training on the given labels") as update:
-        learnt = learner.learn(data.labels[data.rows("train")], update)
+        learnt = learner.learn(data.taught().labels[data.rows("train")], update)
     if job.run.save_matrix:
         with job.stage("matrix", "Writing the influence matrix"):
             _save_matrix(inputs, job, learnt.explainer)

@@ -21,6 +21,7 @@ from auditor.detection.registry import meanings
 from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
+from auditor.pipeline.looking import looked_notes
 from auditor.pipeline.rows import limits
 from auditor.result.ceiling import ceiling_of
 from auditor.result.documents import (
@@ -38,8 +39,8 @@ from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimat
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
-_PLACES = ("root", "columns")
-"""Settings that say how a data set is opened. What was opened shows in its content hash."""
+_PLACES = ("root", "columns", "ledger")
+"""Settings that say where something lies. What lies there shows in hashes."""
 
 SOLVES_KEPT = 200
 """Linear systems whose residuals are listed."""
@@ -55,7 +56,9 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     content = data.summary()
     # Earlier versions knew one backbone. Their audits keep their id. Where the data set lies is no part of it.
     naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE) and k not in _PLACES}
-    identity = json.dumps([content["content_hash"], naming], sort_keys=True)
+    ledger = None if data.looked is None else data.looked.use
+    seen = [] if ledger is None else [ledger["sha256"]]
+    identity = json.dumps([content["content_hash"], naming, *seen], sort_keys=True)
     return {
         "schema_version": SCHEMA_VERSION,
         "audit_id": hashlib.sha256(identity.encode()).hexdigest()[:16],
@@ -73,6 +76,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
             "suspects": _reference_suspects(made),
             "settled": data.settled(),
         },
+        "ledger": ledger,
         "influence": _influence(made),
         "recovery": _recovery(made, settings),
         "calibration": None if detection is None else _calibration(detection, list(data.classes)),
@@ -259,6 +263,7 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
 
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
     notes = [*made.inputs.data.notes, *made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes.extend(looked_notes(made.inputs.data))
     notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(limits(made.inputs.data, settings.examples))
     if made.inputs.trusted is not None:

@@ -6,6 +6,7 @@ Nothing but the audit's result is read. Neither torch, nor pyDVL, nor scikit-lea
 from __future__ import annotations
 
 from auditor.report.headline import headline
+from auditor.report.looks import Looks, looks_in
 from auditor.report.page import render, write_report
 
-__all__ = ["headline", "render", "write_report"]
+__all__ = ["Looks", "headline", "looks_in", "render", "write_report"]

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from auditor.report import panels, plots, quality
+from auditor.report import certified, panels, plots, quality
+from auditor.report.certified import CertificatePanel
 from auditor.report.headline import TOP, Headline, best_ranking, found_at, headline_of
+from auditor.report.looks import Looks
 from auditor.report.panels import Examples, Panel
 from auditor.report.quality import RunQuality
 from auditor.report.tiles import Tile, tiles
@@ -160,6 +162,7 @@ class PageContext:
     audit_id: str
     classes: list[str]
     headline: Headline
+    certificate: CertificatePanel | None
     tiles: list[Tile]
     gate: GateVerdict | None
     changes: list[str]
@@ -184,7 +187,7 @@ class PageContext:
 
 
 def page_context(
-    result: AuditResult, gate: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None
+    result: AuditResult, gate: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None, looks: Looks
 ) -> PageContext:
     """What the templates show of a result; the other arguments are those of `auditor.report.render`."""
     audit = result.summary
@@ -193,8 +196,9 @@ def page_context(
         audit=audit,
         audit_id=result.audit_id,
         classes=result.classes,
-        headline=headline_of(audit),
-        tiles=tiles(audit),
+        headline=headline_of(audit, looks.certificate),
+        certificate=certified.panel(result, looks),
+        tiles=tiles(audit, looks.certificate),
         gate=_gate(gate) if gate else None,
         changes=list(comparison["sentences"]) if comparison else [],
         suspects=_suspects(result),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from markupsafe import Markup
 
-from auditor.report.wording import name_markup, percent, percents, whole
+from auditor.certificate.documents import CertificateDocument
+from auditor.report.certified import claim, waiting
+from auditor.report.wording import cannot_tell, name_markup, percent, percents, whole
 from auditor.result import AuditResult
+from auditor.result.ceiling import against_ceiling
 from auditor.result.documents import AuditDocument, DatasetDocument
 from auditor.result.figures import (
     CalibrationDocument,
@@ -22,14 +26,11 @@ from auditor.result.figures import (
 TOP = 0.1
 """The part of the list that the headline speaks of."""
 
-NEARLY_ALL = 0.95
-"""Where that part has room for fewer of the planted labels, the headline says for how many."""
-
 RankingName = Literal["suspicion", "influence"]
 """What the list is ordered by."""
 
-State = Literal["suspects", "unclear", "clean", "undecided"]
-"""What the estimate says: some errors, perhaps some, few or none, or nothing."""
+State = Literal["suspects", "unclear", "certified", "undecided"]
+"""What is known: some errors are expected, few or none were found, looks by people proved a bound, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Headline:
     beats_chance
         Whether the whole interval of that find lies above what a random order finds.
     open_question
-        Why there is no estimate; empty where there is one. A whole sentence.
+        Why there is no figure, or what would make it one; empty where neither is needed. Whole sentences.
     ranking
         What orders the list.
     """
@@ -63,24 +64,24 @@ class Headline:
     ranking: RankingName
 
 
-def headline(result: AuditResult) -> str:
+def headline(result: AuditResult, certificate: CertificateDocument | None = None) -> str:
     """The report's first two sentences as plain text, for a terminal."""
-    said = headline_of(result.summary)
+    said = headline_of(result.summary, certificate)
     return str(Markup("{}. {}.").format(said.estimate, said.test).striptags())
 
 
-def headline_of(audit: AuditDocument) -> Headline:
-    """The first sentences about an audit, and what they rest on."""
+def headline_of(audit: AuditDocument, certificate: CertificateDocument | None = None) -> Headline:
+    """The first sentences about an audit, and what they rest on. A certificate takes the place of the estimate."""
     recovery, calibration = audit["recovery"], audit["calibration"]
     name, best = best_ranking(recovery["rankings"])
     count = calibration["count"] if calibration and calibration["decided"] else None
     return Headline(
-        state=_state(audit["dataset"], count),
-        estimate=_estimate(audit["dataset"], count, tried=calibration is not None),
+        state="certified" if certificate else _state(calibration, count),
+        estimate=_certified(audit["dataset"], certificate) if certificate else _estimate(audit["dataset"], calibration),
         test=_test(recovery, best),
         chance=_chance(recovery, best),
         beats_chance=_beats_chance(recovery, best),
-        open_question="" if count else _open_question(calibration),
+        open_question=waiting(certificate) if certificate else _open_question(calibration, count),
         ranking=name,
     )
 
@@ -97,49 +98,72 @@ def found_at(ranking: RankingDocument, inspected: float) -> FoundDocument:
     return min(ranking["found"], key=lambda row: abs(row["inspected"] - inspected))
 
 
-def _state(data: DatasetDocument, count: Estimate | None) -> State:
-    if count is None:
+def _state(calibration: CalibrationDocument | None, count: Estimate | None) -> State:
+    if count is None or cannot_tell(calibration):
         return "undecided"
-    low, high = count["interval"]
-    return "suspects" if low >= 1 else "clean" if high < 0.01 * data["n_images"] else "unclear"
+    return "suspects" if count["interval"][0] >= 1 else "unclear"
 
 
-def _estimate(data: DatasetDocument, count: Estimate | None, *, tried: bool) -> Markup:
+def _certified(data: DatasetDocument, certificate: CertificateDocument) -> Markup:
+    """What looks by people prove."""
+    return Markup("{}: <strong>{}</strong>").format(name_markup(data["name"]), claim(certificate))
+
+
+def _estimate(data: DatasetDocument, calibration: CalibrationDocument | None) -> Markup:
     """How many labels are probably wrong, with the interval, or that this is not known."""
     n, name = f"{data['n_images']:,}", name_markup(data["name"])
+    count = calibration["count"] if calibration and calibration["decided"] else None
     if count is None:
-        outcome = "We could not decide" if tried else "We did not estimate"
+        outcome = "We did not estimate" if calibration is None else "We could not decide"
         return Markup("<strong>{}</strong> how many of the {} labels in {} are wrong").format(outcome, n, name)
-    value, (low, high) = round(count["value"]), count["interval"]
-    if value == 0:
-        # an end below one half is no promise that there is no error at all
-        most = f"Up to {whole(high)} remain" if round(high) > 1 else "Up to 1 remains"
-        none = Markup(
-            "We found <strong>no clear errors</strong> among the {} labels in {}. "
-            "{} plausible if the assumptions below hold"
+    value, low, high = round(count["value"]), math.floor(count["interval"][0]), math.ceil(count["interval"][1])
+    if cannot_tell(calibration):
+        unknown = Markup(
+            "We <strong>cannot tell without looks</strong> how many of the {} labels in {} are wrong: between {} and {}"
         )
-        return none.format(n, name, most)
+        return unknown.format(n, name, whole(low), whole(high))
+    if value == 0:
+        none = Markup(
+            "The model found no clear errors among the {} labels in {}. <strong>Up to {}</strong> may be wrong, if the "
+            "assumptions below hold"
+        )
+        return none.format(n, name, whole(max(1, high)))
     some = Markup("About <strong>{} of {}</strong> labels in {} {} probably wrong (between {} and {})")
     return some.format(whole(value), n, name, "is" if value == 1 else "are", whole(low), whole(high))
 
 
-def _open_question(calibration: CalibrationDocument | None) -> str:
+def _open_question(calibration: CalibrationDocument | None, count: Estimate | None) -> str:
     if calibration is None:
         return "The list below has an order, but no probabilities."
-    return calibration["reason"]
+    if count is None:
+        return calibration["reason"]
+    if cannot_tell(calibration):
+        return "Errors that look right to the model leave no trace in it. Looks at the sample below can tell."
+    return ""
 
 
 def _test(recovery: RecoveryDocument, best: RankingDocument) -> str:
     """How many planted labels the top of the list held, and how many it could hold."""
     planted, top = recovery["n_planted"], found_at(best, TOP)
     found = top["share"] * planted  # a mean over the plantings, so it may lie between two whole numbers
+    possible = found_of_possible(found, recovery, TOP * recovery["n"])
     about = "" if abs(found - round(found)) < 1e-6 else "about "
-    possible = int(TOP * recovery["n"] + 1e-9)
-    limit = f"; at most {possible:,} were possible" if possible < NEARLY_ALL * planted else ""
     return (
         f"In a test with {planted:,} label{'' if planted == 1 else 's'} we flipped ourselves, checking the top "
-        f"{percent(TOP)} of the list found {about}{whole(found)} ({percent(top['share'])}{limit})"
+        f"{percent(TOP)} of the list found {about}{possible} ({percent(top['share'])})"
     )
+
+
+def found_of_possible(found: float, recovery: RecoveryDocument, inspected: float) -> str:
+    """How many planted labels were found, and how many could be where that is fewer than all: "66 of at most about 67".
+
+    A list that finds more than one that takes all wrong labels alike is better than the ceiling; nothing limits it.
+    """
+    planted = recovery["n_planted"]
+    said = against_ceiling(found, planted, recovery.get("ceiling"), inspected)
+    if " of at most " not in said:
+        said = against_ceiling(found, planted, None, inspected)
+    return said if " of at most " in said else whole(found)
 
 
 def _chance(recovery: RecoveryDocument, best: RankingDocument) -> str:

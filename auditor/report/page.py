@@ -18,7 +18,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from auditor.report.context import page_context
+from auditor.report.context import PageContext, page_context
+from auditor.report.looks import Looks
 from auditor.report.payload import Payload, payload
 from auditor.report.pictures import Pictures
 from auditor.report.wording import (
@@ -41,11 +42,14 @@ from auditor.system.text import printable
 
 _STYLES = ("report.css", "review.css")
 
-_SCRIPTS = ("decisions.js", "review.js")
+_SCRIPTS = ("decisions.js", "dom.js", "arrange.js", "chooser.js", "card.js", "review.js")
 
 
 def render(
-    result: AuditResult, gate: Mapping[str, Any] | None = None, comparison: Mapping[str, Any] | None = None
+    result: AuditResult,
+    gate: Mapping[str, Any] | None = None,
+    comparison: Mapping[str, Any] | None = None,
+    looks: Looks | None = None,
 ) -> str:
     """The report as one HTML document.
 
@@ -57,6 +61,8 @@ def render(
         The gate's JSON document about this audit, where there is one. Its `verdict` and `rules` are shown.
     comparison
         What `auditor.review.compare` says about an earlier audit. Its `sentences` are shown.
+    looks
+        The sample and the certificate that lie beside the audit's files.
 
     Raises
     ------
@@ -64,17 +70,17 @@ def render(
         When the audit's files lack something that the page shows.
     """
     try:
-        return _rendered(result, gate, comparison)
+        return _rendered(result, page_context(result, gate, comparison, looks or Looks()), looks or Looks())
     except (jinja2.UndefinedError, KeyError) as error:  # no other error is the result's fault
         raise incomplete(error) from error
 
 
-def _rendered(result: AuditResult, gate: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None) -> str:
+def _rendered(result: AuditResult, context: PageContext, looks: Looks) -> str:
     rows = {str(path): row for row, path in enumerate(result.ranking["path"])}
     pictures = Pictures(result.evidence["thumbnails"], rows)
     environment = _environment(pictures)
-    body = environment.get_template("report.html").render(vars(page_context(result, gate, comparison)))
-    data = payload(result, pictures, taken=len(body.encode()))
+    body = environment.get_template("report.html").render(vars(context))
+    data = payload(result, pictures, looks, taken=len(body.encode()))
     script = "\n".join(_template_text(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shell = environment.get_template("shell.html")
@@ -93,13 +99,14 @@ def write_report(
     out: str | Path,
     gate: Mapping[str, Any] | None = None,
     comparison: Mapping[str, Any] | None = None,
+    looks: Looks | None = None,
 ) -> Path:
     """Write `report.html` into the folder `out`, whole or not at all, and return its path.
 
     The arguments are those of `render`.
     """
     path = Path(out) / "report.html"
-    files.write_text(path, render(result, gate, comparison))
+    files.write_text(path, render(result, gate, comparison, looks))
     return path
 
 

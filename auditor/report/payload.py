@@ -12,7 +12,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypedDict
 
+from auditor.report.looks import Looks, Place, places, sample_of
 from auditor.report.pictures import Pictures
+from auditor.report.wording import cannot_tell
 from auditor.result import AuditResult
 from auditor.result.evidence import WhyDocument
 from auditor.result.figures import Estimate
@@ -56,6 +58,10 @@ class Columns(TypedDict):
         By row, the model's probability of the suggested label.
     groups
         Rows of suspects that look alike.
+    sample
+        The drawn items, in the order in which a reviewer sees them.
+    cannot_tell
+        Whether the model cannot tell how many labels are wrong.
     """
 
     audit: str
@@ -75,6 +81,8 @@ class Columns(TypedDict):
     settled: list[int]
     likely: dict[str, float]
     groups: list[list[int]]
+    sample: list[Place]
+    cannot_tell: bool
 
 
 class Payload(Columns):
@@ -83,11 +91,13 @@ class Payload(Columns):
     pictures: dict[str, str | int]
 
 
-def payload(result: AuditResult, pictures: Pictures, taken: int = 0) -> Payload:
+def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 0) -> Payload:
     """The document that the scripts read.
 
     Parameters
     ----------
+    looks
+        What people looked at, and the sample that the page offers.
     pictures
         The thumbnails, after the page's markup was made.
     taken
@@ -96,9 +106,11 @@ def payload(result: AuditResult, pictures: Pictures, taken: int = 0) -> Payload:
     paths = [str(path) for path in result.ranking["path"]]
     row_of = {path: row for row, path in enumerate(paths)}
     columns = _columns(result, paths, row_of)
+    columns["sample"] = places(result, sample_of(result, looks), row_of)
+    drawn = (row for row, _, _ in columns["sample"])
     left = MAX_BYTES - len(json.dumps(columns, separators=(",", ":"))) - taken
     suspects = range(min(columns["ranked"], result.summary["settings"]["thumbnails"]))
-    order = (*suspects, *_explaining(columns), *_rows(pictures.later, row_of), *range(len(paths)))
+    order = (*suspects, *drawn, *_explaining(columns), *_rows(pictures.later, row_of), *range(len(paths)))
     return {**columns, "pictures": pictures.for_scripts(order, paths, left)}
 
 
@@ -126,6 +138,8 @@ def _columns(result: AuditResult, paths: list[str], row_of: Mapping[str, int]) -
         "settled": sorted(_rows((wrong["path"] for wrong in result.summary["reference"]["settled"]["wrong"]), row_of)),
         "likely": _likely(evidence["suggested_probability"], row_of),
         "groups": [rows for group in evidence["near_duplicates"] if len(rows := _rows(group, row_of)) > 1],
+        "sample": [],
+        "cannot_tell": cannot_tell(calibration),
     }
 
 

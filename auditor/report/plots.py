@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from auditor.result.documents import DampingTrialDocument, LossDocument
 from auditor.result.figures import RankingDocument, RankingsDocument
+from auditor.system.environment import plain_environment
 from auditor.system.interrupts import held
 
 if TYPE_CHECKING:
@@ -235,9 +236,10 @@ def _figure(
     bottom: float = 0.19,
 ) -> Markup:
     """Draw a figure of `width` by `height` pixels; `left` and `bottom` are margins as parts of these."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+    with plain_environment():
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
 
     style: Any = {**_defaults(), **_STYLE}
     with held(), rc_context(style):
@@ -257,7 +259,8 @@ def _figure(
 @functools.cache
 def _defaults() -> dict[str, Any]:
     """matplotlib's own defaults. A user's matplotlibrc must not change a report."""
-    from matplotlib import rcParamsDefault
+    with plain_environment():
+        from matplotlib import rcParamsDefault
 
     return {str(k): v for k, v in rcParamsDefault.items() if not k.startswith(("backend", "interactive", "toolbar"))}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditor.report.headline import TOP, best_ranking, found_at
+from auditor.certificate.documents import CertificateDocument
+from auditor.report.certified import at_most
+from auditor.report.headline import TOP, best_ranking, found_at, found_of_possible
 from auditor.report.quality import accuracy_interval
-from auditor.report.wording import percent
+from auditor.report.wording import cannot_tell, percent
 from auditor.result.documents import AuditDocument
 from auditor.result.figures import Estimate, Figure, RecoveryDocument
 
@@ -26,6 +28,8 @@ class Tile:
         What it is compared with, and the words for that; None and empty where there is nothing to compare.
     top
         The share at the right end of the scale.
+    text, note
+        What stands in place of the value, and a line of its own below; empty for none.
     """
 
     title: str
@@ -34,6 +38,8 @@ class Tile:
     against: float | None = None
     word: str = ""
     top: float = 1.0
+    text: str = ""
+    note: str = ""
 
     @property
     def at(self) -> str:
@@ -59,12 +65,14 @@ class Tile:
         return f"{100 * min(1.0, max(0.0, share / self.top)):.2f}%"
 
 
-def tiles(audit: AuditDocument) -> list[Tile]:
-    """The key figures of an audit, as far as it has them."""
+def tiles(audit: AuditDocument, certificate: CertificateDocument | None = None) -> list[Tile]:
+    """The key figures of an audit, as far as it has them. A certificate takes the place of the model's estimate."""
     calibration, test = audit["calibration"], audit["model"]["clean"]["test"]
     shown = []
-    if calibration and calibration["share"]:
-        shown.append(_wrong_labels(calibration["share"]))
+    if certificate is not None:
+        shown.append(_certified(certificate))
+    elif calibration and calibration["share"]:
+        shown.append(_wrong_labels(calibration["share"], unknown=cannot_tell(calibration)))
     shown.extend(_recovered(audit["recovery"]))
     if test["n"]:
         guessing = 1 / len(audit["dataset"]["classes"])
@@ -73,10 +81,27 @@ def tiles(audit: AuditDocument) -> list[Tile]:
     return shown
 
 
-def _wrong_labels(share: Estimate) -> Tile:
-    # A scale up to 100% would hide the interval, as most data sets have few wrong labels.
-    top = max(0.05, min(1.0, 1.6 * share["interval"][1]))
-    return Tile("Labels probably wrong", share["value"], share["interval"], top=top)
+def _certified(certificate: CertificateDocument) -> Tile:
+    """What looks by people prove of the data as they lie."""
+    today = certificate["today"]
+    title = f"Labels wrong now, at most ({certificate['confidence']:.0%})"
+    top = _top(today["interval"][1])
+    return Tile(title, today["at_most"], today["interval"], top=top, text=at_most(today["at_most"]))
+
+
+def _wrong_labels(share: Estimate, *, unknown: bool) -> Tile:
+    """The model's estimate. It is no figure where the model cannot tell, and never a promise of none."""
+    low, high = share["interval"]
+    title, top = "Labels probably wrong", _top(high)
+    if unknown:
+        return Tile("Labels wrong, by the model alone", share["value"], [low, high], top=top, text="cannot tell")
+    text = f"up to {at_most(high)}" if share["value"] < 0.0005 else ""
+    return Tile(title, share["value"], [low, high], top=top, text=text)
+
+
+def _top(high: float) -> float:
+    """The end of the scale. A scale up to 100% would hide the interval, as most data sets have few wrong labels."""
+    return max(0.05, min(1.0, 1.6 * high))
 
 
 def _recovered(recovery: RecoveryDocument) -> list[Tile]:
@@ -93,5 +118,19 @@ def _recovered(recovery: RecoveryDocument) -> list[Tile]:
             by_chance["share"],
             "at random",
         ),
-        Tile(among, precision["value"], precision["interval"], random["precision_at_k"]["value"], "at random"),
+        Tile(
+            among,
+            precision["value"],
+            precision["interval"],
+            random["precision_at_k"]["value"],
+            "at random",
+            note=_against(precision["value"], recovery),
+        ),
     ]
+
+
+def _against(share: float | None, recovery: RecoveryDocument) -> str:
+    """The same as a number, beside what a perfect list could hold. Labels that were wrong before take its places."""
+    k = recovery["n_planted"]
+    said = "" if share is None else found_of_possible(share * k, recovery, k)
+    return f"{said} possible" if " of at most " in said else ""

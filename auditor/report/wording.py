@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from auditor.result.figures import CalibrationDocument
 from auditor.system.text import printable
 
 UNFELT = 1e-6
@@ -91,6 +92,11 @@ def effect(value: float, scale: float) -> str:
 def images_text(n: int) -> str:
     """A number of images, such as "1 image" or "1,200 images"."""
     return f"{n:,} image{'' if n == 1 else 's'}"
+
+
+def cannot_tell(calibration: CalibrationDocument | None) -> bool:
+    """Whether the estimate says that it cannot tell how many labels are wrong. Earlier audits do not say it."""
+    return bool(calibration and calibration.get("cannot_tell"))
 
 
 def seconds_text(value: float) -> str:

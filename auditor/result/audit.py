@@ -31,7 +31,11 @@ RANKING_COLUMNS = (
     "influence_rank",
     "suspicion",
     "p_mislabelled",
+    "looked",
 )
+
+ADDED_COLUMNS = ("looked",)
+"""Columns of the ranking that earlier versions did not write. They are empty there."""
 
 PLANTED_COLUMNS = (
     "rank",
@@ -46,7 +50,7 @@ PLANTED_COLUMNS = (
 
 _AGAIN = "run the audit again"
 
-_TEXT = ["path", "split", "label", "suggested_label", "trained_label"]
+_TEXT = ["path", "split", "label", "suggested_label", "trained_label", "looked"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,9 @@ class AuditResult:
     def __post_init__(self) -> None:
         # An earlier version wrote less evidence. With this line readers need not check for it.
         object.__setattr__(self, "evidence", {**no_evidence(), **self.evidence})
+        absent = {name: "" for name in ADDED_COLUMNS if name not in self.ranking.columns}
+        if absent:
+            object.__setattr__(self, "ranking", self.ranking.assign(**absent))
 
     @property
     def audit_id(self) -> str:
@@ -90,7 +97,7 @@ class AuditResult:
     @property
     def settings(self) -> SettingsDocument:
         """The audit's settings. What an earlier version did not name was the default."""
-        return {"backbone": DEFAULT_BACKBONE, "root": "", "columns": "", **self.summary["settings"]}
+        return {"backbone": DEFAULT_BACKBONE, "ledger": "", "root": "", "columns": "", **self.summary["settings"]}
 
     @property
     def root(self) -> str:
@@ -130,7 +137,8 @@ class AuditResult:
 
 
 def _with_settled(summary: dict[str, Any]) -> AuditDocument:
-    """The summary of any version. Earlier ones wrote nothing about settled images."""
+    """The summary of any version. Earlier ones wrote nothing about settled images and ledgers."""
+    summary.setdefault("ledger", None)
     if isinstance(summary.get("reference"), dict):
         summary["reference"].setdefault("settled", {"n": 0, "wrong": []})
     return cast(AuditDocument, summary)
@@ -159,6 +167,7 @@ def _load_csv(path: Path, columns: tuple[str, ...], n_rows: int | None) -> pd.Da
     try:
         whole = read_regular(str(path)).endswith(b"\n")
         frame = read_csv(path, [c for c in columns if c in _TEXT])
+        columns = tuple(c for c in columns if c in frame.columns or c not in ADDED_COLUMNS)
     except FileNotFoundError as error:
         raise ResultError(f"{path} is missing", hint=_AGAIN) from error
     except (OSError, ValueError) as error:

@@ -27,6 +27,7 @@ class SettingsDocument(TypedDict):
     engine: str
     damping: str
     reference: str
+    ledger: str
     repeats: int
     seed: int
     image_size: str
@@ -191,6 +192,26 @@ class ReferenceDocument(TypedDict):
     settled: SettledDocument
 
 
+# What people found
+
+
+class LedgerUse(TypedDict):
+    """The ledger that an audit used, and what it settles there.
+
+    `looks` counts what people looked at. The other numbers count items: labels that are settled as right or as wrong,
+    items that a changed label has reopened, items that nobody could decide, and looks at items that are gone.
+    """
+
+    source: str
+    sha256: str
+    looks: int
+    settled_right: int
+    settled_wrong: int
+    reopened: int
+    undecided: int
+    gone: int
+
+
 class SolveDocument(TypedDict):
     """One linear system, and how well it was solved."""
 
@@ -238,6 +259,7 @@ class AuditDocument(TypedDict):
     dataset: DatasetDocument
     model: ModelDocument
     reference: ReferenceDocument
+    ledger: LedgerUse | None
     influence: InfluenceDocument
     recovery: RecoveryDocument
     calibration: CalibrationDocument | None

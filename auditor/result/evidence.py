@@ -89,8 +89,25 @@ class WhyDocument(TypedDict):
     neighbours: list[NeighbourImage]
 
 
+class DrawnImage(TypedDict):
+    """An image of the sample that the audit drew, in the form of `sample.json`."""
+
+    path: str
+    hash: str
+    label: str
+    how: Literal["rank", "drawn", "again", "known-wrong"]
+    probability: float | None
+
+
+class Proof(TypedDict):
+    """What looks at the sample would prove if none of them found a wrong label: at most this share is wrong (95%)."""
+
+    looks: int
+    at_most: float
+
+
 class EvidenceDocument(TypedDict):
-    """The whole of `evidence.json`."""
+    """The whole of `evidence.json`. `sample` stands in drawing order."""
 
     thumbnails: dict[str, str]
     examples: list[ExampleDocument]
@@ -100,6 +117,8 @@ class EvidenceDocument(TypedDict):
     why: dict[str, WhyDocument]
     near_duplicates: list[list[str]]
     suggested_probability: dict[str, float]
+    sample: list[DrawnImage]
+    proves: list[Proof]
 
 
 def no_evidence() -> EvidenceDocument:
@@ -116,4 +135,6 @@ def no_evidence() -> EvidenceDocument:
         "why": {},
         "near_duplicates": [],
         "suggested_probability": {},
+        "sample": [],
+        "proves": [],
     }

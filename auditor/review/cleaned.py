@@ -23,7 +23,7 @@ from auditor.system import files, tables
 
 BASELINE_NAME = "auditor-baseline.json"
 
-_TAKEN = (REVIEW_MARK, BASELINE_NAME, "cleaned.csv", "cleaned.jsonl")
+_TAKEN = (REVIEW_MARK, BASELINE_NAME, "auditor-ledger.json", "certificate.json", "cleaned.csv", "cleaned.jsonl")
 """Names in the folder that no image may have."""
 
 _LONGEST_FOLDER = 200
@@ -132,7 +132,7 @@ def write_manifest(folder: Path, images: Sequence[CleanedImage], targets: Sequen
     is no help there, since it would change the label. Then the manifest is `cleaned.jsonl`, which no spreadsheet opens
     by itself. A path that looks like a formula gets `./` before it, which does not change it.
     """
-    if any(_is_formula(text) for image in images for text in (image.label, image.split)):
+    if any(tables.is_formula(text) for image in images for text in (image.label, image.split)):
         entries = (
             {"path": target, "label": image.label, "split": image.split}
             for image, target in zip(images, targets, strict=True)
@@ -140,16 +140,11 @@ def write_manifest(folder: Path, images: Sequence[CleanedImage], targets: Sequen
         files.write_text(folder / "cleaned.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries))
         return "cleaned.jsonl"
     rows = [
-        (f"./{target}" if _is_formula(target) else target, image.label, image.split)
+        (f"./{target}" if tables.is_formula(target) else target, image.label, image.split)
         for image, target in zip(images, targets, strict=True)
     ]
     files.write_text(folder / "cleaned.csv", tables.csv_text([("path", "label", "split"), *rows]))
     return "cleaned.csv"
-
-
-def _is_formula(text: str) -> bool:
-    """Whether a spreadsheet would run the text."""
-    return tables.escape_cell(text) != text
 
 
 def _inside(path: str) -> str:

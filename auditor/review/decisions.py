@@ -14,11 +14,20 @@ from typing import Any, cast
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
 from auditor.review.baseline import Baseline, BaselineEntry, is_hash
-from auditor.review.documents import DECISIONS, DECISIONS_KIND, SCHEMA_VERSION, DecisionEntry, DecisionWord
+from auditor.review.documents import (
+    DECISIONS,
+    DECISIONS_KIND,
+    HOWS,
+    SCHEMA_VERSION,
+    DecisionEntry,
+    DecisionWord,
+    How,
+)
 from auditor.system.documents import read_document
+from auditor.system.text import display
 
 _WEIGHT: dict[DecisionWord, int] = {"unsure": 0, "drop": 1, "keep": 2, "relabel": 2}
-"""Of two decisions about identical files, the heavier one goes into the baseline."""
+"""Of two decisions about identical files, the heavier one goes into the ledger and the baseline."""
 
 _REVIEW_AGAIN = "review this image again in the report of this audit"
 _EXPORT_AGAIN = "export the decisions again from the report"
@@ -38,6 +47,8 @@ class Decision:
         The right label after `relabel`; otherwise None.
     time
         When the decision was made, ISO 8601 or empty.
+    how
+        One of `documents.HOWS`. After "known-wrong", `label` is the label that was made wrong.
     """
 
     path: str
@@ -46,6 +57,7 @@ class Decision:
     decision: DecisionWord
     new_label: str | None
     time: str
+    how: How = "rank"
 
     @property
     def final_label(self) -> str:
@@ -61,8 +73,35 @@ class Decision:
         return f"relabel to {self.new_label!r}" if self.decision == "relabel" else self.decision
 
 
+@dataclass(frozen=True)
+class ReviewFile:
+    """A reviewer's decisions file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    reviewer
+        The reviewer's name; empty where none is given.
+    decisions
+        Judgements of labels that the items have, each path once, in the order in which they were made.
+    made
+        Judgements of labels that were made wrong. They change nothing in the data.
+    """
+
+    path: Path
+    reviewer: str
+    decisions: tuple[Decision, ...]
+    made: tuple[Decision, ...]
+
+
 def load_decisions(path: str | Path, result: AuditResult) -> list[Decision]:
-    """The decisions of a file, checked against the audit they belong to.
+    """The decisions of a file about labels that the items have. See `load_review`."""
+    return list(load_review(path, result).decisions)
+
+
+def load_review(path: str | Path, result: AuditResult) -> ReviewFile:
+    """A decisions file, checked against the audit it belongs to.
 
     Raises
     ------
@@ -80,11 +119,14 @@ def load_decisions(path: str | Path, result: AuditResult) -> list[Decision]:
     labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
     audited = _Audited(path, labels, result.summary["dataset"]["hashes"], set(result.classes))
     decisions = [audited.check(value, number) for number, value in enumerate(document["decisions"], start=1)]
-    return _without_conflicts(path, decisions)
+    made = {decision.path: decision for decision in decisions if decision.how == "known-wrong"}
+    return ReviewFile(path, _reviewer(document, path), _judged(path, decisions), tuple(made.values()))
 
 
 def read_decisions(path: str | Path) -> list[Decision]:
     """The decisions of a file, whatever audit they were made in. The gate finds images by content and label.
+
+    Judgements of labels that were made wrong are left out.
 
     Raises
     ------
@@ -99,7 +141,18 @@ def read_decisions(path: str | Path) -> list[Decision]:
             raise DecisionsError(
                 f"{path}: the hash of {decision.path} is not a SHA-256 in 64 hexadecimal digits", hint=_EXPORT_AGAIN
             )
-    return _without_conflicts(path, decisions)
+    return list(_judged(path, decisions))
+
+
+def _judged(path: Path, decisions: list[Decision]) -> tuple[Decision, ...]:
+    return tuple(_without_conflicts(path, [decision for decision in decisions if decision.how != "known-wrong"]))
+
+
+def _reviewer(document: dict[str, Any], path: Path) -> str:
+    name = document.get("reviewer", "")
+    if not isinstance(name, str):
+        raise DecisionsError(f"{path}: the reviewer's name must be text", hint=_EXPORT_AGAIN)
+    return display(name.strip())
 
 
 def holds_decisions(path: str | Path) -> bool:
@@ -124,12 +177,17 @@ def baseline_entries(decisions: Iterable[Decision]) -> list[BaselineEntry]:
     chosen: dict[tuple[str, str], Decision] = {}
     for decision in decisions:
         key = (decision.hash, decision.final_label)
-        if key not in chosen or _WEIGHT[decision.decision] > _WEIGHT[chosen[key].decision]:
+        if key not in chosen or heavier(decision, chosen[key]):
             chosen[key] = decision
     return [
         BaselineEntry(hash=hash, label=label, decision=d.decision, path=d.path, date=d.time[:10])
         for (hash, label), d in chosen.items()
     ]
+
+
+def heavier(decision: Decision, other: Decision) -> bool:
+    """Whether a decision outweighs another one about an identical file."""
+    return _WEIGHT[decision.decision] > _WEIGHT[other.decision]
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -161,7 +219,11 @@ def _decision(where: str, value: object) -> Decision:
         raise DecisionsError(f"{where}: only a relabelled image has a new label", hint=_EXPORT_AGAIN)
     if word == "relabel" and (not isinstance(new, str) or new == entry["label"]):
         raise DecisionsError(f"{where}: relabelled to {new!r}, which is not another class", hint=_EXPORT_AGAIN)
-    return Decision(entry["path"], entry["hash"], entry["label"], word, new, str(entry.get("time") or ""))
+    how = entry.get("how", "rank")
+    if how not in HOWS:
+        raise DecisionsError(f"{where}: how {how!r} is none of {', '.join(HOWS)}", hint=_EXPORT_AGAIN)
+    time = display(str(entry.get("time") or ""))
+    return Decision(entry["path"], entry["hash"], entry["label"], word, new, time, how)
 
 
 @dataclass(frozen=True)
@@ -181,7 +243,13 @@ class _Audited:
             raise DecisionsError(
                 f"{where}: {path} is not an image of this audit", hint="remove this decision, or export them again"
             )
-        if decision.label != self.labels[path]:
+        if decision.how == "known-wrong":
+            if decision.label == self.labels[path] or decision.label not in self.classes:
+                raise DecisionsError(
+                    f"{where}: {path} was shown as {decision.label!r}, which is not a label that could be made wrong",
+                    hint=_EXPORT_AGAIN,
+                )
+        elif decision.label != self.labels[path]:
             raise DecisionsError(
                 f"{where}: {path} was judged as {decision.label!r}, but the audit has it as {self.labels[path]!r}",
                 hint=_REVIEW_AGAIN,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,8 +15,11 @@ import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
-from auditor.sources.manifest_formats import READERS, ROLES, Rows, read_rows, suffix_of
+from auditor.sources.manifest_columns import ROLES, Rows
+from auditor.sources.manifest_formats import READERS, read_rows, suffix_of
+from auditor.sources.missing import Finder
 from auditor.sources.root import Root, is_utf8
+from auditor.sources.spelling import merged, same
 from auditor.system.text import display
 
 _SHOWN = 3
@@ -57,7 +61,7 @@ class ManifestSource:
     """
 
     name = "manifest"
-    looks_for = "a manifest (.csv, .tsv, .jsonl, .ndjson, .parquet) with the columns path, label and optionally split"
+    looks_for = "a manifest (.csv, .tsv, .json, .jsonl or .parquet, also .gz) with the columns path, label and split"
 
     def accepts(self, spec: str) -> bool:
         """Whether SOURCE has the ending of a manifest and is no folder."""
@@ -78,18 +82,26 @@ class ManifestSource:
         rows = read_rows(file, columns, shown)
         begins = layout.root or os.path.dirname(file) or "."
         root = Root(begins, allow_outside=allow_outside)
-        rows = _normalise_paths(rows, shown, allow_outside)
+        if rows.read is None:
+            rows = _normalise_paths(rows, shown, allow_outside)
         rows = _normalise_splits(rows, shown)
         rows, skipped = _without_repeats(rows)
-        _check_files(root, rows, shown)
-        return make_table(
+        notes = rows.notes
+        if rows.read is None:
+            rows, more = _as_on_disk(root, rows, shown)
+            notes += more
+            if more:
+                rows, repeats = _without_repeats(rows)
+                skipped += repeats
+        table = make_table(
             os.path.basename(shown),
             display(begins),
             Columns(rows.paths, rows.labels, rows.splits),
-            read=root.read,
-            locate=root.locate,
+            read=rows.read or root.read,
+            locate=root.locate if rows.read is None else None,
             skipped=skipped,
         )
+        return replace(table, notes=(*notes, *table.notes))
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
@@ -191,17 +203,19 @@ def _without_repeats(rows: Rows) -> tuple[Rows, list[Skipped]]:
             keep[index] = False
             skipped.append(Skipped(rows.paths[index], f"row {rows.numbers[index]} has no label"))
     repeated: dict[str, list[int]] = defaultdict(list)
+    spellings, _ = merged(rows.labels)
     paths = pd.Series(rows.paths, dtype=object)
     for index in np.flatnonzero(keep & paths.where(keep).duplicated(keep=False).to_numpy()).tolist():
         repeated[rows.paths[index]].append(index)
     for path, indices in repeated.items():
-        contradiction = _contradiction(rows, indices)
+        contradiction = _contradiction(rows, indices, spellings)
         keep[indices if contradiction else indices[1:]] = False
         first, *others = (rows.numbers[index] for index in indices)
         repeats = f"{_rows(others)} repeat{'s' * (len(others) == 1)} row {first}"
         skipped.append(Skipped(path, contradiction or repeats))
     if skipped:
-        rows = Rows(
+        rows = replace(
+            rows,
             numbers=list(itertools.compress(rows.numbers, keep)),
             paths=list(itertools.compress(rows.paths, keep)),
             labels=list(itertools.compress(rows.labels, keep)),
@@ -210,30 +224,83 @@ def _without_repeats(rows: Rows) -> tuple[Rows, list[Skipped]]:
     return rows, skipped
 
 
-def _contradiction(rows: Rows, indices: Sequence[int]) -> str:
-    """How the rows of one path contradict each other. Empty if they agree."""
+def _contradiction(rows: Rows, indices: Sequence[int], spellings: Mapping[str, str]) -> str:
+    """How the rows of one path contradict each other. Empty if they agree. Two spellings of one label agree."""
     for name, column in (("label", rows.labels), ("split", rows.splits)):
         first: dict[str, int] = {}
         for index in indices:
-            first.setdefault(column[index], rows.numbers[index])
+            first.setdefault(spellings.get(column[index], column[index]), rows.numbers[index])
         if len(first) > 1:
             said = _some([f"'{display(value)[:60]}' in row {number}" for value, number in first.items()])
             return f"the manifest gives several {name}s: {said}"
     return ""
 
 
-def _check_files(root: Root, rows: Rows, shown: str) -> None:
-    """Refuse a manifest with images that are missing, are not files, or lie outside the root."""
+def _as_on_disk(root: Root, rows: Rows, shown: str) -> tuple[Rows, tuple[str, ...]]:
+    """The rows with each path as the disk spells it, and what was changed.
+
+    Raises
+    ------
+    SourceError
+        Images are missing, are not files, or lie outside the root.
+    """
+    notes: list[str] = []
     problems = root.problems(rows.paths)
-    if not problems:
-        return
+    if problems:
+        finder = Finder(root)
+        spelled = {path: finder.spelled(path) for path in problems}
+        found = {path: name for path, name in spelled.items() if name is not None and name != path}
+        for path in root.problems(found.values()):
+            found = {old: new for old, new in found.items() if new != path}
+        left = {path: problem for path, problem in problems.items() if path not in found}
+        if left:
+            raise _unusable(finder, left, rows, shown)
+        rows = replace(rows, paths=[found.get(path, path) for path in rows.paths])
+        old, new = next(iter(found.items()))
+        notes.append(
+            f"{_count(len(found), 'path')} of the manifest {'is' if len(found) == 1 else 'are'} spelled in another way "
+            f"on the disk, in Unicode form, blanks or slashes, such as {old[:80]!r} for {new[:80]!r}. These files were "
+            "read."
+        )
+    same_file = _one_file(root, rows.paths)
+    if same_file:
+        rows = replace(rows, paths=[same_file.get(path, path) for path in rows.paths])
+        old, new = next(iter(same_file.items()))
+        notes.append(
+            f"{_count(len(same_file), 'path')} of the manifest {'leads' if len(same_file) == 1 else 'lead'} to a file "
+            f"that it names in another case too, such as {old[:80]!r} and {new[:80]!r}. Each file counts once."
+        )
+    return rows, tuple(notes)
+
+
+def _one_file(root: Root, paths: Sequence[str]) -> dict[str, str]:
+    """Paths that differ in case or Unicode form only and lead to one file, as disks that ignore case have them."""
+    if "".join(paths).isascii() and len({path.lower() for path in paths}) == len(set(paths)):
+        return {}
+    groups: dict[str, list[str]] = defaultdict(list)
+    for path in dict.fromkeys(paths):
+        groups[same(path).casefold()].append(path)
+    found: dict[str, str] = {}
+    for group in groups.values():
+        first: dict[tuple[int, int], str] = {}
+        for path in group if len(group) > 1 else ():
+            with contextlib.suppress(OSError):
+                status = os.stat(root.absolute(path))
+                kept = first.setdefault((status.st_dev, status.st_ino), path)
+                if kept != path:
+                    found[path] = kept
+    return found
+
+
+def _unusable(finder: Finder, problems: Mapping[str, str], rows: Rows, shown: str) -> SourceError:
     bad = [(number, path) for number, path in zip(rows.numbers, rows.paths, strict=True) if path in problems]
     named = _some([f"row {number} ({path[:80]}): {problems[path]}" for number, path in bad])
     outside = any("outside the root" in problem for problem in problems.values())
-    raise SourceError(
+    advice = next(filter(None, (finder.advice(path) for _, path in bad[:_SHOWN])), "")
+    hint = "paths begin in the manifest's folder, or in --root, and use forward slashes; correct or remove the rows"
+    return SourceError(
         f"{shown}: {_count(len(bad), 'image')} cannot be used: {named}",
-        hint="paths begin in the manifest's folder, or in --root, and use forward slashes; correct or remove the rows"
-        + (", or allow files outside it with --allow-outside" if outside else ""),
+        hint=(display(advice) or hint) + (", or allow files outside it with --allow-outside" if outside else ""),
     )
 
 

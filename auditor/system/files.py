@@ -20,6 +20,9 @@ _PREFIX, _SUFFIX = ".auditor-", ".tmp"
 MAX_FILE_BYTES = 1 << 30
 """Larger files are not read. No image within the pixel limit needs more, and memory stays bounded."""
 
+UNWAITING = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Flags that open a pipe without waiting for its other end. Windows has neither."""
+
 _PART = 1 << 20
 """Bytes that are read at a time of a file that grows."""
 
@@ -127,8 +130,9 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_stream(path: str | Path, text: str) -> None:
     """Write UTF-8 text into an existing pipe or device. A pipe that nobody reads is an error, not an endless wait."""
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
-    os.set_blocking(handle, True)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | UNWAITING)
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(handle, True)
     with os.fdopen(handle, "wb") as stream:
         stream.write(text.encode("utf-8"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import signal
 import sys
@@ -78,7 +79,10 @@ def _interrupt_after(code: types.CodeType) -> None:
     while _runs(code, main):
         time.sleep(_SOON)
     if main is not None and callable(signal.getsignal(signal.SIGTERM)):
-        signal.pthread_kill(main, signal.SIGTERM)
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(main, signal.SIGTERM)
+        else:  # Windows
+            _thread.interrupt_main()
 
 
 def _runs(code: types.CodeType, thread: int | None) -> bool:

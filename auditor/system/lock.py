@@ -6,10 +6,12 @@ The system drops a lock when its holder dies, however it dies.
 from __future__ import annotations
 
 import contextlib
+import errno
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from auditor.errors import AuditorError, ConfigError, LockedError
 from auditor.system import files
@@ -18,6 +20,19 @@ from auditor.system.files import reason
 NAME = ".auditor.lock"
 
 _OTHER_FOLDER = "choose another with -o"
+
+_MAKE_ROOM = "make room there, or choose another with -o"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
+"""What file systems answer that know no locks: some network drives, and some that are mounted by programs."""
+
+_STALE = errno.ESTALE
+"""What a network drive answers when the file was replaced on another machine. A second try finds the new one."""
+
+_SOFT = ".held"
+"""Ends the name of the file that stands for a lock where there are none."""
 
 _POLL = 0.05
 """Seconds between two tries of a process that waits."""
@@ -131,13 +146,15 @@ def locked(
     if not folder.is_dir():  # filelock would make one
         raise _unwritable(folder, "there is no such folder")
     path = folder / name
-    lock = FileLock(path, timeout=max(patience, _SECOND_TRY), mode=0o600, poll_interval=_POLL)
     try:
-        lock.acquire()
-    except Timeout:
+        lock = _acquired(path, max(patience, _SECOND_TRY))
+    except Timeout as error:
+        if Path(error.lock_file) != path:
+            hint += f"; if no other runs, remove {error.lock_file}"
         raise LockedError(busy or f"another audit is writing to {folder}", hint=hint) from None
     except OSError as error:
-        raise _unwritable(folder, reason(error)) from error
+        room = _MAKE_ROOM if error.errno in _FULL else _OTHER_FOLDER
+        raise _unwritable(folder, reason(error), room) from error
     try:
         yield
     finally:
@@ -147,5 +164,29 @@ def locked(
         lock.release()
 
 
-def _unwritable(folder: Path, why: str) -> ConfigError:
-    return ConfigError(f"the output folder {folder} cannot be written to: {why}", hint=_OTHER_FOLDER)
+def _acquired(path: Path, timeout: float) -> BaseFileLock:
+    """A lock that is held: the system's, or a file that stands for one where the file system knows no locks."""
+    lock: BaseFileLock = FileLock(path, timeout=timeout, mode=0o600, poll_interval=_POLL)
+    try:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # filelock tells of its own way round
+                lock.acquire()
+        except OSError as error:
+            if error.errno != _STALE or isinstance(error, Timeout):
+                raise
+            lock.acquire()
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock = SoftFileLock(f"{path}{_SOFT}", timeout=timeout, mode=0o600, poll_interval=_POLL)
+        lock.acquire()
+    return lock
+
+
+def _unwritable(folder: Path, why: str, hint: str = _OTHER_FOLDER) -> ConfigError:
+    return ConfigError(f"the output folder {folder} cannot be written to: {why}", hint=hint)

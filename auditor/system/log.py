@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from auditor.errors import ConfigError
+from auditor.system import files
 from auditor.system.files import reason
 from auditor.system.memory import memory_mb
 
@@ -40,7 +41,7 @@ class Log:
             )
         try:
             # O_NONBLOCK: a pipe that nobody reads is an error at once. Without it the open call would wait for ever.
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | files.UNWAITING, 0o666)
             self._file: TextIO = os.fdopen(handle, "a", encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"the log file {path} cannot be written: {reason(error)}", hint=_OTHER_FILE) from error

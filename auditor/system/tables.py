@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet may take for the start of a formula (OWASP, "CSV Injection"). The last four are full-width."""
+
+_SIGNED_NUMBER = re.compile(r"[+\-\uff0b\uff0d](?:(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?)?", re.ASCII)
+"""-1, +0.5, 1e-3 with a sign, -5%, and a sign alone: a spreadsheet shows them as they are and runs nothing."""
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
@@ -39,16 +44,29 @@ def read_csv(path: str | Path, text: list[str]) -> pd.DataFrame:
     return frame
 
 
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet could run the text. A number with its sign is none."""
+    return text.startswith(_FORMULA_STARTS) and not _SIGNED_NUMBER.fullmatch(text)
+
+
 def escape_cell(value: object) -> object:
-    """Put an apostrophe before text that begins like a formula, or with an apostrophe, so that it can be undone."""
-    if isinstance(value, str) and (value.startswith(_FORMULA_STARTS) or value.startswith("'")):
+    """Put an apostrophe before text that a spreadsheet could run.
+
+    Text with apostrophes before such a start gets one more, so that `unescape_cell` can undo it. Other text stays.
+    """
+    if isinstance(value, str) and (is_formula(value) or _is_marked(value)):
         return "'" + value
     return value
 
 
 def unescape_cell(value: str) -> str:
     """The inverse of `escape_cell`."""
-    return value[1:] if value.startswith("'") else value
+    return value[1:] if _is_marked(value) else value
+
+
+def _is_marked(text: str) -> bool:
+    """Whether apostrophes stand before the start of a formula, or of a number with its sign."""
+    return text.startswith("'") and text.lstrip("'").startswith(_FORMULA_STARTS)
 
 
 class _UnixLines(io.StringIO):

@@ -21,7 +21,7 @@ def log_audit(out: str | Path, *, config: str | None = None, baseline: str | Non
     result = AuditResult.load(out)
     with tempfile.TemporaryDirectory() as folder:
         outputs = [f"{kind}={folder}/verdict.{end}" for kind, end in (("json", "json"), ("markdown", "md"))]
-        verdict = gate.run(result, gate.GateRequest(config=config, baseline=baseline, outputs=outputs)).verdict
+        verdict = gate.run(out, gate.GateRequest(config=config, baseline=baseline, outputs=outputs)).verdict
         mlflow.log_artifacts(folder, artifact_path="label-audit")
     for name in ("audit.json", "report.html"):
         if (Path(out) / name).is_file():

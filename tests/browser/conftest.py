@@ -143,7 +143,8 @@ def rendered() -> Callable[..., str]:
     from auditor.report import render
 
     def once(result: AuditResult, **arguments: Any) -> str:
-        key = json.dumps([result.summary, arguments, hash(frozenset(result.evidence["thumbnails"].items()))])
+        shown = [hash(result.ranking.to_csv()), hash(json.dumps(result.evidence))]
+        key = json.dumps([result.summary, arguments, shown], default=repr)
         if key not in pages:
             pages[key] = render(result, **arguments)
         return pages[key]

@@ -236,14 +236,14 @@ def _dangling(path: Path) -> None:
 
 
 def _objects(path: Path) -> None:
-    np.savez(path, hashes=np.array([_Malicious(path.parents[3] / "executed")], dtype=object), values=1, grey=1)
+    np.savez(path, hashes=np.array([_Malicious(path.parents[3] / "executed")], dtype=object), values=1, traits=1)
 
 
 def _huge(path: Path) -> None:
     """A header that claims a terabyte."""
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 512), }".ljust(117) + b"\n"
     with zipfile.ZipFile(path, "w") as archive:
-        for name in ("hashes", "values", "grey"):
+        for name in ("hashes", "values", "traits"):
             archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00\x76\x00" + header)
 
 
@@ -261,7 +261,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "numbers for hashes": _rewrite(hashes=np.arange(70)),
     "hashes that are no text": _rewrite(hashes=np.full(70, b"\xff\xfe")),
     "another precision": _rewrite(values=np.zeros((70, 12), np.float64)),
-    "flags of another kind": _rewrite(grey=np.full(70, "yes")),
+    "flags of another kind": _rewrite(traits=np.full(70, "yes")),
     "a huge shape": _huge,
     "a folder": _folder,
     "a dangling link": _dangling,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -224,3 +226,19 @@ def test_engines_that_approximate_answer_on_another_device(name):
     head, x, y = problem()
     expected, got = (engine(head, name, 0.5, device=d).average(x, y) for d in ("cpu", device))
     assert np.corrcoef(expected, got)[0, 1] > 0.99
+
+
+def test_an_engine_of_pydvl_says_how_to_add_it(monkeypatch):
+    imported = importlib.import_module
+
+    def without_pydvl(name):
+        if name.startswith("auditor.influence.pydvl"):
+            raise ModuleNotFoundError("No module named 'pydvl'", name="pydvl")
+        return imported(name)
+
+    monkeypatch.setattr("auditor.engines.importlib.import_module", without_pydvl)
+    head, _, _ = problem()
+    with pytest.raises(EngineError, match="pyDVL's, which is not installed") as refused:
+        engine(head, "cg", 0.1)
+    assert "pip install" in refused.value.hint
+    assert engine(head, "auto", 0.1).damping == 0.1

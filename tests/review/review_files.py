@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,27 @@ def decisions_document(result: AuditResult, entries: object, /, **changes: Any) 
         "decisions": entries,
     }
     return {**document, **changes}
+
+
+def looks_at(result: AuditResult, items: Any, truth: dict[str, str]) -> list[dict[str, Any]]:
+    """Decisions of a reviewer who is always right, about items of a sample."""
+    rows = {path: row for row, path in enumerate(result.ranking["path"])}
+    found = []
+    for item in items:
+        path, right = item["path"], truth[item["path"]]
+        said: tuple[str, str | None] = ("keep", None) if right == item["label"] else ("relabel", right)
+        found.append(decision(result, rows[path], *said, how=item["how"], label=item["label"]))
+    return found
+
+
+def by_rank(result: AuditResult, n: int, truth: dict[str, str]) -> list[dict[str, Any]]:
+    """Decisions of a reviewer who is always right, about the first `n` of the list."""
+    rows = result.ranking.head(n)
+    items = [{"path": p, "label": label, "how": "rank"} for p, label in zip(rows["path"], rows["label"], strict=True)]
+    return looks_at(result, items, truth)
+
+
+def written(path: Path, result: AuditResult, entries: object, /, **changes: Any) -> Path:
+    """A decisions file."""
+    path.write_text(json.dumps(decisions_document(result, entries, **changes)), encoding="utf-8")
+    return path

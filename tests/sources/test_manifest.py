@@ -196,7 +196,7 @@ def test_three_bad_rows_are_named_and_the_others_counted(three: Path) -> None:
         ("[" * 100_000, "not valid JSON"),
         ('["a.png", "cat"]', "not a JSON object"),
         ('{"path": "a.png", "label": 1.5}', "'label' must be text or a whole number, not float"),
-        ('{"path": "a.png", "label": true}', "not bool"),
+        ('{"path": "a.png", "label": [true]}', "not list"),
         ('{"path": {"x": 1}, "label": "cat"}', "'path' must be text"),
         ('{"path": null, "label": "cat"}', "'' is no file path"),
         ('{"path": "a\\u0000.png", "label": "cat"}', "is no file path"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from helpers import names
 
 from auditor.errors import ConfigError, ExitCode, LockedError
+from auditor.system import lock as lock_module
 from auditor.system.lock import NAME, locked, output_folder
 
 HOLD = (
@@ -165,3 +167,53 @@ def test_leftovers_of_a_killed_audit_are_swept_and_the_users_files_stay(tmp_path
     with output_folder(tmp_path):
         pass
     assert names(tmp_path) == ["notes.tmp"]
+
+
+def _flock_answers(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+
+
+@pytest.mark.parametrize("name", ["ENOSYS", "ENOLCK", "EOPNOTSUPP", "ENOTSUP", "EINVAL", "ENOTTY"])
+def test_a_file_system_without_locks_gets_a_file_that_stands_for_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _flock_answers(getattr(errno, name), monkeypatch)
+    for _ in range(2):
+        with locked(tmp_path):
+            assert names(tmp_path) != []
+            with pytest.raises(LockedError), locked(tmp_path):
+                pass
+        assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE", "ENAMETOOLONG"])
+def test_any_other_answer_of_the_system_is_said_in_one_sentence(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = getattr(errno, name)
+
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("auditor.system.lock.FileLock.acquire", refuses)
+    with pytest.raises(ConfigError, match="cannot be written to") as caught, locked(tmp_path):
+        pass
+    assert os.strerror(code) in caught.value.message and "-o" in caught.value.hint
+    assert ("make room" in caught.value.hint) == (name in {"ENOSPC", "EDQUOT"})
+
+
+def test_a_stale_handle_of_a_network_drive_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, found = [errno.ESTALE], lock_module.FileLock.acquire
+
+    def acquire(self: object, *given: object, **named: object) -> object:
+        if first:
+            raise OSError(first.pop(), "Stale file handle")
+        return found(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("auditor.system.lock.FileLock.acquire", acquire)
+    with locked(tmp_path):
+        pass
+    assert not first and names(tmp_path) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +13,36 @@ import pytest
 from auditor.system import machine, memory
 
 
-def test_cores_are_those_this_process_may_use() -> None:
+def test_cores_are_those_this_process_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_QUOTA", str(tmp_path / "none"))
+    monkeypatch.setattr(machine, "_OLD", str(tmp_path / "none"))
     assert machine.cores() == len(os.sched_getaffinity(0)) == machine.describe()["cores"]
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("max 100000", 8), ("250000 100000", 3), ("50000 100000", 1), ("1600000 100000", 8), ("0 0", 8), ("nonsense", 8)],
+)
+def test_a_container_that_pays_for_fewer_cores_has_fewer(
+    quota: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda which: set(range(8)), raising=False)
+    monkeypatch.setattr(machine, "_QUOTA", str(tmp_path / "cpu.max"))
+    monkeypatch.setattr(machine, "_OLD", str(tmp_path))
+    (tmp_path / "cpu.max").write_text(f"{quota}\n", encoding="ascii")
+    assert machine.cores() == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(-1, 8), (150000, 2)])
+def test_the_first_version_of_control_groups_says_it_elsewhere(
+    quota: int, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda which: set(range(8)), raising=False)
+    monkeypatch.setattr(machine, "_QUOTA", str(tmp_path / "none"))
+    monkeypatch.setattr(machine, "_OLD", str(tmp_path))
+    (tmp_path / "cpu.cfs_quota_us").write_text(f"{quota}\n", encoding="ascii")
+    (tmp_path / "cpu.cfs_period_us").write_text("100000\n", encoding="ascii")
+    assert machine.cores() == cores
 
 
 @pytest.fixture

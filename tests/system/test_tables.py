@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -10,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.system.tables import csv_bytes, escape_cell, read_csv, unescape_cell
+from auditor.system.tables import csv_bytes, escape_cell, is_formula, read_csv, unescape_cell
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+NUMBERS = ("-1", "+1", "-0.5", "+1,5", "-1e-3", "-5%", "+", "-", "-.5", "+1.000,5")
+SIGNED = re.compile("[+\\-\uff0b\uff0d][0-9.,]*([0-9][eE][+-]?[0-9]+)?%?", re.ASCII)
+INNOCENT = ("'tis", "'s-Hertogenbosch", "'", "''", "a=b", "1-2", " -1", *NUMBERS)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 # Text that happens to begin like a formula is too rare to be met by chance.
 CELL = st.builds("{}{}".format, st.sampled_from(["", "'", *FORMULA]), TEXT)
@@ -25,7 +29,31 @@ def test_unescape_undoes_escape(text: str) -> None:
 
 @given(CELL)
 def test_an_escaped_cell_starts_no_formula(text: str) -> None:
-    assert not str(escape_cell(text)).startswith(FORMULA)
+    escaped = str(escape_cell(text))
+    assert not escaped.startswith(FORMULA) or escaped in NUMBERS or SIGNED.fullmatch(escaped)
+    assert not is_formula(escaped)
+
+
+@pytest.mark.parametrize("text", INNOCENT)
+def test_what_no_spreadsheet_runs_stays_as_it_is(text: str) -> None:
+    assert escape_cell(text) == text and unescape_cell(text) == text
+
+
+FORMULAS = (
+    *("=1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-cmd", "-1+1", "-A1", "-e5", "+1(2)", "\t=1", "\r-1", "\n=1", "-1 "),
+    *("--1", "\uff1dHYPERLINK(1)", "-1|cmd", "+'x'!A1", "-1\n=2", "-\u0661"),
+)
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_what_a_spreadsheet_could_run_is_escaped_and_comes_back(text: str) -> None:
+    assert escape_cell(text) == "'" + text
+    assert unescape_cell("'" + text) == text
+    assert unescape_cell(str(escape_cell("'" + text))) == "'" + text
+
+
+def test_numbers_that_older_results_escaped_are_read() -> None:
+    assert [unescape_cell("'" + text) for text in NUMBERS] == list(NUMBERS)
 
 
 def test_escape_leaves_what_is_not_text() -> None:

@@ -15,6 +15,9 @@ name = "markdown"
 SHOWN = 20
 """Suspects in the comment. The JSON output has all of them."""
 
+COMMENT_LIMIT = 65_536
+"""Characters that GitHub takes for a comment."""
+
 _EVIDENCE = 4
 
 _MARKUP = re.compile(r"[^A-Za-z0-9 ,;%'\u00a0-\uffff.]|\.(?!\s|$|\d)", re.ASCII)
@@ -26,6 +29,21 @@ MARKER = "<!-- auditor gate -->"
 
 def render(verdict: Verdict, result: AuditResult) -> str:
     """A heading with the verdict, a table of rules, and the first suspects behind a fold."""
+    return fitting(verdict, COMMENT_LIMIT)
+
+
+def fitting(verdict: Verdict, limit: int) -> str:
+    """The comment in at most `limit` bytes if that can be: with fewer suspects, then with the verdict alone."""
+    shown = SHOWN
+    while len((text := _page(verdict, shown)).encode()) > limit and shown:
+        shown //= 2
+    if len(text.encode()) <= limit:
+        return text
+    left = f"The rest is too long for this page; `--output json` has it. {_more(len(verdict.new_suspects), 0)}".strip()
+    return f"{MARKER}\n### Label audit: {verdict.verdict}\n\n{left}\n"
+
+
+def _page(verdict: Verdict, shown: int) -> str:
     head = f"{_text(verdict.dataset)}, {verdict.n_images} images, audit {_code(verdict.audit_id)}"
     lines = [MARKER, f"### Label audit: {verdict.verdict}", "", head, ""]
     lines += ["| rule | measured | interval | level | verdict |", "| --- | ---: | ---: | ---: | --- |"]
@@ -34,7 +52,7 @@ def render(verdict: Verdict, result: AuditResult) -> str:
         lines += ["", *(line for outcome in verdict.noted for line in _noted(outcome))]
     if verdict.switched_off:
         lines += ["", "Switched off: " + ", ".join(_code(rule) for rule in verdict.switched_off)]
-    lines += _suspects(verdict)
+    lines += _suspects(verdict, shown)
     if verdict.stale:
         lines += ["", f"{stale_count(verdict)}."]
     return "\n".join(lines) + "\n"
@@ -56,18 +74,29 @@ def _row(outcome: RuleOutcome) -> str:
     return f"| {_code(outcome.rule)} | {' | '.join(cells)} | **{outcome.verdict}** |"
 
 
-def _suspects(verdict: Verdict) -> list[str]:
+def _more(count: int, shown: int) -> str:
+    """How many suspects are not shown, as a sentence; empty where all are."""
+    if count <= shown:
+        return ""
+    words = ("new suspect is", "new suspects are") if not shown else ("more new suspect is", "more new suspects are")
+    return f"{counted(count - shown, *words)} not shown."
+
+
+def _suspects(verdict: Verdict, shown: int) -> list[str]:
     count = len(verdict.new_suspects)
     if not count:
         return []
-    first = f", the first {SHOWN}" if count > SHOWN else ""
+    if not shown:
+        return ["", _more(count, 0)]
+    first = f", the first {shown}" if count > shown else ""
     lines = ["", "<details>", f"<summary>{counted(count, 'new suspect', 'new suspects')}{first}</summary>", ""]
     lines += ["| image | label | looks like | probability |", "| --- | --- | --- | ---: |"]
-    for row in verdict.suspects(SHOWN):
+    for row in verdict.suspects(shown):
         suggested = _code(row["suggested_label"]) if row["suggested_label"] else "-"
         cells = (_code(row["path"]), _code(row["label"]), suggested, f"{row['p_mislabelled']:.2f}")
         lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, "", "</details>"]
+    more = _more(count, shown)
+    return [*lines, *(["", more] if more else []), "", "</details>"]
 
 
 def _code(text: str) -> str:

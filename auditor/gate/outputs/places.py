@@ -1,26 +1,78 @@
-"""Where an image lies as seen from the current folder. CI systems link findings to these paths."""
+"""Where an image lies as seen from the repository's root. CI systems link findings to these paths."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from auditor.gate.verdict import Judgement, RuleOutcome
 from auditor.result import AuditResult
 
+ROOTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
+"""Where a CI system says that the repository lies. It takes paths from there, wherever a step runs."""
 
-def locator(result: AuditResult) -> Callable[[str], str]:
-    """Turns a path of the result into the path from the current folder, with forward slashes.
+_TRIED = 20
+"""So many audited files are looked for in a folder before it is believed to be the data set's."""
 
-    If the source is a folder, or a manifest in one, that folder comes before the path. It stays absolute where it lies
-    outside the current folder. For any other source (an archive, an address) the path stays as it is.
+
+@dataclass(frozen=True)
+class Place:
+    """A file for another program.
+
+    Attributes
+    ----------
+    path
+        From the repository's root where the file lies below it. Absolute where it lies elsewhere. The path within the
+        data set where nobody knows where that lies.
+    inside, known
+        Whether it lies in the repository, and whether its place is known at all.
     """
-    base = _base(result.root)
-    return lambda path: path if base is None else str(PurePosixPath(base) / path)
+
+    path: str
+    inside: bool
+    known: bool = True
 
 
-def first_file(outcome: RuleOutcome, locate: Callable[[str], str]) -> str | None:
+def repository() -> Path:
+    """The root of the repository: what the CI system says, or the folder above with `.git`, or the current folder."""
+    for name in ROOTS:
+        given = os.environ.get(name, "")
+        if given and Path(given).is_dir():
+            return Path(given).resolve()
+    here = Path.cwd().resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+
+
+def locator(result: AuditResult) -> Callable[[str], Place]:
+    """Turns a path of the result into its place.
+
+    The place is known where the data set's folder holds some of the audited files. An archive or an address does not.
+    """
+    root = Path(result.root)
+    folder = root if root.is_dir() else root.parent if root.is_file() else None
+    if folder is None or not _holds(folder, result):
+        return lambda path: Place(path, inside=False, known=False)
+    base = folder.resolve()
+    return lambda path: _placed(base, PurePosixPath(path))
+
+
+def _holds(folder: Path, result: AuditResult) -> bool:
+    paths = list(result.ranking["path"].head(_TRIED)) + [e["path"] for e in result.summary["dataset"]["skipped"][:1]]
+    return any(os.path.lexists(folder / path) for path in paths)
+
+
+def _placed(base: Path, inner: PurePosixPath | None) -> Place:
+    """A file below an absolute folder. The folders of its own path stay as they are written."""
+    root = repository()
+    inside = base.is_relative_to(root)
+    start = PurePosixPath((base.relative_to(root) if inside else base).as_posix())
+    return Place(str(start if inner is None else start / inner), inside)
+
+
+def first_file(outcome: RuleOutcome, locate: Callable[[str], Place]) -> Place | None:
     """The first file that kept an exact rule (unreadable files, duplicates, leakage) from passing, or None.
 
     A rule about an estimate depends on no single file. Its suspects are findings of their own.
@@ -32,21 +84,12 @@ def first_file(outcome: RuleOutcome, locate: Callable[[str], str]) -> str | None
 
 
 def data_set(result: AuditResult) -> str:
-    """The data set's folder or manifest from the current folder. The source's name where it is neither."""
+    """The data set's folder or manifest from the repository's root. The source's name where it is neither."""
     source = str(result.summary["dataset"]["source"])
     place = Path(source)
-    return _from_here(place) if place.is_dir() or place.is_file() else source
-
-
-def _base(source: str) -> str | None:
-    place = Path(source)
-    folder = place if place.is_dir() else place.parent if place.is_file() else None
-    return None if folder is None else _from_here(folder)
-
-
-def _from_here(place: Path) -> str:
-    place, here = place.resolve(), Path.cwd().resolve()
-    return place.relative_to(here).as_posix() if place.is_relative_to(here) else place.as_posix()
+    if not (place.is_dir() or place.is_file()) or not locator(result)("").known:
+        return source
+    return _placed(place.resolve(), None).path
 
 
 def fingerprint(hash: str, label: str) -> str:

@@ -7,13 +7,12 @@ invocation. Fingerprints are made of content and label: a renamed file stays the
 from __future__ import annotations
 
 import json
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 from auditor._version import __version__
 from auditor.gate.documents import SuspectDocument
-from auditor.gate.outputs.places import fingerprint, locator
+from auditor.gate.outputs.places import Place, fingerprint, locator
 from auditor.gate.rules import all_rules
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict, exit_code
 from auditor.gate.wording import suspicion
@@ -23,6 +22,12 @@ from auditor.system.text import plain
 name = "sarif"
 
 RULE = "wrong-label"
+
+SHOWN = 5000
+"""Results that GitHub takes from one run. The most suspicious come first."""
+
+_DATA = "%DATASET%"
+"""The base of paths whose place is unknown."""
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -37,19 +42,33 @@ def render(verdict: Verdict, result: AuditResult) -> str:
     run = {
         "tool": {"driver": {"name": "auditor", "version": __version__, "rules": rules}},
         "automationDetails": {"id": f"auditor/{quote(verdict.dataset, safe='')}/"},
-        "originalUriBaseIds": {"%SRCROOT%": {"description": _text("The folder in which the gate was run.")}},
+        "originalUriBaseIds": {
+            "%SRCROOT%": {"description": _text("The root of the repository.")},
+            _DATA: {"description": _text("The data set's folder. Nobody knew where it lies when the gate was run.")},
+        },
         "invocations": [
             {
                 "executionSuccessful": True,
                 "exitCode": int(exit_code(verdict)),
-                "toolExecutionNotifications": [_notification(outcome, index) for outcome in verdict.rules],
+                "toolExecutionNotifications": [
+                    *(_notification(outcome, index) for outcome in verdict.rules),
+                    *_left_out(len(verdict.new_suspects)),
+                ],
             }
         ],
-        "results": [_result(row, locate(row["path"])) for row in verdict.suspects()],
+        "results": [_result(row, locate(row["path"])) for row in verdict.suspects(SHOWN)],
         "properties": {"verdict": str(verdict.verdict), "audit_id": verdict.audit_id},
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(log, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _left_out(count: int) -> list[dict[str, Any]]:
+    """A note where there are more suspects than results."""
+    if count <= SHOWN:
+        return []
+    said = f"{count - SHOWN:,} more new suspects are not listed here: readers take {SHOWN:,} results. "
+    return [{"level": "note", "message": _text(f"{said}`--output json` lists all of them.")}]
 
 
 def _suspect_rule() -> dict[str, Any]:
@@ -77,7 +96,7 @@ def _notification(outcome: RuleOutcome, index: dict[str, int]) -> dict[str, Any]
     }
 
 
-def _result(row: SuspectDocument, file: str) -> dict[str, Any]:
+def _result(row: SuspectDocument, file: Place) -> dict[str, Any]:
     probability = row["p_mislabelled"]
     return {
         "ruleId": RULE,
@@ -105,12 +124,12 @@ def _result(row: SuspectDocument, file: str) -> dict[str, Any]:
     }
 
 
-def _location(file: str) -> dict[str, Any]:
-    """A file as a URI: percent-encoded, and relative where it lies below the current folder."""
-    uri = quote(file.encode("utf-8", "surrogateescape"), safe="/")
-    if PurePosixPath(file).is_absolute():
-        return {"uri": f"file://{uri}"}
-    return {"uri": uri, "uriBaseId": "%SRCROOT%"}
+def _location(file: Place) -> dict[str, Any]:
+    """A file as a URI: percent-encoded, and relative to the repository's root where it lies below that."""
+    uri = quote(file.path.encode("utf-8", "surrogateescape"), safe="/")
+    if not file.known:
+        return {"uri": uri, "uriBaseId": _DATA}
+    return {"uri": uri, "uriBaseId": "%SRCROOT%"} if file.inside else {"uri": f"file://{uri}"}
 
 
 def _text(text: str) -> dict[str, str]:

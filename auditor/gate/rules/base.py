@@ -43,8 +43,6 @@ class Rule:
         What it means to miss the fail level: FAIL, or UNDECIDED where the audit is too weak and not the data.
     fail_needs_baseline
         True when the default fail level waits until there is a baseline.
-    says_what_is_open
-        True when the message of a rule that did not fail tells that its interval reaches beyond the fail level.
     """
 
     name: str
@@ -59,4 +57,3 @@ class Rule:
     rests_on: Literal["nothing", "solves", "recovery"] = "nothing"
     short_is: Literal["FAIL", "UNDECIDED"] = "FAIL"
     fail_needs_baseline: bool = False
-    says_what_is_open: bool = False

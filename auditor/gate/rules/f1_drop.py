@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auditor.gate.facts import Facts, Levels, Measurement
-from auditor.gate.measure import f1_draws, percentile_interval
+from auditor.gate.measure import f1_draws, more_images, percentile_interval
 from auditor.gate.rules.base import Rule
 
 
@@ -15,7 +15,8 @@ def measure(facts: Facts, levels: Levels) -> Measurement:
     value = float(clean["f1_weighted"] - corrupted["f1_weighted"])
     draws = f1_draws(clean, seed=0) - f1_draws(corrupted, seed=1)
     sentence = f"the planted noise costs {value:.3f} of the model's weighted F1"
-    return Measurement(value, percentile_interval(draws, value), sentence)
+    interval = percentile_interval(draws, value)
+    return Measurement(value, interval, sentence, decided_by=more_images(value, interval, clean["n"]))
 
 
 RULE = Rule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auditor.gate.facts import Facts, Levels, Measurement
-from auditor.gate.measure import f1_draws, percentile_interval
+from auditor.gate.measure import f1_draws, more_images, percentile_interval
 from auditor.gate.rules.base import Rule
 
 
@@ -14,7 +14,9 @@ def measure(facts: Facts, levels: Levels) -> Measurement:
     if value is None or not quality["n"]:
         return Measurement(None, undecided="there is no test image to measure the model on")
     sentence = f"the model reaches a weighted F1 of {value:.3f} on {quality['n']} test images"
-    return Measurement(float(value), percentile_interval(f1_draws(quality, seed=0), value), sentence)
+    interval = percentile_interval(f1_draws(quality, seed=0), value)
+    decider = more_images(float(value), interval, quality["n"])
+    return Measurement(float(value), interval, sentence, decided_by=decider)
 
 
 RULE = Rule(

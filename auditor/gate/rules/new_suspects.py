@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
-from auditor.gate.facts import Facts, Levels, Measurement
-from auditor.gate.measure import Ends, suspect_evidence, uncalibrated
+from auditor.gate.facts import Decider, Facts, Levels, Measurement
+from auditor.gate.looks import decided_by_looks
+from auditor.gate.measure import Ends, cannot_tell, suspect_evidence, uncalibrated
 from auditor.gate.rules.base import Rule
 from auditor.system.arrays import Floats
 from auditor.system.text import counted
+
+_MISSED = 0.05
+"""Where the audit cannot tell and lists nothing, a sample of so many looks is named as proves this share."""
 
 _EXACT_UP_TO = 2000
 """Up to this many suspects the distribution of the wrong ones among them is computed exactly."""
@@ -22,22 +29,55 @@ def measure(facts: Facts, levels: Levels) -> Measurement:
     With it the lower end would be 0 whenever the share's lower end is, and thirty new wrong labels among ten thousand
     would never fail.
     """
+    certified, decider = facts.certificate is not None, _decider(facts, levels)
     reason = uncalibrated(facts)
     if facts.rows["p_mislabelled"].isna().all():
-        return Measurement(None, undecided=reason or "the audit gives no probabilities")
+        none = Measurement(0.0, None, "the audit gives no probabilities, so it lists no suspect") if certified else None
+        return Measurement(
+            None, undecided=reason or "the audit gives no probabilities", decided_by=decider, instead=none
+        )
     rows = new_suspect_rows(facts, levels)
     count = len(rows)
     words = ("new suspect", "new suspects") if facts.has_baseline else ("unreviewed suspect", "unreviewed suspects")
     sentence = f"{counted(count, *words)} with a probability of at least {levels.probability:g}"
     wrong = wrong_among(rows["p_mislabelled"].to_numpy(float))
     about = "wrong if the probabilities hold"
-    return Measurement(float(count), wrong, sentence, suspect_evidence(rows), reason, interval_of=about)
+    found = Measurement(
+        float(count),
+        wrong,
+        sentence,
+        suspect_evidence(rows),
+        reason,
+        interval_of=about,
+        cannot_pass="" if certified else cannot_tell(facts),
+        decided_by=decider,
+    )
+    # A certificate bounds what the list misses. So a list of an audit that is too weak still warns, and proves nothing.
+    weak = dataclasses.replace(found, undecided="", at_worst_warn=True)
+    return dataclasses.replace(found, instead=weak) if certified else found
+
+
+def _decider(facts: Facts, levels: Levels) -> Callable[[float], Decider]:
+    """Looks at the new suspects decide. Where there is none, a drawn sample shows what the list may miss."""
+
+    def decided(level: float) -> Decider:
+        count = len(new_suspect_rows(facts, levels))
+        if count:
+            return Decider(
+                f"{counted(count, 'look at this suspect decides', 'looks at these suspects decide')} it", count
+            )
+        return decided_by_looks(facts, _MISSED)
+
+    return decided
 
 
 def new_suspect_rows(facts: Facts, levels: Levels) -> pd.DataFrame:
-    """The rows of the ranking that the rule counts, by rank."""
+    """The rows of the ranking that the rule counts, by rank. Images that somebody looked at have none."""
     rows = facts.rows
-    chosen = rows[(rows["p_mislabelled"] >= (levels.probability or 1.0)) & rows["decision"].isna()]
+    unknown = rows["decision"].isna()
+    if "looked" in rows:
+        unknown &= ~rows["looked"].isin(("right", "wrong"))
+    chosen = rows[(rows["p_mislabelled"] >= (levels.probability or 1.0)) & unknown]
     return chosen.sort_values(["rank", "path"]).reset_index(drop=True)
 
 
@@ -69,8 +109,8 @@ RULE = Rule(
     name="new_suspects",
     title="New suspects",
     about="Images whose label is wrong with at least this `probability` and that no baseline entry covers. Warns by "
-    "their number. Fails when surely more than `fail` of them are wrong. Without a baseline every suspect is new, so "
-    "the default `fail` does not apply.",
+    "their number. Fails when surely more than `fail` of them are wrong, and is undecided when perhaps more are. "
+    "Without a baseline every suspect is new, so the default `fail` does not apply.",
     unit="count",
     at_most=True,
     levels=Levels(fail=10, warn=0, probability=0.9),

@@ -182,7 +182,11 @@ class PydvlEngine(SummingEngine):
 
     def _solve(self, rhs: torch.Tensor) -> torch.Tensor:
         """[k, P] through the inverse. The residual is measured here and logged (trap 3)."""
-        z, iterations = self.solver.solve(rhs, self.damping)
+        try:
+            z, iterations = self.solver.solve(rhs, self.damping)
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+            why = str(error).splitlines()[0]
+            raise EngineError(f"{self.solver.name} found no solution: {why}", hint="raise --damping") from error
         if not bool(torch.isfinite(z).all()):
             raise EngineError(f"{self.solver.name} gave values that are not finite", hint="raise --damping")
         residual = rhs - self.derivatives.product(z) - self.damping * z

@@ -19,6 +19,7 @@ from builders import make_result
 from helpers import PROJECT
 
 import auditor.gate.outputs
+import auditor.gate.outputs.places as places
 from auditor.errors import ConfigError
 from auditor.gate import Judgement, Verdict, default_rules, evaluate
 from auditor.gate.levels import rules_from
@@ -195,16 +196,40 @@ def test_github_annotations_are_one_command_a_line_and_no_more_than_are_shown(
     assert [_unescape(m[3]) for m in parsed[: len(noted)] if m] == [f"{o.message} {o.advice}" for o in noted]
     files = [_unescape(m[2].split("file=")[1].split(",")[0]) for m in parsed[len(noted) :] if m and "file=" in m[2]]
     assert files == list(verdict.new_suspects["path"])[: len(files)]
-    about_files = {"unreadable", "conflicting_duplicates", "leakage"}
+    assert files == [], "nobody knows where these data lie, so nothing attaches to a wrong file"
     placed = [o.rule for m, o in zip(parsed, noted, strict=False) if m and "file=" in m[2]]
-    assert placed == [o.rule for o in noted if o.rule in about_files]
+    assert placed == []
+    unseen = len(verdict.new_suspects) - kinds.count("warning") + sum(o.verdict is Judgement.WARN for o in noted)
+    assert (f"{unseen} more new suspect" in lines[-1]) == (unseen > 0)
 
 
-def test_github_escapes_what_its_commands_are_made_of() -> None:
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data set's folder in the current folder, which is no repository of any CI system."""
+    for name in places.ROOTS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(places, "_holds", lambda folder, result: True)
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+def test_github_annotations_stand_at_their_files(case: tuple[Verdict, AuditResult], photos: Path) -> None:
+    verdict, result = case
+    lines = get("github").render(verdict, result).splitlines()
+    placed = [_unescape(line.split("file=")[1].split(",")[0]) for line in lines if "file=" in line]
+    exact = [o for o in verdict.noted if o.rule in ("unreadable", "conflicting_duplicates", "leakage")]
+    about = [f"photos/{o.evidence[0]['path']}" for o in exact]
+    suspects = [f"photos/{path}" for path in verdict.new_suspects["path"]]
+    assert placed[: len(about)] == about
+    assert placed[len(about) :] == suspects[: len(placed) - len(about)]
+
+
+def test_github_escapes_what_its_commands_are_made_of(photos: Path) -> None:
     verdict, result = _case(share_wrong=0.2)
     row = verdict.new_suspects.iloc[[0]].assign(path="a%,b:c\r\n::error::x.png", label="50%\r\nx")
     text = get("github").render(dataclasses.replace(verdict, new_suspects=row), result)
-    assert "file=a%25%2Cb%3Ac%0D%0A%3A%3Aerror%3A%3Ax.png," in text
+    assert "file=photos/a%25%2Cb%3Ac%0D%0A%3A%3Aerror%3A%3Ax.png," in text
     assert "'50%25\\x0d\\x0ax'" in text
 
 
@@ -236,25 +261,116 @@ def test_markdown_shows_the_table_and_lets_no_label_mark_anything_up() -> None:
     assert isinstance(first["path"], str)
 
 
-def test_files_are_named_from_the_current_folder_when_the_source_is_a_folder_in_it(
+def _uri(verdict: Verdict, result: AuditResult) -> Any:
+    location = json.loads(get("sarif").render(verdict, result))["runs"][0]["results"][0]["locations"][0]
+    return location["physicalLocation"]["artifactLocation"]
+
+
+def _gitlab(verdict: Verdict, result: AuditResult) -> list[str]:
+    """Places of the rules' entries and of the first suspect's."""
+    paths = [entry["location"]["path"] for entry in json.loads(get("gitlab").render(verdict, result))]
+    return paths[: len(verdict.noted) + 1]
+
+
+def test_files_are_named_from_the_repositorys_root_wherever_the_step_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 08: a step in `ml`, with GITHUB_WORKSPACE, with CI_PROJECT_DIR, with `.git` alone, and with nothing."""
+    verdict, result = _case(share_wrong=0.2)
+    path = verdict.new_suspects["path"].iloc[0]
+    file = tmp_path / "ml" / "photos" / result.ranking["path"].iloc[0]
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"an image")
+    monkeypatch.chdir(tmp_path / "ml")
+    for name in places.ROOTS:
+        monkeypatch.delenv(name, raising=False)
+    assert _gitlab(verdict, result)[-1] == f"photos/{path}", "no repository: from the current folder"
+    for setting in (("GITHUB_WORKSPACE", ".."), ("CI_PROJECT_DIR", str(tmp_path)), None):
+        with monkeypatch.context() as patch:
+            if setting is None:
+                (tmp_path / ".git").mkdir()
+            else:
+                patch.setenv(*setting)
+            assert _gitlab(verdict, result)[0] == "ml/photos", "a rule stands at the data set"
+            assert _gitlab(verdict, result)[-1] == f"ml/photos/{path}"
+            assert _uri(verdict, result) == {"uri": f"ml/photos/{path}", "uriBaseId": "%SRCROOT%"}
+            assert f"file=ml/photos/{path}," in get("github").render(verdict, result)
+
+
+def test_files_outside_the_repository_are_absolute_and_annotate_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict, result = _case(share_wrong=0.2)
-    (tmp_path / "photos").mkdir()
+    path = verdict.new_suspects["path"].iloc[0]
+    file = tmp_path / "photos" / result.ranking["path"].iloc[0]
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"an image")
+    (tmp_path / "repository").mkdir()
+    result.summary["dataset"]["source"] = result.summary["dataset"]["root"] = str(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path / "repository")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "repository"))
+    uri = _uri(verdict, result)["uri"]
+    assert uri.startswith("file:///") and unquote(uri).endswith(f"/photos/{path}")
+    text = get("github").render(verdict, result)
+    assert "file=" not in text and f"{path}: The label" in text
+
+
+def test_where_nobody_knows_the_place_of_the_data_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another folder of the same name is not taken for the data set."""
+    verdict, result = _case(share_wrong=0.2)
+    (tmp_path / "photos" / "other").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     path = verdict.new_suspects["path"].iloc[0]
-    entries = json.loads(get("gitlab").render(verdict, result))
-    assert entries[0]["location"]["path"] == "photos", "a rule stands at the data set"
-    suspect = sum(outcome.verdict is not Judgement.PASS for outcome in verdict.rules)
-    assert entries[suspect]["location"]["path"] == f"photos/{path}"
-    monkeypatch.chdir(tmp_path / "photos")
-    result.summary["dataset"]["source"] = result.summary["dataset"]["root"] = str(tmp_path / "photos")
-    assert json.loads(get("gitlab").render(verdict, result))[suspect]["location"]["path"] == path
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    location = json.loads(get("sarif").render(verdict, result))["runs"][0]["results"][0]["locations"][0]
-    uri = location["physicalLocation"]["artifactLocation"]["uri"]
-    assert uri.startswith("file:///") and unquote(uri).endswith(f"/photos/{path}")
+    assert _uri(verdict, result) == {"uri": path, "uriBaseId": "%DATASET%"}
+    assert "file=" not in get("github").render(verdict, result)
+    assert "whose folder is unknown here" in get("gitlab").render(verdict, result)
+
+
+def _many(count: int, name: str = "train/{}.png") -> tuple[Verdict, AuditResult]:
+    verdict, result = _case(share_wrong=0.2)
+    row = verdict.new_suspects.iloc[[0] * count].reset_index(drop=True)
+    frame = row.assign(path=[name.format(i) for i in range(count)], rank=range(1, count + 1))
+    return dataclasses.replace(verdict, new_suspects=frame), result
+
+
+def test_sarif_holds_the_5000_most_suspicious_and_says_how_many_more_there_are() -> None:
+    verdict, result = _many(5012)
+    run = json.loads(get("sarif").render(verdict, result))["runs"][0]
+    assert len(run["results"]) == 5000
+    assert [r["properties"]["audit_rank"] for r in run["results"]] == list(range(1, 5001))
+    note = run["invocations"][0]["toolExecutionNotifications"][-1]
+    assert note["level"] == "note" and note["message"]["text"].startswith("12 more new suspects are not listed here")
+
+
+def test_a_comment_and_a_summary_stay_within_what_their_readers_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict, result = _many(30, "<" * 190 + "{}.png")
+    wide = dataclasses.replace(verdict, new_suspects=verdict.new_suspects.assign(label="<" * 300))
+    text = get("markdown").render(wide, result)
+    assert len(text.encode()) <= 65_536 and "more new suspects are not shown." in text
+    assert "| **FAIL** |" in text, "the rules stay"
+    page = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    page.write_text("x" * (1024 * 1024 - 300))
+    get("github").publish(verdict, result)  # type: ignore[attr-defined]
+    text = page.read_text("utf-8")
+    assert len(text.encode()) <= 1024 * 1024 and "### Label audit: FAIL" in text
+    assert "30 new suspects are not shown." in text
+    page.write_text("x" * (1024 * 1024 - 20))
+    get("github").publish(verdict, result)  # type: ignore[attr-defined]
+    assert page.stat().st_size == 1024 * 1024 - 20, "more than it takes would empty the page"
+
+
+def test_more_rules_than_github_shows_are_counted_and_failures_come_first() -> None:
+    verdict, result = _case(share_wrong=0.2)
+    base = next(o for o in verdict.rules if o.verdict is Judgement.FAIL)
+    doubtful = [dataclasses.replace(base, rule=f"r{i}", verdict=Judgement.UNDECIDED) for i in range(12)]
+    many = dataclasses.replace(verdict, rules=(*doubtful, base))
+    lines = get("github").render(many, result).splitlines()
+    assert sum(line.startswith("::error") for line in lines) == 10
+    assert any(f"{base.rule} FAIL" in line for line in lines)
+    assert "3 more rules that did not pass" in lines[-1]
 
 
 def test_our_formats_are_entry_points_and_others_can_add_theirs(

@@ -1,0 +1,61 @@
+"""The sample that an audit draws by itself, so that its report can offer it with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from auditor.certificate import Plan, bounds
+from auditor.errors import DecisionsError
+from auditor.pipeline.thumbnails import thumbnails
+from auditor.result import AuditResult
+from auditor.result.evidence import EvidenceDocument, Proof
+from auditor.review.ledger import Ledger
+from auditor.review.sampling import Wish, draw_sample
+
+DRAWN = 100
+"""Items that the report offers. `auditor review sample OUT -n N` draws more."""
+
+PROOFS = (100, 300, 1000)
+"""Numbers of looks of which the report says what they would prove."""
+
+
+def with_sample(result: AuditResult, read: Callable[[str], bytes], max_pixels: int, ledger: Ledger) -> AuditResult:
+    """The result with the beginning of its sample in the evidence, and a picture of each drawn item.
+
+    `auditor.review.sampling` draws. The draw follows from the data set, so nobody can draw again until it pleases. An
+    audit in which nothing is left to look at has no sample.
+
+    Parameters
+    ----------
+    read
+        Gives an image's bytes by its path.
+    max_pixels
+        Larger images get no picture.
+    ledger
+        What people found before.
+    """
+    try:
+        sample = draw_sample(result, ledger, Wish(DRAWN))
+    except DecisionsError:
+        return result
+    known = result.evidence["thumbnails"]
+    wanted = [item["path"] for item in sample["items"] if item["path"] not in known]
+    evidence: EvidenceDocument = {
+        **result.evidence,
+        "sample": [{**item} for item in sample["items"]],
+        "proves": _proofs(Plan.from_document(sample["plan"])) if ledger.plan is None else [],
+        "thumbnails": {**known, **thumbnails(read, wanted, max_pixels, suspects=len(wanted))},
+    }
+    return replace(result, evidence=evidence)
+
+
+def _proofs(plan: Plan) -> list[Proof]:
+    """What looks would prove if none of them found a wrong label."""
+    order = list(dict.fromkeys(drawn.id for drawn in plan.order()))
+    n = sum(len(stratum.items) for stratum in plan.strata)
+    return [
+        {"looks": looks, "at_most": bounds(plan, dict.fromkeys(order[:looks], False)).at_most / n}
+        for looks in PROOFS
+        if looks < len(order)
+    ]

@@ -1,0 +1,104 @@
+"""The columns of a manifest: where they stand, and their values as text."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from auditor.errors import SourceError
+from auditor.sources.root import has_image_suffix
+from auditor.system.text import display
+
+ROLES = ("path", "label", "split")
+"""What a column can be for. A column has the name of its role unless the user chooses another."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The N rows of a manifest, one sequence a column. `numbers` are the row numbers for messages.
+
+    A spreadsheet counts in the same way: the header of a CSV file is row 1. In JSON lines a row is a line.
+
+    Where the table holds the images themselves, `read` gives their bytes by path. `notes` say what was understood.
+    """
+
+    numbers: Sequence[int]
+    paths: Sequence[str]
+    labels: Sequence[str]
+    splits: Sequence[str]
+    read: Callable[[str], bytes] | None = None
+    notes: tuple[str, ...] = ()
+
+
+_EXACT = 2.0**53
+"""Beyond this a float does not hold every whole number."""
+
+
+def as_text(value: object, where: str, column: str) -> str:
+    """A JSON or Parquet value as text. Whole numbers and truth values are common as labels. A missing value is ''.
+
+    Libraries make floats of whole numbers beside a missing one. 1.0 is the number 1 here, and NaN is a missing value.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return ""
+    if isinstance(value, int):  # True and False too
+        return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return str(int(value))
+    if isinstance(value, bytes):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode("utf-8")
+    if isinstance(value, dict) and "bytes" in value:
+        raise SourceError(
+            f"{where}: the column '{display(column)}' holds image files themselves, which a manifest only names",
+            hint="write the images as files and give a table of path and label, or choose another column of paths",
+        )
+    raise SourceError(
+        f"{where}: '{display(column)}' must be text or a whole number, not {type(value).__name__}",
+        hint="save the column as text or whole numbers, or name another column with FILE::label=COLUMN",
+    )
+
+
+class NoColumnError(SourceError):
+    """A wanted column is not there. With another delimiter it can be."""
+
+
+def missing(where: str, column: str, role: str, present: list[str]) -> NoColumnError:
+    near = difflib.get_close_matches(column.lower(), [name.lower() for name in present], n=1)
+    shown = ", ".join(f"'{display(name)[:60]}'" for name in present[:12]) + (", ..." if len(present) > 12 else "")
+    guess = next((name for name in present if near and name.lower() == near[0]), "COLUMN")
+    return NoColumnError(
+        f"{where}: there is no column '{display(column)}'; it has {shown or 'none'}",
+        hint=f"say which column to use, for example FILE::{role}={display(guess)}",
+    )
+
+
+def locate_columns(header: list[str], columns: dict[str, str], shown: str, row: int = 1) -> tuple[int, int, int | None]:
+    """Where path, label and split stand in the header. A split is not needed."""
+    names = [name.strip() for name in header]
+    found: list[int | None] = []
+    for role in ROLES:
+        column = columns.get(role, role)
+        if names.count(column) > 1:
+            raise SourceError(
+                f"{shown}, row {row}: there are {names.count(column)} columns '{display(column)}'",
+                hint=f"rename all but one of them, or name another column with FILE::{role}=COLUMN",
+            )
+        if column in names:
+            found.append(names.index(column))
+        elif role == "split" and role not in columns:
+            found.append(None)
+        else:
+            if not columns and any(map(has_image_suffix, names)):
+                raise NoColumnError(
+                    f"{shown}, row {row}: this row looks like data, not like the names of columns",
+                    hint="put a row with the names path and label before it, in the order of the columns",
+                )
+            raise missing(f"{shown}, row {row}", column, role, names)
+    path, label, split = found
+    assert path is not None and label is not None
+    return path, label, split

@@ -1,0 +1,80 @@
+"""Reads a manifest in JSON: lines of objects, an array of objects, or pandas' object of columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from auditor.errors import SourceError
+from auditor.sources.manifest_columns import ROLES, Rows, as_text, missing
+from auditor.system.files import reason
+
+_WANTED = 'write {"path": "...", "label": "..."}'
+
+
+def read_json(text: str, columns: dict[str, str], shown: str, *, lines: bool) -> Rows:
+    """The rows of a JSON text, in whichever of the three forms it has.
+
+    Parameters
+    ----------
+    lines
+        The file's name promises one object on each line. Otherwise the whole text is tried first.
+
+    Raises
+    ------
+    SourceError
+        It is not JSON, a row is not an object, or a column is missing.
+    """
+    array = text.lstrip()[:1] == "["
+    if lines and not array:
+        return _rows(_lines(text, shown), columns, shown)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if not array:
+            return _rows(_lines(text, shown), columns, shown)
+        raise SourceError(f"{shown}: not valid JSON: {reason(error)}", hint="write an array of objects") from error
+    return _rows(enumerate(_records(document), start=1), columns, shown)
+
+
+def _is_table(value: object) -> bool:
+    """Whether a JSON object holds columns, as pandas' `to_json` writes them, rather than one row."""
+    return isinstance(value, dict) and bool(value) and all(isinstance(column, dict | list) for column in value.values())
+
+
+def _records(document: object) -> list[object]:
+    if not _is_table(document):
+        return document if isinstance(document, list) else [document]
+    assert isinstance(document, dict)
+    columns = {name: list(values.values()) if isinstance(values, dict) else values for name, values in document.items()}
+    longest = max(map(len, columns.values()))
+    return [{name: values[i] for name, values in columns.items() if i < len(values)} for i in range(longest)]
+
+
+def _lines(text: str, shown: str) -> Iterator[tuple[int, object]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise SourceError(
+                f"{shown}, row {number}: not valid JSON: {reason(error)}", hint="write one JSON object on each line"
+            ) from error
+
+
+def _rows(records: Iterable[tuple[int, object]], columns: dict[str, str], shown: str) -> Rows:
+    names = {role: columns.get(role, role) for role in ROLES}
+    numbers, paths, labels, splits = list[int](), list[str](), list[str](), list[str]()
+    for number, record in records:
+        where = f"{shown}, row {number}"
+        if not isinstance(record, dict):
+            raise SourceError(f"{where}: not a JSON object", hint=_WANTED)
+        for role in ("path", "label") + (("split",) if "split" in columns else ()):
+            if names[role] not in record:
+                raise missing(where, names[role], role, list(record))
+        numbers.append(number)
+        paths.append(as_text(record[names["path"]], where, names["path"]))
+        labels.append(as_text(record[names["label"]], where, names["label"]))
+        splits.append(as_text(record.get(names["split"]), where, names["split"]))
+    return Rows(numbers, paths, labels, splits)

@@ -1,0 +1,162 @@
+"""Reads a manifest in Parquet: columns of text, or the images themselves as Hugging Face's `datasets` stores them.
+
+There an image is a struct of `bytes` and `path`, labels are numbers, and the schema's metadata name the classes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from typing import Any
+
+from auditor.errors import SourceError
+from auditor.sources.manifest_columns import ROLES, Rows, as_text, locate_columns
+from auditor.system.files import reason
+from auditor.system.text import display
+
+_LONGEST_NAME = 255
+
+
+def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
+    """The rows of a Parquet file.
+
+    Raises
+    ------
+    SourceError
+        pyarrow is missing, the file is damaged, or a column is missing or of another kind.
+    """
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise SourceError(
+            f"reading {shown} needs pyarrow: {error}", hint="pip install 'auditor[parquet]', or save it as CSV"
+        ) from error
+    try:
+        file = parquet.ParquetFile(arrow.BufferReader(data))
+        schema = file.schema_arrow
+        classes = _class_names(schema.metadata)
+        columns, notes = _usual(schema, classes, columns)
+        located = locate_columns(schema.names, columns, shown)
+        chosen = [schema.names[at] for at in located if at is not None]
+        table = file.read(columns=chosen, use_threads=False)
+        images = _Images.of(table.column(chosen[0]))
+        lists = [table.column(name).to_pylist() for name in (chosen if images is None else chosen[1:])]
+    except SourceError:
+        raise
+    except Exception as error:  # pyarrow raises many kinds for damaged files
+        raise SourceError(
+            f"{shown} is not a readable Parquet file: {_first_line(error)}", hint="write the file again"
+        ) from error
+    if images is not None:
+        lists.insert(0, images.names)
+    texts = [
+        [
+            value if isinstance(value, str) else as_text(value, f"{shown}, row {number}", name)
+            for number, value in enumerate(values, start=1)
+        ]
+        for name, values in zip(chosen, lists, strict=True)
+    ]
+    labels = _named(texts[1], classes.get(chosen[1]))
+    count = len(labels)
+    splits = texts[2] if len(texts) == 3 else [""] * count
+    return Rows(range(1, count + 1), texts[0], labels, splits, None if images is None else images.read, notes)
+
+
+class _Images:
+    """Images inside a column. Each has a name: its own path if all rows have a plain one, otherwise its row."""
+
+    def __init__(self, column: Any, names: list[str]) -> None:
+        self._column = column
+        self.names = names
+        self._rows = {name: row for row, name in enumerate(names)}
+
+    @classmethod
+    def of(cls, column: Any) -> _Images | None:
+        """The images of a column, or None if it holds none."""
+        if not _holds_images(column.type):
+            return None
+        digits = max(5, len(str(len(column))))
+        names = [f"{row:0{digits}d}" for row in range(1, len(column) + 1)]
+        if hasattr(column.type, "num_fields") and column.type.num_fields and column.type.get_field_index("path") >= 0:
+            own = [(value.as_py() or {}).get("path") for value in _field(column, "path")]
+            if all(map(_is_plain, own)) and len(set(own)) == len(own):
+                names = list(map(str, own))
+        return cls(column, names)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of an image file."""
+        row = self._rows.get(name)
+        value = None if row is None else self._column[row].as_py()
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if not isinstance(data, bytes):
+            raise FileNotFoundError(errno.ENOENT, "the table has no image there", display(name))
+        return data
+
+
+def _field(column: Any, name: str) -> Any:
+    """A struct column without its other fields, as scalars. The image bytes are not copied."""
+    import pyarrow as arrow
+
+    for chunk in column.chunks:
+        part = arrow.StructArray.from_arrays([chunk.field(name)], [name])
+        yield from part
+
+
+def _is_plain(path: object) -> bool:
+    """Whether a path can name an image everywhere: relative, no steps upwards, no empty part."""
+    if not isinstance(path, str) or not path or len(path) > _LONGEST_NAME or "\\" in path or "\0" in path:
+        return False
+    return ":" not in path.split("/")[0] and not {"", ".", ".."} & set(path.split("/"))
+
+
+def _holds_images(kind: Any) -> bool:
+    import pyarrow as arrow
+
+    if arrow.types.is_struct(kind):
+        at = kind.get_field_index("bytes")
+        return at >= 0 and _holds_images(kind.field(at).type)
+    return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
+
+
+def _usual(
+    schema: Any, classes: dict[str, list[str]], columns: dict[str, str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The columns, and those that only one column can be for: the only one with images, the only one with classes."""
+    images = [field.name for field in schema if _holds_images(field.type) and schema.names.count(field.name) == 1]
+    found = {"path": images, "label": [name for name in classes if name in schema.names]}
+    taken = {
+        role: names[0]
+        for role, names in found.items()
+        if role not in columns and role not in schema.names and len(names) == 1
+    }
+    said = " and ".join(f"'{display(name)[:60]}' as {role}" for role, name in taken.items())
+    assert set(taken) <= set(ROLES)
+    return {**columns, **taken}, (f"The table's columns were read so: {said}.",) if taken else ()
+
+
+def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
+    """The names of the classes by column, as `datasets` keeps them in the metadata. Empty where there are none."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        found = {column: feature.get("names") for column, feature in features.items() if isinstance(feature, dict)}
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}
+    return {
+        column: names
+        for column, names in found.items()
+        if isinstance(names, list) and names and all(isinstance(name, str) and name.strip() for name in names)
+    }
+
+
+def _named(labels: list[str], names: list[str] | None) -> list[str]:
+    """Numbers of classes as names. -1 is no label there. Other texts stay as they are."""
+    if names is None:
+        return labels
+    by_number = {str(number): name for number, name in enumerate(names)} | {"-1": ""}
+    return [by_number.get(label, label) for label in labels]
+
+
+def _first_line(error: BaseException) -> str:
+    lines = reason(error).splitlines()
+    return display(lines[0][:200]) if lines else type(error).__name__

@@ -1,0 +1,94 @@
+"use strict";
+
+// The card of one item. `page` has the data, the decisions, and what the buttons do. A drawn item is shown without
+// suggestion, probability, neighbours, rank and path until it has a first answer: they would lead the reviewer.
+function Card(page) {
+  const { h, fill, shown, named, about, percent, signed, badge } = Dom;
+  const { data, table, decisions } = page;
+  const settled = new Set(data.settled);
+  const element = h("article", { class: "rv-card", "aria-label": "Current suspect" });
+
+  // The row whose reasons explain the item. A label made wrong has none.
+  const explained = (item) => (table.how(item) === "known-wrong" ? -1 : table.row(item));
+
+  function none(words) {
+    fill(element, h("p", { class: "rv-none" }, words));
+  }
+
+  // `place` says where the item stands in its list. `selected` counts the items that keys apply to.
+  function draw(item, place, selected) {
+    const decision = decisions.get(item);
+    const blind = page.blind(item);
+    const suggestion = blind ? null : table.suggestion(item);
+    const pressed = element.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    const title = page.sampling() ? `Image to judge, labelled ${shown(table.label(item))}` : `${place.split(" of")[0]}, labelled ${shown(table.label(item))}`;
+    fill(element,
+      h("div", { class: "rv-picture" }, page.picture(table.row(item), title)),
+      h("div", {},
+        h("p", { class: "rv-place quiet" }, place,
+          decision ? badge(decision.decision, page.words[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null,
+          selected ? h("span", { class: "badge warn" }, `Keys apply to the ${selected.toLocaleString("en")} selected`) : null),
+        h("dl", { class: "rv-labels" },
+          h("div", {}, h("dt", {}, page.sampling() ? "Is this label right?" : "Given label"), h("dd", {}, named(table.label(item)))),
+          blind ? null : h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(item)))),
+        blind ? h("p", { class: "quiet" }, "The suggestion comes after your answer.") : probabilityWords(item, suggestion),
+        actions(item, suggestion, blind),
+        blind ? null : facts(item)),
+      blind ? null : why(item));
+    if (pressed) element.querySelector(`[data-act="${pressed}"]`)?.focus({ preventScroll: true });
+  }
+
+  function facts(item) {
+    const row = table.row(item);
+    return h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, shown(table.path(item))));
+  }
+
+  function probabilityWords(item, suggestion) {
+    if (table.how(item) === "known-wrong") return h("p", {}, "We showed a wrong label on purpose, to measure what reviewers miss. Your data stay as they are.");
+    const p = table.probability(item);
+    if (settled.has(explained(item))) return h("p", {}, "The trusted reference contains this image with the label ", named(suggestion), ".");
+    if (p === null) return h("p", { class: "quiet" }, "No probability was estimated.");
+    if (data.cannot_tell) return h("p", { class: "quiet" }, `The model alone says ${percent(p)} wrong. It cannot tell how many labels are wrong.`);
+    return h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", page.telling ? null : expectsNone());
+  }
+
+  // Said beside an estimate near zero: it tells little about one image while its interval is wide.
+  function expectsNone() {
+    const most = data.count?.interval?.[1];
+    return h("span", { class: "quiet" }, ", as far as the model can see. It finds no clear error" + (most ? `, and cannot rule out ${about(most)}.` : "."));
+  }
+
+  // The model's probability of the suggested label.
+  function likely(item) {
+    const p = data.likely[explained(item)];
+    return p === undefined ? null : h("span", { class: "rv-likely" }, `model: ${percent(p)}`);
+  }
+
+  function actions(item, suggestion, blind) {
+    return h("div", { class: "rv-actions" },
+      action(item, "keep", "K", "Keep ", named(table.label(item))),
+      suggestion === null ? null : action(item, "relabel", "R", "Relabel to ", named(suggestion)),
+      h("button", { type: "button", onclick: page.choose, "aria-keyshortcuts": "c", "data-act": "choose" }, h("span", {}, blind ? "Wrong: another class" : "Another class"), h("kbd", {}, "C")),
+      action(item, "drop", "D", "Drop"), action(item, "unsure", "U", "Unsure"),
+      h("button", { type: "button", onclick: page.next, "aria-keyshortcuts": "n", "data-act": "next" }, h("span", {}, "Next"), h("kbd", {}, "N")));
+  }
+
+  function action(item, decision, key, ...text) {
+    const pressed = decisions.get(item)?.decision === decision;
+    return h("button", { type: "button", class: `act-${decision}`, "aria-pressed": String(pressed), "aria-keyshortcuts": key.toLowerCase(), "data-act": decision, onclick: () => page.decide(decision) }, h("span", {}, ...text), h("kbd", {}, key));
+  }
+
+  function why(item) {
+    const [against, neighbours] = data.why[explained(item)] ?? [[], []];
+    const strip = (title, kind, entries, text) => entries.length === 0 ? null
+      : h("div", { class: "strip" }, h("h3", { class: "strip-title " + kind }, title), h("div", { class: "shots small" }, entries.map(([other, value]) =>
+        h("figure", { class: "shot" }, page.picture(other, `Labelled ${shown(table.label(other))}`),
+          h("figcaption", {}, h("b", {}, named(table.label(other))), h("span", { class: "quiet" }, " " + text(value)))))));
+    if (!against.length && !neighbours.length) return null;
+    return h("div", { class: "rv-why strips" },
+      strip("Training images that argue against this label", "low", against, (value) => `influence ${signed(value)}`),
+      strip("Its nearest neighbours", "", neighbours, (value) => `similarity ${value.toFixed(2)}`));
+  }
+
+  return { element, draw, none };
+}

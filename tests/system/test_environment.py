@@ -1,0 +1,66 @@
+"""What a notebook or a user sets for other libraries does not decide whether, or how, an audit ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from auditor.system.environment import plain_environment
+
+FIGURE = (
+    "from auditor.report import plots\n"
+    "print(plots._figure(lambda ax: ax.plot([0, 1]), 'a line', 'line'))\n"
+    "import os; print(os.environ.get('MPLBACKEND'))"
+)
+
+
+def _figure(folder: Path, **variables: str) -> list[str]:
+    env = {**os.environ, **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", FIGURE], cwd=folder, env=env, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg", "misspelt"])
+def test_no_backend_is_needed_and_a_file_of_settings_changes_nothing(backend: str, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nbackend: misspelt\n", encoding="utf-8")
+    *figure, left = _figure(tmp_path, MPLBACKEND=backend, MATPLOTLIBRC="/nowhere")
+    assert figure == _figure(plain)[:-1] and left == backend, "and the user's variable is as it was"
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "none" / "such")
+    assert _figure(tmp_path, MPLCONFIGDIR="/proc/none", HOME=nowhere, TMPDIR=nowhere)[0].startswith("<svg")
+
+
+def test_the_environment_is_as_it_was_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "TkAgg")
+    with pytest.raises(ZeroDivisionError), plain_environment():
+        assert "MPLBACKEND" not in os.environ
+        raise ZeroDivisionError
+    assert os.environ["MPLBACKEND"] == "TkAgg" and "MATPLOTLIBRC" not in os.environ
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MPLBACKEND": "misspelt", "PYTHONWARNINGS": "error"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "COLUMNS": "none", "TZ": "nonsense"},
+        {"PYTHONOPTIMIZE": "2", "TERM": "dumb", "NO_COLOR": "1", "OMP_NUM_THREADS": "none"},
+    ],
+    ids=["notebook", "locale", "python"],
+)
+def test_python_m_auditor_is_the_command_under_any_of_them(variables: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "auditor"]
+    env = {**os.environ, **variables}
+    said = subprocess.run([*command, "--version"], env=env, capture_output=True, text=True, check=False)
+    assert said.returncode == 0 and said.stdout.startswith("auditor, version ") and not said.stderr
+    gone = subprocess.run([*command, "gate", str(tmp_path)], env=env, capture_output=True, text=True, check=False)
+    assert gone.returncode == 2 and "holds no finished audit" in gone.stderr and "Traceback" not in gone.stderr
