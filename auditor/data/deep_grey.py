@@ -1,4 +1,4 @@
-"""Grey levels of more than 8 bits, as cameras and thermal sensors write them, scaled to the 8 bits that a network sees."""
+"""Grey levels of more than 8 bits, as cameras and thermal sensors write them, scaled to 8 bits."""
 
 from __future__ import annotations
 
