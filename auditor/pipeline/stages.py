@@ -28,12 +28,14 @@ from auditor.experiment.noise import Planting
 from auditor.experiment.resuming import Remembering
 from auditor.experiment.run import Explainer, Learner, Run
 from auditor.experiment.trials import Plan, SuspicionOf, Trial, run_trials
-from auditor.pipeline import checks, reading, summary
+from auditor.pipeline import checks, looking, reading, summary
 from auditor.pipeline import ranking as rankings
 from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
 from auditor.pipeline.job import Job
+from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
 from auditor.result import AuditResult
+from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
 from auditor.system import versions
 from auditor.system.arrays import Array
@@ -138,7 +140,11 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
             inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
         )
     made = Made(inputs, learner, given.run, trials, detection)
-    return AuditResult(summary.document(made, job.settings, job.progress.seconds), given.ranking, planted, shown)
+    document = summary.document(made, job.settings, job.progress.seconds)
+    result = AuditResult(document, given.ranking, planted, shown)
+    opened = looking.open_ledger(inputs.data.source, job.settings.ledger) if document["ledger"] else None
+    ledger = Ledger() if opened is None else opened.ledger
+    return with_sample(result, inputs.data.table.read, job.settings.max_pixels, ledger)
 
 
 def _detect(inputs: Inputs, job: Job) -> Detection | None:
