@@ -2,10 +2,9 @@
 
 The weighted count T = sum over strata of N_h x_h / n_h estimates how many labels are wrong. A total M is refuted from
 above if T is as small as observed with probability `alpha` at most, where M labels are wrong. Where in the strata they
-are wrong is not known. The most likely places are tried first: the product of hypergeometric likelihoods is
-log-concave, so the cheapest labels come first and greedy choice is best. Then labels spread evenly over what is not yet
-seen, and the middle between both. The cautious bound of the three counts. It is checked by simulation, not proven
-(`tests/certificate/test_stratified.py`, `benchmarks/trust.py`).
+are wrong is not known. They are put where the looks make it most likely: the product of hypergeometric likelihoods is
+log-concave, so the cheapest labels come first and greedy choice is best. These places are no worst case, so the level
+is checked by simulation and not proven (`tests/certificate/test_stratified.py`, `benchmarks/trust.py`).
 """
 
 from __future__ import annotations
@@ -79,20 +78,18 @@ def at_most(seen: Seen, alpha: float) -> int:
     Strata that nobody has looked into may hold nothing but wrong labels.
     """
     inside = _looked_into(seen)
-    found = int(inside.found.sum())
-    for places in _allocations(inside):
-        most = int(places.least.sum()) + len(places.added)
-        found = _last(found, most, partial(_may_be_more, inside, places, alpha))
+    places = _likeliest(inside)
+    least = int(places.least.sum())
+    found = _last(least, least + len(places.added), partial(_may_be_more, inside, places, alpha))
     return found + seen.total - inside.total
 
 
 def at_least(seen: Seen, alpha: float) -> int:
     """At least so many of the N labels are wrong; fails with probability `alpha` or less."""
     inside = _looked_into(seen)
-    found = int((inside.sizes - inside.looks + inside.found).sum())
-    for places in _allocations(inside):
-        found = -_last(-found, -int(places.least.sum()), partial(_may_be_less, inside, places, alpha))
-    return found
+    places = _likeliest(inside)
+    least = int(places.least.sum())
+    return -_last(-least - len(places.added), -least, partial(_may_be_less, inside, places, alpha))
 
 
 def _may_be_more(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
@@ -128,18 +125,12 @@ class _Allocation:
         return self.least + np.bincount(more, minlength=len(self.least))
 
 
-def _allocations(seen: Seen) -> tuple[_Allocation, ...]:
+def _likeliest(seen: Seen) -> _Allocation:
+    """The most likely places: the cheapest labels come first."""
     room = seen.sizes - seen.looks
     h = np.repeat(np.arange(len(room)), room)
     k = np.arange(len(h)) - np.repeat(np.cumsum(room) - room, room)
-    cost = _costs(seen, h, k)
-    likely = np.argsort(cost, kind="stable")
-    even = np.argsort((k + 0.5) / room[h], kind="stable")
-    rank = np.empty((2, len(h)))
-    for row, order in zip(rank, (likely, even), strict=True):
-        row[order] = np.arange(len(h))
-    middle = np.argsort(rank.sum(axis=0), kind="stable")
-    return tuple(_Allocation(seen.found, h[order]) for order in (likely, even, middle))
+    return _Allocation(seen.found, h[np.argsort(_costs(seen, h, k), kind="stable")])
 
 
 def _costs(seen: Seen, h: Ints, k: Ints) -> Floats:

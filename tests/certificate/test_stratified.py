@@ -35,7 +35,7 @@ def test_one_stratum_is_the_exact_hypergeometric_interval(n: int, data: st.DataO
     assert at_least(_one(n, looks, found), LEVEL) == low
 
 
-def test_two_strata_are_never_narrower_than_the_tail_at_the_most_likely_places() -> None:
+def test_two_strata_are_as_wide_as_the_tail_at_the_most_likely_places() -> None:
     """By brute force: every total whose tail, at its most likely places, exceeds the level lies inside."""
     sizes, looks = (8, 12), (4, 4)
     for found in itertools.product(range(5), repeat=2):
