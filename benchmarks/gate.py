@@ -95,7 +95,7 @@ def trial(condition: Condition, material: Material, seed: int) -> dict[str, Any]
     n_classes = int(material.truth.max()) + 1
     images = Labelled(material.features[drawn], labels, n_classes, reference)
     found = detect(images, seed=seed, settings=settings)
-    made_of = {**asdict(found.spread), "ref": found.basis == "trusted reference"}
+    made_of = {**{f"spread {k}": v for k, v in asdict(found.spread).items()}, "ref": found.basis == "trusted reference"}
     verdict = judge(found, labels, labels != material.truth[drawn], planted_recovery(images, seed))
     return {
         **asdict(condition),
