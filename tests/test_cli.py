@@ -142,6 +142,13 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
 }
 
 
+EARLIER = {
+    "audit.json": '{"schema_version": 1, "audit_id": "of an earlier audit"}',
+    "ranking.csv": "rank,path,split,label,suggested_label,average_influence\n",
+    "report.html": '<meta name="generator" content="auditor">',
+}
+"""Files that an earlier audit may have left."""
+
 REAL = ("weights of another network",)
 """What only the real network can refuse."""
 
@@ -156,8 +163,8 @@ def test_bad_input(case: str, tmp_path: Path, run_cli: Run, monkeypatch: pytest.
     command = build(tmp_path)
     out = tmp_path / "out"
     out.mkdir()
-    for name in ("audit.json", "ranking.csv", "report.html"):
-        (out / name).write_text("of an earlier audit")
+    for name, text in EARLIER.items():
+        (out / name).write_text(text)
     before = snapshot(tmp_path)
     fixed = small_audit(command[0], out, "--seed", "1")
     done = run_cli(*fixed, *command[1:])
