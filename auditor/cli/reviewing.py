@@ -33,7 +33,7 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic from click
 
 @review.command("sample")
 @click.argument("out")
-@click.option("-n", "n", type=click.IntRange(1), metavar="N", help="Items to look at, from the beginning of the draw.")
+@click.option("-n", "n", type=click.IntRange(1), metavar="N", help="Items to look at: the next ones of the draw.")
 @click.option("--target", type=float, metavar="SHARE", help="The share of wrong labels to prove, such as 0.01.")
 @click.option(
     "--reading",
@@ -54,7 +54,7 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic from click
 def sample(out: str, n: int | None, known_wrong: int, again: tuple[str, ...], source: str, **wished: Any) -> int:
     """Draw N items of the audit in OUT to be looked at, with known chances, and write sample.json.
 
-    The draw follows from the data set. A sample that was drawn already goes on: a larger N extends it.
+    The draw follows from the data set. A sample that was drawn already goes on: it shows what nobody has looked at yet.
     """
     from auditor.review import Wish, draw
     from auditor.session import show_sample

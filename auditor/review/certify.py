@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
@@ -184,12 +185,12 @@ def in_words(certificate: CertificateDocument) -> str:
     lines = [
         f"before the corrections: {percent(share['value'])} of the labels were wrong ({percent(low)} to "
         f"{percent(high)}), by {looks['drawn']:,} drawn looks and {looks['listed']:,} others",
-        f"left after them: at most {percent(left['at_most'])} ({left['count_at_most']:,.0f} of {n:,} labels), "
+        f"left after them: at most {at_most(left['at_most'])} ({left['count_at_most']:,.0f} of {n:,} labels), "
         f"{certificate['confidence']:.0%}, whatever kind of errors they are",
     ]
     if certificate["today"]["count_at_most"] > left["count_at_most"]:
         lines.append(
-            f"in this data set as it lies: at most {percent(certificate['today']['at_most'])}, because corrections "
+            f"in this data set as it lies: at most {at_most(certificate['today']['at_most'])}, because corrections "
             "that were found are not applied there"
         )
     return "\n".join([*lines, _next_line(certificate["next"])])
@@ -208,6 +209,15 @@ def _next_line(rows: Iterable[NextLooks]) -> str:
                 f"label, {likely} if wrong labels go on as so far"
             )
     return f"more looks: no number of looks is known that proves {percent(rows[0]['target'])}"
+
+
+def at_most(share: float) -> str:
+    """An upper bound for people: two digits that count, rounded up, so that the words never claim more."""
+    if share <= 0:
+        return "0%"
+    places = max(0, 1 - math.floor(math.log10(100 * share)))
+    up = math.ceil(100 * share * 10**places - 1e-9) / 10**places
+    return f"{up:g}%"
 
 
 def percent(share: float) -> str:

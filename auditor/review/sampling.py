@@ -36,7 +36,7 @@ class Wish:
     Attributes
     ----------
     n
-        Items to look at, from the beginning of the drawing order. 0 draws none.
+        Items to look at: the first ones of the drawing order that nobody has looked at yet. 0 draws none.
     reading, target, checkpoints
         See `plan_for`. None and empty ask for nothing.
     known_wrong
@@ -228,12 +228,18 @@ def _came_later(items: Sequence[Item], plan: Plan) -> list[str]:
 
 
 def _drawn(items: Sequence[Item], plan: Plan, n: int) -> list[SampleItem]:
-    """Of the first `n` items of the drawing order, those that are there and that nobody has looked at; each once."""
+    """The first `n` items of the drawing order that are there and that nobody has looked at; each once."""
     rows = {item.id: item for item in reversed(items) if item.open}
     found: dict[str, SampleItem] = {}
-    for drawn in plan.order(n):
-        if drawn.id in rows:
-            found.setdefault(drawn.id, _shown(rows[drawn.id], "drawn", probability=drawn.probability))
+    limit = 2 * n
+    while n and len(found) < n:
+        found = {}
+        for drawn in plan.order(limit):
+            if drawn.id in rows and len(found) < n:
+                found.setdefault(drawn.id, _shown(rows[drawn.id], "drawn", probability=drawn.probability))
+        if limit >= plan.n:
+            break
+        limit *= 2
     return list(found.values())
 
 

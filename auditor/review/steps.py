@@ -55,8 +55,8 @@ def _what_was_drawn(path: Path, sample: SampleDocument, wish: Wish) -> str:
     words = {"drawn": "drawn", "known-wrong": "with a label made wrong", "again": "to be looked at again"}
     parts = ", ".join(f"{kinds[how]:,} {word}" for how, word in words.items() if kinds[how]) or "none"  # type: ignore[index]
     plan = Plan.from_document(sample["plan"])
-    seen = min(wish.n, plan.n) - kinds["drawn"]
-    done = f"; {seen:,} more of the first {wish.n:,} were looked at already, are copies, or are gone" if seen else ""
+    few = wish.n > kinds["drawn"]
+    done = "; all others were looked at" if few else ""
     points = ", ".join(f"{n:,}" for n in plan.checkpoints)
     moments = f"read after {points} looks" if points else "read at any moment"
     shown = f"to look at: {counted(len(sample['items']), 'item', 'items')} ({parts}{done})"
@@ -65,7 +65,7 @@ def _what_was_drawn(path: Path, sample: SampleDocument, wish: Wish) -> str:
 
 def _next(out: Path, sample: SampleDocument) -> str:
     if not sample["items"]:
-        return "next: draw more with a larger -n, or `auditor review certify` says what the looks prove"
+        return "next: `auditor review certify` says what the looks prove"
     return f"next: auditor report {out} shows them; then auditor review certify {out} DECISIONS"
 
 
