@@ -603,11 +603,7 @@ def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
     hasty = {"plantings": 1, "kinds": ("uniform",), "dampings": (1.0, 10.0), "tuning": 1, "folds": 2, "splits": 1}
     defaults = tuple(hasty.get(field.name, field.default) for field in dataclasses.fields(DetectionSettings))
     patch.setattr(DetectionSettings.__init__, "__defaults__", defaults)
-    for owner, name in (
-        (label_model, "ITERATIONS"),
-        (label_model, "ITERATIONS_RESAMPLED"),
-        (views, "STACK_ITERATIONS"),
-    ):
+    for owner, name in ((label_model, "ITERATIONS"), (views, "STACK_ITERATIONS")):
         patch.setattr(owner, name, 5)
 
 

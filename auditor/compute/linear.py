@@ -101,6 +101,18 @@ def solved_by(root: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return found if finite(found) else _in_double(torch.cholesky_solve, right, root)
 
 
+def solved(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Solve with matrices [..., P, P] for right-hand sides [..., P, k], in double precision where it must be.
+
+    Raises
+    ------
+    NotFiniteError
+        The solution is not finite in double precision either.
+    """
+    found, _ = torch.linalg.solve_ex(matrix, right)
+    return found if finite(found) else _in_double(lambda b, a: torch.linalg.solve_ex(a, b)[0], right, matrix)
+
+
 def halved_by(root: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Solve with the lower triangle `root` [P, P] alone, for right-hand sides [P, k]; as `solved_by` otherwise."""
     found: torch.Tensor = torch.linalg.solve_triangular(root, right, upper=False)

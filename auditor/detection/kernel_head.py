@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from auditor.compute.hardware import threads_for
-from auditor.compute.linear import eigen, halved_by, near_root, solved_by
+from auditor.compute.linear import eigen, halved_by, near_root, solved, solved_by
 from auditor.detection.kin import Kin
 from auditor.model.scaling import CHUNK, blocks
 from auditor.system.arrays import Array
@@ -200,7 +200,7 @@ class KernelHead:
         left = (fitted - seen * leverage[:, None]) / (1 - leverage[:, None])
         for rows, smoother in self._smoothers(root, train):
             apart = torch.eye(rows.shape[1], device=rows.device) * (1 + 1e-4) - smoother
-            left[rows] = torch.linalg.solve(apart, fitted[rows] - smoother @ seen[rows])
+            left[rows] = solved(apart, fitted[rows] - smoother @ seen[rows])
         return left
 
     def _of_family(self, leverage: torch.Tensor, root: Root) -> torch.Tensor:

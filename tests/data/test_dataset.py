@@ -29,7 +29,14 @@ def _read(table: ImageTable, bad: dict[int, str] | None = None, hashes: list[str
     every = hashes or [f"{i:064d}" for i in range(len(table.frame))]
     skipped = tuple(Skipped(table.frame["path"][i], reason) for i, reason in bad.items())
     return Features(
-        np.array(rows, dtype=np.int64), None, tuple(every[i] for i in rows), np.zeros(len(rows), bool), None, skipped, 0
+        rows=np.array(rows, dtype=np.int64),
+        values=None,
+        hashes=tuple(every[i] for i in rows),
+        grey=np.zeros(len(rows), bool),
+        pixels=None,
+        skipped=skipped,
+        n_cached=0,
+        traits=np.zeros(len(rows), np.int32),
     )
 
 

@@ -17,7 +17,7 @@ from auditor.system import versions
 def test_a_healthy_installation(run_cli: Callable[..., Any]) -> None:
     done = run_cli("doctor")
     assert done.exit_code == 0
-    for word in (*versions.PACKAGES, "resnet18      builds", "not cached", "--download", "cores"):
+    for word in (*versions.PACKAGES, "backbones", "not cached", "--download", "cores"):
         assert word in done.stdout
 
 
@@ -25,14 +25,14 @@ def test_a_missing_package_is_said_and_fails(monkeypatch: pytest.MonkeyPatch, ru
     real = importlib.metadata.version
 
     def version(name: str) -> str:
-        if name == "pydvl":
+        if name == "pandas":
             raise importlib.metadata.PackageNotFoundError(name)
         return real(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     done = run_cli("doctor")
     assert done.exit_code == 2
-    assert any(line.split() == ["pydvl", "missing"] for line in done.stdout.splitlines())
+    assert any(line.split() == ["pandas", "missing"] for line in done.stdout.splitlines())
 
 
 def test_the_cache_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_cached_weights_are_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     (tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth").write_bytes(b"")
     lines, _ = doctor.examine()
-    assert any(line.startswith("imagenet      cached") for line in lines)
+    assert any(line.startswith("imagenet      resnet18 cached") for line in lines)
 
 
 def test_it_makes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

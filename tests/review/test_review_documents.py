@@ -93,13 +93,13 @@ def test_a_baseline_of_nothing_fits_too() -> None:
 def test_the_page_writes_the_same_keys_and_decisions() -> None:
     """The page writes its file in JavaScript. Its source is read here, since no type reaches so far."""
     script = (PROJECT / "templates" / "decisions.js").read_text(encoding="utf-8")
-    body = script[script.index("function toDocument()") : script.index("function fromDocument(")]
-    outer, inner = body.split("entries.map(")
+    body = script[script.index("function toDocument(") : script.index("function fromDocument(")]
+    outer, inner = body.split("inOrder().map(")
     for text, kind, may_lack in (
         (outer, DecisionsDocument, {"reviewer"}),
         (inner, DecisionEntry, {"new_label", "time", "how"}),
     ):
-        written, known = set(re.findall(r"^\s+(\w+): ", text, re.MULTILINE)), set(kind.__annotations__)
+        written, known = set(re.findall(r"^\s+(\w+)[:,]", text, re.MULTILINE)), set(kind.__annotations__)
         assert known - may_lack <= written <= known
     assert f'kind: "{DECISIONS_KIND}"' in outer and f"schema_version: {SCHEMA_VERSION}," in outer
     words = re.search(r"KINDS = \[(.*?)\]", script)
