@@ -365,7 +365,8 @@ def test_flags_win_over_the_configuration_file(tmp_path: Path, run_cli: Run, mon
         (errno.EROFS, "choose another place with -o"),
         (errno.EACCES, "check its permissions"),
         (errno.EMFILE, "ulimit -n"),
-        (errno.EIO, "AUDITOR_TRACEBACK=1"),
+        (errno.EIO, "choose another place with -o"),
+        (errno.EDOM, "AUDITOR_TRACEBACK=1"),
     ],
 )
 def test_what_the_system_refuses_is_said_with_what_to_do(

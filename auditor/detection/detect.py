@@ -21,6 +21,11 @@ NOT_BY_CLASS = (
     "figure rests on it."
 )
 
+ALL_COPIES = (
+    "Nearly all items are copies of each other on these features. None can be judged by others, so nothing can be said "
+    "of their labels without looks."
+)
+
 _KINDS = (
     "Every error that the model cannot refute is weighed: a class at random, a class that the model confuses with the "
     "true one on this item, a class that is like the true one in general, or one class filed as another; on all items "
@@ -76,6 +81,7 @@ def detect(
     AuditorError
         When the arrays do not fit together or are not finite.
     """
+    copies = images.too_few_families()
     images = images.checked()
     known = Settled.of(images.labels, settled, images.found)
     if len(known.audited) < len(images.labels):
@@ -86,6 +92,8 @@ def detect(
     tell("calibrating", 0.9)
     table = scores.combination.table(signals)
     estimate = estimate_share(bench, table, signals, scores)
+    if copies:
+        estimate = replace(estimate, share=None, reason=ALL_COPIES)
     suspects = reference_suspects(bench, table, estimate)
     unseen = np.flatnonzero(~known.looked[known.audited])
     scores = _everywhere(scores.select(unseen, estimate.suggested_probability), known)

@@ -62,6 +62,8 @@ class Labelled:
                 f"{len(labels)} labelled images are too few to audit", hint=f"give at least {SMALLEST}"
             )
         found, groups = (_column(values, name, len(labels)) for name, values in self._columns())
+        if self.too_few_families():
+            groups = None  # with so few, none can be held out; detection decides nothing then
         if found is not None and not (found.min() >= WRONG and found.max() < self.n_classes):
             raise AuditorError(
                 f"what people found must lie in 0..{self.n_classes - 1}", hint="-1 is not looked at, -2 is wrong"
@@ -76,6 +78,10 @@ class Labelled:
                 hint="take both from the same backbone",
             )
         return Labelled(features, labels, self.n_classes, reference, found, groups)
+
+    def too_few_families(self) -> bool:
+        """Whether nearly all items are copies of each other: fewer families than a head needs items."""
+        return self.groups is not None and len(np.unique(self.groups)) < SMALLEST
 
     def _columns(self) -> tuple[tuple[str, Array | None], tuple[str, Array | None]]:
         return ("found", self.found), ("groups", self.groups)

@@ -252,7 +252,7 @@ def _reference_suspects(made: Made) -> list[ReferenceSuspect]:
 def _crowded(detection: Detection | None, rate: float) -> list[str]:
     """A note where many given labels are wrong already: they make recovery read low."""
     share = None if detection is None else detection.share
-    if share is None or share.low < CROWDED * rate:
+    if share is None or share.value < CROWDED * rate:
         return []
     return [
         f"About {share.value:.0%} of the given labels are probably wrong already. They stand at the top of the list "
