@@ -40,6 +40,7 @@ from auditor.result import AuditResult
 from auditor.review import apply
 from auditor.system import interrupts
 from auditor.system.checkpoint import Checkpoints
+from auditor.system.ownership import PAGE_MARK
 from auditor.system.progress import Progress, Update
 
 TOGETHER = ("audit.json", "evidence.json", "planted.csv", "ranking.csv")
@@ -254,7 +255,7 @@ def _earlier(ground: Ground) -> dict[str, bytes]:
     summary = {**result.summary, "audit_id": "0" * 16, "settings": {**result.summary["settings"], "seed": 99}}
     planted = result.planted.assign(average_influence=result.planted["average_influence"] + 1)
     AuditResult(summary, other, planted, {**result.evidence, "of": "an earlier audit"}).save(ground.out)
-    (ground.out / "report.html").write_text('<h4>Seconds per stage</h4><dl class="facts"></dl>')
+    (ground.out / "report.html").write_text(f'{PAGE_MARK}<h4>Seconds per stage</h4><dl class="facts"></dl>')
     return snapshot(ground.out)
 
 
@@ -491,7 +492,7 @@ def commands(ground: Ground) -> list[dict[str, Any]]:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
             shutil.copytree(finished, out)
-            (work / "gate.json").write_text("of an earlier gate")
+            (work / "gate.json").write_text('{"schema_version": 1, "kind": "auditor-verdict", "of": "an earlier gate"}')
             if name.startswith("review"):
                 apply(out, earlier)
 
