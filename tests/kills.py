@@ -511,15 +511,16 @@ def commands(ground: Ground) -> list[dict[str, Any]]:
                 break
             after = ground.run()
             # What a killed writer left half-written stays under a hidden name, until the next audit in that folder.
-            drafts = (
-                {n for n in now if fnmatch.fnmatch(n, "*.auditor-*.tmp")} if not name.startswith("review") else set()
-            )
+            # The next review removes its own drafts. Those of ledger and certificate lie in the audit's folder.
+            place = "out/.auditor-*.tmp" if name.startswith("review") else "*.auditor-*.tmp"
+            drafts = {n for n in now if fnmatch.fnmatch(n, place)}
             one["kills"].append(
                 {
                     "code": end,
                     "again": after[0],
                     "said": after[1],
                     "equal": {n: data for n, data in snapshot(work).items() if n not in drafts} == new,
+                    "differs": sorted(n for n, data in (snapshot(work).items() ^ new.items()) if n not in drafts),
                     "halves": [n for n, data in now.items() if n in old | new and data not in (old.get(n), new.get(n))],
                     "strangers": [
                         n for n in now if n not in old | new and ".auditor-" not in n and not n.endswith(".lock")
