@@ -12,11 +12,15 @@ from auditor.system.arrays import Array
 
 @dataclass(frozen=True)
 class Inputs:
-    """The audited data set, the trusted reference where the user gave one, and the backbone that read both."""
+    """The audited data set, the trusted reference where the user gave one, and the backbone that read both.
+
+    `groups` are int64 [N], the family of each image (`data.families`); None where every image stands alone.
+    """
 
     data: Dataset
     trusted: Reference | None
     backbone: Backbone
+    groups: Array | None = None
 
     @property
     def reference_pair(self) -> tuple[Array, Array] | None:

@@ -128,6 +128,7 @@ def _without_network(inputs: Inputs, settings: AuditSettings) -> Inputs:
 def _audited(inputs: Inputs, job: Job) -> AuditResult:
     """Everything after the pixels: detection, the two kinds of run, and the result."""
     checks.before_training(inputs.data, job.settings)
+    inputs = _with_families(inputs, job)
     detection = _detect(inputs, job)
     damping = None if detection is None else detection.damping.value
     taught = replace(inputs, data=inputs.data.taught())
@@ -156,7 +157,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         return job.kept.once(
             "detection",
             lambda: detecting.detect(
-                _labelled(inputs, job, looks=True),
+                _labelled(inputs, looks=True),
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
@@ -166,21 +167,28 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
         )
 
 
-def _labelled(inputs: Inputs, job: Job, *, looks: bool = False) -> Labelled:
+def _with_families(inputs: Inputs, job: Job) -> Inputs:
+    """The inputs with their families of copies. The study knows none."""
+    if job.settings.preset == "study":
+        return inputs
+    data = inputs.data
+    groups = job.kept.once("families", lambda: families(data.features, data.hashes))
+    return inputs if len(np.unique(groups)) == len(groups) else replace(inputs, groups=groups)
+
+
+def _labelled(inputs: Inputs, *, looks: bool = False) -> Labelled:
     """What detection judges, with its families of copies.
 
     With `looks` these are the labels as they were first audited, with what people found as evidence.
     """
     data, seen = inputs.data, inputs.data.looked if looks else None
-    groups = job.kept.once("families", lambda: families(data.features, data.hashes))
-    alone = len(np.unique(groups)) == len(groups)
     return Labelled(
         data.features,
         data.labels if seen is None else seen.first,
         data.n_classes,
         inputs.reference_pair,
         found=None if seen is None else seen.found,
-        groups=None if alone else groups,
+        groups=inputs.groups,
     )
 
 
@@ -237,7 +245,7 @@ def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
     data, seed = inputs.data, job.settings.seed + 1
     scorer = cache(
         lambda: detecting.Scorer(
-            _labelled(inputs, job),
+            _labelled(inputs),
             rows=data.rows("train"),
             seed=seed,
             device=inputs.backbone.device,
