@@ -75,7 +75,7 @@ def images(document: AuditDocument) -> int:
 def test_mypy_sees_a_misspelt_key(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     # Only what the types need is copied: with pandas' stubs mypy would take ten times as long.
-    for module in ("result/documents.py", "result/figures.py", "system/machine.py"):
+    for module in ("result/documents.py", "result/figures.py", "system/machine.py", "system/memory.py", "errors.py"):
         (tmp_path / "auditor" / module).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / "auditor" / module, tmp_path / "auditor" / module)
     for folder in ("auditor", "auditor/result", "auditor/system"):
