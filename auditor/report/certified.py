@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.certificate.documents import CertificateDocument, NextLooks, ProvenShare
+from auditor.certificate.wording import at_most
 from auditor.report.looks import Looks
 from auditor.report.wording import percent
 from auditor.result import AuditResult
@@ -52,17 +53,6 @@ class CertificatePanel:
     further: tuple[str, ...]
     assumes: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-def at_most(share: float) -> str:
-    """An upper bound as a percentage with two digits that count, rounded up: it never promises more than was proved."""
-    if share <= 0:
-        return "0%"
-    size = 10.0 ** (math.floor(math.log10(100 * share)) - 1)
-    value = min(100.0, math.ceil(100 * share / size - 1e-9) * size)
-    places = max(0, min(6, -round(math.log10(size))))
-    text = f"{value:.{places}f}"
-    return (text.rstrip("0").rstrip(".") if places else text) + "%"
 
 
 def at_least(share: float) -> str:

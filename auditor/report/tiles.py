@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.certificate.documents import CertificateDocument
-from auditor.report.certified import at_most
+from auditor.certificate.wording import at_most
 from auditor.report.headline import TOP, best_ranking, found_at, found_of_possible
 from auditor.report.quality import accuracy_interval
 from auditor.report.wording import cannot_tell, percent

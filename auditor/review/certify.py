@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
@@ -16,6 +15,7 @@ from auditor.certificate.documents import (
     LooksDocument,
     NextLooks,
 )
+from auditor.certificate.wording import at_most
 from auditor.errors import DecisionsError, ResultError
 from auditor.result import AuditResult
 from auditor.review.certificate_words import assumptions, method, notes
@@ -209,15 +209,6 @@ def _next_line(rows: Iterable[NextLooks]) -> str:
                 f"label, {likely} if wrong labels go on as so far"
             )
     return f"more looks: no number of looks is known that proves {percent(rows[0]['target'])}"
-
-
-def at_most(share: float) -> str:
-    """An upper bound for people: two digits that count, rounded up, so that the words never claim more."""
-    if share <= 0:
-        return "0%"
-    places = max(0, 1 - math.floor(math.log10(100 * share)))
-    up = math.ceil(100 * share * 10**places - 1e-9) / 10**places
-    return f"{up:g}%"
 
 
 def percent(share: float) -> str:

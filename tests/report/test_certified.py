@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_page import Page, changed
 
+from auditor.certificate.wording import at_most
 from auditor.report import Looks, headline, looks_in
-from auditor.report.certified import at_most
 from auditor.report.page import render
 from auditor.report.tiles import tiles
 from auditor.result import AuditResult
