@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from auditor.config import AuditSettings, RunSettings
 from auditor.errors import AuditorError
@@ -21,6 +21,7 @@ from auditor.system.progress import Progress
 if TYPE_CHECKING:
     from auditor.gate import GateRun, Judged
     from auditor.result import AuditResult
+    from auditor.result.evidence import EvidenceDocument
     from auditor.sources.base import ImageTable
     from auditor.system.checkpoint import Checkpoints
 
@@ -134,21 +135,24 @@ def show_sample(out: str | Path, source: str = "") -> str:
     """
     from auditor import report
     from auditor.data.reopening import reopen
-    from auditor.pipeline.thumbnails import thumbnails
+    from auditor.pipeline.thumbnails import excerpts, thumbnails
     from auditor.result import AuditResult
 
     result, lacks = AuditResult.load(out), ""
-    known = result.evidence["thumbnails"]
+    known, said = result.evidence["thumbnails"], result.evidence["excerpts"]
     items = report.looks_in(out, result).sample or ()
-    wanted = [path for path in dict.fromkeys(item["path"] for item in items) if path not in known]
+    wanted = [path for path in dict.fromkeys(item["path"] for item in items) if path not in known and path not in said]
     if wanted:
         try:
             table = reopen(result, source=source, out=out)
-            made = thumbnails(table.read, wanted, result.settings["max_pixels"], suspects=len(wanted))
+            made = thumbnails(table, wanted, result.settings["max_pixels"], suspects=len(wanted))
+            more = excerpts(table, wanted)
         except AuditorError as error:
-            made, lacks = {}, f" without pictures of {len(wanted):,} items, as the data set cannot be opened: {error}"
-        if made:
-            result = dataclasses.replace(result, evidence={**result.evidence, "thumbnails": {**known, **made}})
+            made, more = {}, {}
+            lacks = f" without pictures of {len(wanted):,} items, as the data set cannot be opened: {error}"
+        if made or more:
+            evidence = {**result.evidence, "thumbnails": {**known, **made}, "excerpts": {**said, **more}}
+            result = dataclasses.replace(result, evidence=cast("EvidenceDocument", evidence))
             result.save(out)
     return f"report: {write_report(Path(out), result)}{lacks}"
 

@@ -397,6 +397,7 @@ def _summary(
         "dataset": {
             "name": "photos",
             "source": "photos",
+            "kind": "image",
             "root": "photos",
             "content_hash": content,
             "n_images": len(images),

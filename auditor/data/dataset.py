@@ -164,6 +164,7 @@ class Dataset:
         parts = ("train", "val", "test", *([base.SETTLED] if (self.splits == base.SETTLED).any() else []))
         return {
             "name": self.name,
+            "kind": self.table.kind,
             "source": self.source,
             "root": self.table.root,
             "content_hash": self.content_hash,

@@ -221,7 +221,7 @@ def _skipped_otherwise(result: AuditResult, table: ImageTable, skipped: set[str]
 
 def _why_skipped(result: AuditResult, table: ImageTable, path: str) -> str:
     """Why the same audit would skip an image today. Empty if it would not."""
-    settings, size = result.summary["settings"], int(result.summary["model"]["image_size"])
+    settings, size = result.summary["settings"], int(result.summary["model"]["image_size"] or 0)
     try:
         image = images.decode(table.read(path), max_pixels=int(settings["max_pixels"]), target=size)
     except images.UnreadableImage as error:

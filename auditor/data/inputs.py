@@ -1,4 +1,4 @@
-"""What an audit works on once everything is read: images, reference and backbone."""
+"""What an audit works on once everything is read: items, reference, and what made their features."""
 
 from __future__ import annotations
 
@@ -6,20 +6,31 @@ from dataclasses import dataclass
 
 from auditor.data.dataset import Dataset
 from auditor.data.reference import Reference
-from auditor.model.backbone import Backbone
+from auditor.model.backbone import Backbone, Encoder
 from auditor.system.arrays import Array
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The audited data set, the trusted reference where the user gave one, and the backbone that read both.
+    """The audited data set, the trusted reference where the user gave one, and what made the features of both.
 
-    `groups` are int64 [N], the family of each image (`data.families`); None where every image stands alone.
+    Attributes
+    ----------
+    encoder
+        What made the features.
+    device
+        Where to compute.
+    backbone
+        The network, where the audit trains more than a head; else None.
+    groups
+        int64 [N], the family of each item (`data.families`); None where every item stands alone.
     """
 
     data: Dataset
     trusted: Reference | None
-    backbone: Backbone
+    encoder: Encoder
+    device: str
+    backbone: Backbone | None = None
     groups: Array | None = None
 
     @property

@@ -39,7 +39,7 @@ def make_learner(
         Of a Dask cluster, or None.
     """
     damping = _damping(settings, chosen_damping)
-    choice = EngineChoice(settings.engine, damping, inputs.backbone.device, settings.seed, client)
+    choice = EngineChoice(settings.engine, damping, inputs.device, settings.seed, client)
     schedule = training.Schedule(settings.epochs, settings.learning_rate, settings.batch_size, settings.seed)
     if settings.trains_head_only:
         return _head_learner(inputs, schedule, choice, conditioned=settings.conditions_head)
@@ -57,7 +57,7 @@ def _damping(settings: AuditSettings, chosen: float | None) -> float:
 def _head_learner(
     inputs: Inputs, schedule: training.Schedule, choice: EngineChoice, *, conditioned: bool
 ) -> HeadLearner:
-    data, trusted, n_last = inputs.data, inputs.trusted, inputs.backbone.kind.n_features
+    data, trusted, n_last = inputs.data, inputs.trusted, inputs.encoder.n_features
 
     def points(name: str) -> FeaturePoints:
         rows = data.rows(name)
@@ -74,6 +74,7 @@ def _network_learner(
     inputs: Inputs, schedule: training.Schedule, choice: EngineChoice, layers: str, kept: Checkpoints
 ) -> NetworkLearner:
     data, trusted = inputs.data, inputs.trusted
+    assert inputs.backbone is not None
 
     def images(name: str) -> ImagePoints:
         rows = data.rows(name)

@@ -205,6 +205,30 @@ class Transform:
 
 
 @dataclass(frozen=True)
+class Encoder:
+    """What turned the items into features, as the result names it.
+
+    Attributes
+    ----------
+    name, weights, sha256
+        Its name, that of its weights, and the sha256 of these; `weights` and `sha256` may be empty.
+    n_features
+        D of the last columns, which the head sees.
+    n_layered
+        D of all columns, which detection sees.
+    transform
+        How images reach it; None where the items are no images or came with their features.
+    """
+
+    name: str
+    weights: str
+    sha256: str
+    n_features: int
+    n_layered: int
+    transform: Transform | None = None
+
+
+@dataclass(frozen=True)
 class Backbone:
     """The network that an audit starts from, and how images reach it."""
 
@@ -213,6 +237,12 @@ class Backbone:
     network: nn.Module
     transform: Transform
     device: str
+
+    @property
+    def encoder(self) -> Encoder:
+        """The backbone, as the result names it."""
+        kind, weights = self.kind, self.weights
+        return Encoder(kind.name, weights.name, weights.sha256, kind.n_features, kind.n_layered, self.transform)
 
     def extractor(self, dtype: str) -> nn.Module:
         """Images float32 [n, 3, S, S] to features float32 [n, `kind.n_layered`], on the device, in a precision."""

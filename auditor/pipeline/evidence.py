@@ -16,7 +16,7 @@ from auditor.experiment.run import Learnt, Run
 from auditor.pipeline.examples import examples
 from auditor.pipeline.histograms import extremes, influence_histograms
 from auditor.pipeline.suspects import explanations, near_duplicates
-from auditor.pipeline.thumbnails import mentioned, thumbnails
+from auditor.pipeline.thumbnails import excerpts, mentioned, thumbnails
 from auditor.result.evidence import EvidenceDocument, ExampleDocument, LowestImage, WhyDocument
 
 LOWEST = 24
@@ -70,6 +70,7 @@ def gather_evidence(
     paths, rows = _suspects(data, ranking, settings)
     shown: EvidenceDocument = {
         "thumbnails": {},
+        "excerpts": {},
         "examples": explained["examples"],
         "histograms": influence_histograms(data, clean, planted),
         "extremes": extremes(data, clean),
@@ -81,7 +82,8 @@ def gather_evidence(
         "proves": [],
     }
     wanted = [*paths, *mentioned(list(shown.values()))]
-    shown["thumbnails"] = thumbnails(data.table.read, wanted, settings.max_pixels, suspects=len(paths))
+    shown["thumbnails"] = thumbnails(data.table, wanted, settings.max_pixels, suspects=len(paths))
+    shown["excerpts"] = excerpts(data.table, wanted)
     return shown
 
 

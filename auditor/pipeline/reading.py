@@ -61,7 +61,7 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         looked = looking.match(data, opened)
         data = data.looked_at(looked)
         say(f"  {looking.in_words(looked.use)}")
-    return Inputs(data, trusted, reader.backbone)
+    return Inputs(data, trusted, reader.backbone.encoder, reader.backbone.device, reader.backbone)
 
 
 def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from auditor.certificate import Plan, bounds
 from auditor.errors import DecisionsError
-from auditor.pipeline.thumbnails import thumbnails
+from auditor.pipeline.thumbnails import excerpts, thumbnails
 from auditor.result import AuditResult
 from auditor.result.evidence import EvidenceDocument, Proof
 from auditor.review.ledger import Ledger
 from auditor.review.sampling import Wish, draw_sample
+from auditor.sources.base import ImageTable
 
 DRAWN = 100
 """Items that the report offers. `auditor review sample OUT -n N` draws more."""
@@ -20,16 +20,16 @@ PROOFS = (100, 300, 1000)
 """Numbers of looks of which the report says what they would prove."""
 
 
-def with_sample(result: AuditResult, read: Callable[[str], bytes], max_pixels: int, ledger: Ledger) -> AuditResult:
-    """The result with the beginning of its sample in the evidence, and a picture of each drawn item.
+def with_sample(result: AuditResult, table: ImageTable, max_pixels: int, ledger: Ledger) -> AuditResult:
+    """The result with the beginning of its sample in the evidence, and what can be seen of each drawn item.
 
     `auditor.review.sampling` draws. The draw follows from the data set, so nobody can draw again until it pleases. An
     audit in which nothing is left to look at has no sample.
 
     Parameters
     ----------
-    read
-        Gives an image's bytes by its path.
+    table
+        The data set's items.
     max_pixels
         Larger images get no picture.
     ledger
@@ -45,7 +45,8 @@ def with_sample(result: AuditResult, read: Callable[[str], bytes], max_pixels: i
         **result.evidence,
         "sample": [{**item} for item in sample["items"]],
         "proves": _proofs(Plan.from_document(sample["plan"])) if ledger.plan is None else [],
-        "thumbnails": {**known, **thumbnails(read, wanted, max_pixels, suspects=len(wanted))},
+        "thumbnails": {**known, **thumbnails(table, wanted, max_pixels, suspects=len(wanted))},
+        "excerpts": {**result.evidence["excerpts"], **excerpts(table, wanted)},
     }
     return replace(result, evidence=evidence)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from auditor import detection as detecting
 from auditor import engines
@@ -97,13 +96,14 @@ def _cluster(address: str) -> contextlib.AbstractContextManager[Any]:
 
 def _deciding(inputs: Inputs, job: Job) -> list[Any]:
     """Everything that a stage after the pixels depends on."""
-    data, trusted, backbone = inputs.data, inputs.trusted, inputs.backbone
+    data, trusted = inputs.data, inputs.trusted
+    network = {} if inputs.backbone is None else inputs.backbone.network.state_dict()
     reference = [] if trusted is None else [trusted.source, trusted.content_hash, trusted.features, trusted.labels]
     return [
         job.settings.as_json(),
         engines.code(job.settings.engine),
         versions.installed(),
-        hardware.arithmetic(backbone.device),
+        hardware.arithmetic(inputs.device),
         job.client is not None,
         identities(),
         data.content_hash,
@@ -112,17 +112,13 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         data.features,
         *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
-        *(value.cpu().numpy() for value in backbone.network.state_dict().values()),
+        *(value.cpu().numpy() for value in network.values()),
     ]
 
 
 def _without_network(inputs: Inputs, settings: AuditSettings) -> Inputs:
-    """The inputs after the pixels. A frozen backbone has done its work; only its name is still needed."""
-    if not settings.trains_head_only:
-        return inputs
-    backbone = inputs.backbone
-    weights = replace(backbone.weights, state=None)
-    return replace(inputs, backbone=replace(backbone, network=nn.Identity(), weights=weights))
+    """The inputs after the pixels. A frozen backbone has done its work."""
+    return replace(inputs, backbone=None) if settings.trains_head_only else inputs
 
 
 def _audited(inputs: Inputs, job: Job) -> AuditResult:
@@ -145,7 +141,7 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
     result = AuditResult(document, given.ranking, planted, shown)
     opened = looking.open_ledger(inputs.data.source, job.settings.ledger) if document["ledger"] else None
     ledger = Ledger() if opened is None else opened.ledger
-    return with_sample(result, inputs.data.table.read, job.settings.max_pixels, ledger)
+    return with_sample(result, inputs.data.table, job.settings.max_pixels, ledger)
 
 
 def _detect(inputs: Inputs, job: Job) -> Detection | None:
@@ -161,7 +157,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
-                device=inputs.backbone.device,
+                device=inputs.device,
                 tell=lambda step, share: update(round(100 * share), 100),
             ),
         )
@@ -248,7 +244,7 @@ def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
             _labelled(inputs),
             rows=data.rows("train"),
             seed=seed,
-            device=inputs.backbone.device,
+            device=inputs.device,
         )
     )
 

@@ -65,7 +65,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "auditor_version": __version__,
         "command": command_line(data.source, settings),
         "settings": cast(SettingsDocument, chosen),
-        "run": {"device": made.inputs.backbone.device, "threads": torch.get_num_threads(), "dtype": settings.dtype},
+        "run": {"device": made.inputs.device, "threads": torch.get_num_threads(), "dtype": settings.dtype},
         "dataset": content,
         "model": _model(made, settings),
         "reference": {
@@ -107,15 +107,16 @@ def _model(made: Made, settings: AuditSettings) -> ModelDocument:
             },
         }
 
-    backbone = made.inputs.backbone
+    encoder = made.inputs.encoder
+    seen = encoder.transform
     return {
-        "architecture": backbone.kind.name,
-        "weights": backbone.weights.name,
-        "weights_sha256": backbone.weights.sha256,
-        "image_size": backbone.transform.size,
-        "normalisation": {"mean": list(backbone.transform.mean), "std": list(backbone.transform.std)},
+        "architecture": encoder.name,
+        "weights": encoder.weights,
+        "weights_sha256": encoder.sha256,
+        "image_size": None if seen is None else seen.size,
+        "normalisation": None if seen is None else {"mean": list(seen.mean), "std": list(seen.std)},
         "trained": settings.train,
-        "n_features": backbone.kind.n_features,
+        "n_features": encoder.n_features,
         "n_parameters": made.learner.n_parameters,
         "epochs": settings.epochs,
         "clean": fit(made.clean),

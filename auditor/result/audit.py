@@ -137,8 +137,10 @@ class AuditResult:
 
 
 def _with_settled(summary: dict[str, Any]) -> AuditDocument:
-    """The summary of any version. Earlier ones wrote nothing about settled images and ledgers."""
+    """The summary of any version. Earlier ones wrote nothing of settled images and ledgers, and knew images alone."""
     summary.setdefault("ledger", None)
+    if isinstance(summary.get("dataset"), dict):
+        summary["dataset"].setdefault("kind", "image")
     if isinstance(summary.get("reference"), dict):
         summary["reference"].setdefault("settled", {"n": 0, "wrong": []})
     return cast(AuditDocument, summary)

@@ -88,9 +88,13 @@ class DuplicatesDocument(TypedDict):
 
 
 class DatasetDocument(TypedDict):
-    """The audited data set. `source` is what the user wrote; `root` is the folder where its paths begin."""
+    """The audited data set. `source` is what the user wrote; `root` is the folder where its paths begin.
+
+    `kind` says what an item is: `image`, `text`, `table` (a row of one) or `features` (known by its features alone).
+    """
 
     name: str
+    kind: str
     source: str
     root: str
     content_hash: str
@@ -144,8 +148,8 @@ class ModelDocument(TypedDict):
     architecture: str
     weights: str
     weights_sha256: str | None
-    image_size: int
-    normalisation: Normalisation
+    image_size: int | None
+    normalisation: Normalisation | None
     trained: str
     n_features: int
     n_parameters: int

@@ -107,9 +107,13 @@ class Proof(TypedDict):
 
 
 class EvidenceDocument(TypedDict):
-    """The whole of `evidence.json`. `sample` stands in drawing order."""
+    """The whole of `evidence.json`. `sample` stands in drawing order.
+
+    `thumbnails` are pictures by path. `excerpts` are what people read in their place: texts, and the cells of rows.
+    """
 
     thumbnails: dict[str, str]
+    excerpts: dict[str, str]
     examples: list[ExampleDocument]
     histograms: HistogramsDocument
     extremes: list[ExtremesOfClass]
@@ -125,6 +129,7 @@ def no_evidence() -> EvidenceDocument:
     """Evidence that shows nothing. It fills in what an audit of an earlier version did not write."""
     return {
         "thumbnails": {},
+        "excerpts": {},
         "examples": [],
         "histograms": {
             "clean": {"edges": [], "counts": {}},

@@ -13,6 +13,10 @@ import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources import spelling
+from auditor.system.arrays import Array
+
+KINDS = ("image", "text", "table", "features")
+"""What an item can be: a picture, a text, a row of a table, or something that is known by its features alone."""
 
 SPLITS = ("train", "val", "test")
 """The names that a split can have. An empty string means that the source gives none."""
@@ -63,8 +67,30 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a model of the user's said of the N items of a table, in the order of its frame.
+
+    Attributes
+    ----------
+    features
+        float32 [N, D], or None.
+    probabilities
+        float32 [N, K], the probability of each class by a model that did not learn from the item; or None.
+    columns
+        The K class names of `probabilities`.
+    sha256
+        Of both, in hexadecimal.
+    """
+
+    features: Array | None
+    probabilities: Array | None
+    columns: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
 class ImageTable:
-    """The labelled images of a data set, before any pixel is read.
+    """The labelled items of a data set, before any is decoded. Most are images.
 
     Attributes
     ----------
@@ -89,6 +115,18 @@ class ImageTable:
         What was done with the user's layout or names, a sentence each. The result and the terminal show them.
     doubt
         Why the classes may be something else, and what to do. An audit refuses the table unless `--classes` names them.
+    kind
+        What an item is, one of `KINDS`. `read` gives a text as UTF-8, and a row of a table as JSON.
+    excerpt
+        `excerpt(path)` gives what people read in place of a picture: a text, or the cells of a row, a line each. It is
+        empty for images and for items that are known by their features alone.
+    cells
+        The columns of a table but for its label, N rows in the order of `frame`. None for the other kinds.
+    given
+        Features and probabilities of the user's own model. None where the audit makes its own features.
+    groups
+        N names in the order of `frame`: items of one name belong together, and an empty name says nothing. None where
+        the source names no groups.
     """
 
     name: str
@@ -101,6 +139,11 @@ class ImageTable:
     source: str = ""
     notes: tuple[str, ...] = ()
     doubt: SourceError | None = None
+    kind: str = "image"
+    excerpt: Callable[[str], str] = field(default=lambda path: "")
+    cells: pd.DataFrame | None = None
+    given: Given | None = None
+    groups: tuple[str, ...] | None = None
 
 
 def content_hash(paths: Iterable[str], hashes: Iterable[str], labels: Iterable[str]) -> str:

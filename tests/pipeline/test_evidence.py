@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import FIXTURES
 from hypothesis import given
@@ -18,6 +19,7 @@ from PIL import Image
 
 from auditor.pipeline import examples, histograms, rows, suspects, thumbnails
 from auditor.result import AuditResult
+from auditor.sources.base import ImageTable
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
 
@@ -44,6 +46,18 @@ def test_mentioned_finds_paths_wherever_they_are() -> None:
     assert list(thumbnails.mentioned(nested)) == ["x", "y", "z"]
 
 
+def _table(read: Callable[[str], bytes], **more: Any) -> ImageTable:
+    return ImageTable("t", "t", pd.DataFrame({"path": [], "label": [], "split": []}), read, **more)
+
+
+def test_texts_have_excerpts_and_no_pictures() -> None:
+    said = {"a": "short", "b": "long " * 1000, "c": ""}
+    table = _table(lambda path: said[path].encode(), kind="text", excerpt=said.__getitem__)
+    assert thumbnails.thumbnails(table, ["a"], 10**6) == {}
+    found = thumbnails.excerpts(table, ["b", "a", "c", "a"])
+    assert found == {"b": ("long " * 1000)[: thumbnails.EXCERPT] + "…", "a": "short"}
+
+
 def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
     good = (FIXTURES / "digits" / "train" / "3" / "000.png").read_bytes()
 
@@ -52,7 +66,7 @@ def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
             raise FileNotFoundError(2, "No such file", path)
         return good if path == "good" else b"text"
 
-    found = thumbnails.thumbnails(read, ["good", "gone", "text", "good"], 10**6)
+    found = thumbnails.thumbnails(_table(read), ["good", "gone", "text", "good"], 10**6)
     assert list(found) == ["good"]
     kind, _, data = found["good"].partition(",")
     assert kind == "data:image/png;base64"
@@ -62,7 +76,8 @@ def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
 def test_suspects_get_pictures_large_enough_to_judge() -> None:
     photo = io.BytesIO()
     Image.linear_gradient("L").resize((400, 300)).save(photo, "PNG")
-    found = thumbnails.thumbnails(lambda path: photo.getvalue(), ["suspect", "other"], 10**6, suspects=1)
+    table = _table(lambda path: photo.getvalue())
+    found = thumbnails.thumbnails(table, ["suspect", "other"], 10**6, suspects=1)
     sizes = [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size for url in found.values()]
     assert sizes == [(thumbnails.SUSPECT_EDGE, 120), (thumbnails.THUMBNAIL_EDGE, 72)]
 

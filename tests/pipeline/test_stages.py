@@ -229,7 +229,7 @@ def test_no_more_than_one_engine_is_held_and_none_beside_the_plantings_suspicion
     monkeypatch.setattr(summary, "document", lambda *given: made.append(given[0]) or real_document(*given))
     stages.audit(FIXTURES / "digits", dataclasses.replace(QUICK, repeats=2))
     assert len(opened) == 3 and held == [0, 0, 0, 0]
-    assert not list(made[0].inputs.backbone.network.parameters()) and made[0].inputs.backbone.weights.name == "none"
+    assert made[0].inputs.backbone is None and made[0].inputs.encoder.weights == "none"
 
 
 # The matrix
