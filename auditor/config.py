@@ -26,10 +26,19 @@ PRESETS = ("default", "study")
 
 DTYPES = ("float32", "bfloat16")
 
+ITEM_KINDS = ("image", "text", "table")
+"""What SOURCE may hold."""
+
 DEVICES = ("auto", "cpu", "cuda")
 
 DEFAULT_BACKBONE = "resnet18"
 """Audits of earlier versions do not name their backbone. It was this one."""
+
+ADDED: Mapping[str, str] = {
+    "backbone": DEFAULT_BACKBONE,
+    **dict.fromkeys(("ledger", "root", "columns", "kind", "label", "features", "probabilities"), ""),
+}
+"""Settings that earlier versions did not have, and what holds for their audits."""
 
 MAX_PIXELS = 100_000_000
 """Images with more pixels are skipped as possible decompression bombs."""
@@ -47,6 +56,20 @@ class AuditSettings:
     """Settings that decide the result. Equal settings on equal data give equal bytes."""
 
     classes: tuple[str, ...] = _setting((), "Keep these classes only: two for the binary audit.", metavar="A,B,...")
+    kind: str = _setting("", "What an item is  [default: told from SOURCE]", choices=ITEM_KINDS)
+    label: str = _setting("", "The column of a table that holds the labels.", metavar="COLUMN")
+    features: str = _setting(
+        "",
+        "Features of your own model, float [N, D] in .npy, .npz or Parquet: one row for each row of the manifest. No "
+        "image is decoded for them.",
+        metavar="FILE",
+    )
+    probabilities: str = _setting(
+        "",
+        "Class probabilities of your own model, float [N, C]: out of sample, columns in the sorted order of the class "
+        "names or in that of --classes. They serve alone or beside features.",
+        metavar="FILE",
+    )
     noise_rate: float = _setting(0.1, "Share of training labels to flip in the controlled experiment (0 < r < 0.5).")
     noise: str = _setting("uniform", "Which labels to flip, and to what.", choices=NOISE_KINDS)
     backbone: str = _setting(
@@ -94,7 +117,7 @@ class AuditSettings:
 
     def __post_init__(self) -> None:
         _check(0 < self.noise_rate < 0.5, "noise_rate", self.noise_rate, "above 0 and below 0.5")
-        chosen = ("noise", NOISE_KINDS), ("preset", PRESETS), ("dtype", DTYPES)
+        chosen = ("noise", NOISE_KINDS), ("preset", PRESETS), ("dtype", DTYPES), ("kind", ("", *ITEM_KINDS))
         for name, choices in chosen:
             _check(getattr(self, name) in choices, name, getattr(self, name), "one of " + ", ".join(choices))
         if not engines.known(self.engine):

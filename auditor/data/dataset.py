@@ -57,6 +57,10 @@ class Dataset:
         What people found about these images; None without a ledger.
     notes
         What was done with the user's layout, names and images, a sentence each.
+    probabilities
+        float32 [N, C], those of the user's own model; None where none are given.
+    groups
+        N names of what belongs together, an empty one says nothing; None where the source names no groups.
     """
 
     name: str
@@ -76,6 +80,8 @@ class Dataset:
     n_cached: int = 0
     looked: Looked | None = None
     notes: tuple[str, ...] = ()
+    probabilities: Array | None = None
+    groups: tuple[str, ...] | None = None
 
     def rows(self, name: str) -> Array:
         """The rows of a split's images, int64."""
@@ -256,6 +262,7 @@ def build(
         skipped=(*table.skipped, *read.skipped),
         n_cached=read.n_cached,
         notes=table.notes,
+        groups=None if table.groups is None else tuple(table.groups[row] for row in read.rows),
     )
 
 

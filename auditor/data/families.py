@@ -33,13 +33,13 @@ SIMILARITIES = 2**22
 """Pairs that are compared at a time."""
 
 
-def families(features: Array, hashes: Sequence[str] = (), groups: Sequence[str] | None = None) -> Array:
+def families(features: Array | None, hashes: Sequence[str] = (), groups: Sequence[str] | None = None) -> Array:
     """Find the family of each item.
 
     Parameters
     ----------
     features
-        float32 [N, D].
+        float32 [N, D]; None where there are none that tell copies. Then `hashes` must be given.
     hashes
         N content hashes, or none. Equal ones are copies.
     groups
@@ -49,13 +49,13 @@ def families(features: Array, hashes: Sequence[str] = (), groups: Sequence[str] 
     -------
     int64 [N], the number of each item's family: that of its first member.
     """
-    n = len(features)
-    links = [_equal([row.tobytes() for row in features])] if _tell_apart(features) else []
+    n = len(hashes) if features is None else len(features)
+    links = [_equal([row.tobytes() for row in features])] if features is not None and _tell_apart(features) else []
     links += [_equal(list(hashes))] if len(hashes) else []
     links += [_equal([name or f"\0{row}" for row, name in enumerate(groups)])] if groups is not None else []
     certain = np.concatenate([np.empty((0, 2), np.int64), *links])
     family = _joined(certain, n)
-    near = _near(features, family)
+    near = np.empty((0, 2), np.int64) if features is None else _near(features, family)
     if not len(near):
         return family
     both = _joined(np.concatenate([certain, near]), n)

@@ -53,6 +53,8 @@ def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult 
 
 def _same_weights(summary: AuditDocument, settings: AuditSettings) -> bool:
     known = summary["model"]["weights_sha256"]
+    if settings.features or settings.probabilities:
+        return True  # `_other_numbers` compares them
     if settings.weights in ("none", "imagenet"):  # torch itself checks the checksum of ImageNet's weights
         return summary["model"]["weights"] == settings.weights
     path = Path(settings.weights).expanduser()
@@ -67,11 +69,16 @@ def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> b
         table = reopening.open_as(source, settings)
     except AuditorError:
         return False  # the audit itself says what is wrong
-    if changes(result, table):
+    if changes(result, table) or _other_numbers(result, table):
         return False
     split = dict(zip(result.ranking["path"], result.ranking["split"], strict=True))
     given = zip(table.frame["path"], table.frame["split"], strict=True)
     return all(not now or split.get(path, now) in (now, SETTLED) for path, now in given)
+
+
+def _other_numbers(result: AuditResult, table: ImageTable) -> bool:
+    """Whether the features or probabilities that a user gives are others than those of the audit."""
+    return table.given is not None and table.given.sha256 != result.summary["model"]["weights_sha256"]
 
 
 def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
@@ -116,7 +123,11 @@ def require_fresh(
         named = source or str(result.summary["dataset"]["source"])
     table = reopening.reopen(result, source=source, out=out) if open_table is None else open_table(named)
     with complete_result():
-        found = changes(result, table)
+        found, other = changes(result, table), _other_numbers(result, table)
+    if other:
+        raise ResultError(
+            "the features or probabilities are others than those of the audit", hint="run the audit again"
+        )
     if found:
         raise ResultError(
             f"the audit is older than its data set {plain(named)}: {found.in_words()}", hint="run the audit again"

@@ -8,18 +8,50 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from auditor.config import AuditSettings
 from auditor.errors import SourceError
 from auditor.result import AuditResult, complete_result
 from auditor.result.documents import DatasetDocument
 from auditor.sources import open_source
+from auditor.sources.arrays_file import read_block
 from auditor.sources.base import ImageTable
-from auditor.sources.manifest import parse_spec
+from auditor.sources.given import beside
+from auditor.sources.manifest import Layout, parse_spec
 from auditor.system.text import plain
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What it takes to open a data set beside its SOURCE. The fields are settings of the same names."""
+
+    allow_outside: bool = False
+    classes: tuple[str, ...] = ()
+    root: str = ""
+    columns: str = ""
+    features: str = ""
+    probabilities: str = ""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Opening:
+        """From settings by name; those that are not there have their defaults."""
+        known = {field.name: settings[field.name] for field in fields(cls) if field.name in settings}
+        return cls(**{**known, "classes": tuple(known.get("classes", ()))})
+
+    def open(self, source: str) -> ImageTable:
+        """The data set, with features and probabilities where some are given."""
+        by_name = bool(self.features or self.probabilities)
+        layout = Layout(self.root, self.columns, by_name)
+        table = open_source(source, allow_outside=self.allow_outside, classes=self.classes, layout=layout)
+        if not by_name:
+            return table
+        features = read_block(self.features, "features") if self.features else None
+        probabilities = read_block(self.probabilities, "probabilities") if self.probabilities else None
+        return beside(table, features, probabilities, self.classes)
 
 
 def open_as(source: str, settings: AuditSettings) -> ImageTable:
@@ -28,15 +60,9 @@ def open_as(source: str, settings: AuditSettings) -> ImageTable:
     Raises
     ------
     SourceError
-        See `auditor.sources.open_source`.
+        See `auditor.sources.open_source`. Or features or probabilities cannot be read, or do not fit.
     """
-    return open_source(
-        source,
-        allow_outside=settings.allow_outside,
-        classes=settings.classes,
-        root=settings.root,
-        columns=settings.columns,
-    )
+    return Opening.of(settings.as_json()).open(source)
 
 
 def reopen(result: AuditResult, *, source: str = "", out: str | Path | None = None) -> ImageTable:
@@ -58,16 +84,18 @@ def reopen(result: AuditResult, *, source: str = "", out: str | Path | None = No
         The result does not say what the data set is.
     """
     with complete_result():
-        chosen = result.summary["settings"]
+        opening = Opening.of(result.summary["settings"])
         wanted = source or str(result.summary["dataset"]["source"])
-        outside, classes = bool(chosen.get("allow_outside")), tuple(chosen.get("classes", ()))
-        root, columns = str(chosen.get("root", "")), str(chosen.get("columns", ""))
     places = list(_above(out))
     spec = wanted if source else _found(wanted, places)
+    near = replace(
+        opening,
+        root=_found(opening.root, places),
+        features=_found(opening.features, places),
+        probabilities=_found(opening.probabilities, places),
+    )
     try:
-        return open_source(
-            spec, allow_outside=outside, classes=classes, root=root and _found(root, places), columns=columns
-        )
+        return near.open(spec)
     except SourceError as error:
         if os.path.lexists(_file(spec)):
             raise

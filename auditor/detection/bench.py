@@ -15,7 +15,7 @@ from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.results import Damping, DetectionSettings
 from auditor.detection.signals import INFLUENCE_SIGNALS, Signals
 from auditor.detection.suspicion import Combination, fit_combination
-from auditor.detection.views import Views
+from auditor.detection.views import Known, Views
 from auditor.model.scaling import Scaling
 from auditor.system.arrays import Array, Floats, Ints
 
@@ -152,7 +152,10 @@ class Bench:
             settings=settings,
             seed=seed,
             device=device,
-            families=None if images.groups is None else own[2],
+            known=Known(
+                None if images.groups is None else own[2],
+                None if images.probabilities is None else images.probabilities[chosen],
+            ),
         )
         return cls(views, labels, *own, trusted, images.n_classes, settings, seed, scaling)
 

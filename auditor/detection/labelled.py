@@ -37,6 +37,8 @@ class Labelled:
         the label is wrong and the class is not known. None where nobody looked at anything.
     groups
         int64 [N], the family of each item. Copies of one picture are a family. None where every item stands alone.
+    probabilities
+        float32 [N, C] of a model of the user's that did not learn from the item, above 0; None where none are given.
     """
 
     features: Array
@@ -45,6 +47,7 @@ class Labelled:
     reference: tuple[Array, Array] | None = None
     found: Array | None = None
     groups: Array | None = None
+    probabilities: Array | None = None
 
     def checked(self) -> Labelled:
         """Return the same with the dtypes above. An empty reference becomes None.
@@ -68,9 +71,11 @@ class Labelled:
             raise AuditorError(
                 f"what people found must lie in 0..{self.n_classes - 1}", hint="-1 is not looked at, -2 is wrong"
             )
+        if self.probabilities is not None:
+            _check_probabilities(self.probabilities, (len(labels), self.n_classes), self.reference)
         reference = self.reference
         if reference is None or not len(reference[1]):
-            return Labelled(features, labels, self.n_classes, None, found, groups)
+            return Labelled(features, labels, self.n_classes, None, found, groups, self.probabilities)
         reference = _pair(*reference, self.n_classes, "the reference")
         if reference[0].shape[1] != features.shape[1]:
             raise AuditorError(
@@ -121,7 +126,16 @@ class Labelled:
     def select(self, rows: Array) -> Labelled:
         """Keep some of the images, by their int64 row numbers. The reference stays."""
         found, groups = (None if values is None else values[rows] for _, values in self._columns())
-        return replace(self, features=self.features[rows], labels=self.labels[rows], found=found, groups=groups)
+        likely = None if self.probabilities is None else self.probabilities[rows]
+        few = replace(self, features=self.features[rows], labels=self.labels[rows], probabilities=likely)
+        return replace(few, found=found, groups=groups)
+
+
+def _check_probabilities(values: Array, shape: tuple[int, int], reference: object) -> None:
+    if values.shape != shape or not (np.isfinite(values).all() and (values > 0).all()):
+        raise AuditorError(f"probabilities must be above 0 and of shape {shape}, not {values.shape}")
+    if reference is not None:
+        raise AuditorError("a reference cannot be used where probabilities are given: it has none")
 
 
 def _column(values: Array | None, name: str, n: int) -> Array | None:

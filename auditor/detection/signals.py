@@ -48,6 +48,8 @@ class HeadOutputs:
         The label model. It explains how the given labels came about.
     log_probabilities
         float32 [N + m, C], of the kernel head without the image's own label.
+    own_loss
+        float32 [N, C], loss of each label by the user's own model; None where its probabilities are not given.
     """
 
     labels: Array
@@ -61,6 +63,7 @@ class HeadOutputs:
     similarity: Array
     model: LabelModel
     log_probabilities: Array
+    own_loss: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,15 @@ class Signal:
         Gives float32 [N + m, C] from what the heads say. A higher value speaks louder against the label.
     needs_trusted
         Whether it says nothing without enough trusted images of every class. It is then left out of the result.
+    needs_own
+        Whether it rests on probabilities of the user's own model. It is not computed without them.
     """
 
     name: str
     meaning: str
     values: Callable[[HeadOutputs], Array]
     needs_trusted: bool = False
+    needs_own: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,12 +111,18 @@ class InfluenceSignal:
     by_class: bool = False
 
 
-def _margin(told: HeadOutputs) -> Array:
-    """By how much the best other class beats c, in nats."""
-    log_p = -told.stacked_loss
+def _margin(loss: Array) -> Array:
+    """By how much the best other class beats c, in nats, from float32 [n, C] losses."""
+    log_p = -loss
     order = np.sort(log_p, axis=1)
     best, second = order[:, -1:], order[:, -2:-1]
     return np.asarray(np.where(log_p >= best, second, best) - log_p)
+
+
+def _own_loss(told: HeadOutputs) -> Array:
+    """Loss of label c by the user's own model."""
+    assert told.own_loss is not None
+    return told.own_loss
 
 
 def _in_fold_loss(told: HeadOutputs) -> Array:
@@ -140,7 +152,11 @@ SIGNALS: tuple[Signal, ...] = (
         "How improbable the label is to a head that never saw it.",
         lambda told: -told.log_probabilities,
     ),
-    Signal("margin", "By how much the heads that never saw the label prefer another one.", _margin),
+    Signal(
+        "margin",
+        "By how much the heads that never saw the label prefer another one.",
+        lambda told: _margin(told.stacked_loss),
+    ),
     Signal("in_fold_loss", "How improbable the label stays after training on it.", _in_fold_loss),
     Signal(
         "stacked_loss",
@@ -158,6 +174,13 @@ SIGNALS: tuple[Signal, ...] = (
         "How improbable the label is to a head trained on trusted labels only.",
         lambda told: told.trusted_loss,
         needs_trusted=True,
+    ),
+    Signal("own_loss", "How improbable the label is to your own model.", _own_loss, needs_own=True),
+    Signal(
+        "own_margin",
+        "By how much your own model prefers another label.",
+        lambda told: _margin(_own_loss(told)),
+        needs_own=True,
     ),
 )
 """This package's signals, in the order in which the suspicion combines them."""

@@ -5,6 +5,7 @@ Once it stands, the heads judge any labelling of the same images at little cost.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,28 @@ SIMILARITIES = 2**22
 """Pairs of images compared at a time. They take 16 MB, and this is faster than 64 MB."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of N audited images beside their features.
+
+    Attributes
+    ----------
+    families
+        int64 [N], the family of each image; None where each stands alone. No head that judges an image has seen one of
+        its family, and no image is its family's neighbour.
+    own
+        float32 [N, C], probabilities of the user's own model, above 0; None where none are given. No trusted images
+        then.
+    """
+
+    families: Array | None = None
+    own: Array | None = None
+
+
+NOTHING = Known()
+"""Nothing is known but the features."""
+
+
 class Views:
     """Bases, folds and neighbours of the same images, for any number of labellings.
 
@@ -59,9 +82,8 @@ class Views:
         Draws folds and landmarks.
     device
         Where bases lie and heads are trained.
-    families
-        int64 [N], the family of each audited image; None where each stands alone. No head that judges an image has
-        seen one of its family, and no image is its family's neighbour.
+    known
+        What is known of the images beside their features.
 
     Attributes
     ----------
@@ -80,9 +102,11 @@ class Views:
         settings: DetectionSettings,
         seed: int,
         device: str = "cpu",
-        families: Array | None = None,
+        known: Known = NOTHING,
     ) -> None:
-        self.table = all_signals()
+        families, own = known.families, known.own
+        self.own_loss = None if own is None else -np.log(own)
+        self.table = tuple(signal for signal in all_signals() if own is not None or not signal.needs_own)
         unit = unit_rows(scaled, consume=True)
         self.trusted, self.seed, self.device = (
             np.array(trusted),
@@ -132,6 +156,7 @@ class Views:
             similarity=self.similarity,
             model=fit_label_model(stacked, audited, self.trusted, seed=self.seed, device=self.device),
             log_probabilities=kernel_scale.log_probabilities(kernel.left_out),
+            own_loss=self.own_loss,
         )
         return Signals.of_heads(told, self.table)
 
@@ -165,7 +190,8 @@ class Views:
         decays: tuple[float, ...] = WEIGHT_DECAYS
         heads = (self.kernel, self.linear)
         for train in (split != fold for split in self.splits for fold in range(int(split.max()) + 1)):
-            x = np.hstack([head.fit_on(targets, train, ridge) for head, ridge in zip(heads, ridges, strict=True)])
+            fitted = [head.fit_on(targets, train, ridge) for head, ridge in zip(heads, ridges, strict=True)]
+            x = np.hstack(fitted if self.own_loss is None else [*fitted, -self.own_loss])
             losses, decay = self._fold_loss(Scaling.of(x[train])(x), labels, train, decays)
             total[~train] += losses
             decays = (decay,)

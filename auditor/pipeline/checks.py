@@ -16,8 +16,9 @@ from auditor.detection.registry import all_signals
 from auditor.errors import ConfigError
 from auditor.experiment import noise
 from auditor.model import training
-from auditor.model.backbone import Backbone, BackboneKind
+from auditor.model.backbone import Backbone, Encoder
 from auditor.pipeline.job import Job
+from auditor.pipeline.reader import Reader
 from auditor.sources.base import ImageTable
 from auditor.system.lock import refuse_inside
 
@@ -60,21 +61,23 @@ def matrix_author(path: str) -> str | None:
     return author(path)
 
 
-def before_reading(table: ImageTable, backbone: Backbone, settings: AuditSettings) -> None:
+def before_reading(table: ImageTable, reader: Reader, settings: AuditSettings) -> None:
     """Refuse layers that are not there, and work for which time or memory will not do.
 
     Raises
     ------
     ConfigError, EngineError
     """
-    network = copy.deepcopy(backbone.network)
-    training.trainable(network, settings.train, backbone.kind.classifier)
     n_images, n_classes = len(table.frame), table.frame["label"].nunique()
-    _check_pixels(backbone, settings, n_images)
-    _check_time(settings, backbone.kind, n_images, n_classes)
+    network = None
+    if reader.backbone is not None:
+        network = copy.deepcopy(reader.backbone.network)
+        training.trainable(network, settings.train, reader.backbone.kind.classifier)
+        _check_pixels(reader.backbone, settings, n_images)
+    _check_time(settings, reader.encoder, n_images, n_classes)
     _check_probabilities(settings, n_images, n_classes)
-    _check_engine(network, backbone, settings, n_images, n_classes)
-    _check_tables(settings, backbone.kind, n_images, n_classes)
+    _check_engine(network, reader, settings, n_images, n_classes)
+    _check_tables(settings, reader.encoder, n_images, n_classes)
 
 
 def before_training(data: Dataset, settings: AuditSettings) -> None:
@@ -87,10 +90,10 @@ def before_training(data: Dataset, settings: AuditSettings) -> None:
     noise.check(data.labels[data.rows("train")], settings.noise_rate, settings.noise)
 
 
-def long_work(table: ImageTable, kind: BackboneKind, settings: AuditSettings) -> str:
+def long_work(table: ImageTable, encoder: Encoder, settings: AuditSettings) -> str:
     """A sentence for work that will take long; empty where it will not."""
     n_images, n_classes = len(table.frame), table.frame["label"].nunique()
-    seconds = _detection_seconds(settings, kind, n_images, n_classes)
+    seconds = _detection_seconds(settings, encoder, n_images, n_classes)
     if seconds < LONG:
         return ""
     return (
@@ -116,15 +119,15 @@ def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) ->
     )
 
 
-def _detection_seconds(settings: AuditSettings, kind: BackboneKind, n_images: int, n_classes: int) -> float:
+def _detection_seconds(settings: AuditSettings, encoder: Encoder, n_images: int, n_classes: int) -> float:
     """Processor seconds of detection. They are known for many classes alone; 0 otherwise."""
     if settings.preset == "study" or n_classes <= MANY_CLASSES:
         return 0.0
-    return processor_seconds(n_images, n_classes, kind.n_layered)
+    return processor_seconds(n_images, n_classes, encoder.n_layered)
 
 
-def _check_time(settings: AuditSettings, kind: BackboneKind, n_images: int, n_classes: int) -> None:
-    seconds = _detection_seconds(settings, kind, n_images, n_classes)
+def _check_time(settings: AuditSettings, encoder: Encoder, n_images: int, n_classes: int) -> None:
+    seconds = _detection_seconds(settings, encoder, n_images, n_classes)
     if seconds > LONGEST:
         raise ConfigError(
             f"the search for wrong labels among {n_images:,} images in {n_classes:,} classes would take about "
@@ -144,21 +147,22 @@ def _check_probabilities(settings: AuditSettings, n_images: int, n_classes: int)
 
 
 def _check_engine(
-    network: nn.Module, backbone: Backbone, settings: AuditSettings, n_images: int, n_classes: int
+    network: nn.Module | None, reader: Reader, settings: AuditSettings, n_images: int, n_classes: int
 ) -> None:
-    if settings.trains_head_only:
-        columns = (backbone.kind.n_layered if settings.conditions_head else backbone.kind.n_features) + 1
+    if network is None or settings.trains_head_only:
+        encoder = reader.encoder
+        columns = (encoder.n_layered if settings.conditions_head else encoder.n_features) + 1
         size, rank, width = n_classes * columns, (n_classes - 1) * columns, 8
     else:
         size = sum(p.numel() for p in network.parameters() if p.requires_grad)
         rank, width = min(size, n_images * (n_classes - 1)), 4
-    influence.require_engine(settings.engine, influence.EngineSize(size, rank, width), backbone.device)
+    influence.require_engine(settings.engine, influence.EngineSize(size, rank, width), reader.device)
 
 
-def _check_tables(settings: AuditSettings, kind: BackboneKind, n_images: int, n_classes: int) -> None:
+def _check_tables(settings: AuditSettings, encoder: Encoder, n_images: int, n_classes: int) -> None:
     if settings.preset != "study":
         influence.require(
-            memory_bytes(n_images, n_classes, kind.n_layered, DetectionSettings().landmarks),
+            memory_bytes(n_images, n_classes, encoder.n_layered, DetectionSettings().landmarks),
             f"detection on {n_images} images in {n_classes} classes",
             "cpu",
             "choose fewer --classes, or audit the images a part at a time",

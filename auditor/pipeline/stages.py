@@ -168,7 +168,9 @@ def _with_families(inputs: Inputs, job: Job) -> Inputs:
     if job.settings.preset == "study":
         return inputs
     data = inputs.data
-    groups = job.kept.once("families", lambda: families(data.features, data.hashes))
+    # Probabilities alone tell no copies: whatever a model is sure of looks alike.
+    seen = data.features if data.table.given is None or data.table.given.features is not None else None
+    groups = job.kept.once("families", lambda: families(seen, data.hashes, data.groups))
     return inputs if len(np.unique(groups)) == len(groups) else replace(inputs, groups=groups)
 
 
@@ -185,6 +187,7 @@ def _labelled(inputs: Inputs, *, looks: bool = False) -> Labelled:
         inputs.reference_pair,
         found=None if seen is None else seen.found,
         groups=inputs.groups,
+        probabilities=data.probabilities,
     )
 
 

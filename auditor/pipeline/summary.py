@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from auditor._version import __version__
-from auditor.config import DEFAULT_BACKBONE, AuditSettings, joined
+from auditor.config import ADDED, AuditSettings, joined
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.detection.registry import meanings
@@ -39,7 +39,7 @@ from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimat
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
-_PLACES = ("root", "columns", "ledger")
+_PLACES = ("root", "columns", "ledger", "features", "probabilities")
 """Settings that say where something lies. What lies there shows in hashes."""
 
 SOLVES_KEPT = 200
@@ -54,11 +54,12 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     data, trusted, detection = made.inputs.data, made.inputs.trusted, made.detection
     chosen = settings.as_json()
     content = data.summary()
-    # Earlier versions knew one backbone. Their audits keep their id. Where the data set lies is no part of it.
-    naming = {k: v for k, v in chosen.items() if (k, v) != ("backbone", DEFAULT_BACKBONE) and k not in _PLACES}
+    # Audits of earlier versions keep their id. Where the data set lies is no part of it.
+    naming = {k: v for k, v in chosen.items() if ADDED.get(k) != v and k not in _PLACES}
     ledger = None if data.looked is None else data.looked.use
     seen = [] if ledger is None else [ledger["sha256"]]
-    identity = json.dumps([content["content_hash"], naming, *seen], sort_keys=True)
+    given = [] if data.table.given is None else [data.table.given.sha256]
+    identity = json.dumps([content["content_hash"], naming, *seen, *given], sort_keys=True)
     return {
         "schema_version": SCHEMA_VERSION,
         "audit_id": hashlib.sha256(identity.encode()).hexdigest()[:16],

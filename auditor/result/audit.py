@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from auditor.config import DEFAULT_BACKBONE
+from auditor.config import ADDED
 from auditor.errors import ResultError
 from auditor.result.documents import SCHEMA_VERSION, AuditDocument, SettingsDocument
 from auditor.result.evidence import EvidenceDocument, no_evidence
@@ -97,7 +97,7 @@ class AuditResult:
     @property
     def settings(self) -> SettingsDocument:
         """The audit's settings. What an earlier version did not name was the default."""
-        return {"backbone": DEFAULT_BACKBONE, "ledger": "", "root": "", "columns": "", **self.summary["settings"]}
+        return cast(SettingsDocument, {**ADDED, **self.summary["settings"]})
 
     @property
     def root(self) -> str:

@@ -19,6 +19,10 @@ class SettingsDocument(TypedDict):
     """Every field of `AuditSettings`, by its name."""
 
     classes: list[str]
+    kind: str
+    label: str
+    features: str
+    probabilities: str
     noise_rate: float
     noise: str
     backbone: str

@@ -39,7 +39,7 @@ _LAST: tuple[type[Source], ...] = (FolderSource,)
 
 
 def open_source(
-    spec: str, *, allow_outside: bool = False, classes: Sequence[str] = (), root: str = "", columns: str = ""
+    spec: str, *, allow_outside: bool = False, classes: Sequence[str] = (), layout: Layout = AS_NAMED
 ) -> ImageTable:
     """Open a data set of any known kind.
 
@@ -52,10 +52,8 @@ def open_source(
         Follow links and manifest paths that leave the folder of the data set.
     classes
         The classes that the audit will keep. Empty keeps all. A class without any image is an error.
-    root
-        The folder where a manifest's paths begin; empty for the manifest's own folder.
-    columns
-        What a manifest's columns are called, as `path=A,label=B,split=C`. Empty takes the names of their roles.
+    layout
+        Where a manifest's paths begin, what its columns are called, and whether it names files at all.
 
     Returns
     -------
@@ -66,8 +64,8 @@ def open_source(
     Raises
     ------
     SourceError
-        Nothing is there. Or no kind recognises it, or the kind that does cannot read it. Or `root` or `columns` are
-        given for another kind than a manifest.
+        Nothing is there. Or no kind recognises it, or the kind that does cannot read it. Or root or columns are given
+        for another kind than a manifest.
     """
     broken: list[str] = []
     if "\0" in spec or not spec.strip():
@@ -81,7 +79,7 @@ def open_source(
             broken.append(f"{kind.name}: {type(error).__name__}: {error}")
             continue
         if accepted:
-            table = _opened(kind, spec, allow_outside, Layout(root, columns))
+            table = _opened(kind, spec, allow_outside, layout)
             _refuse_empty(table, classes)
             return replace(table, source=display(spec))
     raise _not_recognised(spec, broken)
@@ -109,7 +107,7 @@ def _load(point: EntryPoint, broken: list[str] | None) -> Iterator[Source]:
 def _opened(kind: Source, spec: str, allow_outside: bool, layout: Layout) -> ImageTable:
     if isinstance(kind, ManifestSource):
         return kind.open(spec, allow_outside=allow_outside, layout=layout)
-    if layout != AS_NAMED:
+    if layout.root or layout.columns:
         raise SourceError(
             f"{display(spec)} is no manifest, so it has neither a root nor columns to choose",
             hint="leave out --root and --columns, or give a manifest",

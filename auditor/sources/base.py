@@ -6,9 +6,10 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
@@ -87,6 +88,11 @@ class Given:
     columns: tuple[str, ...]
     sha256: str
 
+    def select(self, rows: Array) -> Given:
+        """The same of some items, by their int64 row numbers."""
+        features, probabilities = (None if x is None else x[rows] for x in (self.features, self.probabilities))
+        return replace(self, features=features, probabilities=probabilities)
+
 
 @dataclass(frozen=True)
 class ImageTable:
@@ -127,6 +133,9 @@ class ImageTable:
     groups
         N names in the order of `frame`: items of one name belong together, and an empty name says nothing. None where
         the source names no groups.
+    places, n_places
+        int64 [N], the row of the source that each item comes from, counted from 0; and how many rows the source has.
+        None where its items have no order of their own.
     """
 
     name: str
@@ -144,6 +153,22 @@ class ImageTable:
     cells: pd.DataFrame | None = None
     given: Given | None = None
     groups: tuple[str, ...] | None = None
+    places: Array | None = None
+    n_places: int = 0
+
+    def narrowed(self, frame: pd.DataFrame, skipped: Iterable[Skipped] = ()) -> ImageTable:
+        """A copy that keeps the items of `frame`, some of its own in the same order, and skips some more."""
+        kept = np.flatnonzero(self.frame["path"].isin(set(frame["path"])).to_numpy())
+        without = tuple(sorted({*self.skipped, *skipped}, key=lambda entry: (entry.path, entry.reason)))
+        return replace(
+            self,
+            frame=frame.reset_index(drop=True),
+            skipped=without,
+            cells=None if self.cells is None else self.cells.iloc[kept].reset_index(drop=True),
+            given=None if self.given is None else self.given.select(kept),
+            groups=None if self.groups is None else tuple(self.groups[row] for row in kept),
+            places=None if self.places is None else self.places[kept],
+        )
 
 
 def content_hash(paths: Iterable[str], hashes: Iterable[str], labels: Iterable[str]) -> str:
@@ -240,11 +265,19 @@ class Columns:
         N strings each.
     splits
         N strings, each one of `SPLITS` or empty. Leave it out if the source has no splits.
+    groups
+        N names of what belongs together, or none.
+    places, n_places
+        The row of the source, counted from 0, that each image comes from, and the number of rows. Leave them out if
+        the source has no order of its own.
     """
 
     paths: Sequence[str]
     labels: Sequence[str]
     splits: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+    places: Sequence[int] | None = None
+    n_places: int = 0
 
 
 def make_table(
@@ -288,4 +321,16 @@ def make_table(
     )
     used = {spelling.same(label) for label in images.labels}
     unused = tuple(sorted(label for label in set(empty) if spelling.same(label) not in used))
-    return ImageTable(name, root, frame, read, without, locate or (lambda path: None), unused, notes=notes)
+    return ImageTable(
+        name,
+        root,
+        frame,
+        read,
+        without,
+        locate or (lambda path: None),
+        unused,
+        notes=notes,
+        groups=None if images.groups is None else tuple(images.groups[index] for index in order),
+        places=None if images.places is None else np.array([images.places[index] for index in order], np.int64),
+        n_places=images.n_places,
+    )

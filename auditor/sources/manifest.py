@@ -18,15 +18,13 @@ from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split
 from auditor.sources.manifest_columns import ROLES, Rows
 from auditor.sources.manifest_formats import READERS, read_rows, suffix_of
 from auditor.sources.missing import Finder
-from auditor.sources.root import Root, is_utf8
+from auditor.sources.named import named_files, read_named
+from auditor.sources.root import ODD_PATH, Root, is_utf8
 from auditor.sources.spelling import merged, same
 from auditor.system.text import display
 
 _SHOWN = 3
 """How many bad rows an error names."""
-
-_ODD_PATH = re.compile(r"^[/\\]|^[A-Za-z]:[/\\]|(?:^|/)\.{0,2}(?:/|$)|\0")
-"""Paths that need a closer look: absolute, with a drive, with an empty, `.` or `..` part, or with a NUL."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,14 @@ class Layout:
         The folder where its paths begin. Empty means the manifest's own folder.
     columns
         What its columns are called: `path=A,label=B,split=C`, or some of these.
+    by_name
+        Its paths are names: features are given for the items, so there need not be a file for each. Files that are
+        there can be read.
     """
 
     root: str = ""
     columns: str = ""
+    by_name: bool = False
 
 
 AS_NAMED = Layout()
@@ -79,15 +81,20 @@ class ManifestSource:
         file, columns = parse_spec(spec)
         columns = _joined(columns, layout.columns)
         shown = display(file)
-        rows = read_rows(file, columns, shown)
+        rows = read_named(file, columns, shown) if layout.by_name else read_rows(file, columns, shown)
+        rows = replace(rows, places=range(len(rows.paths)))
+        n_places = len(rows.paths)
         begins = layout.root or os.path.dirname(file) or "."
         root = Root(begins, allow_outside=allow_outside)
-        if rows.read is None:
+        if layout.by_name:
+            _check_text(rows, shown)
+        elif rows.read is None:
             rows = _normalise_paths(rows, shown, allow_outside)
         rows = _normalise_splits(rows, shown)
         rows, skipped = _without_repeats(rows)
         notes = rows.notes
-        if rows.read is None:
+        read = rows.read or (named_files(root, rows.paths) if layout.by_name else root.read)
+        if rows.read is None and not layout.by_name:
             rows, more = _as_on_disk(root, rows, shown)
             notes += more
             if more:
@@ -96,12 +103,13 @@ class ManifestSource:
         table = make_table(
             os.path.basename(shown),
             display(begins),
-            Columns(rows.paths, rows.labels, rows.splits),
-            read=rows.read or root.read,
-            locate=root.locate if rows.read is None else None,
+            Columns(rows.paths, rows.labels, rows.splits, places=rows.places, n_places=n_places),
+            read=read,
+            locate=root.locate if rows.read is None and not layout.by_name else None,
             skipped=skipped,
         )
-        return replace(table, notes=(*notes, *table.notes))
+        kind = "features" if layout.by_name else table.kind
+        return replace(table, notes=(*notes, *table.notes), kind=kind)
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
@@ -151,7 +159,7 @@ def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:
     paths = list(rows.paths)
     outside: list[str] = []
     for index, path in enumerate(paths):
-        if not _ODD_PATH.search(path):
+        if not ODD_PATH.search(path):
             continue
         where = f"row {rows.numbers[index]}"
         if not path.strip() or "\0" in path or path.endswith("/"):
@@ -220,6 +228,7 @@ def _without_repeats(rows: Rows) -> tuple[Rows, list[Skipped]]:
             paths=list(itertools.compress(rows.paths, keep)),
             labels=list(itertools.compress(rows.labels, keep)),
             splits=list(itertools.compress(rows.splits, keep)),
+            places=list(itertools.compress(rows.places, keep)),
         )
     return rows, skipped
 

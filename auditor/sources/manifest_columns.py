@@ -22,6 +22,7 @@ class Rows:
     A spreadsheet counts in the same way: the header of a CSV file is row 1. In JSON lines a row is a line.
 
     Where the table holds the images themselves, `read` gives their bytes by path. `notes` say what was understood.
+    `places` count the rows of the file from 0; they are filled in when all rows have been read.
     """
 
     numbers: Sequence[int]
@@ -30,6 +31,7 @@ class Rows:
     splits: Sequence[str]
     read: Callable[[str], bytes] | None = None
     notes: tuple[str, ...] = ()
+    places: Sequence[int] = ()
 
 
 _EXACT = 2.0**53

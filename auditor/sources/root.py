@@ -8,6 +8,7 @@ in a printable form.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,9 @@ _SIDE_CARS = frozenset(
     | {".py", ".toml", ".npy"}
 )
 """Endings of files that often lie beside images. They are left out in silence."""
+
+ODD_PATH = re.compile(r"^[/\\]|^[A-Za-z]:[/\\]|(?:^|/)\.{0,2}(?:/|$)|\0")
+"""Paths that need a closer look: absolute, with a drive, with an empty, `.` or `..` part, or with a NUL."""
 
 _MANY = 32
 """With more files than this in one folder, listing the folder is quicker than asking for each file."""

@@ -15,6 +15,7 @@ from helpers import FIXTURES, small_audit
 
 from auditor.errors import SourceError
 from auditor.sources import open_source
+from auditor.sources.manifest import Layout
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -180,8 +181,8 @@ def test_what_cannot_be_understood_is_said(tmp_path: Path) -> None:
         ({"root": str(tmp_path / "none")}, "cannot list the folder"),
     ):
         with pytest.raises(SourceError, match=said):
-            open_source(manifest, **words)
+            open_source(manifest, layout=Layout(**words))
     with pytest.raises(SourceError, match="named twice"):
-        open_source(f"{manifest}::label=label", columns="label=label")
+        open_source(f"{manifest}::label=label", layout=Layout(columns="label=label"))
     with pytest.raises(SourceError, match="is no manifest"):
-        open_source(str(FIXTURES / "digits"), root=str(tmp_path))
+        open_source(str(FIXTURES / "digits"), layout=Layout(root=str(tmp_path)))

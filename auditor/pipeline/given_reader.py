@@ -1,0 +1,181 @@
+"""Reads items for which the user gives features, probabilities or both. None of them is decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from auditor.compute import hardware
+from auditor.config import ADDED, AuditSettings
+from auditor.data.dataset import Dataset
+from auditor.data.features import Features
+from auditor.errors import AuditorError, ConfigError, SourceError
+from auditor.model.backbone import Encoder
+from auditor.pipeline.job import Job
+from auditor.pipeline.reader import Reader
+from auditor.sources.base import Given, ImageTable
+from auditor.system.arrays import Array
+from auditor.system.progress import Update
+
+STEP = 1024
+"""Items whose bytes are hashed between two reports of progress."""
+
+SMALLEST_PROBABILITY = 1e-6
+"""Smaller probabilities count as this much. Models round theirs to 0 and 1, whose logarithms are infinite."""
+
+CANNOT_TRAIN = (
+    "The {} are the user's own. This audit cannot train again what made them. So planted labels never misled it, as "
+    "wrong labels among its training data may have done. Planted labels can be easier to find than real errors."
+)
+
+ONLY_PROBABILITIES = (
+    "No features were given. So this audit sees what the probabilities tell apart and nothing else: it cannot tell "
+    "copies, nor find what another model would. Features beside the probabilities find more."
+)
+
+BY_HEART = (
+    "The probabilities agree with every given label, as those of a model do that learnt these labels by heart. If they "
+    "are out of sample, no label contradicts the model. If they are not, they hide wrong labels: give probabilities "
+    "from cross-validation."
+)
+
+
+class GivenReader(Reader):
+    """Takes the numbers that came with a table.
+
+    Raises
+    ------
+    ConfigError
+        A setting asks for a network, and there is none.
+    """
+
+    doing = "Reading what your model said"
+    not_finite = "its features or probabilities are NaN or infinite"
+
+    def __init__(self, table: ImageTable, job: Job) -> None:
+        super().__init__(job)
+        self.device = hardware.device(job.run.device)
+        given, classes = _given(table), sorted(table.frame["label"].unique())
+        names = [name for name in ("features", "probabilities") if getattr(given, name) is not None]
+        _refuse(job.settings, " and ".join(names))
+        width = (0 if given.features is None else given.features.shape[1]) + len(classes) * ("probabilities" in names)
+        self.encoder = Encoder(" and ".join(names), "", given.sha256, width, width)
+
+    def features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
+        """The numbers of all items, and the hash of each item's content: its file where it has one."""
+        n = len(table.frame)
+        read = Features(
+            rows=np.arange(n),
+            values=None,
+            hashes=_hashes(table, update),
+            grey=np.zeros(n, bool),
+            pixels=None,
+            skipped=(),
+            n_cached=0,
+            traits=np.zeros(n, np.int32),
+        )
+        return read, given_values(table)
+
+    def learnable(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array, tuple[str, ...]]:
+        """All items, and what must be said of the numbers.
+
+        Raises
+        ------
+        SourceError
+            The numbers are the same for all items.
+        """
+        given = _given(table)
+        constant = int((values.min(axis=0) == values.max(axis=0)).sum())
+        if constant == values.shape[1]:
+            raise SourceError(
+                f"the {self.encoder.name} of all {len(values)} items are the same, so nothing can be learnt from them",
+                hint="check how they were made and saved",
+            )
+        notes = [CANNOT_TRAIN.format(self.encoder.name)]
+        if constant:
+            notes.append(f"{constant} of the {values.shape[1]} columns of features are constant. They tell nothing.")
+        if given.features is None:
+            notes.append(ONLY_PROBABILITIES)
+        likely = class_probabilities(table)
+        if likely is not None and _by_heart(likely[read.rows], table.frame["label"].iloc[read.rows].tolist()):
+            notes.append(BY_HEART)
+        return read, values, tuple(notes)
+
+    def finished(self, data: Dataset, table: ImageTable, read: Features) -> Dataset:
+        """The data set with the probabilities of its classes."""
+        likely = class_probabilities(table)
+        return data if likely is None else replace(data, probabilities=likely[read.rows])
+
+    def too_many_not_finite(self, table: ImageTable, bad: Sequence[str], n: int) -> AuditorError:
+        """The numbers are at fault."""
+        return SourceError(
+            f"the {self.encoder.name} hold NaN or infinite values for {len(bad)} of {n} items of {table.name}; the "
+            f"first is {bad[0]}",
+            hint="check how they were made, or raise --max-unreadable to leave these items out",
+        )
+
+
+def given_values(table: ImageTable) -> Array:
+    """float32 [N, D] that detection and heads see: the features, then the log odds of each class."""
+    given, likely = _given(table), class_probabilities(table)
+    parts = [] if given.features is None else [given.features]
+    if likely is not None:
+        logs = np.log(np.maximum(likely, SMALLEST_PROBABILITY))
+        parts.append(logs - logs.mean(axis=1, keepdims=True))  # Aitchison's centred log ratio
+    return np.asarray(np.concatenate(parts, axis=1, dtype=np.float32)) if len(parts) > 1 else parts[0]
+
+
+def class_probabilities(table: ImageTable) -> Array | None:
+    """float32 [N, C] of the table's classes in sorted order, each row with a sum of 1; None where none are given."""
+    given = _given(table)
+    if given.probabilities is None:
+        return None
+    at = {name: column for column, name in enumerate(given.columns)}
+    chosen = given.probabilities[:, [at[name] for name in sorted(table.frame["label"].unique())]]
+    chosen = np.maximum(chosen, SMALLEST_PROBABILITY)  # NaN stays NaN
+    return np.asarray(chosen / chosen.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _given(table: ImageTable) -> Given:
+    assert table.given is not None
+    return table.given
+
+
+def _by_heart(likely: Array, labels: Sequence[str]) -> bool:
+    """Whether the given label of every item has its highest probability."""
+    index = {name: at for at, name in enumerate(sorted(set(labels)))}
+    return bool((likely.argmax(axis=1) == np.array([index[label] for label in labels])).all())
+
+
+def _hashes(table: ImageTable, update: Update) -> tuple[str, ...]:
+    paths = table.frame["path"].tolist()
+    found = list[str]()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(paths), STEP):
+            part = paths[start : start + STEP]
+            found.extend(pool.map(lambda path: hashlib.sha256(table.read(path)).hexdigest(), part))
+            update(len(found), len(paths))
+    return tuple(found)
+
+
+def _refuse(settings: AuditSettings, given: str) -> None:
+    """Refuse settings for networks: nothing reads the items where their features are given."""
+    asked = {
+        "--train": settings.train != "head",
+        "--backbone": settings.backbone != ADDED["backbone"],
+        "--reference": bool(settings.reference),
+    }
+    wrong = [option for option, used in asked.items() if used]
+    if not wrong:
+        return
+    why = {
+        "--train": "there is no network to train beyond its head",
+        "--backbone": "no network reads the items",
+        "--reference": "the reference would need numbers of the same model",
+    }
+    raise ConfigError(f"with {given} given, {why[wrong[0]]}", hint=f"leave out {wrong[0]}")

@@ -1,0 +1,120 @@
+"""Reads images: decodes them, and runs them through the backbone once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from auditor.compute import hardware
+from auditor.data import blank, feature_cache, features, images
+from auditor.data.feature_cache import cache_folder
+from auditor.data.features import BATCH, Features, Pixels, ReadOptions
+from auditor.errors import AuditorError, WeightsError
+from auditor.model import backbone_kind, training
+from auditor.model.backbone import Backbone, Transform
+from auditor.model.weights import load_weights
+from auditor.pipeline.job import Job
+from auditor.pipeline.reader import Reader, subset
+from auditor.sources.base import ImageTable, Skipped
+from auditor.system.arrays import Array
+from auditor.system.progress import Update
+
+
+def open_image_reader(table: ImageTable, job: Job) -> ImageReader:
+    """The backbone for a table's images, on the chosen device."""
+    settings = job.settings
+    device = hardware.device(job.run.device)
+    kind = backbone_kind(settings.backbone)
+    weights = load_weights(settings.weights, kind, download=job.download)
+    size = kind.image_size(settings.image_size, features.peek_edges(table, settings.max_pixels), weights)
+    mean, std = kind.normalisation(settings.preset, weights)
+    network = kind.build(weights, table.frame["label"].nunique(), size, settings.seed)
+    transform = Transform(size, mean, std, settings.max_pixels)
+    return ImageReader(job, Backbone(kind, weights, network, transform, device))
+
+
+class ImageReader(Reader):
+    """Reads images through one backbone."""
+
+    def __init__(self, job: Job, backbone: Backbone) -> None:
+        super().__init__(job)
+        self.backbone: Backbone = backbone
+        self.encoder, self.device = backbone.encoder, backbone.device
+
+    def learnable(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array, tuple[str, ...]]:
+        """The images without those that show nothing. These are skipped for that reason."""
+        keep, notes = blank.learnable(read.traits, table.frame["label"].iloc[read.rows].tolist(), table.name)
+        if keep.all():
+            return read, values, notes
+        paths = table.frame["path"].iloc[read.rows[~keep]]
+        skipped = (*read.skipped, *(Skipped(path, images.SHOWS_NOTHING) for path in paths))
+        return replace(subset(read, keep), skipped=skipped), values[keep], notes
+
+    def features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
+        """Features of the backbone as it starts. No label has touched it, so no label can leak through it.
+
+        A fresh backbone is settled on the data set alone. A reference then passes through the very same backbone.
+        """
+        if self.backbone.weights.pretrained:
+            read = self._cached_features(table, update)
+            return read, self._values(read)
+        transform, device = self.backbone.transform, self.backbone.device
+        read = features.extract(table, transform, None, ReadOptions(True, self.study), progress=update)
+        if read.pixels is None:
+            return read, self._values(read)
+        if settle:
+            training.settle_batchnorm(self.backbone.network, _batches(read.pixels))
+        extractor = self.backbone.extractor(self.settings.dtype)
+        return read, features.forward(extractor, transform, read.pixels.values, device)
+
+    def too_many_not_finite(self, table: ImageTable, bad: Sequence[str], n: int) -> AuditorError:
+        """The weights are at fault, not the images."""
+        return WeightsError(
+            f"the backbone ({self.backbone.weights.name}) gives NaN or infinite features for {len(bad)} of "
+            f"{n} images of {table.name}; the first is {bad[0]}",
+            hint="give weights that were trained on images normalised like these, or --weights none",
+        )
+
+    def _values(self, read: Features) -> Array:
+        return read.values if read.values is not None else np.empty((0, self.backbone.kind.n_layered), np.float32)
+
+    def _cached_features(self, table: ImageTable, update: Update) -> Features:
+        backbone, transform = self.backbone, self.backbone.transform
+        folder = cache_folder(self.job.run)
+        key: dict[str, object] = {
+            **backbone.kind.cache_key(),
+            "weights": backbone.weights.sha256,
+            "size": transform.size,
+            "mean": transform.mean,
+            "std": transform.std,
+            "dtype": self.settings.dtype,
+        }
+        extractor = backbone.extractor(self.settings.dtype)
+        if self.job.client is not None:
+            from auditor.data.features_on_dask import CacheAt, extract_on
+
+            return extract_on(
+                self.job.client,
+                table,
+                transform,
+                extractor,
+                cache=CacheAt(folder.absolute(), key, backbone.kind.n_layered),
+                drop_grey=self.study,
+                progress=update,
+            )
+        return features.extract(
+            table,
+            transform,
+            extractor,
+            ReadOptions(not self.settings.trains_head_only, self.study, backbone.device),
+            cache=feature_cache.FeatureCache(folder, key, backbone.kind.n_layered),
+            progress=update,
+        )
+
+
+def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:
+    for start in range(0, len(pixels.values), BATCH):
+        yield pixels.batch(np.arange(start, min(start + BATCH, len(pixels.values))))
