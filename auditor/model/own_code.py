@@ -18,6 +18,7 @@ from types import ModuleType
 from torch import nn
 
 from auditor.errors import AuditorError, ConfigError
+from auditor.model import vision
 from auditor.model.fingerprint import sources
 from auditor.model.foreign import untouched, words
 from auditor.model.own_kind import OwnKind
@@ -41,6 +42,7 @@ def own_kind(spec: str) -> OwnKind:
     file = Path(where).expanduser() if where.endswith(".py") else None
     if file is not None and not file.is_file():
         raise ConfigError(f"there is no file {where} for --backbone {spec}", hint="check the path")
+    vision.models()  # a user's file may import torchvision, which opens by this door alone
     with untouched(), _first_on_path(file):
         module = _imported(where, spec) if file is None else _run(file)
         kind = OwnKind(spec, _made(module, function, where, spec))
