@@ -11,8 +11,10 @@ from torch import nn
 
 from auditor.compute.hardware import seeded
 from auditor.config import MAX_PIXELS
-from auditor.errors import ConfigError, WeightsError
+from auditor.errors import AuditorError, ConfigError, WeightsError
+from auditor.model.foreign import words
 from auditor.model.precision import in_precision
+from auditor.model.tapped import NoFeatures
 from auditor.system.arrays import Array
 
 Channels = tuple[float, ...]
@@ -250,20 +252,35 @@ class Backbone:
 
 
 class _Checked(nn.Module):
-    """An extractor that gives as many columns as its kind says."""
+    """An extractor that gives as many columns as its kind says, or one sentence that says why not."""
 
     def __init__(self, network: nn.Module, kind: BackboneKind) -> None:
         super().__init__()
         self.network, self.name, self.columns = network, kind.name, kind.n_layered
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.network(images)
+        features = self._given(images)
         if features.shape != (len(images), self.columns):
             raise ConfigError(
                 f"the backbone {self.name} gives features of shape {list(features.shape)} for {len(images)} images, "
                 f"but its n_layered is {self.columns}",
                 hint="correct n_layered, or what the extractor returns",
             )
+        return features
+
+    def _given(self, images: torch.Tensor) -> torch.Tensor:
+        try:
+            features: torch.Tensor = self.network(images)
+        except NoFeatures as error:
+            raise ConfigError(f"the backbone {self.name} {error.message}", hint=error.hint) from error
+        except (AuditorError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a network from elsewhere may raise anything
+            raise ConfigError(
+                f"the backbone {self.name} fails on {len(images)} images of {images.shape[2]} x {images.shape[3]} "
+                f"pixels on {images.device}: {words(error)}",
+                hint="try another --image-size or --device cpu, or run the network alone on such a tensor",
+            ) from error
         return features
 
 

@@ -1,43 +1,24 @@
-"""A user's own network: a function without arguments that returns a `torch.nn.Module`, named on the command line.
-
-`FILE.py:FUNCTION` runs a file, `package.module:FUNCTION` imports a module. Either runs the user's code.
-"""
+"""A user's own network as a backbone: an `nn.Module` with the weights that it comes with."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import torch
 from torch import nn
 
-from auditor.errors import AuditorError, ConfigError
-from auditor.model.backbone import IMAGENET_MEAN, IMAGENET_STD, BackboneKind, Channels, Weights
-from auditor.model.tapped import Tapped, Taps, find_taps, pooled
+from auditor.errors import ConfigError
+from auditor.model.backbone import BackboneKind, Channels, Weights
+from auditor.model.fingerprint import fingerprint
+from auditor.model.foreign import untouched, words
+from auditor.model.preparation import preparation
+from auditor.model.tapped import NoFeatures, Tapped, Taps, a_kind, pooled
+from auditor.model.trial import Tried, Unreadable, examples, try_network, what_it_reads
 from auditor.system.arrays import Array
-from auditor.system.files import reason
-
-USUAL_EDGE = 224
-"""The edge in pixels where the function gives no transform."""
+from auditor.system.text import counted
 
 _HEAD = "fc"
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """How a network wants its images: edge in pixels, and mean and standard deviation of each colour."""
-
-    edge: int
-    mean: Channels
-    std: Channels
 
 
 class OwnKind(BackboneKind):
@@ -51,10 +32,7 @@ class OwnKind(BackboneKind):
     name
         What the user wrote, for messages.
     made
-        A module, or a module and a transform. A transform says its edge, mean and standard deviation: one of
-        torchvision's presets, or a `Compose` with `Resize` or `CenterCrop` and `Normalize`.
-    code
-        A text that changes with the user's code; the feature cache counts it.
+        A module, or a module and a transform; see `preparation.preparation`.
 
     Raises
     ------
@@ -64,24 +42,30 @@ class OwnKind(BackboneKind):
 
     carries_weights = True
 
-    def __init__(self, name: str, made: object, code: str = "") -> None:
+    def __init__(self, name: str, made: object) -> None:
         network, transform = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
         if not isinstance(network, nn.Module):
             raise ConfigError(
-                f"the backbone {name} is a {type(network).__name__}, not a torch.nn.Module",
+                f"the backbone {name} is {a_kind(network)}, not a torch.nn.Module",
                 hint="return the module, or the module and its transform",
             )
         self.name, self.meaning, self.classifier = name, "a network of the user's", _HEAD
-        self._own, self._code = copy.deepcopy(network).cpu().float().eval(), code
         self._preparation = preparation(transform, name)
         self.smallest_pretrained = self.smallest_fresh = self._preparation.edge
-        ending = _last_linear(self._own)
-        self._taps = self._try(ending)
+        with untouched():
+            self._own = _copied(network, name)
+            tried, self._failure = self._first_try()
+            self._code = fingerprint(self._own, tried.answers)
+        self._taps, self._edge = tried.taps, tried.edge
         self.n_features, self.n_layered = self._taps.n_features, self._taps.n_columns
+
+    def count(self, code: str) -> None:
+        """Count one more text in the feature cache: a digest of code that made the network."""
+        self._code = hashlib.sha256(f"{self._code}\n{code}".encode()).hexdigest()
 
     def own_state(self) -> dict[str, torch.Tensor]:
         """Parameters and buffers of the network as the function gave them, named as in `network`."""
-        network = self.network(2, self._preparation.edge, pretrained=True)
+        network = self.network(2, self._edge, pretrained=True)
         return {k: v.detach().clone() for k, v in network.state_dict().items() if not k.startswith(f"{_HEAD}.")}
 
     def network(self, n_classes: int, image_size: int, *, pretrained: bool) -> nn.Module:
@@ -93,8 +77,27 @@ class OwnKind(BackboneKind):
         return Tapped(network.get_submodule("body"), self._taps)
 
     def image_size(self, setting: str, edges: Array, weights: Weights) -> int:
-        """The edge that the transform names, 224 where there is none."""
-        return int(float(setting)) if setting != "auto" else self._preparation.edge
+        """The edge that was set, else the one that the transform names, else 224.
+
+        Raises
+        ------
+        ConfigError
+            The network cannot read images of that size. The message names one that it reads.
+        """
+        edge = int(float(setting)) if setting != "auto" else self._preparation.edge
+        if edge == self._edge:
+            return edge
+        if self._failure is not None and edge == self._preparation.edge:
+            raise self._failure
+        try:
+            with untouched(), torch.inference_mode():
+                Tapped(self._own, self._taps)(examples(edge))
+        except Exception as error:  # the user's code may raise anything
+            raise ConfigError(
+                f"the backbone {self.name} fails on images of {edge} x {edge} pixels: {words(error)}",
+                hint=f"set --image-size {self._edge}, which it reads",
+            ) from error
+        return edge
 
     def normalisation(self, preset: str, weights: Weights) -> tuple[Channels, Channels]:
         """What the transform says; ImageNet's where there is none."""
@@ -103,35 +106,114 @@ class OwnKind(BackboneKind):
         return self._preparation.mean, self._preparation.std
 
     def cache_key(self) -> dict[str, object]:
-        """The user's code and the places of the features; the weights are counted beside it."""
+        """The network's code and answers, and the places of the features. The weights are counted beside it."""
         taps = [name for name, _ in self._taps.stages] + [self._taps.classifier]
         return {"backbone": "own", "version": self.version, "code": self._code, "taps": taps}
 
-    def _try(self, ending: str) -> Taps:
-        """Find the features in a run on grey images."""
+    def _first_try(self) -> tuple[Tried, ConfigError | None]:
+        """The network at its own edge; where it cannot read that, at one that it reads, and what is wrong at its own.
+
+        Raises
+        ------
+        ConfigError
+            It gives no features.
+        """
         edge = self._preparation.edge
-        example = torch.zeros(3, 3, edge, edge)
         try:
-            with torch.no_grad():
-                out = self._own(example)
-            # A linear layer deep inside, such as one of attention, is no classifying layer: its output is not the end.
-            if ending and not _ends_in(self._own, ending, example, out):
-                ending = ""
-            taps = find_taps(self._own, ending, example)
-            with torch.no_grad():
-                found = Tapped(self._own, taps)(example)
-        except AuditorError as error:
-            raise ConfigError(f"the backbone {self.name}: {error.message}", hint=error.hint) from error
-        except Exception as error:
+            return self._tried(edge), None
+        except Unreadable as error:
+            reads = what_it_reads(self._own, edge)
+            failure = ConfigError(f"the backbone {self.name} {error.message}", hint=_advice(error, reads))
+            if reads is None or reads[0] != 3:
+                raise failure from error
+        except NoFeatures as error:
+            raise ConfigError(f"the backbone {self.name} {error.message}", hint=error.hint) from error
+        try:
+            return self._tried(reads[1]), failure
+        except NoFeatures as error:
+            raise ConfigError(f"the backbone {self.name} {error.message}", hint=error.hint) from error
+
+    def _tried(self, edge: int) -> Tried:
+        """`try_network`. A network that asks for one order of its input's memory gets that one from here on."""
+        try:
+            return try_network(self._own, edge)
+        except Unreadable:
+            if isinstance(self._own, torch.jit.ScriptModule):  # nothing can be put before it
+                raise
+            handle = self._own.register_forward_pre_hook(_in_order)
+        try:
+            return try_network(self._own, edge)
+        except Unreadable:
+            handle.remove()
+            raise
+
+
+def module_kind(network: nn.Module, transform: object = None, *, name: str = "") -> OwnKind:
+    """A backbone made of an `nn.Module` object, with the weights that it has now. It is copied; changing it later
+    changes nothing.
+
+    Register it to use it by its name: `with register_backbone(module_kind(net)) ...`.
+
+    Parameters
+    ----------
+    network
+        Maps images float32 [n, 3, S, S] to logits or features [n, D]. Where it ends in a linear layer, the features
+        are what enters that layer.
+    transform
+        How it wants its images; see `preparation.preparation`. None takes 224 pixels and ImageNet's normalisation.
+    name
+        The backbone's name in `audit.json`; `module:CLASS` unless you give one.
+
+    Raises
+    ------
+    ConfigError
+        It is no module, or gives no features. The message says what to do.
+    """
+    return OwnKind(name or f"module:{type(network).__name__}", (network, transform))
+
+
+def _advice(error: ConfigError, reads: tuple[int, int] | None) -> str:
+    """What to do about a network that fails on images of its own size."""
+    if reads is None:
+        return error.hint
+    channels, edge = reads
+    if channels == 3:
+        return f"it reads {edge} x {edge}: set --image-size {edge}, or return a transform that names its size"
+    read = counted(channels, "channel", "channels")
+    mend = "x.mean(dim=1, keepdim=True)" if channels == 1 else "what it needs"
+    return f"it reads {read}, and images here have 3: write a module whose forward gives it {mend}"
+
+
+def _copied(network: nn.Module, name: str) -> nn.Module:
+    """A copy on the processor, in float32 and in eval mode.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be copied, or has parameters without values.
+    """
+    network = getattr(network, "_orig_mod", network)  # what torch.compile was given
+    for key, value in [*network.named_parameters(), *network.named_buffers()]:
+        if value.is_meta or nn.parameter.is_lazy(value):
             raise ConfigError(
-                f"the backbone {self.name} fails on images of {edge} x {edge} pixels: {reason(error)}",
-                hint="return a transform that names the right size as the function's second value",
-            ) from error
-        if not torch.isfinite(found).all():
-            raise ConfigError(
-                f"the backbone {self.name} gives NaN or infinity for a grey image", hint="check its weights"
+                f"the backbone {name} has a parameter without values: {key}",
+                hint="load its weights, and run it once on an image where it has lazy layers, before you return it",
             )
-        return taps
+    try:
+        own = copy.deepcopy(network)
+        for step in (own.cpu, own.float, own.eval):  # one by one, since a user's own eval may return nothing
+            step()
+    except Exception as error:  # the user's code may raise anything
+        raise ConfigError(
+            f"the backbone {name} cannot be copied: {words(error)}",
+            hint="return the network inside it alone, without trainer, loggers or open files",
+        ) from error
+    return own
+
+
+def _in_order(_: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Images with channels first in memory. `view` in a user's forward may need that; channels last is faster."""
+    return tuple(value.contiguous() for value in given)
 
 
 class _Headed(nn.Module):
@@ -139,7 +221,9 @@ class _Headed(nn.Module):
 
     def __init__(self, body: nn.Module, taps: Taps, n_classes: int) -> None:
         super().__init__()
-        self.body, self.fc = body.requires_grad_(True), nn.Linear(taps.n_features, n_classes)
+        self.body, self.fc = body, nn.Linear(taps.n_features, n_classes)
+        for parameter in body.parameters():
+            parameter.requires_grad_(True)
         if taps.classifier:
             self.body.set_submodule(taps.classifier, _Passing())
 
@@ -151,110 +235,3 @@ class _Headed(nn.Module):
 
 class _Passing(nn.Identity):
     """Stands where the user's classifying layer was. Its input are the last features."""
-
-
-def own_kind(spec: str) -> OwnKind:
-    """The backbone that `FILE.py:FUNCTION` or `package.module:FUNCTION` names. This runs the user's code.
-
-    Raises
-    ------
-    ConfigError
-        The file or module cannot be loaded, has no such function, the function fails, or gives no network.
-    """
-    where, _, function = spec.rpartition(":")
-    module = _from_file(Path(where), spec) if where.endswith(".py") else _imported(where, spec)
-    make = getattr(module, function, None)
-    if not callable(make):
-        known = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))[:8]
-        raise ConfigError(
-            f"{where} has no function '{function}'", hint=f"it has {', '.join(known)}" if known else "name a function"
-        )
-    try:
-        made = make()
-    except Exception as error:
-        raise ConfigError(
-            f"the backbone {spec} fails when it is called: {reason(error)}",
-            hint="the function must need no arguments and return a torch.nn.Module",
-        ) from error
-    return OwnKind(spec, made, _code(module))
-
-
-def _from_file(path: Path, spec: str) -> ModuleType:
-    if not path.is_file():
-        raise ConfigError(f"there is no file {path} for --backbone {spec}", hint="check the path")
-    name = f"auditor_backbone_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise ConfigError(f"{path} cannot be loaded as Python", hint="give a .py file")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module  # dataclasses and pickling look a module up by its name
-    return _run(lambda: found.loader.exec_module(module), module, str(path))  # type: ignore[union-attr]
-
-
-def _imported(name: str, spec: str) -> ModuleType:
-    module: list[ModuleType] = []
-    _run(lambda: module.append(importlib.import_module(name)), sys.modules[__name__], f"{name} of --backbone {spec}")
-    return module[0]
-
-
-def _run(load: Callable[[], Any], module: ModuleType, what: str) -> ModuleType:
-    try:
-        load()
-    except (Exception, SystemExit) as error:
-        raise ConfigError(f"{what} cannot be loaded: {reason(error)}", hint="run it with Python alone first") from error
-    return module
-
-
-def _code(module: ModuleType) -> str:
-    """sha256 of the user's file; empty where it has none."""
-    file = getattr(module, "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
-
-
-def _last_linear(network: nn.Module) -> str:
-    """Name of the last linear layer below the network; empty where it has none or is one."""
-    names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear) and name]
-    return names[-1] if names else ""
-
-
-def _ends_in(network: nn.Module, name: str, example: torch.Tensor, out: object) -> bool:
-    """Whether the network's output is the output of that layer."""
-    seen: list[torch.Tensor] = []
-    handle = network.get_submodule(name).register_forward_hook(lambda _, __, value: seen.append(value))
-    try:
-        with torch.no_grad():
-            network(example)
-    finally:
-        handle.remove()
-    return bool(seen) and isinstance(out, torch.Tensor) and seen[-1].shape == out.shape and torch.equal(seen[-1], out)
-
-
-def preparation(transform: object, name: str) -> Preparation:
-    """What a transform says of size and normalisation, ImageNet's where it is None.
-
-    Raises
-    ------
-    ConfigError
-        The transform does not say it.
-    """
-    if transform is None:
-        return Preparation(USUAL_EDGE, IMAGENET_MEAN, IMAGENET_STD)
-    parts = list(getattr(transform, "transforms", [transform]))
-    edge = _number([getattr(p, "crop_size", None) for p in parts] + [getattr(p, "size", None) for p in reversed(parts)])
-    mean = next((tuple(map(float, p.mean)) for p in reversed(parts) if getattr(p, "mean", None) is not None), None)
-    std = next((tuple(map(float, p.std)) for p in reversed(parts) if getattr(p, "std", None) is not None), None)
-    if edge is None or mean is None or std is None or len(mean) != 3 or len(std) != 3:
-        raise ConfigError(
-            f"the transform of the backbone {name} does not say its size and its normalisation",
-            hint="return one of torchvision's presets, or a Compose with CenterCrop or Resize, and Normalize",
-        )
-    return Preparation(edge, mean, std)
-
-
-def _number(values: list[Any]) -> int | None:
-    """The first that is a number or a list of numbers."""
-    for value in values:
-        first = value[0] if isinstance(value, list | tuple) and value else value
-        if isinstance(first, int) and first > 0:
-            return first
-    return None

@@ -6,7 +6,7 @@ import contextlib
 
 from auditor.errors import ConfigError
 from auditor.model.backbone import BackboneKind
-from auditor.model.own_kind import own_kind
+from auditor.model.own_code import own_kind
 from auditor.model.resnet import ResNet18
 from auditor.model.torchvision_kinds import TorchvisionKind, torchvision_names
 from auditor.system.plugins import Plugins

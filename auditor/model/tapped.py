@@ -18,6 +18,11 @@ from torch import nn
 
 from auditor.errors import ConfigError
 
+
+class NoFeatures(ConfigError):
+    """A network gives no features. The message goes on after "the backbone NAME"."""
+
+
 MOST_STAGES = 2
 """Earlier layers whose pooled maps stand beside the last features. Three steps of a ResNet18 find the most; the last of
 them, pooled, is what enters its classifying layer."""
@@ -64,8 +69,8 @@ def find_taps(network: nn.Module, classifier: str, example: torch.Tensor) -> Tap
 
     Raises
     ------
-    ConfigError
-        The network gives no features: its output is a tuple or a dict, or its last features have no fixed width.
+    NoFeatures
+        Its output is a tuple or a dict, or its last features are no row for each image.
     """
     maps: list[tuple[str, torch.Size]] = []
     last: list[torch.Tensor] = []
@@ -84,11 +89,11 @@ def find_taps(network: nn.Module, classifier: str, example: torch.Tensor) -> Tap
     if not classifier:
         last.append(_tensor(out))
     if not last:
-        raise ConfigError(f"the network never runs its classifying layer '{classifier}'", hint="give another network")
+        raise NoFeatures(f"never runs its classifying layer '{classifier}'", hint="give another network")
     features = pooled(last[-1])
     if features.ndim != 2 or len(features) != len(example):
-        raise ConfigError(
-            f"the network's last features have the shape {list(features.shape)} for {len(example)} images",
+        raise NoFeatures(
+            f"gives last features of the shape {list(features.shape)} for {len(example)} images",
             hint="its forward must give one row of numbers for each image",
         )
     stages = _stages(maps, features.shape[1])
@@ -104,7 +109,7 @@ def _stages(maps: list[tuple[str, torch.Size]], n_features: int) -> list[tuple[s
     """Name, width and whether channels come last, of one map at each size, without the one that is pooled last.
 
     A step of a network is a module that holds smaller ones. Of all maps at one size the outermost module's is taken,
-    and of several such the last one's.
+    and of several such the last one's. Sizes that only deeper modules give are no step: a layer that pads makes them.
     """
     by_size: dict[int, tuple[str, int, bool]] = {}
     for name, shape in maps:
@@ -114,6 +119,8 @@ def _stages(maps: list[tuple[str, torch.Size]], n_features: int) -> list[tuple[s
             continue
         if edge not in by_size or name.count(".") <= by_size[edge][0].count("."):
             by_size[edge] = (name, int(width), turned)
+    outermost = min((name.count(".") for name, _, _ in by_size.values()), default=0)
+    by_size = {edge: found for edge, found in by_size.items() if found[0].count(".") <= outermost + 1}
     if by_size and by_size[min(by_size)][1] == n_features:
         del by_size[min(by_size)]
     return [by_size[edge] for edge in sorted(by_size, reverse=True)][-MOST_STAGES:]
@@ -124,7 +131,10 @@ class Tapped(nn.Module):
 
     def __init__(self, network: nn.Module, taps: Taps) -> None:
         super().__init__()
-        self.network, self.taps = copy.deepcopy(network).eval().requires_grad_(False), taps
+        self.network, self.taps = copy.deepcopy(network), taps
+        self.network.eval()
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Run the network and collect; a map is pooled at once, since the next layer may overwrite it."""
@@ -148,7 +158,9 @@ class Tapped(nn.Module):
 
 @contextlib.contextmanager
 def _hooks(hooks: list[tuple[nn.Module, Callable[..., None]]]) -> Iterator[None]:
-    handles = [module.register_forward_hook(hook) for module, hook in hooks]
+    # Nothing can watch the parts of a network that torch.jit made.
+    plain = [(module, hook) for module, hook in hooks if not isinstance(module, torch.jit.ScriptModule)]
+    handles = [module.register_forward_hook(hook) for module, hook in plain]
     try:
         yield
     finally:
@@ -163,11 +175,17 @@ def _first(given: Any) -> torch.Tensor:
 def _tensor(out: Any) -> torch.Tensor:
     """A network's output, refused where it is no tensor."""
     if not isinstance(out, torch.Tensor):
-        raise ConfigError(
-            f"the network returns a {type(out).__name__} where a tensor belongs",
+        raise NoFeatures(
+            f"returns {a_kind(out)} where a tensor belongs",
             hint="wrap it in a module whose forward returns one tensor, a row for each image",
         )
     return out
+
+
+def a_kind(thing: object) -> str:
+    """The name of an object's class behind its article: "a dict", "an int"."""
+    name = type(thing).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def pooled(values: torch.Tensor, *, channels_last: bool = False) -> torch.Tensor:

@@ -9,9 +9,9 @@ from torch import nn
 
 from auditor.errors import ConfigError
 from auditor.model.backbone import BackboneKind, Channels, Weights
-from auditor.model.tapped import Tapped, Taps, find_taps
+from auditor.model.foreign import words
+from auditor.model.tapped import NoFeatures, Tapped, Taps, find_taps
 from auditor.system.arrays import Array
-from auditor.system.files import reason
 
 
 class TracedKind(BackboneKind):
@@ -48,12 +48,12 @@ class TracedKind(BackboneKind):
             The network cannot be built, has no single classifying layer, or gives no features.
         """
         self.smallest_pretrained = self.smallest_fresh = self.edge
+        network, other = self._for_free(7), self._for_free(11)
         try:
-            network = self._for_free(7)
-            self.classifier = _classifier(network, self._for_free(11), self.name)
+            self.classifier = _classifier(network, other)
             self.taps = self._taps(network, self.edge)
-        except ConfigError as error:
-            raise ConfigError(f"the backbone {self.name}: {error.message}", hint=error.hint) from error
+        except NoFeatures as error:
+            raise ConfigError(f"the backbone {self.name} {error.message}", hint=error.hint) from error
         self.n_features, self.n_layered = self.taps.n_features, self.taps.n_columns
 
     def extractor(self, network: nn.Module) -> nn.Module:
@@ -74,7 +74,7 @@ class TracedKind(BackboneKind):
                 self._taps(self._for_free(7, size, pretrained=weights.pretrained), size)
             except Exception as error:
                 raise ConfigError(
-                    f"the backbone {self.name} cannot read images of {size} x {size} pixels: {reason(error)}",
+                    f"the backbone {self.name} cannot read images of {size} x {size} pixels: {words(error)}",
                     hint=f"leave --image-size out; it reads {self.edge} x {self.edge}",
                 ) from error
         return size
@@ -101,10 +101,10 @@ class TracedKind(BackboneKind):
         return find_taps(network, self.classifier, example)
 
 
-def _classifier(one: nn.Module, other: nn.Module, name: str) -> str:
+def _classifier(one: nn.Module, other: nn.Module) -> str:
     """The layer whose size follows the number of classes."""
     shapes = {key: value.shape for key, value in other.state_dict().items()}
     differing = {key.rpartition(".")[0] for key, value in one.state_dict().items() if value.shape != shapes.get(key)}
     if len(differing) != 1:
-        raise ConfigError("it has no single classifying layer", hint="choose another --backbone")
+        raise NoFeatures("has no single classifying layer", hint="choose another --backbone")
     return differing.pop()

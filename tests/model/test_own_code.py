@@ -1,0 +1,140 @@
+"""A network of the user's by the name of its file or module: found, run, and refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+from helpers import FIXTURES, small_audit
+
+from auditor.errors import ConfigError
+from auditor.model import backbone_kind
+from auditor.model.own_code import own_kind
+
+CODE = """
+import torch
+from torch import nn
+
+def small():
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
+    )
+
+ready = small()
+number = 3
+
+def three():
+    return 3
+
+def broken():
+    raise RuntimeError("no <b>weights</b> here\\nand more")
+
+def lost():
+    return {}["weights"]
+
+def leaves():
+    raise SystemExit(1)
+
+def needs(classes, width, depth=3):
+    return small()
+
+def optional(depth=3, *args, **more):
+    return small()
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(CODE)
+    return path
+
+
+def test_a_function_of_a_file_gives_the_network(code: Path) -> None:
+    assert own_kind(f"{code}:small").n_features == 32
+    assert own_kind(f"{code}:optional").n_features == 32
+    assert own_kind(f"{code}:ready").n_features == 32
+
+
+def test_a_network_that_draws_its_weights_is_the_same_every_time(code: Path) -> None:
+    one, other = (own_kind(f"{code}:small").own_state() for _ in range(2))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_module_of_a_package_serves_too(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(code.parent)
+    assert backbone_kind("mine:small").n_features == 32
+
+
+@pytest.mark.parametrize(
+    ("function", "message", "hint"),
+    [
+        ("three", "is an int, not a torch.nn.Module", "return the module"),
+        ("number", "has no function 'number'", "it has broken, leaves, lost, needs, optional, small, three"),
+        ("nowhere", "has no function 'nowhere'", "it has broken"),
+        ("broken", "fails when it is called: no <b>weights</b> here (mine.py, line 18)", "with Python alone"),
+        ("lost", "fails when it is called: KeyError: 'weights' (mine.py, line 21)", "with Python alone"),
+        ("leaves", "fails when it is called: SystemExit: 1 (mine.py, line 24)", "with Python alone"),
+        ("needs", "needs the arguments classes, width", "give them default values"),
+        ("", "has no function ''", "it has broken"),
+    ],
+)
+def test_a_function_that_gives_no_network(code: Path, function: str, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        own_kind(f"{code}:{function}")
+    assert message in refused.value.message and hint in refused.value.hint
+    assert "\n" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("def f(:\n", "invalid syntax", "with Python alone"),
+        ("import no_such_package_here\n", "No module named 'no_such_package_here' (net.py, line 1)", "install"),
+        ("\nraise KeyError('x')\n", "KeyError: 'x' (net.py, line 2)", "with Python alone"),
+        ("raise SystemExit(3)\n", "SystemExit: 3", "with Python alone"),
+        ("x = '\\ud800'\nraise ValueError('\\x1b[2J' + x)\n", "\\x1b[2J", "with Python alone"),
+        ("a\0b", "null bytes", "with Python alone"),
+    ],
+)
+def test_a_file_that_raises_when_it_is_run(tmp_path: Path, text: str, message: str, hint: str) -> None:
+    (tmp_path / "net.py").write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        own_kind(f"{tmp_path / 'net.py'}:f")
+    assert "net.py cannot be loaded: " in refused.value.message
+    assert message in refused.value.message and hint in refused.value.hint
+    assert "\n" not in refused.value.message and "\x1b" not in refused.value.message
+
+
+def test_files_and_modules_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no file"):
+        own_kind(f"{tmp_path / 'nothing.py'}:f")
+    with pytest.raises(ConfigError, match="no_such_module_here") as refused:
+        own_kind("no_such_module_here.nets:f")
+    assert "PYTHONPATH" in refused.value.hint
+
+
+def test_a_helper_beside_the_file_is_found_and_the_path_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "helper_of_mine.py").write_text("WIDTH = 12\n")
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nfrom helper_of_mine import WIDTH\n\ndef f():\n    return nn.Conv2d(3, WIDTH, 3, 8)\n"
+    )
+    before = list(sys.path)
+    assert own_kind(f"{tmp_path / 'net.py'}:f").n_features == 12
+    assert sys.path == before
+    (tmp_path / "helper_of_mine.py").write_text("WIDTH = 123\n")
+    assert own_kind(f"{tmp_path / 'net.py'}:f").n_features == 123, "an edited helper is loaded anew"
+
+
+def test_an_audit_with_a_network_of_ones_own(tmp_path: Path, code: Path, run_cli: Callable[..., Result]) -> None:
+    words = [w for w in small_audit(FIXTURES / "digits", tmp_path / "out") if w not in ("--weights", "none")]
+    done = run_cli(*words, "--backbone", f"{code}:small", "--image-size", "16")
+    assert done.exit_code == 0, done.stderr
+    model = json.loads((tmp_path / "out" / "audit.json").read_text())["model"]
+    assert model["weights"] == "its own" and model["n_features"] == 32 and model["image_size"] == 16
