@@ -45,7 +45,7 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         checks.before_reading(table, reader.backbone, settings)
     say(checks.long_work(table, reader.backbone.kind, settings))
     with job.stage("features", "Reading images") as update:
-        data = reader.dataset(table, update)
+        reader, data = reader.dataset(table, update)
     say(left_out(data.skipped))
     say("\n".join(f"  note: {note}" for note in data.notes))
     if data.n_cached:
@@ -118,24 +118,29 @@ class Reader:
         """True for the reference study, which drops grey-scale images and splits anew."""
         return self.settings.preset == "study"
 
-    def dataset(self, table: ImageTable, update: Update) -> Dataset:
-        """The data set's images, with features and splits."""
-        read, values = self._features(table, update, settle=True)
-        read, values, notes = self._learnable(table, read, values)
-        settings = self.settings
-        table = replace(table, notes=(*table.notes, *notes))
-        return dataset.build(
+    def dataset(self, table: ImageTable, update: Update) -> tuple[Reader, Dataset]:
+        """The data set's images, with features and splits, and the reader that read them.
+
+        Images that show nothing are skipped for that reason. Where whole classes are left out, another reader reads the
+        rest: its network has fewer classes.
+        """
+        reader = self
+        read, values = reader._features(table, update, settle=True)
+        found = _learnable(table, read)
+        notes = found.notes
+        if found.lost:
+            table = blank.without(table, read, found)
+            reader = open_reader(table, self.job)
+            read, values = reader._features(table, update, settle=True)
+            found = _learnable(table, read)
+        if not found.keep.all():
+            paths = table.frame["path"].iloc[read.rows[~found.keep]]
+            skipped = (*read.skipped, *(Skipped(path, images.SHOWS_NOTHING) for path in paths))
+            read, values = replace(_subset(read, found.keep), skipped=skipped), values[found.keep]
+        table, settings = replace(table, notes=(*table.notes, *notes)), self.settings
+        return reader, dataset.build(
             table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=self.study
         )
-
-    def _learnable(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array, tuple[str, ...]]:
-        """The images without those that show nothing. These are skipped for that reason."""
-        keep, notes = blank.learnable(read.traits, table.frame["label"].iloc[read.rows].tolist(), table.name)
-        if keep.all():
-            return read, values, notes
-        paths = table.frame["path"].iloc[read.rows[~keep]]
-        skipped = (*read.skipped, *(Skipped(path, images.SHOWS_NOTHING) for path in paths))
-        return replace(_subset(read, keep), skipped=skipped), values[keep], notes
 
     def reference(self, table: ImageTable, data: Dataset, update: Update) -> Reference:
         """The trusted images. Copies that stand there under several labels are left out.
@@ -249,6 +254,10 @@ class Reader:
             cache=feature_cache.FeatureCache(folder, key, backbone.kind.n_layered),
             progress=update,
         )
+
+
+def _learnable(table: ImageTable, read: Features) -> blank.Learnable:
+    return blank.learnable(read.traits, table.frame["label"].iloc[read.rows].tolist(), table.name)
 
 
 def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:
