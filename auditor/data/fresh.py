@@ -224,8 +224,9 @@ def _skipped_otherwise(result: AuditResult, table: ImageTable, skipped: set[str]
     for path in table.frame["path"]:
         if path in skipped:
             reason = _why_skipped(result, table, path)
-            if not reason and (path, images.NOT_FINITE) in then:  # only the backbone can tell
-                reason = images.NOT_FINITE
+            for known in (images.NOT_FINITE, images.CLASS_SHOWS_NOTHING):  # only the audit can tell
+                if not reason and (path, known) in then:
+                    reason = known
             now[path, reason] += 1
     return tuple(sorted({path for path, _ in (then - now) + (now - then)}))
 

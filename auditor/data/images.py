@@ -42,6 +42,8 @@ NOT_FINITE = "the backbone gives NaN or infinite features for it"
 
 SHOWS_NOTHING = "shows nothing: it has one colour, or nearly"
 
+CLASS_SHOWS_NOTHING = "nearly all images of its class show nothing"
+
 GREY, STRETCHED, BLANK, COLOUR_AT = 1, 2, 4, 8
 """Bits of an image's traits. From bit `COLOUR_AT` on stands the colour of a blank image."""
 

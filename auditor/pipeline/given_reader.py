@@ -81,8 +81,8 @@ class GivenReader(Reader):
         )
         return read, given_values(table)
 
-    def learnable(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array, tuple[str, ...]]:
-        """All items, and what must be said of the numbers.
+    def notes(self, table: ImageTable, read: Features, values: Array) -> Sequence[str]:
+        """What must be said of the numbers.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class GivenReader(Reader):
         likely = class_probabilities(table)
         if likely is not None and _by_heart(likely[read.rows], table.frame["label"].iloc[read.rows].tolist()):
             notes.append(BY_HEART)
-        return read, values, tuple(notes)
+        return notes
 
     def finished(self, data: Dataset, table: ImageTable, read: Features) -> Dataset:
         """The data set with the probabilities of its classes."""

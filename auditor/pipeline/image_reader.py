@@ -10,6 +10,7 @@ import torch
 
 from auditor.compute import hardware
 from auditor.data import blank, feature_cache, features, images
+from auditor.data.dataset import Dataset
 from auditor.data.feature_cache import cache_folder
 from auditor.data.features import BATCH, Features, Pixels, ReadOptions
 from auditor.errors import AuditorError, WeightsError
@@ -44,14 +45,26 @@ class ImageReader(Reader):
         self.backbone: Backbone = backbone
         self.encoder, self.device = backbone.encoder, backbone.device
 
-    def learnable(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array, tuple[str, ...]]:
-        """The images without those that show nothing. These are skipped for that reason."""
-        keep, notes = blank.learnable(read.traits, table.frame["label"].iloc[read.rows].tolist(), table.name)
-        if keep.all():
-            return read, values, notes
-        paths = table.frame["path"].iloc[read.rows[~keep]]
-        skipped = (*read.skipped, *(Skipped(path, images.SHOWS_NOTHING) for path in paths))
-        return replace(subset(read, keep), skipped=skipped), values[keep], notes
+    def dataset(self, table: ImageTable, update: Update) -> tuple[Reader, Dataset]:
+        """The data set's images, with features and splits, and the reader that read them.
+
+        Images that show nothing are skipped for that reason. Where whole classes are left out, another reader reads the
+        rest: its network has fewer classes.
+        """
+        reader = self
+        read, values = reader.finite_features(table, update, settle=True)
+        found = _learnable(table, read)
+        notes = found.notes
+        if found.lost:
+            table = blank.without(table, read, found)
+            reader = open_image_reader(table, self.job)
+            read, values = reader.finite_features(table, update, settle=True)
+            found = _learnable(table, read)
+        if not found.keep.all():
+            paths = table.frame["path"].iloc[read.rows[~found.keep]]
+            skipped = (*read.skipped, *(Skipped(path, images.SHOWS_NOTHING) for path in paths))
+            read, values = replace(subset(read, found.keep), skipped=skipped), values[found.keep]
+        return reader, reader.built(table, read, values, notes)
 
     def features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
         """Features of the backbone as it starts. No label has touched it, so no label can leak through it.
@@ -113,6 +126,10 @@ class ImageReader(Reader):
             cache=feature_cache.FeatureCache(folder, key, backbone.kind.n_layered),
             progress=update,
         )
+
+
+def _learnable(table: ImageTable, read: Features) -> blank.Learnable:
+    return blank.learnable(read.traits, table.frame["label"].iloc[read.rows].tolist(), table.name)
 
 
 def _batches(pixels: Pixels) -> Iterator[torch.Tensor]:

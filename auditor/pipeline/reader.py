@@ -64,20 +64,22 @@ class Reader(ABC):
             True for the audited data set, False for a reference.
         """
 
-    def learnable(self, table: ImageTable, read: Features, values: Array) -> tuple[Features, Array, tuple[str, ...]]:
-        """The items from which something can be learnt, and notes. The others are skipped with their reason."""
-        return read, values, ()
+    def notes(self, table: ImageTable, read: Features, values: Array) -> Sequence[str]:
+        """What must be said of the items that were read, and of float32 [n, D] of them."""
+        return ()
 
     def finished(self, data: Dataset, table: ImageTable, read: Features) -> Dataset:
         """The data set with whatever else this reader knows of it."""
         return data
 
-    def dataset(self, table: ImageTable, update: Update) -> Dataset:
-        """The data set's images, with features and splits."""
-        read, values = self._finite_features(table, update, settle=True)
-        read, values, notes = self.learnable(table, read, values)
-        settings = self.settings
-        table = replace(table, notes=(*table.notes, *notes))
+    def dataset(self, table: ImageTable, update: Update) -> tuple[Reader, Dataset]:
+        """The data set's items, with features and splits, and the reader that read them."""
+        read, values = self.finite_features(table, update, settle=True)
+        return self, self.built(table, read, values, self.notes(table, read, values))
+
+    def built(self, table: ImageTable, read: Features, values: Array, notes: Sequence[str]) -> Dataset:
+        """The data set of items that were read, float32 [n, D] of them, and sentences about them."""
+        table, settings = replace(table, notes=(*table.notes, *notes)), self.settings
         data = dataset.build(
             table, read, values, seed=settings.seed, max_unreadable=settings.max_unreadable, study=self.study
         )
@@ -93,7 +95,7 @@ class Reader(ABC):
         """
         frame, others = reference_rows(table, data.classes)
         table = replace(table, frame=frame)
-        read, values = self._finite_features(table, update, settle=False)
+        read, values = self.finite_features(table, update, settle=False)
         if not len(read.rows):
             raise SourceError(f"no image of the reference {table.name} can be read")
         index = {name: i for i, name in enumerate(data.classes)}
@@ -118,7 +120,7 @@ class Reader(ABC):
             notes=notes,
         )
 
-    def _finite_features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
+    def finite_features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
         """Features of every item for which there are any."""
         return self._finite(table, *self.features(table, update, settle=settle))
 

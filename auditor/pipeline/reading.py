@@ -33,7 +33,7 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         checks.before_reading(table, reader, settings)
     say(checks.long_work(table, reader.encoder, settings))
     with job.stage("features", reader.doing) as update:
-        data = reader.dataset(table, update)
+        reader, data = reader.dataset(table, update)
     say(left_out(data.skipped))
     say("\n".join(f"  note: {note}" for note in data.notes))
     if data.n_cached:

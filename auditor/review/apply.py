@@ -32,7 +32,8 @@ from auditor.review.cleaned import (
 )
 from auditor.review.decisions import Decision, with_decisions
 from auditor.review.documents import REVIEW_KIND, SCHEMA_VERSION, ReviewCounts, ReviewMark
-from auditor.review.folder import REVIEW_MARK, alone, check_folder, check_folder_content, exchange_folders, put_aside
+from auditor.review.exchange import exchange_folders
+from auditor.review.folder import REVIEW_MARK, alone, check_folder, check_folder_content
 from auditor.review.gathering import Gathered, gather
 from auditor.review.items import Item, items_of
 from auditor.review.ledger import LEDGER_NAME
@@ -168,7 +169,7 @@ class _Review:
             files.write_json(staged / REVIEW_MARK, self._mark(counts, n_files))
             staged.chmod(0o755)
             notes = self._extend_out()
-            exchange_folders(staged, folder, put_aside(folder, drafts))
+            exchange_folders(staged, folder, drafts, REVIEW_MARK)
         except BaseException as error:
             if staged is not None:
                 shutil.rmtree(staged, ignore_errors=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from auditor.errors import DecisionsError
 from auditor.review.documents import REVIEW_KIND
+from auditor.review.exchange import repair
 from auditor.system.documents import read_document
 from auditor.system.lock import locked, refuse_inside
 
@@ -41,21 +41,12 @@ def alone(folder: Path) -> Iterator[str]:
     above.mkdir(parents=True, exist_ok=True)
     try:
         with locked(above, f"{drafts}lock", f"another review is being applied to {folder}"):
-            aside = put_aside(folder, drafts)
-            if aside.is_dir() and not folder.exists():
-                aside.rename(folder)
-            for left in above.glob(f"{drafts}*/"):
-                shutil.rmtree(left, ignore_errors=True)
+            repair(folder, drafts, REVIEW_MARK)
             yield drafts
     finally:
         with contextlib.suppress(OSError):
             for path in made:
                 path.rmdir()  # only succeeds when an error left it empty
-
-
-def put_aside(folder: Path, drafts: str) -> Path:
-    """Where the earlier folder waits while the new one takes its place."""
-    return folder.parent / f"{drafts}old"
 
 
 def check_folder(folder: Path, source: Path) -> None:
@@ -89,20 +80,3 @@ def check_folder_content(folder: Path) -> None:
     raise DecisionsError(
         f"{folder} holds files that this command did not write", hint="choose a new or empty folder with -o"
     )
-
-
-def exchange_folders(staged: Path, folder: Path, aside: Path) -> None:
-    """Put the new folder in the place of the old one. The old one is removed only when the new one stands.
-
-    A kill between the two steps leaves both beside `folder`. The next call repairs that (see `alone`).
-    """
-    if not folder.exists():
-        staged.rename(folder)
-        return
-    folder.rename(aside)
-    try:
-        staged.rename(folder)
-    except BaseException:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)

@@ -23,6 +23,9 @@ MAX_FILE_BYTES = 1 << 30
 UNWAITING = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 """Flags that open a pipe without waiting for its other end. Windows has neither."""
 
+UNMOVABLE = frozenset({errno.EXDEV, errno.EBUSY})
+"""Errors of a rename that say: what lies here stays here. It is a mount point, or lies on another file system."""
+
 _PART = 1 << 20
 """Bytes that are read at a time of a file that grows."""
 
@@ -54,7 +57,7 @@ def write_bytes(path: str | Path, data: bytes, *, private: bool = False) -> None
     """
     temporary = _staged(Path(path), data, private)
     try:
-        temporary.replace(path)
+        _put(temporary, Path(path))
     except BaseException:
         _discard(temporary)
         raise
@@ -79,7 +82,8 @@ def write_together(contents: Mapping[Path, bytes], *, last: Path) -> None:
             staged[path] = _staged(path, data)
         last.unlink(missing_ok=True)
         for path in sorted(staged, key=lambda path: path == last):
-            staged.pop(path).replace(path)
+            _put(staged[path], path)
+            del staged[path]
     finally:
         for temporary in staged.values():
             _discard(temporary)
@@ -116,6 +120,24 @@ def _staged(path: Path, data: bytes, private: bool = False) -> Path:
             error.filename = str(path)  # the user knows this path, not the temporary one
         raise
     return temporary
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Let a staged file take its place.
+
+    A file that a container mounts by itself cannot be replaced. Then its content is written over, which a kill may cut.
+    """
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno not in UNMOVABLE or not path.is_file():
+            raise
+        with path.open("r+b") as file:
+            file.write(temporary.read_bytes())
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        _discard(temporary)
 
 
 def _discard(temporary: Path) -> None:

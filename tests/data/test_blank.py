@@ -11,6 +11,7 @@ from PIL import Image
 
 from auditor.data.blank import learnable
 from auditor.data.images import BLANK, COLOUR_AT, STRETCHED, decode, resize_rgb, shows_nothing, traits
+from auditor.errors import UndecidedError
 
 RNG = np.random.default_rng(0)
 SHAPES = np.kron(RNG.integers(0, 2, (8, 8)), np.ones((8, 8)))
@@ -122,37 +123,60 @@ def bits_of(*codes: str) -> np.ndarray:
 
 
 def labels_of(*codes: str) -> list[str]:
-    return [label for label, code in zip("abc", codes, strict=False) for _ in code]
+    return [label for label, code in zip("abcd", codes, strict=False) for _ in code]
+
+
+def learnt(*codes: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """What takes part (`+`), the classes that are lost, and the notes."""
+    found = learnable(bits_of(*codes), labels_of(*codes), "x")
+    return "".join("-+"[int(kept)] for kept in found.keep), found.lost, found.notes
 
 
 def test_images_that_show_nothing_are_left_out_and_counted() -> None:
-    codes = ("....kk", "...w")
-    keep, notes = learnable(bits_of(*codes), labels_of(*codes), "x")
-    assert keep.tolist() == [c == "." for c in "".join(codes)]
+    kept, lost, notes = learnt("....kk", "...w")
+    assert (kept, lost) == ("++++--" + "+++-", ())
     assert len(notes) == 1 and notes[0].startswith("3 of 10 images show nothing")
 
 
 def test_a_class_of_blank_images_keeps_them() -> None:
-    codes = ("....k", "kkkkk")
-    keep, notes = learnable(bits_of(*codes), labels_of(*codes), "x")
-    assert keep.tolist() == [True] * 4 + [False] + [True] * 5
+    kept, lost, notes = learnt("....k", "kkkkk")
+    assert (kept, lost) == ("++++-" + "+++++", ())
     assert len(notes) == 2 and "by their colour alone" in notes[1]
 
 
-def test_two_colours_can_be_told_apart() -> None:
-    codes = ("kkkk", "wwww")
-    keep, notes = learnable(bits_of(*codes), labels_of(*codes), "x")
-    assert keep.all() and "8 of 8 images show nothing but one colour" in notes[0]
+@pytest.mark.parametrize("codes", [("kkkk", "wwww"), ("kkkw", "wwww"), ("kkkkkkkk", "wwwkwwww")])
+def test_two_colours_can_be_told_apart_and_a_few_wrong_labels_change_nothing(codes: tuple[str, ...]) -> None:
+    kept, lost, notes = learnt(*codes)
+    n = len("".join(codes))
+    assert (kept, lost) == ("+" * n, ()) and f"{n} of {n} images show nothing but one colour" in notes[0]
 
 
-@pytest.mark.parametrize("codes", [("kkkk", "kkkk"), ("kkkw", "wwww"), ("kkkk..", "kkkk")])
-def test_a_data_set_that_shows_nothing_says_so(codes: tuple[str, ...]) -> None:
-    keep, notes = learnable(bits_of(*codes), labels_of(*codes), "x")
-    assert keep.all() and "of x show nothing" in notes[0] and "'a', 'b'" in notes[0] and "Nothing can be" in notes[0]
+@pytest.mark.parametrize(
+    ("codes", "keep"),
+    [
+        (("....", "...", "kkkk", "kkkkkk"), "+++++++" + "-" * 10),
+        (("....", "....", "kkk.", "kk.kk"), "++++++++" + "-" * 9),
+        (("....", "..kk.", "kwkw", "wkkw"), "++++++" + "--+" + "-" * 8),
+    ],
+)
+def test_classes_that_are_blank_in_one_colour_are_left_out_by_name(codes: tuple[str, ...], keep: str) -> None:
+    kept, lost, notes = learnt(*codes)
+    blank = sum(c != "." for c in "".join(codes))
+    assert (kept, lost) == (keep, ("c", "d"))
+    assert notes[0].startswith(f"{blank} of {len(kept)} images show nothing")
+    assert (
+        notes[1].startswith("The classes 'c', 'd' were left out") and "Nobody can tell these classes apart" in notes[1]
+    )
+
+
+@pytest.mark.parametrize("codes", [("kkkk", "kkkk"), ("kwkw", "wkwk"), ("kkkk..", "kkkk"), ("kkkkkkkk", "kkkk")])
+def test_where_nothing_can_be_learnt_no_suspect_is_named(codes: tuple[str, ...]) -> None:
+    blank = sum(c != "." for c in "".join(codes))
+    with pytest.raises(UndecidedError, match=f"^{blank} of .* images of x show nothing.*'a', 'b' have fewer than 3"):
+        learnt(*codes)
 
 
 def test_scaled_images_are_said() -> None:
-    codes = ("ss..", "....")
-    keep, notes = learnable(bits_of(*codes), labels_of(*codes), "x")
-    assert keep.all() and notes[0].startswith("2 of 8 images have grey levels of more than 8 bits")
-    assert learnable(bits_of("....", "...."), labels_of("....", "...."), "x")[1] == ()
+    kept, _, notes = learnt("ss..", "....")
+    assert "-" not in kept and notes[0].startswith("2 of 8 images have grey levels of more than 8 bits")
+    assert learnt("....", "....")[2] == ()

@@ -496,7 +496,7 @@ def test_a_reference_passes_through_the_very_backbone_of_the_data_set() -> None:
     settings, run = settings_from({"weights": "none", "classes": "3,8", "reference": str(FIXTURES / "digits")})
     table = reading.open_table("digits", settings)
     reader = reading.open_reader(table, Job(settings, run, Progress(quiet=True), Checkpoints(None)))
-    data = reader.dataset(table, lambda done, total: None)
+    reader, data = reader.dataset(table, lambda done, total: None)
     before = {name: value.clone() for name, value in reader.backbone.network.state_dict().items()}
     reader.reference(reading.open_reference(settings), data, lambda done, total: None)
     after = reader.backbone.network.state_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -112,3 +113,29 @@ def test_sweep_removes_what_a_killed_writer_left_and_nothing_else(tmp_path: Path
     assert len(names(tmp_path)) == 3, "it may be somebody's who still writes"
     files.sweep(tmp_path)
     assert names(tmp_path) == [".hidden", "kept.tmp"]
+
+
+@pytest.mark.parametrize("code", [errno.EBUSY, errno.EXDEV])
+def test_a_file_that_cannot_be_replaced_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    place, other = tmp_path / "baseline.json", tmp_path / "other.json"
+    place.write_text("the earlier one, which was longer")
+    place.chmod(0o640)
+    real = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if target == place:  # a container mounts this one file
+            raise OSError(code, os.strerror(code), str(self))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    files.write_text(place, "new")
+    assert place.read_text() == "new" and place.stat().st_mode & 0o777 == 0o640
+    files.write_together({place: b"newer", other: b"beside"}, last=other)
+    assert (place.read_bytes(), other.read_bytes()) == (b"newer", b"beside")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline.json", "other.json"]
+    with pytest.raises(OSError):  # nothing lies there: there is nothing to write over
+        place.unlink()
+        files.write_text(place, "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.json"]
