@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -232,10 +233,11 @@ def main() -> None:
     """Run the rows asked for and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
-    parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--only", default="", help="rows whose name contains this, or one of these with ; between")
     parser.add_argument("--again", action="store_true", help="second audits of these rows too")
     parser.add_argument("--table", action="store_true", help="run no row, write the tables of the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure, write no table")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no row after this long")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "auditor-bench")
     rows.add_options(parser)
     options = parser.parse_args()
@@ -243,9 +245,12 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     kept = rows.kept(options.rows)
     done = {(one["row"], one["corrected"]) for one in kept}
+    end = time.monotonic() + 60 * options.minutes
     for case in [] if options.table else every_case(options.cache):
-        wanted = options.only in case.name
+        wanted = any(words in case.name for words in options.only.split(";"))
         again = options.again and (case.labels != case.truth).any() and (case.name, 0.75) not in done
+        if time.monotonic() > end:
+            break
         if not wanted or ((case.name, 0.0) in done and not again):
             continue
         first, said = measured(case)
