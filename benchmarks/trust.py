@@ -45,6 +45,7 @@ PATIENCE = 1000
 """Looks after which a reviewer gives up who waits for a target."""
 LEVELS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5)
 TARGET = 0.01
+LEFT = 0.003
 ERROR = 0.03
 """The share of looks in which a simulated reviewer is wrong, either way."""
 KNOWN = 30
@@ -150,22 +151,23 @@ def _test_labels(cache: Path | None) -> Labels:
 
 
 def _corrected(found: list[Labels]) -> Iterator[Labels]:
-    """What is left after the hundred most suspicious items were looked at and corrected."""
+    """What is left after the hundred most suspicious items were looked at and corrected.
+
+    Where more than 0.3% would be left wrong, the rest was looked at too and is gone. Scores have seen every wrong label.
+    """
     by_name = {labels.name: labels for labels in found}
+    rng = np.random.default_rng(2)
     for name in ("clean", "mnist"):
         labels = by_name[name]
         yield _below(labels, labels.wrong, f"{name}, top corrected")
-    # Wrong labels of CIFAR-10N are taken until 0.3% are left below the hundred.
-    few, aggregate = by_name["CIFAR-10N few"], by_name["CIFAR-10N aggregate"]
-    top = np.argsort(-few.scores, kind="stable")[:100]
-    below = np.setdiff1d(np.flatnonzero(aggregate.wrong), top)
-    for name, place in (
-        ("few", np.random.default_rng(2).permutation(below)[:30]),
-        ("few, adversarial", np.flatnonzero(_hidden(few.scores, 30, np.random.default_rng(2)))),
-    ):
-        wrong = np.zeros(len(few.ids), bool)
-        wrong[place] = True
-        yield _below(few, wrong, f"{name}, 0.3% left")
+    for name in ("CIFAR-10N few", "few, strong features", "cifar10-test"):
+        if name in by_name:
+            left = _below(by_name[name], by_name[name].wrong, f"{name}, 0.3% left")
+            gone = rng.permutation(np.flatnonzero(left.wrong))[round(LEFT * len(left.ids)) :]
+            keep = np.setdiff1d(np.arange(len(left.ids)), gone)
+            yield Labels(left.name, tuple(left.ids[i] for i in keep), left.scores[keep], left.wrong[keep])
+    few = by_name["CIFAR-10N few"]
+    yield _below(few, _hidden(few.scores, round(LEFT * len(few.ids)), rng), "few, adversarial, 0.3% left")
 
 
 def _below(labels: Labels, wrong: Array, name: str) -> Labels:
@@ -345,8 +347,7 @@ def tasks(sets: dict[str, Labels]) -> Iterator[tuple[str, str, str]]:
         yield "width", name, "simple, planned"
         yield "width", name, moment
         yield "stop", name, f"{moment}; next level"
-        if labels.wrong.any():
-            yield "stop", name, f"{moment}; one too many"
+        yield from (("stop", name, f"{moment}; one too many"),) if labels.wrong.any() else ()
         yield "width", name, "planned look, spread 0.8" if rare else "planned look"
         if name in ("CIFAR-10N aggregate", "CIFAR-10N few", "aggregate, adversarial"):
             yield "width", name, "any moment, simple"
