@@ -153,7 +153,7 @@ def _test_labels(cache: Path | None) -> Labels:
 def _corrected(found: list[Labels]) -> Iterator[Labels]:
     """What is left after the hundred most suspicious items were looked at and corrected.
 
-    Where more than 0.3% would be left wrong, the rest was looked at too and is gone. Scores have seen every wrong label.
+    Where more than 0.3% would be left wrong, the rest was looked at too and is gone.
     """
     by_name = {labels.name: labels for labels in found}
     rng = np.random.default_rng(2)
@@ -347,7 +347,8 @@ def tasks(sets: dict[str, Labels]) -> Iterator[tuple[str, str, str]]:
         yield "width", name, "simple, planned"
         yield "width", name, moment
         yield "stop", name, f"{moment}; next level"
-        yield from (("stop", name, f"{moment}; one too many"),) if labels.wrong.any() else ()
+        if labels.wrong.any():
+            yield "stop", name, f"{moment}; one too many"
         yield "width", name, "planned look, spread 0.8" if rare else "planned look"
         if name in ("CIFAR-10N aggregate", "CIFAR-10N few", "aggregate, adversarial"):
             yield "width", name, "any moment, simple"
