@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import rows
 from shared import DATA, class_folders, features, need
+from verdicts import OTHERS, result_of
 
 SHARES = (0.005, 0.02, 0.05, 0.1, 0.2)
 """True shares of wrong labels: one under 1%, then up to four times the fail level."""
@@ -125,47 +126,18 @@ def planted_recovery(images: Any, seed: int) -> tuple[float, float, float]:
 
 
 def judge(found: Any, labels: Any, wrong: Any, recovery: tuple[float, float, float]) -> dict[str, Any]:
-    """The gate's verdict on a detection. The result holds what the label rules read; all other rules are off.
+    """The gate's verdict on a detection, by the label rules; all other rules are off.
 
     `wrong` [N] says which labels really are wrong. It counts the wrong suspects beside what the gate says of them.
+    Average precision at finding planted flips takes the place of recall at k.
     """
     from auditor.gate import evaluate
     from auditor.gate.levels import rules_from
-    from auditor.result import AuditResult
     from auditor.review.baseline import Baseline
 
-    names = [f"{i:02d}" for i in range(int(labels.max()) + 1)]
     p = np.full(len(labels), np.nan) if found.p_mislabelled is None else found.p_mislabelled
-    paths = [f"{i:06d}" for i in range(len(labels))]
-    rank = np.empty(len(labels))
-    rank[np.argsort(-found.suspicion, kind="stable")] = np.arange(1, len(labels) + 1)
-    ranking = pd.DataFrame(
-        {
-            "rank": rank,
-            "path": paths,
-            "split": "train",
-            "label": [names[i] for i in labels],
-            "suggested_label": [names[i] for i in found.suggested_label],
-            "p_mislabelled": p,
-        }
-    )
-    summary = {
-        "audit_id": "study",
-        "settings": {"classes": []},
-        "influence": {"solves": []},
-        "dataset": {
-            "name": "study",
-            "n_images": len(labels),
-            "classes": names,
-            "hashes": dict(zip(paths, paths, strict=True)),
-            "duplicates": {"conflicting": [], "leaking": []},
-        },
-        "calibration": _calibration(found, names),
-        "recovery": _recovery(*recovery),
-    }
-    off = ("model_f1", "f1_drop", "unreadable", "class_balance", "conflicting_duplicates", "leakage")
-    result = AuditResult(summary, ranking, ranking.iloc[:0], {})
-    rules = rules_from({name: {"enabled": False} for name in off})
+    result = result_of(found, labels, recovery)
+    rules = rules_from({name: {"enabled": False} for name in OTHERS})
     verdict = evaluate(result, rules)
     # With a baseline, even an empty one, the default fail level of new suspects holds too.
     later = evaluate(result, rules, Baseline())
@@ -185,33 +157,6 @@ def judge(found: Any, labels: Any, wrong: Any, recovery: tuple[float, float, flo
     }
 
 
-def _calibration(found: Any, names: list[str]) -> dict[str, Any]:
-    share = found.share
-    return {
-        "decided": found.decided,
-        "reason": found.reason,
-        "share": {"value": None, "interval": None}
-        if share is None
-        else {"value": share.value, "interval": [share.low, share.high]},
-        "by_class": [
-            {"label": names[int(row.label)], "share": row.share, "share_interval": [row.low / row.n, row.high / row.n]}
-            for row in found.by_class.itertuples()
-        ],
-    }
-
-
-def _recovery(value: float, low: float, high: float) -> dict[str, Any]:
-    """Average precision at finding planted flips takes the place of recall at k."""
-    return {
-        "n_planted": 0,
-        "by_class": [],
-        "rankings": {
-            "suspicion": {"recall_at_k": {"value": value, "interval": [low, high]}},
-            "random": {"recall_at_k": {"value": RATE, "interval": [RATE, RATE]}},
-        },
-    }
-
-
 def table(trials: list[dict[str, Any]]) -> pd.DataFrame:
     """One line a condition: verdicts, estimates, and how many intervals hold the truth."""
     lines = []
@@ -226,7 +171,6 @@ def table(trials: list[dict[str, Any]]) -> pd.DataFrame:
         line |= {name: int((group["verdict"] == name).sum()) for name in ("FAIL", "UNDECIDED", "WARN", "PASS")}
         line["FAIL by wrong_labels"] = sum(rules["wrong_labels"] == "FAIL" for rules in group["by_rule"])
         line |= {"median estimate": middle, "least estimate": least, "most estimate": most}
-        line["median standard error"] = group["error"].median()
         lines.append(line | {"estimated": len(known), "interval holds": int(covered.sum())})
     return pd.DataFrame(lines).round(4)
 

@@ -66,12 +66,15 @@ def append(name: str, frame: pd.DataFrame, folder: Path = RESULTS, *, of: Iterab
     frame
         One row a measurement. Columns that the file does not have yet stay empty in its older rows.
     of
-        The kept records that the table is made of; without them the table is stamped as of now.
+        The kept records that the table is made of; without them the table is stamped as of now. Where each record has
+        a row of its own, each row has its own stamp.
     """
     path = folder / f"{name}.csv"
     records = list(of)
     short = frame.astype(object).map(lambda value: f"{value:.6g}" if isinstance(value, float) else value)
     new = short.replace("nan", "").assign(**(stamp_of(records) if records else stamp()))
+    if len(records) == len(new):
+        new = new.assign(**{name: [stamp_of([record])[name] for record in records] for name in STAMP})
     whole = pd.concat([pd.read_csv(path, dtype=str), new]) if path.exists() else new
     columns = [column for column in whole.columns if column not in STAMP]
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,8 @@ Each draw is another sample of the same labels: only the salt of the permanent r
 
 - `width`: bounds after 300 looks, at any moment and at planned looks, beside simple samples; how often they miss
 - `gate`: one wrong label too many for a gate at 1%; how often it passes at any of the first 600 looks
+- `stop`: a reviewer who asks after every look and stops as soon as a target is proved; what the interval is worth then.
+  The target is a level above the truth, or one label fewer than are wrong: to reach that one is a false pass
 - `until`: looks until at most 1% are proved to be left, where the hundred most suspicious items were corrected
 - `reviewers`: reviewers who are wrong in 3% of looks; every "wrong" gets a second look, and a third settles
 
@@ -39,7 +41,11 @@ from auditor.system.arrays import Array, Floats
 
 LOOKS, LONG = 300, 600
 PLANNED = (100, 200, 300, 600)
+PATIENCE = 1000
+"""Looks after which a reviewer gives up who waits for a target."""
+LEVELS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5)
 TARGET = 0.01
+LEFT = 0.003
 ERROR = 0.03
 """The share of looks in which a simulated reviewer is wrong, either way."""
 KNOWN = 30
@@ -145,22 +151,23 @@ def _test_labels(cache: Path | None) -> Labels:
 
 
 def _corrected(found: list[Labels]) -> Iterator[Labels]:
-    """What is left after the hundred most suspicious items were looked at and corrected."""
+    """What is left after the hundred most suspicious items were looked at and corrected.
+
+    Where more than 0.3% would be left wrong, the rest was looked at too and is gone.
+    """
     by_name = {labels.name: labels for labels in found}
+    rng = np.random.default_rng(2)
     for name in ("clean", "mnist"):
         labels = by_name[name]
         yield _below(labels, labels.wrong, f"{name}, top corrected")
-    # Wrong labels of CIFAR-10N are taken until 0.3% are left below the hundred.
-    few, aggregate = by_name["CIFAR-10N few"], by_name["CIFAR-10N aggregate"]
-    top = np.argsort(-few.scores, kind="stable")[:100]
-    below = np.setdiff1d(np.flatnonzero(aggregate.wrong), top)
-    for name, place in (
-        ("few", np.random.default_rng(2).permutation(below)[:30]),
-        ("few, adversarial", np.flatnonzero(_hidden(few.scores, 30, np.random.default_rng(2)))),
-    ):
-        wrong = np.zeros(len(few.ids), bool)
-        wrong[place] = True
-        yield _below(few, wrong, f"{name}, 0.3% left")
+    for name in ("CIFAR-10N few", "few, strong features", "cifar10-test"):
+        if name in by_name:
+            left = _below(by_name[name], by_name[name].wrong, f"{name}, 0.3% left")
+            gone = rng.permutation(np.flatnonzero(left.wrong))[round(LEFT * len(left.ids)) :]
+            keep = np.setdiff1d(np.arange(len(left.ids)), gone)
+            yield Labels(left.name, tuple(left.ids[i] for i in keep), left.scores[keep], left.wrong[keep])
+    few = by_name["CIFAR-10N few"]
+    yield _below(few, _hidden(few.scores, round(LEFT * len(few.ids)), rng), "few, adversarial, 0.3% left")
 
 
 def _below(labels: Labels, wrong: Array, name: str) -> Labels:
@@ -242,6 +249,37 @@ def gate(labels: Labels, kind: str, draws: int) -> dict[str, Any]:
     return {"looks": LONG, "missed_at_most": passed / draws}
 
 
+def stop(labels: Labels, design: str, draws: int, *, target: str) -> dict[str, Any]:
+    """Stop at the first look at which a target is proved. A reviewer whom nothing stops has looked `PATIENCE` times."""
+    k, n = int(labels.wrong.sum()), len(labels.ids)
+    allowed = k - 1 if target == "one too many" else int(next(x for x in LEVELS if x > labels.share) * n)
+    plan, lines = plan_of(labels, design), []
+    truth = dict(zip(labels.ids, labels.wrong.tolist(), strict=True))
+    tried = candidates(n)
+    tried = np.concatenate([[allowed + 1], tried[tried > allowed + 1]])
+    for draw in range(draws):
+        salted = replace(plan, salt=str(draw))
+        population = Population.of(salted, {})
+        wrong = np.array([truth[salted.ids[i]] for i in population.inside[:PATIENCE]], float)
+        first = refuted_at(population.track, wrong, 1 / ALONE, tried, upward=True)
+        stopped = bool((first > 0).all())
+        looks = int(first.max()) if stopped else PATIENCE
+        b = bounds(salted, answers_of(labels, salted, looks))
+        lines.append((stopped, looks, b.low, b.high, b.at_least, b.at_most))
+    stopped_, looks_, low, high, least, most = np.array(lines).T
+    return {
+        "target": 100 * allowed / n,
+        "median_looks": float(np.median(looks_)),
+        "stopped": float(stopped_.mean()),
+        "width": 100 * (high - low).mean() / n,
+        "missed": float(((low > k) | (high < k)).mean()),
+        "missed_high": float((high < k).mean()),
+        "missed_low": float((low > k).mean()),
+        "missed_at_most": float((most < k).mean()),
+        "missed_at_least": float((least > k).mean()),
+    }
+
+
 def until(labels: Labels, spread: float, draws: int) -> dict[str, Any]:
     """Looks until at most 1% are proved to be left, if each wrong label that is found is corrected."""
     n, needed = len(labels.ids), []
@@ -305,8 +343,12 @@ def tasks(sets: dict[str, Labels]) -> Iterator[tuple[str, str, str]]:
                 yield "until", name, spread
             continue
         rare = labels.share < SMALL
+        moment = "any moment, gate" if rare else "any moment, share"
         yield "width", name, "simple, planned"
-        yield "width", name, "any moment, gate" if rare else "any moment, share"
+        yield "width", name, moment
+        yield "stop", name, f"{moment}; next level"
+        if labels.wrong.any():
+            yield "stop", name, f"{moment}; one too many"
         yield "width", name, "planned look, spread 0.8" if rare else "planned look"
         if name in ("CIFAR-10N aggregate", "CIFAR-10N few", "aggregate, adversarial"):
             yield "width", name, "any moment, simple"
@@ -329,6 +371,8 @@ def measure(part: str, labels: Labels, design: str, draws: int) -> dict[str, Any
     if part == "until":
         return until(labels, float(design), draws)
     plan, _, protocol = design.partition("; ")
+    if part == "stop":
+        return stop(labels, plan, draws, target=protocol)
     return reviewers(labels, plan, draws, second=protocol == "second looks")
 
 

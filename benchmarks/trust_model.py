@@ -5,13 +5,17 @@
 
 Data sets: pairs of tiny10 and tables-boats (strong, and weak by six random directions of the features), tiny10, the
 three kinds of CIFAR-10N and few of its errors, probabilities with votes as truth (a lower bound of it), copies, and
-second audits after a reviewer corrected 25, 50 and 75% of the errors in list order. Tables: `results/trust_model*.csv`.
+second audits after a reviewer corrected 25, 50 and 75% of the errors in list order.
+
+Tables: `results/trust_model.csv` by kind, `trust_model_rows.csv` row by row, `trust_reliability.csv` (are probabilities
+right, in ten bins?) and `trust_gate.csv` (what the gate says of the estimate, at levels around the truth).
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +26,7 @@ import numpy as np
 import pandas as pd
 import rows
 import shared
+import verdicts
 from sets import flipped
 
 RATES = (0.005, 0.02, 0.05, 0.1, 0.3)
@@ -139,25 +144,33 @@ def _copies(x: np.ndarray, y: np.ndarray) -> Iterator[Case]:
         yield Case("copies", f"boats, {name}", many.astype(np.float32), np.tile(z, 3), np.tile(y, 3), 2, groups)
 
 
-def gap(p: np.ndarray, true: np.ndarray) -> float:
-    """Mean absolute gap between probabilities and truth in ten bins, each bin weighing as many items as it holds."""
+def bins_of(p: np.ndarray, true: np.ndarray) -> list[list[float]]:
+    """Ten bins of probability: items, sum of the probabilities, and how many came true."""
     place = np.clip((10 * p).astype(int), 0, 9)
-    parts = [(place == b) for b in range(10) if (place == b).any()]
-    return float(sum(abs(p[part].mean() - true[part].mean()) * part.mean() for part in parts))
+    return [[int((place == b).sum()), float(p[place == b].sum()), int(true[place == b].sum())] for b in range(10)]
+
+
+def gap(bins: list[list[float]], *, weighted: bool = True) -> float:
+    """Mean absolute gap between probability and truth over the bins that hold any item.
+
+    `weighted`: each bin weighs as many items as it holds. Else all weigh the same.
+    """
+    n, said, came = np.array([one for one in bins if one[0]], float).T
+    return float(np.average(abs(said - came) / n, weights=n if weighted else None))
 
 
 def measured(case: Case, part: float = 0.0, looked: np.ndarray | None = None) -> tuple[dict[str, Any], Any]:
     """What an audit says, beside the truth. `looked` are rows that people settled before."""
     from auditor.detection import Labelled, detect
 
-    found = None
+    found, labels = None, case.labels.copy()
     if looked is not None:
         found = np.full(len(case.labels), -1)
-        found[looked] = case.truth[looked]
+        labels[looked] = found[looked] = case.truth[looked]
     images = Labelled(case.x, case.labels, case.n_classes, found=found, groups=case.groups)
     said = detect(images, seed=0)
     rest = np.ones(len(case.labels), bool) if found is None else found == -1
-    wrong = case.labels != case.truth
+    wrong = labels != case.truth
     kind = case.kind if looked is None else "second audit"
     record: dict[str, Any] = {"kind": kind, "row": case.name, "corrected": part, "n": int(rest.sum())}
     record |= {"truth": float(wrong[rest].mean()), "decided": said.decided, "cannot tell": bool(said.cannot_tell)}
@@ -166,9 +179,12 @@ def measured(case: Case, part: float = 0.0, looked: np.ndarray | None = None) ->
         true = record["truth"]
         record |= {"estimate": share.value, "low": share.low, "high": share.high, "width": share.high - share.low}
         record |= {"covered": bool((share.low <= true or case.lower_bound) and true <= share.high)}
-        record |= {"false low": bool(share.low > true and not case.lower_bound), "gap": gap(p, wrong[rest])}
-        suggested = said.suggested_probability[rest], (said.suggested_label == case.truth)[rest] & wrong[rest]
-        record |= {"gap of suggestions": gap(*suggested)}
+        record |= {"false low": bool(share.low > true and not case.lower_bound)}
+        sure = said.suggested_probability[rest], (said.suggested_label == case.truth)[rest] & wrong[rest]
+        record |= {"bins of p": bins_of(p, wrong[rest]), "bins of suggestions": bins_of(*sure)}
+        record |= {"gap": gap(record["bins of p"]), "gap of suggestions": gap(record["bins of suggestions"])}
+    result = verdicts.result_of(said, labels, looked=looked)
+    record |= verdicts.tally(result, labels, wrong, lower_bound=case.lower_bound)
     return record, said
 
 
@@ -195,14 +211,33 @@ def by_kind(records: list[dict[str, Any]]) -> pd.DataFrame:
     return counts.join(mean).reset_index()
 
 
+def reliability(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """All audits of a kind together, in ten bins: what the probabilities say, and how many came true."""
+    lines = []
+    for kind in dict.fromkeys(record["kind"] for record in records):
+        for what in ("p", "suggestions"):
+            some = [record.get(f"bins of {what}") for record in records if record["kind"] == kind]
+            kept = [one for one in some if isinstance(one, list)]
+            if not kept:
+                continue
+            bins = np.sum(kept, axis=0).tolist()
+            ends = {"gap": gap(bins), "gap, bins alike": gap(bins, weighted=False), "audits": len(kept)}
+            for place, (n, total, came) in enumerate(bins):
+                if n:
+                    line = {"kind": kind, "of": what, "bin": f"{place / 10:.1f} to {(place + 1) / 10:.1f}"}
+                    lines.append({**line, "n": int(n), "said": total / n, "true": came / n, **ends})
+    return pd.DataFrame(lines)
+
+
 def main() -> None:
     """Run the rows asked for and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
-    parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--only", default="", help="rows whose name contains this, or one of these with ; between")
     parser.add_argument("--again", action="store_true", help="second audits of these rows too")
     parser.add_argument("--table", action="store_true", help="run no row, write the tables of the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure, write no table")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no row after this long")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "auditor-bench")
     rows.add_options(parser)
     options = parser.parse_args()
@@ -210,9 +245,12 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     kept = rows.kept(options.rows)
     done = {(one["row"], one["corrected"]) for one in kept}
+    end = time.monotonic() + 60 * options.minutes
     for case in [] if options.table else every_case(options.cache):
-        wanted = options.only in case.name
+        wanted = any(words in case.name for words in options.only.split(";"))
         again = options.again and (case.labels != case.truth).any() and (case.name, 0.75) not in done
+        if time.monotonic() > end:
+            break
         if not wanted or ((case.name, 0.0) in done and not again):
             continue
         first, said = measured(case)
@@ -221,10 +259,20 @@ def main() -> None:
             kept.append(rows.keep(options.rows, record))
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in record.items()}, flush=True)
     if not options.measure:
-        plain = pd.DataFrame(kept).drop(columns=list(rows.STAMP))
-        rows.append("trust_model_rows", plain, options.results, of=kept)
-        table = by_kind(kept)
-        rows.append("trust_model", table, options.results, of=kept)
+        write(kept, options.results)
+
+
+def write(kept: list[dict[str, Any]], folder: Path) -> None:
+    """Append the tables of all rows and print them."""
+    plain = pd.DataFrame(kept)
+    shown = [name for name in plain if name not in rows.STAMP and ": " not in name and not name.startswith("bins")]
+    rows.append("trust_model_rows", plain[shown], folder, of=kept)
+    for name, table in (
+        ("trust_model", by_kind(kept)),
+        ("trust_reliability", reliability(kept)),
+        ("trust_gate", verdicts.table(kept)),
+    ):
+        rows.append(name, table, folder, of=kept)
         print(rows.markdown(table))
 
 
