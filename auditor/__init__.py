@@ -1,4 +1,4 @@
-"""auditor: which labels in this image data set are wrong, and how far can the list be trusted?
+"""auditor: which labels in this data set are wrong, and how far can the list be trusted?
 
 >>> import auditor
 >>> result = auditor.audit("photos/", weights="none", train="full")   # doctest: +SKIP
@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,40 @@ if TYPE_CHECKING:
 __all__ = ["AuditorError", "ExitCode", "__version__", "audit"]
 
 
-def audit(source: str | Path, *, out: str | Path | None = None, download: bool = False, **settings: Any) -> AuditResult:
+def audit(
+    source: object = None,
+    *,
+    features: Any = None,
+    labels: Any = None,
+    probabilities: Any = None,
+    items: Any = None,
+    groups: Any = None,
+    backbone: Any = None,
+    out: str | Path | None = None,
+    download: bool = False,
+    **settings: Any,
+) -> AuditResult:
     """Audit a data set; the same thing as the command `auditor audit`.
 
     Parameters
     ----------
     source
-        A folder, a manifest or whatever else an installed source accepts.
+        A folder, a manifest or whatever else an installed source accepts; a pandas DataFrame with the columns of a
+        manifest; a torch data set of (image, label); a Hugging Face data set. None where `features` or
+        `probabilities` say all there is.
+    features
+        float [N, D] of a model of yours: an array, a tensor, a DataFrame or a file. One row an item.
+    labels
+        One label an item.
+    probabilities
+        float [N, C] of a model that did not learn from the item, columns in the sorted order of the class names. Or an
+        estimator of scikit-learn, which then learns from `features` by cross-validation.
+    items
+        One name an item. Pictures are shown where a name is a file.
+    groups
+        One name an item: items of one name belong together, as copies do.
+    backbone
+        The name of a network, or a `torch.nn.Module`, or a pair of module and transform.
     out
         Write the audit's files and the report there.
     download
@@ -49,7 +77,13 @@ def audit(source: str | Path, *, out: str | Path | None = None, download: bool =
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Torch and pyDVL take seconds to import. Those who only read a result never need them.
     from auditor.config import settings_from
-    from auditor.session import Order, carry_out
+    from auditor.session import Order, carry_out, with_backbone
+    from auditor.sources.objects import Objects
 
-    audit_settings, run_settings = settings_from({"quiet": True, **settings})
-    return carry_out(Order(source, out, audit_settings, run_settings, download)).result
+    given = Objects(features, probabilities, labels, items, groups)
+    for name in ("features", "probabilities"):  # files are settings, so that the data set can be opened again
+        if source is not None and isinstance(getattr(given, name), str | Path):
+            settings[name], given = str(getattr(given, name)), replace(given, **{name: None})
+    with with_backbone(backbone, settings) as asked:
+        audit_settings, run_settings = settings_from({"quiet": True, **asked})
+        return carry_out(Order(source, out, audit_settings, run_settings, download, given=given)).result

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from auditor.gate import GateRun, Judged
     from auditor.result import AuditResult
     from auditor.result.evidence import EvidenceDocument
-    from auditor.sources.base import ImageTable
+    from auditor.sources.objects import Objects
     from auditor.system.checkpoint import Checkpoints
 
 
@@ -33,7 +33,7 @@ class Order:
     Attributes
     ----------
     source
-        What the user wrote as SOURCE, or an opened table.
+        What the user wrote as SOURCE, an opened table, or another object that holds a data set.
     out
         The folder for the audit's files; None writes nothing.
     download
@@ -44,9 +44,11 @@ class Order:
         The folder of an earlier audit that the report is to compare with; empty for none.
     judged_by
         The fields of a `gate.GateRequest`; None judges nothing.
+    given
+        Features, labels and the like that a program gives beside the source, or in its place; None for nothing.
     """
 
-    source: str | Path | ImageTable
+    source: object
     out: str | Path | None
     settings: AuditSettings
     run: RunSettings
@@ -54,6 +56,7 @@ class Order:
     reuse: bool = False
     compare: str = ""
     judged_by: Mapping[str, Any] | None = None
+    given: Objects | None = None
 
     @property
     def folder(self) -> Path | None:
@@ -73,6 +76,26 @@ class Done:
     result: AuditResult
     judged: Judged | None = None
     gate_run: GateRun | None = None
+
+
+@contextlib.contextmanager
+def with_backbone(backbone: object, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The settings with a backbone, which may be a module of the user's. It has a name inside the block.
+
+    Raises
+    ------
+    ConfigError
+        The module cannot read images.
+    """
+    if backbone is None or isinstance(backbone, str):
+        yield {**settings, **({} if backbone is None else {"backbone": backbone})}
+        return
+    from auditor.model import module_kind, register_backbone
+
+    network, transform = backbone if isinstance(backbone, tuple) and len(backbone) == 2 else (backbone, None)
+    kind = module_kind(network, transform)
+    with register_backbone(kind):
+        yield {**settings, "backbone": kind.name}
 
 
 def carry_out(order: Order) -> Done:
@@ -164,13 +187,15 @@ def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
     if known is not None:
         return known, None
     from auditor.data import feature_cache
+    from auditor.data.objects import table_from
     from auditor.pipeline import stages
     from auditor.review.carried import carry
     from auditor.system.checkpoint import Checkpoints
 
     kept = Checkpoints(feature_cache.cache_folder(order.run), progress.resumed)
+    source = table_from(order.source, order.given, order.settings)
     result = stages.audit(
-        order.source, order.settings, order.run, download=order.download, progress=progress, kept=kept
+        source, order.settings, order.run, download=order.download, progress=progress, kept=kept
     )
     if order.folder is not None:
         # audit.json comes last of all: whoever finds it finds what belongs to it.
@@ -182,7 +207,7 @@ def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
 
 def _finished(order: Order, progress: Progress) -> AuditResult | None:
     """The finished audit in the folder, where it may be taken and would come out the same."""
-    if not order.reuse or order.folder is None or order.run.save_matrix:
+    if not order.reuse or order.folder is None or order.run.save_matrix or not order.named_source:
         return None
     from auditor.data.fresh import previous
     from auditor.sources.base import Skipped, left_out

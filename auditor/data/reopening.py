@@ -42,12 +42,19 @@ class Opening:
         known = {field.name: settings[field.name] for field in fields(cls) if field.name in settings}
         return cls(**{**known, "classes": tuple(known.get("classes", ()))})
 
-    def open(self, source: str) -> ImageTable:
-        """The data set, with features and probabilities where some are given."""
-        by_name = bool(self.features or self.probabilities)
+    def open(self, source: str, *, by_name: bool = False) -> ImageTable:
+        """The data set, with features and probabilities where some are given.
+
+        Parameters
+        ----------
+        by_name
+            Features come from elsewhere, so that items need not be files.
+        """
+        numbers = bool(self.features or self.probabilities)
+        by_name = by_name or numbers
         layout = Layout(self.root, self.columns, by_name)
         table = open_source(source, allow_outside=self.allow_outside, classes=self.classes, layout=layout)
-        if not by_name:
+        if not numbers:
             return table
         features = read_block(self.features, "features") if self.features else None
         probabilities = read_block(self.probabilities, "probabilities") if self.probabilities else None

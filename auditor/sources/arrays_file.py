@@ -158,7 +158,7 @@ def _parquet(data: bytes, what: str, shown: str) -> Block:
                 hint=f"give all items the same number of {what}",
             )
         return block_of(np.array(rows, dtype=np.float64), what, shown, names)
-    return _frame(table.to_pandas(), what, shown)
+    return block_of_frame(table.to_pandas(), what, shown)
 
 
 def _is_list(kind: Any) -> bool:
@@ -169,13 +169,19 @@ def _is_list(kind: Any) -> bool:
 
 def _csv(data: bytes, what: str, shown: str) -> Block:
     text = data.decode("utf-8-sig")
-    return _frame(
+    return block_of_frame(
         pd.read_csv(io.StringIO(text), sep=None, engine="python", dtype_backend="numpy_nullable"), what, shown
     )
 
 
-def _frame(frame: pd.DataFrame, what: str, shown: str) -> Block:
-    """The numbers of a table: every column but those that name the item. A column of words is refused."""
+def block_of_frame(frame: pd.DataFrame, what: str, shown: str) -> Block:
+    """The numbers of a table: every column but those that name the item.
+
+    Raises
+    ------
+    SourceError
+        A column holds words.
+    """
     frame = frame.rename(columns=str)
     values = frame[[name for name in frame.columns if name not in NAMES]]
     words = [name for name in values.columns if not pd.api.types.is_numeric_dtype(values[name])]

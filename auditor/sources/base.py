@@ -19,6 +19,9 @@ from auditor.system.arrays import Array
 KINDS = ("image", "text", "table", "features")
 """What an item can be: a picture, a text, a row of a table, or something that is known by its features alone."""
 
+IN_MEMORY = "(in memory)"
+"""The root and the source of a table that a program made of its own objects."""
+
 SPLITS = ("train", "val", "test")
 """The names that a split can have. An empty string means that the source gives none."""
 

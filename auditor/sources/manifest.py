@@ -93,7 +93,10 @@ class ManifestSource:
         rows = _normalise_splits(rows, shown)
         rows, skipped = _without_repeats(rows)
         notes = rows.notes
-        read = rows.read or (named_files(root, rows.paths) if layout.by_name else root.read)
+        kind, read = "image", rows.read or root.read
+        if layout.by_name and rows.read is None:
+            read, whole = named_files(root, rows.paths)
+            kind = "image" if whole else "features"
         if rows.read is None and not layout.by_name:
             rows, more = _as_on_disk(root, rows, shown)
             notes += more
@@ -108,7 +111,6 @@ class ManifestSource:
             locate=root.locate if rows.read is None and not layout.by_name else None,
             skipped=skipped,
         )
-        kind = "features" if layout.by_name else table.kind
         return replace(table, notes=(*notes, *table.notes), kind=kind)
 
 

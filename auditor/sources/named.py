@@ -37,10 +37,10 @@ def read_named(file: str, columns: dict[str, str], shown: str) -> Rows:
     return replace(rows, paths=[f"{place:0{digits}d}" for place in range(1, len(rows.paths) + 1)])
 
 
-def named_files(root: Root, paths: Sequence[str]) -> Callable[[str], bytes]:
-    """Reads the files below a root that some names belong to, where there are any.
+def named_files(root: Root, paths: Sequence[str]) -> tuple[Callable[[str], bytes], bool]:
+    """Reads the files below a root that some names belong to, where there are any; and whether each name has one.
 
-    The value raises `FileNotFoundError` for a name without a file, and for one that leads out of the root.
+    What reads raises `FileNotFoundError` for a name without a file, and for one that leads out of the root.
     """
     plain = [path for path in paths if not ODD_PATH.search(path)]
     there = set(plain) - root.problems(plain).keys()
@@ -50,4 +50,4 @@ def named_files(root: Root, paths: Sequence[str]) -> Callable[[str], bytes]:
             raise FileNotFoundError(errno.ENOENT, "there is no file of this name", display(path))
         return root.read(path)
 
-    return read
+    return read, len(there) == len(set(paths))
