@@ -35,6 +35,8 @@ class Opening:
     columns: str = ""
     features: str = ""
     probabilities: str = ""
+    kind: str = ""
+    label: str = ""
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Opening:
@@ -45,7 +47,7 @@ class Opening:
     def open(self, source: str) -> ImageTable:
         """The data set, with features and probabilities where some are given."""
         by_name = bool(self.features or self.probabilities)
-        layout = Layout(self.root, self.columns, by_name)
+        layout = Layout(self.root, self.columns, by_name, self.kind, self.label)
         table = open_source(source, allow_outside=self.allow_outside, classes=self.classes, layout=layout)
         if not by_name:
             return table
