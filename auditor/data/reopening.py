@@ -35,6 +35,8 @@ class Opening:
     columns: str = ""
     features: str = ""
     probabilities: str = ""
+    kind: str = ""
+    label: str = ""
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Opening:
@@ -52,7 +54,7 @@ class Opening:
         """
         numbers = bool(self.features or self.probabilities)
         by_name = by_name or numbers
-        layout = Layout(self.root, self.columns, by_name)
+        layout = Layout(self.root, self.columns, by_name, self.kind, self.label)
         table = open_source(source, allow_outside=self.allow_outside, classes=self.classes, layout=layout)
         if not numbers:
             return table

@@ -107,12 +107,18 @@ def _load(point: EntryPoint, broken: list[str] | None) -> Iterator[Source]:
 def _opened(kind: Source, spec: str, allow_outside: bool, layout: Layout) -> ImageTable:
     if isinstance(kind, ManifestSource):
         return kind.open(spec, allow_outside=allow_outside, layout=layout)
-    if layout.root or layout.columns:
+    if layout.root or layout.columns or layout.label:
         raise SourceError(
             f"{display(spec)} is no manifest, so it has neither a root nor columns to choose",
-            hint="leave out --root and --columns, or give a manifest",
+            hint="leave out --root, --columns and --label, or give a manifest",
         )
-    return kind.open(spec, allow_outside=allow_outside)
+    table = kind.open(spec, allow_outside=allow_outside)
+    if layout.kind not in ("", table.kind):
+        raise SourceError(
+            f"{display(spec)} holds items of the kind {table.kind}, not {layout.kind}",
+            hint="leave out --kind, or give a manifest with the columns text and label, or a table with a label column",
+        )
+    return table
 
 
 def _refuse_empty(table: ImageTable, classes: Sequence[str]) -> None:

@@ -5,55 +5,36 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
-from auditor.sources.manifest_columns import ROLES, Rows
+from auditor.sources.item_columns import Chosen
+from auditor.sources.items import NEEDED, open_items
+from auditor.sources.manifest_columns import NoColumnError, Rows
 from auditor.sources.manifest_formats import READERS, read_rows, suffix_of
+from auditor.sources.manifest_spec import AS_NAMED, Layout, chosen_columns, parse_spec, told_kind
 from auditor.sources.missing import Finder
 from auditor.sources.named import named_files, read_named
+from auditor.sources.records import read_records
 from auditor.sources.root import ODD_PATH, Root, is_utf8
 from auditor.sources.spelling import merged, same
 from auditor.system.text import display
+
+__all__ = ["AS_NAMED", "Layout", "ManifestSource", "parse_spec"]
 
 _SHOWN = 3
 """How many bad rows an error names."""
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What a user says of a manifest beside its name.
-
-    Attributes
-    ----------
-    root
-        The folder where its paths begin. Empty means the manifest's own folder.
-    columns
-        What its columns are called: `path=A,label=B,split=C`, or some of these.
-    by_name
-        Its paths are names: features are given for the items, so there need not be a file for each. Files that are
-        there can be read.
-    """
-
-    root: str = ""
-    columns: str = ""
-    by_name: bool = False
-
-
-AS_NAMED = Layout()
-"""The root is the manifest's folder, and the columns have the names of their roles."""
-
-
 class ManifestSource:
     """SOURCE is `FILE` or `FILE::label=COLUMN,path=COLUMN,split=COLUMN`. Paths are relative to the file's folder, or to
-    another root that the user names.
+    another root that the user names. A manifest can also hold its items itself: texts, or the rows of a table.
 
     Some faults are errors that name file and row: an image that is missing, a path that leads out of the folder, a row
     of another length, an unknown split.
@@ -78,10 +59,11 @@ class ManifestSource:
         SourceError
             See the class. Or the manifest cannot be read or lacks a column, or pyarrow is missing for a Parquet file.
         """
-        file, columns = parse_spec(spec)
-        columns = _joined(columns, layout.columns)
+        file, columns = chosen_columns(spec, layout)
         shown = display(file)
-        rows = read_named(file, columns, shown) if layout.by_name else read_rows(file, columns, shown)
+        rows = _image_rows(file, columns, layout)
+        if isinstance(rows, ImageTable):
+            return rows
         rows = replace(rows, places=range(len(rows.paths)))
         n_places = len(rows.paths)
         begins = layout.root or os.path.dirname(file) or "."
@@ -114,45 +96,47 @@ class ManifestSource:
         return replace(table, notes=(*notes, *table.notes), kind=kind)
 
 
-def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """`FILE::label=a,path=b` as the file and its chosen columns by role. A file with exactly this name comes first.
+def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | ImageTable:
+    """The rows of a manifest of images or names; its whole table, where the items stand in the manifest itself.
 
     Raises
     ------
     SourceError
-        The text after the `::` is not a list of path=, label= and split=.
+        The manifest cannot be read, or neither its columns nor the user's words tell what its rows are.
     """
-    file, separator, choice = spec.rpartition("::")
-    if not separator or suffix_of(file) not in READERS or os.path.exists(spec):
-        return spec, {}
-    written = "FILE::label=COLUMN,path=COLUMN,split=COLUMN"
-    return file, _columns(choice, f"the source {display(spec)}", written)
+    kind, shown = told_kind(columns, layout), display(file)
+    if kind in ("text", "table"):
+        return _items(file, columns, kind, layout)
+    try:
+        return read_rows(file, columns, shown)
+    except NoColumnError as error:
+        if layout.kind == "image":
+            raise
+        with contextlib.suppress(SourceError):
+            read_records(file, shown, Chosen(columns, NEEDED["text"], shown).fits)
+            kind = "text"
+        if not kind and layout.label:
+            kind = "table"
+        if kind in ("text", "table"):
+            return _items(file, columns, kind, layout)
+        if layout.by_name:
+            return read_named(file, columns, shown)
+        hint = f"{error.hint}; for a table whose rows are the items, say --kind table --label COLUMN"
+        raise NoColumnError(error.message, hint=hint) from None
 
 
-def _columns(choice: str, where: str, written: str) -> dict[str, str]:
-    """`label=a,path=b` as columns by role."""
-    columns: dict[str, str] = {}
-    for part in re.split(r",(?=(?:path|label|split)=)", choice):
-        role, equals, column = part.partition("=")
-        if role not in ROLES or not equals or not column or role in columns:
-            raise SourceError(
-                f"cannot understand '{display(part)}' in {where}", hint=f"write it as {written}, each at most once"
-            )
-        columns[role] = column
-    return columns
-
-
-def _joined(columns: dict[str, str], option: str) -> dict[str, str]:
-    """The columns that SOURCE names and those of `--columns`. Both may not name the same role."""
-    if not option:
-        return columns
-    more = _columns(option, "--columns", "--columns label=COLUMN,path=COLUMN,split=COLUMN")
-    both = sorted(columns.keys() & more.keys())
-    if both:
+def _items(file: str, columns: Mapping[str, str], kind: str, layout: Layout) -> ImageTable:
+    """The table of a manifest of texts or rows. It says how it was understood, where the user did not."""
+    if layout.root:
         raise SourceError(
-            f"the column for '{both[0]}' is named twice, in the source and by --columns", hint="name it once"
+            f"the items of {display(file)} stand in the file itself, so they have no root", hint="leave out --root"
         )
-    return {**columns, **more}
+    table = open_items(file, columns, kind, display(file), display(os.path.dirname(file) or "."))
+    if layout.kind:
+        return table
+    what = "texts: a column holds them" if kind == "text" else "a table: each row is an item"
+    note = f"The manifest was read as {what}, and no column names images. --kind says otherwise."
+    return replace(table, notes=(note, *table.notes))
 
 
 def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:

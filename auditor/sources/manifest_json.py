@@ -25,16 +25,27 @@ def read_json(text: str, columns: dict[str, str], shown: str, *, lines: bool) ->
     SourceError
         It is not JSON, a row is not an object, or a column is missing.
     """
+    return _rows(json_records(text, shown, lines=lines), columns, shown)
+
+
+def json_records(text: str, shown: str, *, lines: bool) -> Iterable[tuple[int, object]]:
+    """The records of a JSON text with their numbers; see `read_json`. A record can be anything that JSON holds.
+
+    Raises
+    ------
+    SourceError
+        It is not JSON.
+    """
     array = text.lstrip()[:1] == "["
     if lines and not array:
-        return _rows(_lines(text, shown), columns, shown)
+        return _lines(text, shown)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         if not array:
-            return _rows(_lines(text, shown), columns, shown)
+            return _lines(text, shown)
         raise SourceError(f"{shown}: not valid JSON: {reason(error)}", hint="write an array of objects") from error
-    return _rows(enumerate(_records(document), start=1), columns, shown)
+    return enumerate(_records(document), start=1)
 
 
 def _is_table(value: object) -> bool:

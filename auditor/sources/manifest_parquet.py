@@ -35,7 +35,7 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
     try:
         file = parquet.ParquetFile(arrow.BufferReader(data))
         schema = file.schema_arrow
-        classes = _class_names(schema.metadata)
+        classes = class_names(schema.metadata)
         columns, notes = _usual(schema, classes, columns)
         located = locate_columns(schema.names, columns, shown)
         chosen = [schema.names[at] for at in located if at is not None]
@@ -46,7 +46,7 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
         raise
     except Exception as error:  # pyarrow raises many kinds for damaged files
         raise SourceError(
-            f"{shown} is not a readable Parquet file: {_first_line(error)}", hint="write the file again"
+            f"{shown} is not a readable Parquet file: {first_line(error)}", hint="write the file again"
         ) from error
     if images is not None:
         lists.insert(0, images.names)
@@ -57,7 +57,7 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
         ]
         for name, values in zip(chosen, lists, strict=True)
     ]
-    labels = _named(texts[1], classes.get(chosen[1]))
+    labels = named(texts[1], classes.get(chosen[1]))
     count = len(labels)
     splits = texts[2] if len(texts) == 3 else [""] * count
     return Rows(range(1, count + 1), texts[0], labels, splits, None if images is None else images.read, notes)
@@ -135,7 +135,7 @@ def _usual(
     return {**columns, **taken}, (f"The table's columns were read so: {said}.",) if taken else ()
 
 
-def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
+def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
     """The names of the classes by column, as `datasets` keeps them in the metadata. Empty where there are none."""
     try:
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
@@ -149,7 +149,7 @@ def _class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
     }
 
 
-def _named(labels: list[str], names: list[str] | None) -> list[str]:
+def named(labels: list[str], names: list[str] | None) -> list[str]:
     """Numbers of classes as names. -1 is no label there. Other texts stay as they are."""
     if names is None:
         return labels
@@ -157,6 +157,6 @@ def _named(labels: list[str], names: list[str] | None) -> list[str]:
     return [by_number.get(label, label) for label in labels]
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = reason(error).splitlines()
     return display(lines[0][:200]) if lines else type(error).__name__

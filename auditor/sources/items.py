@@ -1,0 +1,170 @@
+"""Data sets whose items stand in the manifest itself: texts, and the rows of a table."""
+
+from __future__ import annotations
+
+import errno
+import json
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from auditor.errors import SourceError
+from auditor.sources.base import Columns, ImageTable, Skipped, make_table
+from auditor.sources.item_columns import ROLES, Chosen, as_labels, as_splits, item_names
+from auditor.sources.records import Records, Value, read_records
+from auditor.sources.root import is_utf8
+from auditor.system.text import display
+
+LONGEST_TEXT = 1_000_000
+"""Characters of a text, or of a row's cells together. A longer item is left out."""
+
+CELL_SHOWN = 200
+"""Characters of a cell that people read."""
+
+NEEDED = {"text": ("text", "label"), "table": ("label",)}
+"""The columns that a manifest of each kind must have."""
+
+EMPTY_TEXT, EMPTY_ROW, NO_LABEL, NOT_UTF8 = (
+    "the text is empty",
+    "every cell of the row is empty",
+    "it has no label",
+    "it holds bytes or half characters that are not UTF-8",
+)
+
+
+def open_items(file: str, columns: Mapping[str, str], kind: str, shown: str, root: str) -> ImageTable:
+    """The table of a manifest of texts, or of a table's rows.
+
+    Parameters
+    ----------
+    columns
+        The name of the column for each role, where the user chose one.
+    kind
+        `text` or `table`.
+    shown, root
+        The file's name, and that of its folder, as people read them.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be read, a column is missing, a word is not a split, or no item is left.
+    """
+    chosen = Chosen(columns, NEEDED[kind], shown)
+    records = read_records(file, shown, chosen.fits)
+    labels = as_labels(chosen.of(records, "label") or (), chosen.name("label"), shown)
+    splits = as_splits(chosen.of(records, "split"), records, shown)
+    names, note = item_names(chosen.of(records, "id"), records.numbers)
+    cells = _cells(records, chosen) if kind == "table" else {}
+    contents = _rows(cells, len(labels)) if kind == "table" else _texts(chosen.of(records, "text") or ())
+    problems = [_problem(content, label, kind) for content, label in zip(contents, labels, strict=True)]
+    keep = [at for at, problem in enumerate(problems) if not problem]
+    skipped = [Skipped(names[at], problem) for at, problem in enumerate(problems) if problem]
+    if not keep:
+        first = f"; the first, {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+        raise SourceError(f"{shown} holds no labelled item{first}", hint="each row needs a label and what it labels")
+    if kind == "table" and not cells:
+        raise SourceError(
+            f"{shown} has no column beside its labels", hint="a table needs columns that tell the items apart"
+        )
+    kept = {names[at]: contents[at] for at in keep}
+    groups = chosen.of(records, "group")
+    table = make_table(
+        display(file.replace("\\", "/").rpartition("/")[2]),
+        root,
+        Columns(
+            list(kept),
+            [labels[at] for at in keep],
+            [splits[at] for at in keep],
+            groups=None if groups is None else [groups[at] or "" for at in keep],
+            places=keep,
+            n_places=len(names),
+        ),
+        read=_reader(kept),
+        skipped=skipped,
+    )
+    order = sorted(keep, key=names.__getitem__)
+    frame = pd.DataFrame(
+        {name: pd.Series([values[at] for at in order], dtype=object) for name, values in cells.items()}
+    )
+    return replace(
+        table,
+        kind=kind,
+        excerpt=_shower(kept, kind, list(cells)),
+        cells=frame if kind == "table" else None,
+        notes=(*table.notes, *filter(None, (note,))),
+    )
+
+
+def _texts(values: Sequence[Value]) -> list[str]:
+    return [value or "" for value in values]
+
+
+def _cells(records: Records, chosen: Chosen) -> dict[str, Sequence[Value]]:
+    """The columns that say something of a row: neither its label, nor its split, group or id."""
+    taken = {chosen.name(role) for role in ROLES if role != "text"}
+    return {name: values for name, values in records.columns.items() if name not in taken}
+
+
+def _rows(cells: Mapping[str, Sequence[Value]], n: int) -> list[str]:
+    """Each row as JSON with sorted names, so that the order of the columns does not count. '' for an empty row."""
+    names = sorted(cells)
+    columns = [cells[name] for name in names]
+    values = zip(*columns, strict=True) if columns else iter([()] * n)
+    return [_json(dict(zip(names, row, strict=True))) if any(map(_said, row)) else "" for row in values]
+
+
+def _said(value: Value) -> bool:
+    return value is not None and bool(value.strip())
+
+
+def _json(row: Mapping[str, Value]) -> str:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+def _problem(content: str, label: str, kind: str) -> str:
+    """Why an item takes no part; empty if it does."""
+    if not label or not label.strip():
+        return NO_LABEL
+    if len(content) > LONGEST_TEXT:
+        return f"it has {len(content):,} characters, more than the limit of {LONGEST_TEXT:,}"
+    if not is_utf8(content) or not is_utf8(label):
+        return NOT_UTF8
+    if not _visible(content):
+        return EMPTY_TEXT if kind == "text" else EMPTY_ROW
+    return ""
+
+
+def _visible(text: str) -> bool:
+    """Whether a person sees anything of a text. Blanks, controls and marks of direction cannot be seen."""
+    return any(not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp") for c in text)
+
+
+def _reader(contents: Mapping[str, str]) -> Callable[[str], bytes]:
+    def read(path: str) -> bytes:
+        try:
+            return contents[path].encode("utf-8")
+        except KeyError:
+            raise FileNotFoundError(errno.ENOENT, "the manifest has no such item", display(path)) from None
+
+    return read
+
+
+def _shower(contents: Mapping[str, str], kind: str, names: Sequence[str]) -> Callable[[str], str]:
+    """What people read of an item: its text, or a line for each cell."""
+
+    def text(path: str) -> str:
+        return contents.get(path, "")
+
+    def row(path: str) -> str:
+        values = json.loads(contents[path]) if path in contents else {}
+        return "\n".join(f"{_line(name)}: {_line(values[name] or '')}" for name in names if name in values)
+
+    return text if kind == "text" else row
+
+
+def _line(value: str) -> str:
+    """A cell on one line."""
+    line = " ".join(value[: 10 * CELL_SHOWN].split())
+    return line[:CELL_SHOWN] + "…" * (len(line) > CELL_SHOWN or len(value) > 10 * CELL_SHOWN)
