@@ -92,6 +92,7 @@ def with_backbone(backbone: object, settings: Mapping[str, Any]) -> Iterator[dic
         return
     from auditor.model import module_kind, register_backbone
 
+    network: Any
     network, transform = backbone if isinstance(backbone, tuple) and len(backbone) == 2 else (backbone, None)
     kind = module_kind(network, transform)
     with register_backbone(kind):
@@ -194,9 +195,7 @@ def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
 
     kept = Checkpoints(feature_cache.cache_folder(order.run), progress.resumed)
     source = table_from(order.source, order.given, order.settings)
-    result = stages.audit(
-        source, order.settings, order.run, download=order.download, progress=progress, kept=kept
-    )
+    result = stages.audit(source, order.settings, order.run, download=order.download, progress=progress, kept=kept)
     if order.folder is not None:
         # audit.json comes last of all: whoever finds it finds what belongs to it.
         for sentence in carry(result, order.folder):

@@ -59,6 +59,8 @@ def table_from(source: object, given: Objects | None, settings: AuditSettings) -
             return source
         opening = replace(Opening.of(settings.as_json()), features="", probabilities="")
         return numbers_beside(opening.open(str(source), by_name=True), given, settings.classes)
+    if isinstance(source, pd.DataFrame):
+        source = _with_columns(source, given, settings.label or "label")
     table = _table(source, given, settings)
     return numbers_beside(table, given, settings.classes) if given.numbers else table
 
@@ -68,13 +70,33 @@ def _table(source: object, given: Objects, settings: AuditSettings) -> ImageTabl
     if isinstance(source, ImageTable):
         return source
     if isinstance(source, pd.DataFrame):
-        return Opening.of(settings.as_json()).frame(source, given)
+        return Opening.of(settings.as_json()).frame(source, by_name=given.numbers)
     if is_hugging_face(source):
         return hugging_face_table(source, settings.label, given.groups)
     names = {kind.__name__ for kind in type(source).__mro__}
     if names & {"Module", "ndarray", "Tensor", "Series", "Index"} or not is_torch(source):
         raise refuse(source)
     return torch_table(source, given.labels, given.items, given.groups)
+
+
+def _with_columns(frame: pd.DataFrame, given: Objects, label: str) -> pd.DataFrame:
+    """The frame with labels, names and groups that are given beside it, as columns.
+
+    Raises
+    ------
+    SourceError
+        It has such a column, or another number of rows.
+    """
+    for name, values in ((label, given.labels), ("id", given.items), ("group", given.groups)):
+        if values is None:
+            continue
+        if name in frame:
+            raise SourceError(f"the DataFrame has a column '{name}' of its own", hint="leave one of the two out")
+        texts = label_texts(values)
+        if len(texts) != len(frame):
+            raise SourceError(f"there are {len(texts)} values of '{name}' for {len(frame)} rows", hint="give one a row")
+        frame = frame.assign(**{name: texts})
+    return frame
 
 
 def out_of_fold(given: Objects, seed: int) -> Array:

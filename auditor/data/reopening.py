@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from auditor.config import AuditSettings
 from auditor.errors import SourceError
 from auditor.result import AuditResult, complete_result
@@ -20,6 +22,7 @@ from auditor.result.documents import DatasetDocument
 from auditor.sources import open_source
 from auditor.sources.arrays_file import read_block
 from auditor.sources.base import ImageTable
+from auditor.sources.frames import frame_table
 from auditor.sources.given import beside
 from auditor.sources.manifest import Layout, parse_spec
 from auditor.system.text import plain
@@ -61,6 +64,11 @@ class Opening:
         features = read_block(self.features, "features") if self.features else None
         probabilities = read_block(self.probabilities, "probabilities") if self.probabilities else None
         return beside(table, features, probabilities, self.classes)
+
+    def frame(self, frame: pd.DataFrame, *, by_name: bool) -> ImageTable:
+        """The data set that a DataFrame holds."""
+        layout = Layout(self.root, self.columns, by_name, self.kind, self.label)
+        return frame_table(frame, layout, self.allow_outside)
 
 
 def open_as(source: str, settings: AuditSettings) -> ImageTable:

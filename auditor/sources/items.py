@@ -53,6 +53,25 @@ def open_items(file: str, columns: Mapping[str, str], kind: str, shown: str, roo
     """
     chosen = Chosen(columns, NEEDED[kind], shown)
     records = read_records(file, shown, chosen.fits)
+    return table_of_records(records, chosen, kind, display(file.replace("\\", "/").rpartition("/")[2]), root)
+
+
+def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, root: str) -> ImageTable:
+    """The table of records, whose columns fit.
+
+    Parameters
+    ----------
+    kind
+        `text` or `table`.
+    title, root
+        What the data set is called, and where it lies.
+
+    Raises
+    ------
+    SourceError
+        A word is not a split, labels measure something, or no item is left.
+    """
+    shown = chosen.shown
     labels = as_labels(chosen.of(records, "label") or (), chosen.name("label"), shown)
     splits = as_splits(chosen.of(records, "split"), records, shown)
     names, note = item_names(chosen.of(records, "id"), records.numbers)
@@ -71,7 +90,7 @@ def open_items(file: str, columns: Mapping[str, str], kind: str, shown: str, roo
     kept = {names[at]: contents[at] for at in keep}
     groups = chosen.of(records, "group")
     table = make_table(
-        display(file.replace("\\", "/").rpartition("/")[2]),
+        title,
         root,
         Columns(
             list(kept),

@@ -64,36 +64,53 @@ class ManifestSource:
         rows = _image_rows(file, columns, layout)
         if isinstance(rows, ImageTable):
             return rows
-        rows = replace(rows, places=range(len(rows.paths)))
-        n_places = len(rows.paths)
-        begins = layout.root or os.path.dirname(file) or "."
-        root = Root(begins, allow_outside=allow_outside)
-        if layout.by_name:
-            _check_text(rows, shown)
-        elif rows.read is None:
-            rows = _normalise_paths(rows, shown, allow_outside)
-        rows = _normalise_splits(rows, shown)
-        rows, skipped = _without_repeats(rows)
-        notes = rows.notes
-        kind, read = "image", rows.read or root.read
-        if layout.by_name and rows.read is None:
-            read, whole = named_files(root, rows.paths)
-            kind = "image" if whole else "features"
-        if rows.read is None and not layout.by_name:
-            rows, more = _as_on_disk(root, rows, shown)
-            notes += more
-            if more:
-                rows, repeats = _without_repeats(rows)
-                skipped += repeats
-        table = make_table(
-            os.path.basename(shown),
-            display(begins),
-            Columns(rows.paths, rows.labels, rows.splits, places=rows.places, n_places=n_places),
-            read=read,
-            locate=root.locate if rows.read is None and not layout.by_name else None,
-            skipped=skipped,
-        )
-        return replace(table, notes=(*notes, *table.notes), kind=kind)
+        return table_of_rows(rows, shown, layout.root or os.path.dirname(file) or ".", layout, allow_outside)
+
+
+def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_outside: bool) -> ImageTable:
+    """The table of rows that name images, or items with features.
+
+    Parameters
+    ----------
+    shown
+        What the rows come from, for messages.
+    begins
+        The folder where their paths begin.
+
+    Raises
+    ------
+    SourceError
+        See `ManifestSource`.
+    """
+    rows = replace(rows, places=range(len(rows.paths)))
+    n_places = len(rows.paths)
+    root = Root(begins, allow_outside=allow_outside)
+    if layout.by_name:
+        _check_text(rows, shown)
+    elif rows.read is None:
+        rows = _normalise_paths(rows, shown, allow_outside)
+    rows = _normalise_splits(rows, shown)
+    rows, skipped = _without_repeats(rows)
+    notes = rows.notes
+    kind, read = "image", rows.read or root.read
+    if layout.by_name and rows.read is None:
+        read, whole = named_files(root, rows.paths)
+        kind = "image" if whole else "features"
+    if rows.read is None and not layout.by_name:
+        rows, more = _as_on_disk(root, rows, shown)
+        notes += more
+        if more:
+            rows, repeats = _without_repeats(rows)
+            skipped += repeats
+    table = make_table(
+        os.path.basename(shown),
+        display(begins),
+        Columns(rows.paths, rows.labels, rows.splits, places=rows.places, n_places=n_places),
+        read=read,
+        locate=root.locate if rows.read is None and not layout.by_name else None,
+        skipped=skipped,
+    )
+    return replace(table, notes=(*notes, *table.notes), kind=kind)
 
 
 def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | ImageTable:

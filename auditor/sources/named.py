@@ -12,7 +12,7 @@ from auditor.sources.manifest_formats import read_rows
 from auditor.sources.root import ODD_PATH, Root
 from auditor.system.text import display
 
-_NAMES = ("id", "item", "name", "file_name", "filename")
+NAMES = ("id", "item", "name", "file_name", "filename")
 """Columns that name the items where features are given for them and no column is called path."""
 
 
@@ -29,7 +29,7 @@ def read_named(file: str, columns: dict[str, str], shown: str) -> Rows:
     except NoColumnError:
         if "path" in columns:
             raise
-    for name in _NAMES:
+    for name in NAMES:
         with contextlib.suppress(NoColumnError):
             return read_rows(file, {**columns, "path": name}, shown)
     rows = read_rows(file, {**columns, "path": columns.get("label", "label")}, shown)

@@ -143,7 +143,16 @@ def label_texts(labels: Any) -> list[str]:
                 hint="give class names or numbers: labels.argmax(axis=1) where they are one-hot",
             )
         values = values.tolist()
-    return [as_text(_plain(value), f"label {row}", "labels") for row, value in enumerate(values)]
+    return [_label(_plain(value), row) for row, value in enumerate(values)]
+
+
+def _label(value: Any, row: int) -> str:
+    try:
+        return as_text(value, f"label {row}", "labels")
+    except SourceError as error:
+        raise SourceError(
+            f"label {row} is {str(value)[:40]!r}, which names no class", hint="give class names or whole numbers"
+        ) from error
 
 
 def names_of(items: Any, n: int) -> list[str]:
@@ -205,8 +214,7 @@ def refuse(source: object) -> SourceError:
 
 
 def _kind(value: object) -> str:
-    name = type(value).__name__
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+    return f"an object of the type {type(value).__name__}"
 
 
 def _array(value: Any, dtype: Any = None) -> Any:
