@@ -60,7 +60,8 @@ def test_each_example_of_the_page_runs(
     real: Callable[..., AuditResult] = auditor.audit
 
     def quick(*given: Any, **named: Any) -> AuditResult:
-        return real(*given, **{**QUICK, "cache": str(tmp_path / "cache"), **named})
+        quickly = {name: value for name, value in QUICK.items() if not (name == "weights" and "backbone" in named)}
+        return real(*given, **{**quickly, "cache": str(tmp_path / "cache"), **named})
 
     monkeypatch.setattr(auditor, "audit", quick)
     _image_folder()
