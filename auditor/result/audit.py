@@ -14,6 +14,7 @@ from auditor.config import ADDED
 from auditor.errors import ResultError
 from auditor.result.documents import SCHEMA_VERSION, AuditDocument, SettingsDocument
 from auditor.result.evidence import EvidenceDocument, no_evidence
+from auditor.result.nouns import IMAGE, Noun, noun_in
 from auditor.system import files
 from auditor.system.documents import read_document
 from auditor.system.files import read_regular, reason
@@ -95,6 +96,11 @@ class AuditResult:
         return list(self.summary["dataset"]["classes"])
 
     @property
+    def noun(self) -> Noun:
+        """What an item of the data set is called."""
+        return noun_in(self.summary["dataset"])
+
+    @property
     def settings(self) -> SettingsDocument:
         """The audit's settings. What an earlier version did not name was the default."""
         return cast(SettingsDocument, {**ADDED, **self.summary["settings"]})
@@ -140,7 +146,7 @@ def _with_settled(summary: dict[str, Any]) -> AuditDocument:
     """The summary of any version. Earlier ones wrote nothing of settled images and ledgers, and knew images alone."""
     summary.setdefault("ledger", None)
     if isinstance(summary.get("dataset"), dict):
-        summary["dataset"].setdefault("kind", "image")
+        summary["dataset"].setdefault("kind", IMAGE)
     if isinstance(summary.get("reference"), dict):
         summary["reference"].setdefault("settled", {"n": 0, "wrong": []})
     return cast(AuditDocument, summary)

@@ -19,6 +19,7 @@ from auditor.certificate.documents import CertificateDocument
 from auditor.data.reopening import reopen
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
+from auditor.result.nouns import Noun
 from auditor.review.baseline import Baseline
 from auditor.review.certify import CERTIFICATE_NAME, certify, certify_items, in_words
 from auditor.review.cleaned import (
@@ -151,7 +152,9 @@ class _Review:
         for review in self.gathered.reviews:
             for decision in review.decisions:
                 self._check_content(decision)
-        images = images_that_stay(self.result, self.outcome.decisions)
+        noun = self.result.noun
+        with noun.told():
+            images = images_that_stay(self.result, self.outcome.decisions)
         targets = target_names(images, self.format)
         counts = self._counts(len(images))
         certificate = self._certificate(images, targets)
@@ -179,8 +182,8 @@ class _Review:
         data = folder / name if name else folder
         text = "\n".join(
             [
-                _in_words(counts, data, folder),
-                *filter(None, (self.outcome.in_words(), *self.gathered.notes, *notes)),
+                _in_words(counts, data, folder, noun),
+                *filter(None, (self.outcome.in_words(noun), *self.gathered.notes, *notes)),
                 *([] if certificate is None else [in_words(certificate)]),
                 f"next: auditor audit {data} -o OUT2 --compare OUT, and auditor gate OUT2 --baseline "
                 f"{folder / BASELINE_NAME}",
@@ -227,7 +230,8 @@ class _Review:
     def _check_content(self, decision: Decision) -> None:
         if hashlib.sha256(read_again(self.table, decision.path)).hexdigest() != decision.hash:
             raise DecisionsError(
-                f"{decision.path} has changed since the audit", hint="audit the data set again and review this image"
+                f"{decision.path} has changed since the audit",
+                hint=f"audit the data set again and review this {self.result.noun.one}",
             )
 
     def _counts(self, written: int) -> ReviewCounts:
@@ -252,11 +256,11 @@ class _Review:
         }
 
 
-def _in_words(counts: ReviewCounts, data: Path, folder: Path) -> str:
+def _in_words(counts: ReviewCounts, data: Path, folder: Path, noun: Noun) -> str:
     return (
         f"{counts['kept']:,} kept, {counts['relabelled']:,} relabelled, {counts['dropped']:,} dropped, "
         f"{counts['unsure']:,} unsure; {counts['not_reviewed']:,} not reviewed.\n"
-        f"cleaned data set: {data} ({counts['written']:,} images)\n"
+        f"cleaned data set: {data} ({noun.count(counts['written'])})\n"
         f"baseline: {folder / BASELINE_NAME}\n"
         f"ledger: {folder / LEDGER_NAME}"
     )
