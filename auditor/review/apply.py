@@ -26,10 +26,7 @@ from auditor.review.cleaned import (
     BASELINE_NAME,
     CleanedImage,
     images_that_stay,
-    place,
     read_again,
-    target_names,
-    write_manifest,
 )
 from auditor.review.decisions import Decision, with_decisions
 from auditor.review.documents import REVIEW_KIND, SCHEMA_VERSION, ReviewCounts, ReviewMark
@@ -39,7 +36,8 @@ from auditor.review.gathering import Gathered, gather
 from auditor.review.items import Item, items_of
 from auditor.review.ledger import LEDGER_NAME
 from auditor.review.outcome import Outcome, outcome
-from auditor.sources.base import ImageTable, content_hash
+from auditor.review.written import Written, held_by_a_program, write_cleaned
+from auditor.sources.base import IN_MEMORY, ImageTable, content_hash
 from auditor.system import files
 
 FORMATS = ("manifest", "folder")
@@ -98,7 +96,8 @@ def apply(
         extended too.
     format
         "manifest" writes `cleaned.csv` (path, label, split), with the images beside it under their own paths. "folder"
-        writes a tree of `split/label/image`. Images are hard links if the file system allows it, else copies.
+        writes a tree of `split/label/image`. Images are hard links if the file system allows it, else copies. A
+        manifest of texts or rows, or one with features of the user's beside it, is written in its own format.
     source
         The data set, if it no longer lies where the audit found it.
 
@@ -120,9 +119,9 @@ def apply(
         raise DecisionsError(f"unknown format {format!r}", hint=f"use one of {', '.join(FORMATS)}")
     result = AuditResult.load(out)
     paths = [decisions] if isinstance(decisions, str | Path) else list(decisions)
-    table = reopen(result, source=source or "", out=out)
+    table = None if held_by_a_program(result) and not source else reopen(result, source=source or "", out=out)
     folder = Path(output) if output is not None else Path(out) / "reviewed"
-    check_folder(folder, Path(table.source))
+    check_folder(folder, Path(IN_MEMORY if table is None else table.source))
     with alone(folder) as drafts:
         check_folder_content(folder)
         earlier = folder / LEDGER_NAME
@@ -141,7 +140,7 @@ class _Review:
     gathered: Gathered
     items: Sequence[Item]
     outcome: Outcome
-    table: ImageTable
+    table: ImageTable | None
     format: str
 
     def write(self, folder: Path, drafts: str) -> Applied:
@@ -155,20 +154,17 @@ class _Review:
         noun = self.result.noun
         with noun.told():
             images = images_that_stay(self.result, self.outcome.decisions)
-        targets = target_names(images, self.format)
         counts = self._counts(len(images))
-        certificate = self._certificate(images, targets)
         staged = None
         try:
             staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=drafts))
-            for image, target in zip(images, targets, strict=True):
-                place(self.table, image.path, staged / target)
-            name = write_manifest(staged, images, targets) if self.format == "manifest" else ""
+            cleaned = write_cleaned(staged, self.result, self.table, images, self.format)
+            certificate = self._certificate(images, cleaned.targets)
             self._baseline(folder / BASELINE_NAME).save(staged / BASELINE_NAME)
             self.gathered.ledger.save(staged / LEDGER_NAME)
             if certificate is not None:
                 files.write_json(staged / CERTIFICATE_NAME, certificate)
-            n_files = len(images) + 3 + bool(name) + (certificate is not None)
+            n_files = cleaned.n_files + 3 + (certificate is not None)
             files.write_json(staged / REVIEW_MARK, self._mark(counts, n_files))
             staged.chmod(0o755)
             notes = self._extend_out()
@@ -179,17 +175,22 @@ class _Review:
             if isinstance(error, OSError):
                 error.filename = str(folder)  # the user knows this name, and never sees the draft's
             raise
-        data = folder / name if name else folder
+        data = folder / cleaned.name if cleaned.name else folder
         text = "\n".join(
             [
                 _in_words(counts, data, folder, noun),
                 *filter(None, (self.outcome.in_words(noun), *self.gathered.notes, *notes)),
                 *([] if certificate is None else [in_words(certificate)]),
-                f"next: auditor audit {data} -o OUT2 --compare OUT, and auditor gate OUT2 --baseline "
-                f"{folder / BASELINE_NAME}",
+                self._next(data, cleaned, folder),
             ]
         )
         return Applied(folder, data, folder / BASELINE_NAME, folder / LEDGER_NAME, certificate, counts, text)
+
+    def _next(self, data: Path, cleaned: Written, folder: Path) -> str:
+        gate = f"auditor gate OUT2 --baseline {folder / BASELINE_NAME}"
+        if self.table is None:
+            return f"next: take the labels of {data} into your program and audit again, then {gate}"
+        return f"next: auditor audit {data}{cleaned.choice}{cleaned.options} -o OUT2 --compare OUT, and {gate}"
 
     def _baseline(self, earlier: Path) -> Baseline:
         """The earlier baseline, extended by what the files' images came to."""
@@ -228,6 +229,8 @@ class _Review:
         return []
 
     def _check_content(self, decision: Decision) -> None:
+        if self.table is None:
+            return
         if hashlib.sha256(read_again(self.table, decision.path)).hexdigest() != decision.hash:
             raise DecisionsError(
                 f"{decision.path} has changed since the audit",

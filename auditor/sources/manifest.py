@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
+from auditor.sources.amended import Origin
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
 from auditor.sources.item_columns import Chosen
 from auditor.sources.items import NEEDED, open_items
@@ -93,7 +94,9 @@ class ManifestSource:
             locate=root.locate if rows.read is None and not layout.by_name else None,
             skipped=skipped,
         )
-        return replace(table, notes=(*notes, *table.notes), kind=kind)
+        where = zip(rows.paths, rows.numbers, rows.labels, strict=True)
+        origin = Origin(file, columns.get("label", "label"), {path: (number, label) for path, number, label in where})
+        return replace(table, notes=(*notes, *table.notes), kind=kind, origin=origin)
 
 
 def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | ImageTable:
