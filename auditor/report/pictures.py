@@ -91,6 +91,11 @@ class Pictures:
             url, alt, printable(path), number
         )
 
+    def beginning(self, path: str) -> str:
+        """The beginning of an item's text, ready to be escaped; empty where it has none."""
+        whole = readable(self.excerpts.get(path, "")).strip()
+        return whole if len(whole) <= GLANCE else f"{whole[:GLANCE].rstrip()}…"
+
     def for_scripts(self, order: Iterable[int], paths: Sequence[str], left: int) -> ForScripts:
         """Pictures and excerpts for the scripts' data: those wanted first, as long as there is room.
 

@@ -7,7 +7,7 @@ other labels, and everything else of it stays. Items that a program held are nam
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def _opened(spec: str, result: AuditResult, table: ImageTable) -> ImageTable:
     return opening.open(spec, by_name=table.given is not None)
 
 
-def _in_order(table: ImageTable, wanted: Sequence[str] | dict[str, str] | None = None) -> list[str]:
+def _in_order(table: ImageTable, wanted: Collection[str] | None = None) -> list[str]:
     """Paths in the order of the manifest's rows: those wanted, or all."""
     places: Array | None = table.places
     assert places is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.errors import SourceError
-from auditor.sources.amended_text import DROPPED, Edits, csv_with, json_with
+from auditor.sources.amended_text import DROPPED, Edits, csv_lines, csv_with, json_lines, json_with
 from auditor.sources.manifest_formats import READERS, decode, delimiters, encoded_as, load, suffix_of
 from auditor.system.text import display
 
@@ -69,6 +69,24 @@ class Origin:
             raise SourceError(
                 f"the rows of {display(self.file)} are not those that were audited", hint="audit the data set again"
             ) from error
+
+    def lines(self) -> dict[str, int]:
+        """The line of the file on which each item begins, by path. A file without lines gives none.
+
+        Raises
+        ------
+        SourceError
+            The file cannot be read any more.
+        """
+        kind = READERS[self.ending]
+        if kind == "parquet":
+            return {}
+        text = decode(load(self.file, display(self.file)), display(self.file))
+        if kind == "csv":
+            known = csv_lines(text, delimiters(self.file), self.label)
+        else:
+            known = json_lines(text, lines=kind == "jsonl")
+        return {path: known[number] for path, (number, _) in self.rows.items() if number in known}
 
     def _changes(
         self, labels: Mapping[str, str], dropped: frozenset[str], *, keep_rows: bool

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from json.decoder import scanstring
 from typing import Any
 
 from auditor.sources.manifest_columns import NoColumnError
@@ -35,12 +34,7 @@ def csv_with(text: str, delimiters: str, label: str, edits: Callable[[Mapping[in
     edits
         Gives the changes, from the labels as they are spelled, by row number.
     """
-
-    def fits(header: list[str], row: int) -> None:
-        if label not in [name.strip() for name in header]:
-            raise NoColumnError(f"row {row}: there is no column '{label}'")
-
-    dialect = dialect_of(text, delimiters, fits)
+    dialect = dialect_of(text, delimiters, _names(label))
     with long_fields():
         rows = list(_csv_rows(text[dialect.start :], dialect))
     at = [name.strip() for name in rows[0].fields].index(label)
@@ -55,11 +49,20 @@ def csv_with(text: str, delimiters: str, label: str, edits: Callable[[Mapping[in
     return "".join(kept)
 
 
+def _names(label: str) -> Callable[[list[str], int], None]:
+    def fits(header: list[str], row: int) -> None:
+        if label not in [name.strip() for name in header]:
+            raise NoColumnError(f"row {row}: there is no column '{label}'")
+
+    return fits
+
+
 @dataclass(frozen=True)
 class _Row:
-    """A row of a CSV file: its number, its own characters with the line's end, and its fields."""
+    """A row of a CSV file: its number, the line on which it begins, its own characters, and its fields."""
 
     number: int
+    line: int
     text: str
     fields: list[str]
 
@@ -68,7 +71,7 @@ def _csv_rows(text: str, dialect: Dialect) -> Iterator[_Row]:
     lines = list(io.StringIO(text, newline=""))
     reader, before = _reader(iter(lines), dialect), 0
     for number, fields in enumerate(reader, start=dialect.before + 1):
-        yield _Row(number, "".join(lines[before : reader.line_num]), fields)
+        yield _Row(number, before + 1, "".join(lines[before : reader.line_num]), fields)
         before = reader.line_num
 
 
@@ -110,6 +113,25 @@ def _spans(text: str, dialect: Dialect) -> Iterator[tuple[int, int]]:
         if stop < 0:
             return
         at = stop + 1
+
+
+def csv_lines(text: str, delimiters: str, label: str) -> dict[int, int]:
+    """The line of the text on which each row begins, by row number. Both count from 1."""
+    dialect = dialect_of(text, delimiters, _names(label))
+    with long_fields():
+        return {row.number: dialect.before + row.line for row in _csv_rows(text[dialect.start :], dialect)}
+
+
+def json_lines(text: str, *, lines: bool) -> dict[int, int]:
+    """The line on which each record begins, by its number; empty where the text holds columns."""
+    first = text.lstrip()[:1]
+    if first == "[":
+        found, line, before = {}, 1, 0
+        for number, (begin, _) in enumerate(_elements(text, text.index("[") + 1), start=1):
+            line, before = line + text.count("\n", before, begin), begin
+            found[number] = line
+        return found
+    return {number: number for number in range(1, text.count("\n") + 2)} if lines else {}
 
 
 def json_with(text: str, label: str, edits: Callable[[Mapping[int, Any]], Edits], *, lines: bool) -> str:
@@ -181,7 +203,7 @@ def _object_with(text: str, label: str, new: object) -> str | None:
     decoder, span = json.JSONDecoder(), (0, 0)
     at = _past_blanks(text, text.index("{") + 1)
     while text[at] != "}":
-        name, at = scanstring(text, at + 1)
+        name, at = decoder.raw_decode(text, at)
         begin = _past_blanks(text, _past_blanks(text, at) + 1)
         _, end = decoder.raw_decode(text, begin)
         span = (begin, end) if name == label else span  # of a name that stands twice, the last counts

@@ -14,6 +14,10 @@ class Manifest(Protocol):
         """The ending of a file of its format, with its dot."""
         ...
 
+    def lines(self) -> dict[str, int]:
+        """The line of the file on which each item begins, by path."""
+        ...
+
     def amended(self, labels: Mapping[str, str], dropped: frozenset[str], *, keep_rows: bool) -> bytes:
         """The manifest with new labels by path, and without the rows of some paths.
 

@@ -110,8 +110,8 @@ def _result(row: SuspectDocument, file: Place) -> dict[str, Any]:
             {
                 "physicalLocation": {
                     "artifactLocation": _location(file),
-                    # An image has no lines, but GitHub takes no result without one.
-                    "region": {"startLine": 1},
+                    # An image has no lines, but GitHub takes no result without one: it has line 1.
+                    "region": {"startLine": file.line},
                 }
             }
         ],
