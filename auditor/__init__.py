@@ -77,6 +77,7 @@ def audit(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Torch and pyDVL take seconds to import. Those who only read a result never need them.
     from auditor.config import settings_from
+    from auditor.report.notebook import shown
     from auditor.session import Order, carry_out, with_backbone
     from auditor.sources.objects import Objects
 
@@ -86,4 +87,4 @@ def audit(
             settings[name], given = str(getattr(given, name)), replace(given, **{name: None})
     with with_backbone(backbone, settings) as asked:
         audit_settings, run_settings = settings_from({"quiet": True, **asked})
-        return carry_out(Order(source, out, audit_settings, run_settings, download, given=given)).result
+        return shown(carry_out(Order(source, out, audit_settings, run_settings, download, given=given)).result, out)

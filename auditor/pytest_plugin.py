@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from auditor.gate.run import Prepared
     from auditor.gate.verdict import RuleOutcome, Verdict
     from auditor.result import AuditResult
+    from auditor.result.nouns import Noun
 
 
 class LabelAuditWarning(UserWarning):
@@ -142,10 +143,11 @@ class RuleItem(pytest.Item):
 
     def runtest(self) -> None:
         """Fail unless the rule passes or warns."""
-        outcome = self._audit().rules[self.name]
+        audit = self._audit()
+        outcome = audit.rules[self.name]
         self.user_properties.append(("auditor_verdict", str(outcome.verdict)))
         if str(outcome.verdict) in ("FAIL", "UNDECIDED"):
-            raise RuleBroken(_explained(outcome))
+            raise RuleBroken(_explained(outcome, audit.result.noun))
         if str(outcome.verdict) == "WARN":
             said = LabelAuditWarning(f"{outcome.rule}: {outcome.message}")
             # A line of the plugin would tell nothing. pytest lists the warning under this name.
@@ -162,11 +164,11 @@ class RuleItem(pytest.Item):
         return "label-audit", None, f"label audit: {self.name}"
 
 
-def _explained(outcome: RuleOutcome, shown: int = 5) -> str:
+def _explained(outcome: RuleOutcome, noun: Noun, shown: int = 5) -> str:
     from auditor.gate.wording import evidence
 
     lines = [f"{outcome.verdict} {outcome.rule}: {outcome.message}"]
-    lines += [f"  {evidence(row)}" for row in outcome.evidence[:shown]]
+    lines += [f"  {evidence(row, noun=noun)}" for row in outcome.evidence[:shown]]
     return "\n".join([*lines, f"  Next: {outcome.advice}"])
 
 

@@ -17,7 +17,7 @@ const Arrange = (() => {
       if (inside.length < 2) continue;
       inside.forEach((row) => grouped.add(row));
       const one = new Set(inside.map(table.label)).size === 1;
-      groups.push({ title: `${inside.length} images that look alike${one ? "" : " but have different labels"}`, rows: inside, counted: true });
+      groups.push({ title: `${inside.length} ${data.noun.many} that look alike${one ? "" : " but have different labels"}`, rows: inside, counted: true });
     }
     groups.sort((a, b) => a.rows[0] - b.rows[0]);
     const rest = found.filter((row) => !grouped.has(row));

@@ -4,7 +4,7 @@
 // suggestion, probability, neighbours, rank and path until it has a first answer: they would lead the reviewer.
 function Card(page) {
   const { h, fill, shown, named, about, percent, signed, badge } = Dom;
-  const { data, table, decisions } = page;
+  const { data, table, decisions, noun } = page;
   const settled = new Set(data.settled);
   const element = h("article", { class: "rv-card", "aria-label": "Current suspect" });
 
@@ -21,9 +21,9 @@ function Card(page) {
     const blind = page.blind(item);
     const suggestion = blind ? null : table.suggestion(item);
     const pressed = element.contains(document.activeElement) ? document.activeElement.dataset.act : null;
-    const title = page.sampling() ? `Image to judge, labelled ${shown(table.label(item))}` : `${place.split(" of")[0]}, labelled ${shown(table.label(item))}`;
+    const title = page.sampling() ? `${noun.one[0].toUpperCase()}${noun.one.slice(1)} to judge, labelled ${shown(table.label(item))}` : `${place.split(" of")[0]}, labelled ${shown(table.label(item))}`;
     fill(element,
-      h("div", { class: "rv-picture" }, page.picture(table.row(item), title)),
+      h("div", { class: "rv-picture" }, page.whole(table.row(item), title)),
       h("div", {},
         h("p", { class: "rv-place quiet" }, place,
           decision ? badge(decision.decision, page.words[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null,
@@ -46,13 +46,13 @@ function Card(page) {
   function probabilityWords(item, suggestion) {
     if (table.how(item) === "known-wrong") return h("p", {}, "We showed a wrong label on purpose, to measure what reviewers miss. Your data stay as they are.");
     const p = table.probability(item);
-    if (settled.has(explained(item))) return h("p", {}, "The trusted reference contains this image with the label ", named(suggestion), ".");
+    if (settled.has(explained(item))) return h("p", {}, `The trusted reference contains this ${noun.one} with the label `, named(suggestion), ".");
     if (p === null) return h("p", { class: "quiet" }, "No probability was estimated.");
     if (data.cannot_tell) return h("p", { class: "quiet" }, `The model alone says ${percent(p)} wrong. It cannot tell how many labels are wrong.`);
     return h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", page.telling ? null : expectsNone());
   }
 
-  // Said beside an estimate near zero: it tells little about one image while its interval is wide.
+  // Said beside an estimate near zero: it tells little about one item while its interval is wide.
   function expectsNone() {
     const most = data.count?.interval?.[1];
     return h("span", { class: "quiet" }, ", as far as the model can see. It finds no clear error" + (most ? `, and cannot rule out ${about(most)}.` : "."));
@@ -86,7 +86,7 @@ function Card(page) {
           h("figcaption", {}, h("b", {}, named(table.label(other))), h("span", { class: "quiet" }, " " + text(value)))))));
     if (!against.length && !neighbours.length) return null;
     return h("div", { class: "rv-why strips" },
-      strip("Training images that argue against this label", "low", against, (value) => `influence ${signed(value)}`),
+      strip(`Training ${noun.many} that argue against this label`, "low", against, (value) => `influence ${signed(value)}`),
       strip("Its nearest neighbours", "", neighbours, (value) => `similarity ${value.toFixed(2)}`));
   }
 

@@ -4,10 +4,10 @@
 const Decisions = (() => {
   const KINDS = ["keep", "relabel", "drop", "unsure"];
   const HOWS = ["rank", "drawn", "again", "known-wrong"];
-  const OWN = ["again", "known-wrong"]; // looks that are items of their own, beside the decision about the image
+  const OWN = ["again", "known-wrong"]; // looks that are items of their own, beside the decision about the item
   const HASH_WIDTH = 43;
   const UNDO_STEPS = 200;
-  const UNDO_IMAGES = 2000; // images in all steps that outlive a reload: a browser keeps about five million characters
+  const UNDO_ITEMS = 2000; // items in all steps that outlive a reload: a browser keeps about five million characters
   const SITTING = 200; // suspects that a person goes through at once: the forecast promises no number further ahead
   // A part of the shift is the own one of the suspects ahead: a part of the prior's variance, and at most this standard
   // deviation. We tried 60 audits of known truth (docs/tried.md), each once as many suspects were reviewed as
@@ -82,7 +82,7 @@ const Decisions = (() => {
 
     // The newest steps, as many as may be kept. A step too large ends them: undo never leaps over a step that stands.
     function lastSteps() {
-      let left = UNDO_IMAGES;
+      let left = UNDO_ITEMS;
       let first = history.length;
       while (first > 0 && history.length - first < UNDO_STEPS && history[first - 1].length <= left) left -= history[--first].length;
       return history.slice(first);
@@ -244,7 +244,7 @@ const Decisions = (() => {
 
   function readEntry(entry, place, item, data, table) {
     if (item === undefined && OWN.includes(entry?.how)) throw new Error(`${place} is about ${entry.path}, which the sample of this report does not show.`);
-    if (item === undefined) throw new Error(`${place} is about an image that is not in this audit: ${entry?.path}.`);
+    if (item === undefined) throw new Error(`${place} is about ${data.noun.a} that is not in this audit: ${entry?.path}.`);
     if (!KINDS.includes(entry.decision)) throw new Error(`${place} is not one of ${KINDS.join(", ")}.`);
     if (entry.hash !== table.hash(item) || entry.label !== table.label(item)) {
       throw new Error(`${place} is stale: the content or the label of ${entry.path} has changed.`);
@@ -319,7 +319,7 @@ const Decisions = (() => {
     return total;
   }
 
-  // Variance of the number of errors, where each image is right or wrong on its own.
+  // Variance of the number of errors, where each item is right or wrong on its own.
   function spread(odds, shift) {
     let total = 0;
     for (const value of odds) {

@@ -34,11 +34,21 @@ const Dom = (() => {
     });
   }
 
+  // What a text keeps beside the joiners: line ends, soft hyphens, Arabic number signs, marks that steer no whole words.
+  const WRITING = /[\t\n\u00ad\u061c\u200e\u200f\u06dd\u070f\u08e2\u0600-\u0605]/;
+
+  // A text of several lines. What `shown` makes visible is visible here too, but for line ends.
+  function readable(text) {
+    const lines = String(text).replace(/\r\n?/g, "\n");
+    return lines.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => (WRITING.test(char) ? char : shown(char)));
+  }
+
   const about = (x) => (x < 0.95 ? (Math.round(x * 10) / 10).toString() : Math.round(x).toLocaleString("en"));
   return {
     h,
     fill,
     shown,
+    readable,
     about,
     named: (text) => h("bdi", {}, shown(text)),
     plural: (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`,

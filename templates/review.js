@@ -7,6 +7,9 @@
   const data = JSON.parse(document.getElementById("audit-data").textContent);
   const app = document.getElementById("review-app");
   const table = Decisions.rows(data);
+  const excerpt = Excerpt(data);
+  const { one, many } = data.noun;
+  const items = (n) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
   const WORDS = { keep: "kept", relabel: "relabelled", drop: "dropped", unsure: "unsure" };
   const ROW = 60;
   const NAME_KEY = "auditor.reviewer";
@@ -45,11 +48,18 @@
 
   function picture(row, alt) {
     const found = data.pictures[row];
+    if (found === undefined && (data.noun.kind !== "image" || excerpt.text(row))) return excerpt.element(row, table.path(row));
     if (found === undefined) {
       return h("span", { class: "no-picture", role: "img", "aria-label": alt || "no picture" }, "no picture");
     }
     const url = typeof found === "number" ? document.querySelector(`img[data-picture="${found}"]`).src : found;
     return h("img", { src: url, alt, decoding: "async" });
+  }
+
+  // The item as it is judged: its picture, or all of its text in a box that scrolls.
+  function whole(row, title) {
+    if (data.pictures[row] !== undefined || (data.noun.kind === "image" && !excerpt.text(row))) return picture(row, title);
+    return h("div", { class: "whole", tabindex: "0", role: "region", "aria-label": title }, excerpt.element(row, table.path(row), true));
   }
 
   // Further examples keep places for their pictures. The data has each picture once, and this puts them there.
@@ -70,7 +80,7 @@
     const decided = decisions.get(row)?.decision ?? "open";
     if (f.state !== "" && decided !== f.state) return false;
     if (f.text === "") return true;
-    const text = [table.path(row), table.label(row), table.suggestion(row) ?? ""].join("\n").toLowerCase();
+    const text = [table.path(row), table.label(row), table.suggestion(row) ?? "", excerpt.text(row)].join("\n").toLowerCase();
     return text.includes(f.text.toLowerCase());
   }
 
@@ -98,7 +108,7 @@
   function build() {
     const classes = data.classes.map((name, index) => option(index, shown(name)));
     const again = data.classes.map((name, index) => option(index, shown(name)));
-    ui.text = h("input", { type: "search", placeholder: "file or class", onkeydown: leave, oninput: () => filterBy({ ...view.filters, text: ui.text.value }) });
+    ui.text = h("input", { type: "search", placeholder: data.noun.kind === "image" ? "file or class" : `${one} or class`, onkeydown: leave, oninput: () => filterBy({ ...view.filters, text: ui.text.value }) });
     ui.progress = h("progress", { max: Math.max(1, table.count), value: 0, "aria-label": "Reviewed" });
     ui.tally = h("p", { class: "rv-tally" });
     ui.forecast = h("p", { class: "rv-forecast" });
@@ -110,7 +120,7 @@
     ui.list = h("div", { class: "rv-list", tabindex: "0", role: "region", "aria-label": "Suspects", onscroll: drawRows }, ui.sheet);
     ui.selection = h("div", { class: "rv-selection", hidden: true });
     ui.filters = filters(classes, again);
-    ui.card = Card({ data, table, decisions, picture, blind, sampling, telling, words: WORDS, decide, choose: openChooser, next: () => step(1) });
+    ui.card = Card({ data, table, decisions, picture, whole, noun: data.noun, blind, sampling, telling, words: WORDS, decide, choose: openChooser, next: () => step(1) });
     ui.chooser = Chooser(data.classes, () => new Set(targets().map(table.label)), (name) => decide("relabel", name));
     ui.name = h("input", { type: "text", maxlength: NAME_LENGTH, autocomplete: "off", onkeydown: leave, oninput: keepName });
     ui.name.value = keptName();
@@ -174,8 +184,8 @@
   const keyed = (keys) => keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), " " + what));
 
   function howTo() {
-    return [h("b", {}, "Press one key per image. The next appears by itself."), h("b", { class: "rv-touch" }, "Tap once per image. The next appears by itself."),
-      ...keyed([["K", "the label is right"], ["R", "take the suggestion"], ["C", "another class"], ["D", "drop the image"], ["U", "cannot tell"], ["Z", "undo"]])];
+    return [h("b", {}, `Press one key per ${one}. The next appears by itself.`), h("b", { class: "rv-touch" }, `Tap once per ${one}. The next appears by itself.`),
+      ...keyed([["K", "the label is right"], ["R", "take the suggestion"], ["C", "another class"], ["D", `drop the ${one}`], ["U", "cannot tell"], ["Z", "undo"]])];
   }
 
   function keyHelp() {
@@ -195,11 +205,11 @@
     if (typeof view.items[view.current] === "object") view.current += 1;
     ui.sheet.style.height = `${view.items.length * ROW}px`;
     const n = view.items.filter((item) => typeof item === "number").length;
-    if (sampling()) ui.shown.textContent = `${plural(n, "image")} drawn at random`;
+    if (sampling()) ui.shown.textContent = `${items(n)} drawn at random`;
     else ui.shown.textContent = n === table.count ? `${plural(n, "suspect")}` : `${n.toLocaleString("en")} of ${plural(table.count, "suspect")}`;
   }
 
-  // What a filter hides is not selected any more, so that no key decides about images that nobody sees.
+  // What a filter hides is not selected any more, so that no key decides about items that nobody sees.
   function keepSelected(found) {
     if (!selected.size) return;
     const listed = new Set(found);
@@ -246,10 +256,10 @@
     const box = h("input", { type: "checkbox", "aria-label": `Select suspect ${item + 1}`, tabindex: now ? "0" : "-1", onclick: (event) => tick(item, event) });
     box.checked = selected.has(item);
     const button = h("button", { type: "button", class: "rv-open", tabindex: now ? "0" : "-1", "aria-current": now ? "true" : null, onclick: () => show(at) },
-      h("span", { class: "rv-thumb" }, picture(table.row(item), "")),
-      h("span", { class: "rv-words" }, ...rowWords(item, at)),
+      data.pictures[table.row(item)] !== undefined || data.noun.kind === "image" ? h("span", { class: "rv-thumb" }, picture(table.row(item), "")) : null,
+      h("span", { class: "rv-words" }, rowWords(item, at)),
       decision ? badge(decision.decision, WORDS[decision.decision]) : null);
-    // Each image of the sample is looked at alone.
+    // Each item of the sample is looked at alone.
     return h("li", { class: "rv-row" + (now ? " is-current" : "") + (decision ? " is-done" : ""), "data-item": at }, sampling() ? null : box, button);
   }
 
@@ -259,6 +269,7 @@
     const title = sampling() ? `Look ${at + 1}: ` : `Suspect ${item + 1}: `;
     const worth = p === null || !telling ? `suspicion ${signed(data.suspicion[table.row(item)])}` : `${percent(p)} wrong`;
     return [
+      data.noun.kind === "image" ? null : h("bdi", { class: "rv-line", dir: "auto" }, excerpt.line(table.row(item), table.path(item))),
       h("span", {}, h("span", { class: "visually-hidden" }, title), named(table.label(item)), suggestion === null ? null : [" → ", named(suggestion)]),
       h("span", { class: "quiet" }, sampling() ? `${at + 1}` : `${item + 1} · ${worth}`),
     ];
@@ -327,7 +338,7 @@
     ui.selection.hidden = selected.size === 0;
     const act = (title, decision) => h("button", { type: "button", class: "quiet-button", onclick: () => decide(decision) }, title);
     fill(ui.selection,
-      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), " Keys and buttons apply to all of them, and to no other image."),
+      h("p", {}, h("b", {}, `${selected.size.toLocaleString("en")} selected.`), ` Keys and buttons apply to all of them, and to no other ${one}.`),
       h("div", {}, act("Keep", "keep"), act("Relabel each as suggested", "relabel"), h("button", { type: "button", class: "quiet-button", onclick: openChooser }, "Choose a class"),
         act("Drop", "drop"), act("Unsure", "unsure"), h("button", { type: "button", class: "quiet-button", onclick: unpick }, "Cancel")));
   }
@@ -353,7 +364,7 @@
       const to = decision === "relabel" ? (label ?? table.suggestion(row)) : null;
       return to === table.label(row) ? [row, "keep", null] : [row, decision, to];
     }), sampling());
-    const what = rowList.length > 1 ? plural(rowList.length, "image") : nameOf(rowList[0]);
+    const what = rowList.length > 1 ? items(rowList.length) : nameOf(rowList[0]);
     const to = decision === "relabel" ? ` to ${shown(label ?? (rowList.length > 1 ? "the suggestions" : table.suggestion(rowList[0])))}` : "";
     const rest = chosen.length > rowList.length ? ` Still selected, as they have no suggestion: ${chosen.length - rowList.length}.` : "";
     say(`${decision === "unsure" ? "Left as unsure" : WORDS[decision][0].toUpperCase() + WORDS[decision].slice(1)}: ${what}${to}.${rest}`);
@@ -376,7 +387,7 @@
     if (!rowList.length) return say("Nothing to undo.");
     if (sampling() !== table.sample.includes(rowList[0]) && (sampling() || rowList[0] >= table.all)) changeQueue(sampling() ? "rank" : "sample");
     refilter(rowList[0]);
-    say(`Undone: ${rowList.length > 1 ? plural(rowList.length, "image") : nameOf(rowList[0])}.`);
+    say(`Undone: ${rowList.length > 1 ? items(rowList.length) : nameOf(rowList[0])}.`);
     draw();
   }
 
@@ -394,7 +405,7 @@
 
   function drawCard() {
     const item = currentRow();
-    if (item === null) ui.card.none(table.count ? "No suspect matches the filters." : "This audit ranked no image.");
+    if (item === null) ui.card.none(table.count ? "No suspect matches the filters." : `This audit ranked no ${one}.`);
     else ui.card.draw(item, placeOf(item), selected.size);
   }
 
@@ -431,7 +442,7 @@
     return box.bottom > 80 && box.top < window.innerHeight - 80;
   }
 
-  // Keys act only while the current picture is in view and nobody is typing, so that no key decides about an unseen image. Where
+  // Keys act only while the current picture is in view and nobody is typing, so that no key decides about an unseen item. Where
   // only the rest of the tool is in view, the first key brings the card.
   function onKey(event) {
     if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.dialog.open) return;
@@ -450,7 +461,7 @@
     const act = moves[key] ?? acts[key];
     if (!act || !inView(app)) return;
     event.preventDefault();
-    if (event.repeat && !moves[key]) return; // a key held down decides once, not about images that nobody has seen
+    if (event.repeat && !moves[key]) return; // a key held down decides once, not about items that nobody has seen
     if (seen()) act();
     else ui.card.element.scrollIntoView({ block: window.innerHeight > ui.card.element.offsetHeight + 80 ? "center" : "start" });
   }

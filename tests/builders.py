@@ -583,3 +583,51 @@ def _evidence(
         "why": why,
         "near_duplicates": [order[i : i + 2] for i in (0, 4) if i + 2 <= len(order)],
     }
+
+
+SENTENCES = (
+    "The parcel came two days late, and nobody at the counter could say why it had gone to the next town first.",
+    "Die Lieferung war pünktlich.\nDas Gerät läuft leise, nur die Anleitung fehlt.",
+    "この商品は説明と違います。箱は破れていて、中身も足りませんでした。返品したいです。",
+    "سلعة جيدة جدا وصلت في الموعد المحدد، وسأطلب منها مرة أخرى قريبا إن شاء الله",
+    "ভাল পণ্য, সময়মত এসেছে 👩‍👩‍👧",
+    "Short.",
+)
+"""What the made-up texts say, one script each; the second has two lines."""
+
+HOSTILE_TEXT = (
+    "<img src=x onerror=window.hacked=1></script><script>window.hacked=2</script>\n"
+    '=HYPERLINK("http://x")\t\x1b[31mred\x07 \u202egnp.exe\u202c {{ 7*7 }} a\u0301\u0301 \u2066in\u2069 ' + "w" * 300
+)
+"""A text that attacks HTML, terminals, templates and the eye."""
+
+
+def as_kind(result: AuditResult, kind: str, *, hostile: bool = False) -> AuditResult:
+    """The result as if its items were of another kind: texts and rows have excerpts, and nothing has a picture.
+
+    The items that had a picture have an excerpt. With `hostile` every third one is `HOSTILE_TEXT`.
+    """
+    dataset = {**result.summary["dataset"], "kind": kind}
+    model = {**result.summary["model"], "image_size": None, "normalisation": None}
+    said = {}
+    for i, path in enumerate(sorted(result.evidence["thumbnails"])):
+        said[path] = _text_of(i) if kind == "text" else _row_of(i)
+        if hostile and i % 3 == 0:
+            said[path] = HOSTILE_TEXT if kind == "text" else f"na<b>me: {HOSTILE_TEXT.splitlines()[0]}\n{said[path]}"
+    shown = {**result.evidence, "thumbnails": {}, "excerpts": {} if kind == "features" else said}
+    notes = ["1 row could not be read and was left out."]
+    summary = {**result.summary, "dataset": dataset, "model": model, "notes": notes}
+    return AuditResult(summary, result.ranking, result.planted, shown)
+
+
+def _text_of(i: int) -> str:
+    """The i-th made-up text. Every seventh is as long as an excerpt can be."""
+    text = f"{SENTENCES[i % len(SENTENCES)]} ({i})"
+    return (f"{text} " * 100)[:2000] + "…" if i % 7 == 6 else text
+
+
+def _row_of(i: int) -> str:
+    """The cells of the i-th made-up row, a line each."""
+    cells = {"mean radius": f"{11 + i / 7:.3f}", "texture": f"{i % 19}", "site": f"ward {i % 5}", "seen": "2024-03-01"}
+    note = SENTENCES[i % len(SENTENCES)].replace("\n", " ")
+    return "\n".join([*(f"{name}: {value}" for name, value in cells.items()), f"note: {note}"])

@@ -67,6 +67,7 @@ def _evaluate(facts: Facts, rules: Rules, baseline: Baseline | None) -> Verdict:
         dataset=str(facts.summary["dataset"]["name"]),
         n_images=int(facts.summary["dataset"]["n_images"]),
         switched_off=tuple(rule.name for rule in known if rule.name not in found),
+        noun=facts.noun,
     )
 
 
@@ -109,12 +110,12 @@ def _judge(rule: Rule, levels: Levels, found: Measurement, doubt: str, facts: Fa
         interval=found.interval,
         level=decided.level,
         verdict=decided.verdict,
-        message=message(rule, found, decided),
+        message=facts.noun.of(message(rule, found, decided)),
         evidence=found.evidence,
         fail=fail,
         warn=levels.warn,
         unit=rule.unit,
-        advice=advice(rule, levels, decided, unsolved=measure.unsolved(facts)),
+        advice=facts.noun.of(advice(rule, levels, decided, unsolved=measure.unsolved(facts))),
         looks=looks,
     )
 

@@ -11,6 +11,7 @@ import pandas as pd
 from auditor.certificate.documents import CertificateDocument
 from auditor.gate.documents import EvidenceRow
 from auditor.result import AuditDocument, AuditResult
+from auditor.result.nouns import Noun
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Facts:
     def summary(self) -> AuditDocument:
         """The content of `audit.json`."""
         return self.result.summary
+
+    @property
+    def noun(self) -> Noun:
+        """What an item is called. Rules speak of images; `Noun.of` turns their sentences into those of other kinds."""
+        return self.result.noun
 
 
 @dataclass(frozen=True)

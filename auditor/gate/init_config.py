@@ -59,7 +59,9 @@ def _table(rule: Rule, found: Measurement, facts: Facts) -> str:
     if decide(rule, levels, again, "").verdict is Judgement.FAIL:
         # The class that surely fails is not the one that may be worst.
         levels = _met(rule, again)
-    about = textwrap.wrap(f"{rule.title}. {rule.about}", 116, initial_indent="# ", subsequent_indent="# ")
+    about = textwrap.wrap(
+        facts.noun.of(f"{rule.title}. {rule.about}"), 116, initial_indent="# ", subsequent_indent="# "
+    )
     said = "nothing could be measured" if found.value is None else f"measured {figure(found.value, rule.unit)}"
     if found.interval is not None:
         said += f", 95% interval {interval(found.interval, rule.unit)}"
@@ -83,7 +85,7 @@ def _undecided(rule: Rule, levels: Levels, facts: Facts) -> list[str]:
     decided = decide(rule, held, found, found.undecided)
     if not decided.open:
         return []
-    said = decided.decider.sentence if decided.decider is not None else ""
+    said = facts.noun.of(decided.decider.sentence) if decided.decider is not None else ""
     why = f"Today's audit cannot tell{f': {said}' if said else ''}."
     return [*textwrap.wrap(why, 116, initial_indent="# ", subsequent_indent="# "), 'undecided = "warn"']
 

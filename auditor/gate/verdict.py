@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pandas as pd
@@ -25,6 +25,7 @@ from auditor.gate.documents import (
     Unit,
     VerdictDocument,
 )
+from auditor.result.nouns import IMAGE, Noun, noun_of
 
 
 class Judgement(enum.StrEnum):
@@ -133,6 +134,8 @@ class Verdict:
         The audit that was judged.
     switched_off
         Rules that the configuration switched off.
+    noun
+        What an item of the data set is called.
     """
 
     verdict: Judgement
@@ -143,6 +146,7 @@ class Verdict:
     dataset: str
     n_images: int
     switched_off: tuple[str, ...] = ()
+    noun: Noun = field(default_factory=lambda: noun_of(IMAGE))
 
     def __repr__(self) -> str:
         noted = [f"{outcome.rule} {outcome.verdict}" for outcome in self.noted]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from auditor.gate.documents import EvidenceRow, SuspectDocument
 from auditor.gate.figures import figure, interval
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict
+from auditor.result.nouns import IMAGE, Noun, noun_of
 from auditor.system.text import counted, plain
 
+IMAGES = noun_of(IMAGE)
 
-def evidence(row: EvidenceRow, limit: int = 200) -> str:
+
+def evidence(row: EvidenceRow, limit: int = 200, *, noun: Noun = IMAGES) -> str:
     """One row of a rule's evidence on one line: an image or a class, and what is known of it.
 
     Parameters
@@ -17,11 +20,13 @@ def evidence(row: EvidenceRow, limit: int = 200) -> str:
         The row.
     limit
         Characters of a path to show.
+    noun
+        What an item is called.
     """
     label = f"'{plain(row['label'])}'" if "label" in row else ""
     if "path" not in row:
-        return f"{label}: {', '.join(_details(row))}"
-    said = ([f"labelled {label}"] if label else []) + _details(row)
+        return f"{label}: {', '.join(_details(row, noun))}"
+    said = ([f"labelled {label}"] if label else []) + _details(row, noun)
     return f"{plain(row['path'], limit)}: {', '.join(said)}"
 
 
@@ -31,7 +36,7 @@ def suspicion(row: SuspectDocument) -> str:
     return f"The label '{plain(row['label'])}' is wrong with a probability of {row['p_mislabelled']:.2f}{suggestion}."
 
 
-def _details(row: EvidenceRow) -> list[str]:
+def _details(row: EvidenceRow, noun: Noun) -> list[str]:
     """What a row says beside its image and label."""
     words = []
     if suggested := row.get("suggested_label"):
@@ -43,7 +48,7 @@ def _details(row: EvidenceRow) -> list[str]:
     if row.get("interval") is not None:
         words.append(f"95% interval {interval(row['interval'], 'share')}")
     words += [plain(text, 200) for text in (row.get("reason"), row.get("split")) if text]
-    counts = ((row.get("n"), "images"), (row.get("n_planted"), "planted"), (row.get("n_clean"), "not planted"))
+    counts = ((row.get("n"), noun.many), (row.get("n_planted"), "planted"), (row.get("n_clean"), "not planted"))
     return words + [f"{n} {name}" for n, name in counts if n is not None]
 
 
@@ -60,7 +65,7 @@ def table(verdict: Verdict, judged_by: str = "") -> str:
     lines.insert(1, "  ".join("-" * width for width in widths))
     told: set[str] = set()
     for outcome in verdict.noted:
-        lines += ["", f"{outcome.verdict} {outcome.rule}: {outcome.message}", *_more(outcome, told)]
+        lines += ["", f"{outcome.verdict} {outcome.rule}: {outcome.message}", *_more(outcome, told, verdict.noun)]
     if verdict.switched_off:
         lines += ["", f"Switched off: {', '.join(verdict.switched_off)}."]
     if verdict.stale:
@@ -71,7 +76,8 @@ def table(verdict: Verdict, judged_by: str = "") -> str:
 
 def stale_count(verdict: Verdict) -> str:
     """How many baseline entries match no image, in words."""
-    return counted(len(verdict.stale), "baseline entry matches", "baseline entries match") + " no image any more"
+    entries = counted(len(verdict.stale), "baseline entry matches", "baseline entries match")
+    return f"{entries} no {verdict.noun.one} any more"
 
 
 def _row(outcome: RuleOutcome) -> tuple[str, ...]:
@@ -84,9 +90,9 @@ def _row(outcome: RuleOutcome) -> tuple[str, ...]:
     )
 
 
-def _more(outcome: RuleOutcome, told: set[str], shown: int = 4) -> list[str]:
+def _more(outcome: RuleOutcome, told: set[str], noun: Noun, shown: int = 4) -> list[str]:
     """The first evidence and the advice. Several rules may rest on the same suspects, so nothing is said twice."""
-    rows = [] if outcome.verdict is Judgement.UNDECIDED else [evidence(row) for row in outcome.evidence]
+    rows = [] if outcome.verdict is Judgement.UNDECIDED else [evidence(row, noun=noun) for row in outcome.evidence]
     fresh = [row for row in rows if row not in told]
     lines = [f"  {row}" for row in fresh[:shown]]
     if len(fresh) > shown:
@@ -100,9 +106,10 @@ def _more(outcome: RuleOutcome, told: set[str], shown: int = 4) -> list[str]:
 def _stale(verdict: Verdict, shown: int = 5) -> list[str]:
     count = len(verdict.stale)
     lines = [f"{stale_count(verdict)}:"]
-    lines += [f"  {plain(e.path)} ({plain(e.label)}): {e.reason}" for e in verdict.stale[:shown]]
+    lines += [f"  {plain(e.path)} ({plain(e.label)}): {verdict.noun.of(e.reason)}" for e in verdict.stale[:shown]]
     lines += [f"  and {count - shown} more"] if count > shown else []
     return [
         *lines,
-        "  Next: Apply the corrections that are missing. Remove the lines of images that are gone for good.",
+        "  Next: Apply the corrections that are missing. Remove the lines of "
+        f"{verdict.noun.many} that are gone for good.",
     ]

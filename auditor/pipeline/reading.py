@@ -13,6 +13,7 @@ from auditor.pipeline.given_reader import GivenReader
 from auditor.pipeline.image_reader import open_image_reader
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
+from auditor.result.nouns import noun_of
 from auditor.sources import open_source
 from auditor.sources.base import ImageTable, left_out, outside_hint
 
@@ -32,19 +33,20 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         reference = open_reference(settings) if settings.reference else None
         checks.before_reading(table, reader, settings)
     say(checks.long_work(table, reader.encoder, settings))
-    with job.stage("features", reader.doing) as update:
+    noun = noun_of(table.kind)
+    with job.stage("features", reader.doing) as update, noun.told():
         reader, data = reader.dataset(table, update)
     say(left_out(data.skipped))
-    say("\n".join(f"  note: {note}" for note in data.notes))
+    say("\n".join(f"  note: {noun.of(note)}" for note in data.notes))
     if data.n_cached:
         fresh = len(data.paths) - data.n_cached
-        say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")
+        say(f"  {data.n_cached} {noun.many} were in the cache, {fresh} went through the network")
     trusted = None
     if reference is not None:
         with job.stage("reference", "Reading the reference") as update:
             trusted = reader.reference(reference, data, update)
             data = data.settled_by(trusted.trusted, settings.seed)
-        say(_settled(data))
+        say(noun.of(_settled(data)))
     if opened is not None:
         looked = looking.match(data, opened)
         data = data.looked_at(looked)
@@ -59,7 +61,8 @@ def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> Imag
         table = reopening.open_as(str(source), settings)
     if table.doubt is not None and not settings.classes:
         raise table.doubt
-    frame = split.check_classes(table.frame, settings.classes, table.name, outside_hint(table.skipped))
+    with noun_of(table.kind).told():
+        frame = split.check_classes(table.frame, settings.classes, table.name, outside_hint(table.skipped))
     return table if len(frame) == len(table.frame) else table.narrowed(frame)
 
 

@@ -34,6 +34,7 @@ from auditor.pipeline.job import Job
 from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
 from auditor.result import AuditResult
+from auditor.result.nouns import noun_of
 from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
 from auditor.system import versions
@@ -81,7 +82,8 @@ def audit(
         inputs = reading.read(source, job)
         job.kept.open(*_deciding(inputs, job))
         inputs = _without_network(inputs, job.settings)
-        return _audited(inputs, job)
+        with noun_of(inputs.data.table.kind).told():
+            return _audited(inputs, job)
 
 
 def _cluster(address: str) -> contextlib.AbstractContextManager[Any]:

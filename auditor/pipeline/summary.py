@@ -36,6 +36,7 @@ from auditor.result.documents import (
     SolveDocument,
 )
 from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimate, RankingDocument, RecoveryDocument
+from auditor.result.nouns import Noun, noun_of
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
@@ -57,6 +58,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     # Audits of earlier versions keep their id. Where the data set lies is no part of it.
     naming = {k: v for k, v in chosen.items() if ADDED.get(k) != v and k not in _PLACES}
     ledger = None if data.looked is None else data.looked.use
+    noun = noun_of(data.table.kind)
     seen = [] if ledger is None else [ledger["sha256"]]
     given = [] if data.table.given is None else [data.table.given.sha256]
     identity = json.dumps([content["content_hash"], naming, *seen, *given], sort_keys=True)
@@ -80,11 +82,12 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "ledger": ledger,
         "influence": _influence(made),
         "recovery": _recovery(made, settings),
-        "calibration": None if detection is None else _calibration(detection, list(data.classes)),
+        "calibration": None if detection is None else _calibration(detection, list(data.classes), noun),
         "signals": []
         if detection is None
         else [
-            {"name": name, "weight": weight, "meaning": meanings()[name]} for name, weight in detection.weights.items()
+            {"name": name, "weight": weight, "meaning": noun.of(meanings()[name])}
+            for name, weight in detection.weights.items()
         ],
         "damping_choice": None
         if detection is None or not detection.damping.trace
@@ -92,7 +95,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "stages": seconds,
         "versions": versions.installed(),
         "machine": machine.describe(),
-        "notes": _notes(made, settings),
+        "notes": [noun.of(note) for note in _notes(made, settings)],
     }
 
 
@@ -185,16 +188,16 @@ def _ceiling(made: Made, n_planted: int) -> CeilingDocument | None:
     return ceiling_of(len(train), n_planted, strikes, share)
 
 
-def _calibration(detection: Detection, classes: list[str]) -> CalibrationDocument:
+def _calibration(detection: Detection, classes: list[str], noun: Noun) -> CalibrationDocument:
     """Estimates as `audit.json` keeps them, or the reason why there are none."""
     share = detection.share
     return {
         "decided": detection.decided,
-        "reason": detection.reason,
-        "basis": detection.basis,
-        "assumption": detection.assumption,
+        "reason": noun.of(detection.reason),
+        "basis": noun.of(detection.basis),
+        "assumption": noun.of(detection.assumption),
         "cannot_tell": detection.cannot_tell,
-        "said": detection.said,
+        "said": noun.of(detection.said),
         "share": None if share is None else {"value": share.value, "interval": [share.low, share.high]},
         "count": None if share is None else {"value": share.count, "interval": [share.count_low, share.count_high]},
         "by_class": [

@@ -29,6 +29,7 @@ from auditor.result.figures import (
     RecoveryOfClass,
     ReviewRow,
 )
+from auditor.result.nouns import Noun
 
 STATIC_SUSPECTS = 24
 """So many suspects stand in the page itself, for paper and for readers without scripts."""
@@ -160,6 +161,7 @@ class PageContext:
 
     audit: AuditDocument
     audit_id: str
+    noun: Noun
     classes: list[str]
     headline: Headline
     certificate: CertificatePanel | None
@@ -194,6 +196,7 @@ def page_context(
     model, calibration = audit["model"], audit["calibration"]
     return PageContext(
         audit=audit,
+        noun=result.noun,
         audit_id=result.audit_id,
         classes=result.classes,
         headline=headline_of(audit, looks.certificate),
@@ -203,7 +206,7 @@ def page_context(
         changes=list(comparison["sentences"]) if comparison else [],
         suspects=_suspects(result),
         n_ranked=int(result.ranking["rank"].notna().sum()),
-        recovery=_recovery(audit["recovery"]),
+        recovery=_recovery(audit["recovery"], result.noun),
         pairs=pairs(result),
         panels=panels.panels(result),
         by_class=_by_class(audit["recovery"]["by_class"], calibration),
@@ -265,7 +268,7 @@ def _suspects(result: AuditResult) -> list[Suspect]:
     return [Suspect(*row) for row in columns.where(columns.notna(), None).itertuples(index=False)]
 
 
-def _recovery(recovery: RecoveryDocument) -> ShownRecovery:
+def _recovery(recovery: RecoveryDocument, noun: Noun) -> ShownRecovery:
     rankings = recovery["rankings"]
     compared = (
         ("suspicion", "Suspicion", rankings["suspicion"]),
@@ -277,7 +280,7 @@ def _recovery(recovery: RecoveryDocument) -> ShownRecovery:
     ]
     found = percent(found_at(best_ranking(rankings)[1], TOP)["share"])
     said = f"Recovery curve: checking the top {percent(TOP)} of the list finds {found} of the planted labels"
-    return {**recovery, "rows": rows, "figure": plots.recovery_curve(rankings, said)}
+    return {**recovery, "rows": rows, "figure": plots.recovery_curve(rankings, said, of=noun.many)}
 
 
 def _by_class(rows: Sequence[RecoveryOfClass], calibration: CalibrationDocument | None) -> list[ClassRow]:

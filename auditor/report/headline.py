@@ -22,6 +22,7 @@ from auditor.result.figures import (
     RankingsDocument,
     RecoveryDocument,
 )
+from auditor.result.nouns import Noun, noun_in
 
 TOP = 0.1
 """The part of the list that the headline speaks of."""
@@ -79,7 +80,7 @@ def headline_of(audit: AuditDocument, certificate: CertificateDocument | None = 
         state="certified" if certificate else _state(calibration, count),
         estimate=_certified(audit["dataset"], certificate) if certificate else _estimate(audit["dataset"], calibration),
         test=_test(recovery, best),
-        chance=_chance(recovery, best),
+        chance=_chance(recovery, best, noun_in(audit["dataset"])),
         beats_chance=_beats_chance(recovery, best),
         open_question=waiting(certificate) if certificate else _open_question(calibration, count),
         ranking=name,
@@ -166,12 +167,12 @@ def found_of_possible(found: float, recovery: RecoveryDocument, inspected: float
     return said if " of at most " in said else whole(found)
 
 
-def _chance(recovery: RecoveryDocument, best: RankingDocument) -> str:
+def _chance(recovery: RecoveryDocument, best: RankingDocument, noun: Noun) -> str:
     """What that find is worth: its interval, and what checking at random would find."""
     top, random = found_at(best, TOP), found_at(recovery["rankings"]["random"], TOP)
     said = (
         f"The plausible range of that share is {percents(top['interval'])} (95% interval). "
-        f"Checking {percent(TOP)} of the images at random would find {percent(random['share'])}."
+        f"Checking {percent(TOP)} of the {noun.many} at random would find {percent(random['share'])}."
     )
     if _beats_chance(recovery, best):
         return said

@@ -25,7 +25,6 @@ from auditor.report.pictures import Pictures
 from auditor.report.wording import (
     effect,
     few,
-    images_text,
     name_markup,
     number,
     percent,
@@ -37,12 +36,13 @@ from auditor.report.wording import (
 )
 from auditor.result import AuditResult
 from auditor.result.audit import incomplete
+from auditor.result.nouns import Noun
 from auditor.system import files
 from auditor.system.text import printable
 
 _STYLES = ("report.css", "review.css")
 
-_SCRIPTS = ("decisions.js", "dom.js", "arrange.js", "chooser.js", "card.js", "review.js")
+_SCRIPTS = ("decisions.js", "dom.js", "excerpt.js", "arrange.js", "chooser.js", "card.js", "review.js")
 
 
 def render(
@@ -76,9 +76,8 @@ def render(
 
 
 def _rendered(result: AuditResult, context: PageContext, looks: Looks) -> str:
-    rows = {str(path): row for row, path in enumerate(result.ranking["path"])}
-    pictures = Pictures(result.evidence["thumbnails"], rows)
-    environment = _environment(pictures)
+    pictures = Pictures(result)
+    environment = _environment(pictures, result.noun)
     body = environment.get_template("report.html").render(vars(context))
     data = payload(result, pictures, looks, taken=len(body.encode()))
     script = "\n".join(_template_text(name) for name in _SCRIPTS)
@@ -116,7 +115,7 @@ def _script_json(document: Payload) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _environment(pictures: Pictures) -> jinja2.Environment:
+def _environment(pictures: Pictures, noun: Noun) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template_text),
         autoescape=True,
@@ -124,7 +123,7 @@ def _environment(pictures: Pictures) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["picture"] = pictures.image
+    environment.globals.update(picture=pictures.show, noun=noun)
     environment.filters.update(
         name=name_markup,
         share=share,
@@ -135,7 +134,7 @@ def _environment(pictures: Pictures) -> jinja2.Environment:
         few=few,
         signed=signed,
         effect=effect,
-        images=images_text,
+        items=noun.count,
         seconds=seconds_text,
     )
     return environment

@@ -13,6 +13,7 @@ from auditor.report.wording import UNFELT
 from auditor.result import AuditResult
 from auditor.result.documents import QualityDocument
 from auditor.result.evidence import ExampleDocument, ExtremesOfClass, HistogramDocument, PlantedHistogram
+from auditor.result.nouns import Noun
 from auditor.system.text import printable
 
 MAX_PANELS = 12
@@ -87,21 +88,22 @@ def first_classes(result: AuditResult) -> list[str]:
 def panels(result: AuditResult) -> list[Panel]:
     """Histograms of average influence, by class."""
     histograms = result.evidence["histograms"]
-    found = [_panel(label, histograms["clean"], histograms["corrupted"]) for label in first_classes(result)]
+    many = result.noun.many
+    found = [_panel(label, histograms["clean"], histograms["corrupted"], many) for label in first_classes(result)]
     return [panel for panel in found if panel.clean or panel.corrupted]
 
 
-def _panel(label: str, given: HistogramDocument, corrupted: PlantedHistogram) -> Panel:
+def _panel(label: str, given: HistogramDocument, corrupted: PlantedHistogram, many: str) -> Panel:
     name, left, right = printable(label), None, None
     counts = given["counts"].get(label, [])
     planted, untouched = corrupted["planted"].get(label, []), corrupted["clean"].get(label, [])
     if counts:
         left = plots.histogram(
-            given["edges"], [Series(counts, "clean")], f"Average influence of images labelled {name}"
+            given["edges"], [Series(counts, "clean")], f"Average influence of {many} labelled {name}"
         )
     if untouched:
         series = [Series(untouched, "clean")] + ([Series(planted, "wrong")] if sum(planted) else [])
-        said = f"Average influence of images trained as {name}: {sum(planted)} planted, {sum(untouched)} others"
+        said = f"Average influence of {many} trained as {name}: {sum(planted)} planted, {sum(untouched)} others"
         right = plots.histogram(corrupted["edges"], series, said)
     return Panel(label, left, sum(counts), right, sum(planted), sum(untouched))
 
@@ -121,7 +123,7 @@ def scale(result: AuditResult) -> float:
 def examples(result: AuditResult) -> Examples:
     """The explained test images, in the order in which the page shows them."""
     strongest = scale(result)
-    shown = [_shown(example, strongest) for example in _wrong_early(result.evidence["examples"])]
+    shown = [_shown(example, strongest, result.noun) for example in _wrong_early(result.evidence["examples"])]
     wrong_shown = sum(example["kind"] != "correct" for example in shown)
     return Examples(shown, wrong_shown, _n_wrong(result.summary["model"]["clean"]["test"]))
 
@@ -137,11 +139,12 @@ def _wrong_early(found: Sequence[ExampleDocument]) -> list[ExampleDocument]:
     return [*right[:2], *(example for example in found if example["kind"] != "correct"), *right[2:]]
 
 
-def _shown(example: ExampleDocument, strongest: float) -> ShownExample:
+def _shown(example: ExampleDocument, strongest: float, noun: Noun) -> ShownExample:
     series, legend = _groups(example)
     edges, figure = example["histogram"]["edges"], None
     if series:
-        label = f"Influence of the training images on a test image labelled {printable(example['label'])}, by label"
+        of, named = f"training {noun.many} on a test {noun.one}", printable(example["label"])
+        label = f"Influence of the {of} labelled {named}, by label"
         figure = plots.histogram(edges, series, label, of="influence on this prediction")
     images = (image["influence"] for image in (*example["most"], *example["least"]))
     most = max((abs(value) for value in (*images, *edges)), default=0.0)

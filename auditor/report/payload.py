@@ -85,10 +85,21 @@ class Columns(TypedDict):
     cannot_tell: bool
 
 
-class Payload(Columns):
-    """The document that the scripts read. `pictures` is what `Pictures.for_scripts` chose."""
+class Noun(TypedDict):
+    """What an item is called: its kind, the words for one with and without its article, and for many."""
 
+    kind: str
+    a: str
+    one: str
+    many: str
+
+
+class Payload(Columns):
+    """The document that the scripts read. `pictures` and `excerpts` are what `Pictures.for_scripts` chose."""
+
+    noun: Noun
     pictures: dict[str, str | int]
+    excerpts: dict[str, str]
 
 
 def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 0) -> Payload:
@@ -111,7 +122,9 @@ def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 
     left = MAX_BYTES - len(json.dumps(columns, separators=(",", ":"))) - taken
     suspects = range(min(columns["ranked"], result.summary["settings"]["thumbnails"]))
     order = (*suspects, *drawn, *_explaining(columns), *_rows(pictures.later, row_of), *range(len(paths)))
-    return {**columns, "pictures": pictures.for_scripts(order, paths, left)}
+    shown, noun = pictures.for_scripts(order, paths, left), result.noun
+    called: Noun = {"kind": noun.kind, "a": noun.a, "one": noun.one, "many": noun.many}
+    return {**columns, "noun": called, "pictures": shown.pictures, "excerpts": shown.excerpts}
 
 
 def _columns(result: AuditResult, paths: list[str], row_of: Mapping[str, int]) -> Columns:

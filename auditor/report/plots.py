@@ -90,7 +90,7 @@ class Series:
     outline: bool = False
 
 
-def recovery_curve(rankings: RankingsDocument, label: str) -> Markup:
+def recovery_curve(rankings: RankingsDocument, label: str, *, of: str = "images") -> Markup:
     """Share of planted labels found against share of images checked, with 95% bands.
 
     Parameters
@@ -114,7 +114,10 @@ def recovery_curve(rankings: RankingsDocument, label: str) -> Markup:
             line(ax, rankings["suspicion"], "wrong", "-", 2.2, band=True)
         _percent(ax)
         ax.set(
-            xlim=(0, 1), ylim=(0, 1.02), xlabel="images checked, most suspicious first", ylabel="planted labels found"
+            xlim=(0, 1),
+            ylim=(0, 1.02),
+            xlabel=f"{of} checked, most suspicious first",
+            ylabel="planted labels found",
         )
         ax.grid(visible=True)
 

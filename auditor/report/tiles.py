@@ -12,6 +12,7 @@ from auditor.report.quality import accuracy_interval
 from auditor.report.wording import cannot_tell, percent
 from auditor.result.documents import AuditDocument
 from auditor.result.figures import Estimate, Figure, RecoveryDocument
+from auditor.result.nouns import noun_in
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def tiles(audit: AuditDocument, certificate: CertificateDocument | None = None) 
     if test["n"]:
         guessing = 1 / len(audit["dataset"]["classes"])
         interval = accuracy_interval(test)
-        shown.append(Tile("Test images classified correctly", test["accuracy"], interval, guessing, "by guessing"))
+        many = noun_in(audit["dataset"]).many
+        shown.append(Tile(f"Test {many} classified correctly", test["accuracy"], interval, guessing, "by guessing"))
     return shown
 
 

@@ -89,11 +89,6 @@ def effect(value: float, scale: float) -> str:
     return "about 0" if abs(value) <= UNFELT * scale else signed(value)
 
 
-def images_text(n: int) -> str:
-    """A number of images, such as "1 image" or "1,200 images"."""
-    return f"{n:,} image{'' if n == 1 else 's'}"
-
-
 def cannot_tell(calibration: CalibrationDocument | None) -> bool:
     """Whether the estimate says that it cannot tell how many labels are wrong. Earlier audits do not say it."""
     return bool(calibration and calibration.get("cannot_tell"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ from auditor.config import ADDED
 from auditor.errors import ResultError
 from auditor.result.documents import SCHEMA_VERSION, AuditDocument, SettingsDocument
 from auditor.result.evidence import EvidenceDocument, no_evidence
+from auditor.result.figures import CalibrationDocument
+from auditor.result.nouns import IMAGE, Noun, noun_in
 from auditor.system import files
 from auditor.system.documents import read_document
 from auditor.system.files import read_regular, reason
 from auditor.system.tables import csv_bytes, read_csv
+from auditor.system.text import plain
 
 __all__ = ["PLANTED_COLUMNS", "RANKING_COLUMNS", "SCHEMA_VERSION", "AuditResult", "complete_result"]
 
@@ -53,7 +57,7 @@ _AGAIN = "run the audit again"
 _TEXT = ["path", "split", "label", "suggested_label", "trained_label", "looked"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditResult:
     """Everything an audit found.
 
@@ -84,6 +88,17 @@ class AuditResult:
         if absent:
             object.__setattr__(self, "ranking", self.ranking.assign(**absent))
 
+    def __repr__(self) -> str:
+        data = self.summary["dataset"]
+        name, items = plain(str(data["name"]), 60), self.noun.count(data["n_images"])
+        known = f"{items}, {len(data['classes'])} classes; {_wrong_in_short(self.summary['calibration'])}"
+        return f"<AuditResult of {name!r}: {known}; audit {plain(self.audit_id, 40)}>"
+
+    def suspects(self, n: int | None = None) -> pd.DataFrame:
+        """The ranked items, the most suspicious first: the first `n` rows of `ranking`, or all that have a rank."""
+        ranked = self.ranking[self.ranking["rank"].notna()]
+        return ranked.head(len(ranked) if n is None else max(0, n)).reset_index(drop=True)
+
     @property
     def audit_id(self) -> str:
         """Names this data set under these settings. Decisions carry it, and are applied to this audit only."""
@@ -93,6 +108,11 @@ class AuditResult:
     def classes(self) -> list[str]:
         """Class names in the order of their indices."""
         return list(self.summary["dataset"]["classes"])
+
+    @property
+    def noun(self) -> Noun:
+        """What an item of the data set is called."""
+        return noun_in(self.summary["dataset"])
 
     @property
     def settings(self) -> SettingsDocument:
@@ -136,11 +156,25 @@ class AuditResult:
         return cls(_with_settled(summary), ranking, planted, evidence)
 
 
+def _wrong_in_short(calibration: CalibrationDocument | None) -> str:
+    """What an estimate says of wrong labels, for one line. It promises nothing that the estimate does not hold."""
+    count = calibration["count"] if calibration is not None and calibration["decided"] else None
+    if calibration is None or count is None:
+        return "nothing is known of how many labels are wrong"
+    low, high = math.floor(count["interval"][0]), math.ceil(count["interval"][1])
+    if calibration.get("cannot_tell"):
+        return f"nobody can tell without looks how many labels are wrong: between {low:,} and {high:,}"
+    value = round(count["value"])
+    if value == 0:
+        return f"no clear error, and up to {max(1, high):,} labels may be wrong"
+    return f"about {value:,} label{'' if value == 1 else 's'} probably wrong ({low:,} to {high:,})"
+
+
 def _with_settled(summary: dict[str, Any]) -> AuditDocument:
     """The summary of any version. Earlier ones wrote nothing of settled images and ledgers, and knew images alone."""
     summary.setdefault("ledger", None)
     if isinstance(summary.get("dataset"), dict):
-        summary["dataset"].setdefault("kind", "image")
+        summary["dataset"].setdefault("kind", IMAGE)
     if isinstance(summary.get("reference"), dict):
         summary["reference"].setdefault("settled", {"n": 0, "wrong": []})
     return cast(AuditDocument, summary)

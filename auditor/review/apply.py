@@ -19,16 +19,14 @@ from auditor.certificate.documents import CertificateDocument
 from auditor.data.reopening import reopen
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
+from auditor.result.nouns import Noun
 from auditor.review.baseline import Baseline
 from auditor.review.certify import CERTIFICATE_NAME, certify, certify_items, in_words
 from auditor.review.cleaned import (
     BASELINE_NAME,
     CleanedImage,
     images_that_stay,
-    place,
     read_again,
-    target_names,
-    write_manifest,
 )
 from auditor.review.decisions import Decision, with_decisions
 from auditor.review.documents import REVIEW_KIND, SCHEMA_VERSION, ReviewCounts, ReviewMark
@@ -38,7 +36,8 @@ from auditor.review.gathering import Gathered, gather
 from auditor.review.items import Item, items_of
 from auditor.review.ledger import LEDGER_NAME
 from auditor.review.outcome import Outcome, outcome
-from auditor.sources.base import ImageTable, content_hash
+from auditor.review.written import Written, held_by_a_program, write_cleaned
+from auditor.sources.base import IN_MEMORY, ImageTable, content_hash
 from auditor.system import files
 
 FORMATS = ("manifest", "folder")
@@ -97,7 +96,8 @@ def apply(
         extended too.
     format
         "manifest" writes `cleaned.csv` (path, label, split), with the images beside it under their own paths. "folder"
-        writes a tree of `split/label/image`. Images are hard links if the file system allows it, else copies.
+        writes a tree of `split/label/image`. Images are hard links if the file system allows it, else copies. A
+        manifest of texts or rows, or one with features of the user's beside it, is written in its own format.
     source
         The data set, if it no longer lies where the audit found it.
 
@@ -119,9 +119,9 @@ def apply(
         raise DecisionsError(f"unknown format {format!r}", hint=f"use one of {', '.join(FORMATS)}")
     result = AuditResult.load(out)
     paths = [decisions] if isinstance(decisions, str | Path) else list(decisions)
-    table = reopen(result, source=source or "", out=out)
+    table = None if held_by_a_program(result) and not source else reopen(result, source=source or "", out=out)
     folder = Path(output) if output is not None else Path(out) / "reviewed"
-    check_folder(folder, Path(table.source))
+    check_folder(folder, Path(IN_MEMORY if table is None else table.source))
     with alone(folder) as drafts:
         check_folder_content(folder)
         earlier = folder / LEDGER_NAME
@@ -140,7 +140,7 @@ class _Review:
     gathered: Gathered
     items: Sequence[Item]
     outcome: Outcome
-    table: ImageTable
+    table: ImageTable | None
     format: str
 
     def write(self, folder: Path, drafts: str) -> Applied:
@@ -151,21 +151,20 @@ class _Review:
         for review in self.gathered.reviews:
             for decision in review.decisions:
                 self._check_content(decision)
-        images = images_that_stay(self.result, self.outcome.decisions)
-        targets = target_names(images, self.format)
+        noun = self.result.noun
+        with noun.told():
+            images = images_that_stay(self.result, self.outcome.decisions)
         counts = self._counts(len(images))
-        certificate = self._certificate(images, targets)
         staged = None
         try:
             staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=drafts))
-            for image, target in zip(images, targets, strict=True):
-                place(self.table, image.path, staged / target)
-            name = write_manifest(staged, images, targets) if self.format == "manifest" else ""
+            cleaned = write_cleaned(staged, self.result, self.table, images, self.format)
+            certificate = self._certificate(images, cleaned.targets)
             self._baseline(folder / BASELINE_NAME).save(staged / BASELINE_NAME)
             self.gathered.ledger.save(staged / LEDGER_NAME)
             if certificate is not None:
                 files.write_json(staged / CERTIFICATE_NAME, certificate)
-            n_files = len(images) + 3 + bool(name) + (certificate is not None)
+            n_files = cleaned.n_files + 3 + (certificate is not None)
             files.write_json(staged / REVIEW_MARK, self._mark(counts, n_files))
             staged.chmod(0o755)
             notes = self._extend_out()
@@ -176,17 +175,22 @@ class _Review:
             if isinstance(error, OSError):
                 error.filename = str(folder)  # the user knows this name, and never sees the draft's
             raise
-        data = folder / name if name else folder
+        data = folder / cleaned.name if cleaned.name else folder
         text = "\n".join(
             [
-                _in_words(counts, data, folder),
-                *filter(None, (self.outcome.in_words(), *self.gathered.notes, *notes)),
+                _in_words(counts, data, folder, noun),
+                *filter(None, (self.outcome.in_words(noun), *self.gathered.notes, *notes)),
                 *([] if certificate is None else [in_words(certificate)]),
-                f"next: auditor audit {data} -o OUT2 --compare OUT, and auditor gate OUT2 --baseline "
-                f"{folder / BASELINE_NAME}",
+                self._next(data, cleaned, folder),
             ]
         )
         return Applied(folder, data, folder / BASELINE_NAME, folder / LEDGER_NAME, certificate, counts, text)
+
+    def _next(self, data: Path, cleaned: Written, folder: Path) -> str:
+        gate = f"auditor gate OUT2 --baseline {folder / BASELINE_NAME}"
+        if self.table is None:
+            return f"next: take the labels of {data} into your program and audit again, then {gate}"
+        return f"next: auditor audit {data}{cleaned.choice}{cleaned.options} -o OUT2 --compare OUT, and {gate}"
 
     def _baseline(self, earlier: Path) -> Baseline:
         """The earlier baseline, extended by what the files' images came to."""
@@ -225,9 +229,12 @@ class _Review:
         return []
 
     def _check_content(self, decision: Decision) -> None:
+        if self.table is None:
+            return
         if hashlib.sha256(read_again(self.table, decision.path)).hexdigest() != decision.hash:
             raise DecisionsError(
-                f"{decision.path} has changed since the audit", hint="audit the data set again and review this image"
+                f"{decision.path} has changed since the audit",
+                hint=f"audit the data set again and review this {self.result.noun.one}",
             )
 
     def _counts(self, written: int) -> ReviewCounts:
@@ -252,11 +259,11 @@ class _Review:
         }
 
 
-def _in_words(counts: ReviewCounts, data: Path, folder: Path) -> str:
+def _in_words(counts: ReviewCounts, data: Path, folder: Path, noun: Noun) -> str:
     return (
         f"{counts['kept']:,} kept, {counts['relabelled']:,} relabelled, {counts['dropped']:,} dropped, "
         f"{counts['unsure']:,} unsure; {counts['not_reviewed']:,} not reviewed.\n"
-        f"cleaned data set: {data} ({counts['written']:,} images)\n"
+        f"cleaned data set: {data} ({noun.count(counts['written'])})\n"
         f"baseline: {folder / BASELINE_NAME}\n"
         f"ledger: {folder / LEDGER_NAME}"
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from auditor.result import AuditResult
 from auditor.result.comparison import ComparedEstimates, ComparedImages, ComparedSuspects, Comparison
 from auditor.result.figures import Estimate
+from auditor.result.nouns import Noun
 
 _SUSPECT = 0.5
 """From this probability on an image counts as a suspect: it is more likely wrong than right."""
@@ -34,8 +35,8 @@ def compare(result: AuditResult, earlier: AuditResult) -> Comparison:
         "settings": settings,
         "sentences": [
             _estimate_sentence(estimate),
-            _images_sentence(images),
-            *_suspects_sentences(suspects),
+            _images_sentence(images, result.noun),
+            *_suspects_sentences(suspects, result.noun),
             *_settings_sentences(settings),
         ],
     }
@@ -115,17 +116,17 @@ def _estimate_sentence(estimate: ComparedEstimates) -> str:
     return "The number of wrong labels was not estimated in both audits, so it cannot be compared."
 
 
-def _images_sentence(images: ComparedImages) -> str:
+def _images_sentence(images: ComparedImages, noun: Noun) -> str:
     counts = {"relabelled": images["relabelled"], "removed": images["removed"], "added": images["added"]}
     changes = [f"{count:,} {word}" for word, count in counts.items() if count]
-    return f"Images: {', '.join(changes)}." if changes else "No image or label has changed."
+    return f"{noun.title}: {', '.join(changes)}." if changes else f"No {noun.one} or label has changed."
 
 
-def _suspects_sentences(suspects: ComparedSuspects | None) -> list[str]:
+def _suspects_sentences(suspects: ComparedSuspects | None, noun: Noun) -> list[str]:
     if suspects is None:
         return []
     if not suspects["earlier"] and not suspects["now"]:
-        return ["In neither audit is any single image more likely wrong than right."]
+        return [f"In neither audit is any single {noun.one} more likely wrong than right."]
     return [
         f"Earlier suspects (more likely wrong than right): {suspects['earlier']:,}; of them relabelled: "
         f"{suspects['relabelled']:,}, removed: {suspects['removed']:,}, no longer suspects: "

@@ -118,9 +118,10 @@ def load_review(path: str | Path, result: AuditResult) -> ReviewFile:
         )
     labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
     audited = _Audited(path, labels, result.summary["dataset"]["hashes"], set(result.classes))
-    decisions = [audited.check(value, number) for number, value in enumerate(document["decisions"], start=1)]
-    made = {decision.path: decision for decision in decisions if decision.how == "known-wrong"}
-    return ReviewFile(path, _reviewer(document, path), _judged(path, decisions), tuple(made.values()))
+    with result.noun.told():
+        decisions = [audited.check(value, number) for number, value in enumerate(document["decisions"], start=1)]
+        made = {decision.path: decision for decision in decisions if decision.how == "known-wrong"}
+        return ReviewFile(path, _reviewer(document, path), _judged(path, decisions), tuple(made.values()))
 
 
 def read_decisions(path: str | Path) -> list[Decision]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from auditor.result.nouns import Noun
 from auditor.review.decisions import Decision, ReviewFile, heavier
 from auditor.review.items import Item
 from auditor.review.looks import Standing
@@ -29,15 +30,15 @@ class Outcome:
     decisions: tuple[Decision, ...]
     disputed: tuple[str, ...]
 
-    def in_words(self) -> str:
-        """A sentence about images whose reviewers do not agree; empty where there are none."""
+    def in_words(self, noun: Noun) -> str:
+        """A sentence about items whose reviewers do not agree; empty where there are none."""
         n = len(self.disputed)
         if not n:
             return ""
         names = ", ".join(plain(path) for path in self.disputed[:_NAMED]) + (", ..." if n > _NAMED else "")
-        kept = "1 image is undecided, because its reviewers do not agree. It keeps its given label"
+        kept = f"1 {noun.one} is undecided, because its reviewers do not agree. It keeps its given label"
         if n > 1:
-            kept = f"{n:,} images are undecided, because their reviewers do not agree. They keep their given labels"
+            kept = f"{noun.count(n)} are undecided, because their reviewers do not agree. They keep their given labels"
         return f"{kept}: {names}. `auditor review sample OUT --again DECISIONS` shows them to one more person."
 
 

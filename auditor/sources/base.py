@@ -14,6 +14,7 @@ import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources import spelling
+from auditor.sources.writable import Manifest
 from auditor.system.arrays import Array
 
 KINDS = ("image", "text", "table", "features")
@@ -139,6 +140,8 @@ class ImageTable:
     places, n_places
         int64 [N], the row of the source that each item comes from, counted from 0; and how many rows the source has.
         None where its items have no order of their own.
+    origin
+        The manifest that the items stand in, which can be written with other labels. None where there is none.
     """
 
     name: str
@@ -158,6 +161,7 @@ class ImageTable:
     groups: tuple[str, ...] | None = None
     places: Array | None = None
     n_places: int = 0
+    origin: Manifest | None = None
 
     def narrowed(self, frame: pd.DataFrame, skipped: Iterable[Skipped] = ()) -> ImageTable:
         """A copy that keeps the items of `frame`, some of its own in the same order, and skips some more."""

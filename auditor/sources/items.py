@@ -11,6 +11,7 @@ from dataclasses import replace
 import pandas as pd
 
 from auditor.errors import SourceError
+from auditor.sources.amended import Origin
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table
 from auditor.sources.item_columns import ROLES, Chosen, as_labels, as_splits, item_names
 from auditor.sources.records import Records, Value, read_records
@@ -103,16 +104,13 @@ def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, ro
         read=_reader(kept),
         skipped=skipped,
     )
-    order = sorted(keep, key=names.__getitem__)
-    frame = pd.DataFrame(
-        {name: pd.Series([values[at] for at in order], dtype=object) for name, values in cells.items()}
-    )
     return replace(
         table,
         kind=kind,
         excerpt=_shower(kept, kind, list(cells)),
-        cells=frame if kind == "table" else None,
+        cells=_frame(cells, sorted(keep, key=names.__getitem__)) if kind == "table" else None,
         notes=(*table.notes, *filter(None, (note,))),
+        origin=Origin(file, chosen.name("label"), {names[at]: (records.numbers[at], labels[at]) for at in keep}),
     )
 
 
@@ -124,6 +122,10 @@ def _cells(records: Records, chosen: Chosen) -> dict[str, Sequence[Value]]:
     """The columns that say something of a row: neither its label, nor its split, group or id."""
     taken = {chosen.name(role) for role in ROLES if role != "text"}
     return {name: values for name, values in records.columns.items() if name not in taken}
+
+
+def _frame(cells: Mapping[str, Sequence[Value]], order: Sequence[int]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series([values[at] for at in order], dtype=object) for name, values in cells.items()})
 
 
 def _rows(cells: Mapping[str, Sequence[Value]], n: int) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
+from auditor.sources.amended import Origin
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
 from auditor.sources.item_columns import Chosen
 from auditor.sources.items import NEEDED, open_items
@@ -64,7 +65,11 @@ class ManifestSource:
         rows = _image_rows(file, columns, layout)
         if isinstance(rows, ImageTable):
             return rows
-        return table_of_rows(rows, shown, layout.root or os.path.dirname(file) or ".", layout, allow_outside)
+        table = table_of_rows(rows, shown, layout.root or os.path.dirname(file) or ".", layout, allow_outside)
+        assert table.places is not None
+        items = zip(table.frame["path"], table.places.tolist(), strict=True)
+        where = {path: (rows.numbers[place], rows.labels[place]) for path, place in items}
+        return replace(table, origin=Origin(file, columns.get("label", "label"), where))
 
 
 def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_outside: bool) -> ImageTable:

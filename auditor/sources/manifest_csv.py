@@ -30,31 +30,39 @@ def csv_rows(text: str, delimiters: str, shown: str, fits: Fits) -> Iterator[tup
     SourceError
         A column is missing, a row has another length than the header, or the text is no CSV.
     """
-    before = 0
+    dialect = dialect_of(text, delimiters, fits)
+    return _parsed(text[dialect.start :], dialect, shown, fits)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written: its delimiter, blanks behind it, lines before the header and their characters."""
+
+    delimiter: str
+    blanks: bool
+    before: int
+    start: int
+
+
+def dialect_of(text: str, delimiters: str, fits: Fits) -> Dialect:
+    """How a text is written: with the first delimiter that finds the wanted columns, or else the first one."""
+    before = start = 0
     if said := _SEPARATOR_LINE.match(text):
-        text, delimiters, before = text[said.end() :], said[1], 1
+        start, delimiters, before = said.end(), said[1], 1
     for delimiter in delimiters:
         try:
-            header = next(csv.reader(io.StringIO(text[:100_000], newline=""), delimiter=delimiter, strict=True))
+            begin = io.StringIO(text[start : start + 100_000], newline="")
+            header = next(csv.reader(begin, delimiter=delimiter, strict=True))
             fits(header, 1)
         except (csv.Error, NoColumnError, StopIteration):
             continue
         # A blank after each comma stands in the header too. Elsewhere a blank may be meant.
         blanks = len(header) > 1 and all(name.startswith(" ") for name in header[1:])
-        return _parsed(text, _Dialect(delimiter, blanks, before), shown, fits)
-    return _parsed(text, _Dialect(delimiters[0], False, before), shown, fits)
+        return Dialect(delimiter, blanks, before, start)
+    return Dialect(delimiters[0], False, before, start)
 
 
-@dataclass(frozen=True)
-class _Dialect:
-    """How a CSV file is written: its delimiter, blanks behind it, and lines before the header."""
-
-    delimiter: str
-    blanks: bool
-    before: int
-
-
-def _parsed(text: str, dialect: _Dialect, shown: str, fits: Fits) -> Iterator[tuple[int, list[str]]]:
+def _parsed(text: str, dialect: Dialect, shown: str, fits: Fits) -> Iterator[tuple[int, list[str]]]:
     """Read in one dialect. csv.reader is as quick here as pandas' parser, which does not report short rows."""
     stream = io.TextIOWrapper(io.BytesIO(text.encode("utf-8")), encoding="utf-8", newline="")
     reader = csv.reader(stream, delimiter=dialect.delimiter, skipinitialspace=dialect.blanks, strict=True)

@@ -31,6 +31,16 @@ READERS = {
 """The format of a manifest by the ending of its name."""
 
 
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32", "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32", "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16", "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16", "utf-16-be"),
+    (codecs.BOM_UTF8, "utf-8-sig", "utf-8"),
+)
+"""Byte order marks, the encoding that reads them, and the one that writes no mark of its own."""
+
+
 def suffix_of(file: str) -> str:
     """The ending of a file name with its dot, in lower case. That of a compression is passed over."""
     return os.path.splitext(without_packing(file))[1].lower()
@@ -87,16 +97,7 @@ def load(file: str, shown: str) -> bytes:
 
 def decode(data: bytes, shown: str) -> str:
     """The text of a manifest: UTF-8 with or without a byte order mark, or UTF-16 or UTF-32 with one."""
-    encoding = "utf-8-sig"
-    for mark, name in (
-        (codecs.BOM_UTF32_LE, "utf-32"),
-        (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if data.startswith(mark):
-            encoding = name
-            break
+    encoding = next((name for mark, name, _ in _MARKS if data.startswith(mark)), "utf-8-sig")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -113,6 +114,12 @@ def decode(data: bytes, shown: str) -> str:
             hint="save the manifest as UTF-8; UTF-16 needs its byte order mark",
         )
     return text
+
+
+def encoded_as(data: bytes, text: str) -> bytes:
+    """A text in the encoding of a manifest that `decode` read, with its byte order mark."""
+    mark, encoding = next(((mark, plain) for mark, _, plain in _MARKS if data.startswith(mark)), (b"", "utf-8"))
+    return mark + text.encode(encoding)
 
 
 def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -> Rows:

@@ -66,12 +66,12 @@ def read_records(file: str, shown: str, fits: Fits) -> Records:
     del data
     if kind in ("json", "jsonl"):
         return _of_json(text, shown, fits, lines=kind == "jsonl")
-    with _long_fields():
+    with long_fields():
         return _of_csv(csv_rows(text, delimiters(file), shown, fits))
 
 
 @contextlib.contextmanager
-def _long_fields() -> Iterator[None]:
+def long_fields() -> Iterator[None]:
     """Let CSV fields be as long as a text can be. The module's own limit is 131,072 characters, for all of Python."""
     before = csv.field_size_limit(LONGEST_FIELD)
     try:

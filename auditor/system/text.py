@@ -9,6 +9,7 @@ function                  reader                                      a control 
 `terminal_text`           a terminal, several lines                   `\x1b`; line ends stay
 `plain`                   a terminal or a log, one line, cut short    `\x1b`
 `printable`               a page (HTML comes after it)                a visible symbol
+`readable`                a page, a text of several lines             a visible symbol; line ends stay
 `display`                 a path in a file or a message               stays; only UTF-8 is mended
 ========================  ==========================================  ===========================
 """
@@ -31,6 +32,10 @@ _HIDDEN_ON_A_PAGE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 """A page keeps these two: several scripts and emoji need them."""
 
+_WRITING = frozenset("\u00ad\u061c\u200e\u200f\u06dd\u070f\u08e2\t\n" + "".join(map(chr, range(0x600, 0x606))))
+"""What a text keeps beside the joiners: its line ends, soft hyphens, Arabic number signs, and the three marks that
+steer no more than their neighbours. Overrides, embeddings and isolates turn whole words around, and become visible."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -48,6 +53,12 @@ def plain(text: str, limit: int = LINE_LENGTH) -> str:
 def printable(text: object) -> str:
     """Text for a page: control characters and direction marks become visible symbols. It does not escape HTML."""
     return "".join(_symbol(c) if _hides(c) else c for c in str(text))
+
+
+def readable(text: object) -> str:
+    """A text of several lines for a page: as `printable`, but with its line ends and tabs. It does not escape HTML."""
+    lines = str(text).replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(_symbol(c) if _hides(c) and c not in _WRITING else c for c in lines)
 
 
 def display(path: str) -> str:

@@ -66,7 +66,9 @@ def _rule(outcome: RuleOutcome, locate: Callable[[str], Place]) -> str:
 
 def _file(place: Place | None) -> dict[str, str]:
     """The property that attaches an annotation to a file of the repository. Elsewhere it would attach to nothing."""
-    return {"file": place.path} if place is not None and place.inside else {}
+    if place is None or not place.inside:
+        return {}
+    return {"file": place.path} | ({"line": str(place.line)} if place.line > 1 else {})
 
 
 def publish(verdict: Verdict, result: AuditResult) -> None:

@@ -1,9 +1,9 @@
 """`--output gitlab`: a GitLab code quality report with every rule that did not pass and every new suspect.
 
-An image's entry stands at its file. A rule's entry stands at the data set (a manifest, a folder), or at the first of
-its files where the rule is about files. GitLab compares the reports of two branches by fingerprint. A finding's
-fingerprint is made of content, label and path, a rule's of its name and verdict. So a merge request shows nothing that
-was there before it, and it does show a warning that became a failure.
+An image's entry stands at its file, a row's at its line. A rule's entry stands at the data set (a manifest, a folder),
+or at the first of its files where the rule is about files. GitLab compares the reports of two branches by fingerprint.
+A finding's fingerprint is made of content, label and path, a rule's of its name and verdict. So a merge request shows
+nothing that was there before it, and it does show a warning that became a failure.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def _suspect(row: SuspectDocument, file: Place) -> dict[str, object]:
         "check_name": "auditor/wrong-label",
         "fingerprint": fingerprint(row["hash"], f"{row['label']}\n{row['path']}"),
         "severity": "major" if row["p_mislabelled"] >= _CERTAIN else "minor",
-        "location": _location(file.path),
+        "location": _location(file.path, file.line),
     }
 
 
-def _location(path: str) -> dict[str, object]:
-    return {"path": path, "lines": {"begin": 1}}
+def _location(path: str, line: int = 1) -> dict[str, object]:
+    return {"path": path, "lines": {"begin": line}}

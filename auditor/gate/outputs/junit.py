@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict
 from auditor.gate.wording import evidence
 from auditor.result import AuditResult
+from auditor.result.nouns import Noun
 from auditor.system.text import plain
 
 name = "junit"
@@ -41,7 +42,7 @@ def render(verdict: Verdict, result: AuditResult) -> str:
     for key, value in (("audit_id", plain(verdict.audit_id)), ("verdict", str(verdict.verdict))):
         ET.SubElement(properties, "property", {"name": key, "value": value})
     for outcome in verdict.rules:
-        _case(suite, outcome)
+        _case(suite, outcome, verdict.noun)
     for rule in verdict.switched_off:
         case = ET.SubElement(suite, "testcase", _named(rule))
         ET.SubElement(case, "skipped", {"message": "switched off in the configuration"})
@@ -49,10 +50,11 @@ def render(verdict: Verdict, result: AuditResult) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _case(suite: ET.Element, outcome: RuleOutcome) -> None:
+def _case(suite: ET.Element, outcome: RuleOutcome, noun: Noun) -> None:
     case = ET.SubElement(suite, "testcase", _named(outcome.rule))
     advice = [f"Next: {outcome.advice}"] if outcome.advice else []
-    details = "\n".join([outcome.message, *(evidence(row, _PATH_LENGTH) for row in outcome.evidence), *advice])
+    rows = (evidence(row, _PATH_LENGTH, noun=noun) for row in outcome.evidence)
+    details = "\n".join([outcome.message, *rows, *advice])
     if outcome.verdict in (Judgement.FAIL, Judgement.UNDECIDED):
         tag = "failure" if outcome.verdict is Judgement.FAIL else "error"
         ET.SubElement(case, tag, {"type": str(outcome.verdict), "message": outcome.message}).text = details

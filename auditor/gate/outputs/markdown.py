@@ -8,6 +8,7 @@ from auditor.gate.figures import figure, interval
 from auditor.gate.verdict import Judgement, RuleOutcome, Verdict
 from auditor.gate.wording import evidence, stale_count
 from auditor.result import AuditResult
+from auditor.result.nouns import Noun
 from auditor.system.text import counted, plain
 
 name = "markdown"
@@ -44,12 +45,13 @@ def fitting(verdict: Verdict, limit: int) -> str:
 
 
 def _page(verdict: Verdict, shown: int) -> str:
-    head = f"{_text(verdict.dataset)}, {verdict.n_images} images, audit {_code(verdict.audit_id)}"
+    items = counted(verdict.n_images, verdict.noun.one, verdict.noun.many)
+    head = f"{_text(verdict.dataset)}, {items}, audit {_code(verdict.audit_id)}"
     lines = [MARKER, f"### Label audit: {verdict.verdict}", "", head, ""]
     lines += ["| rule | measured | interval | level | verdict |", "| --- | ---: | ---: | ---: | --- |"]
     lines += [_row(outcome) for outcome in verdict.rules]
     if verdict.noted:
-        lines += ["", *(line for outcome in verdict.noted for line in _noted(outcome))]
+        lines += ["", *(line for outcome in verdict.noted for line in _noted(outcome, verdict.noun))]
     if verdict.switched_off:
         lines += ["", "Switched off: " + ", ".join(_code(rule) for rule in verdict.switched_off)]
     lines += _suspects(verdict, shown)
@@ -58,14 +60,14 @@ def _page(verdict: Verdict, shown: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _noted(outcome: RuleOutcome) -> list[str]:
+def _noted(outcome: RuleOutcome, noun: Noun) -> list[str]:
     """A rule that did not pass: its sentence, what to do, and the evidence that the fold of suspects does not show."""
     lines = [f"- **{outcome.verdict}** {_code(outcome.rule)}: {_text(outcome.message, 500)}"]
     lines[0] += f" *{_text(outcome.advice, 500)}*" if outcome.advice else ""
     rows = [row for row in outcome.evidence if "p_mislabelled" not in row]
     if outcome.verdict is Judgement.UNDECIDED:
         return lines
-    return lines + [f"  - {_text(evidence(row), 500)}" for row in rows[:_EVIDENCE]]
+    return lines + [f"  - {_text(evidence(row, noun=noun), 500)}" for row in rows[:_EVIDENCE]]
 
 
 def _row(outcome: RuleOutcome) -> str:
@@ -90,7 +92,7 @@ def _suspects(verdict: Verdict, shown: int) -> list[str]:
         return ["", _more(count, 0)]
     first = f", the first {shown}" if count > shown else ""
     lines = ["", "<details>", f"<summary>{counted(count, 'new suspect', 'new suspects')}{first}</summary>", ""]
-    lines += ["| image | label | looks like | probability |", "| --- | --- | --- | ---: |"]
+    lines += [f"| {verdict.noun.one} | label | looks like | probability |", "| --- | --- | --- | ---: |"]
     for row in verdict.suspects(shown):
         suggested = _code(row["suggested_label"]) if row["suggested_label"] else "-"
         cells = (_code(row["path"]), _code(row["label"]), suggested, f"{row['p_mislabelled']:.2f}")

@@ -1,15 +1,18 @@
-"""Where an image lies as seen from the repository's root. CI systems link findings to these paths."""
+"""Where an item lies as seen from the repository's root. CI systems link findings to these paths."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from auditor.data.reopening import Opening
+from auditor.errors import AuditorError
 from auditor.gate.verdict import Judgement, RuleOutcome
 from auditor.result import AuditResult
+from auditor.sources.manifest import parse_spec
 
 ROOTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 """Where a CI system says that the repository lies. It takes paths from there, wherever a step runs."""
@@ -29,11 +32,14 @@ class Place:
         data set where nobody knows where that lies.
     inside, known
         Whether it lies in the repository, and whether its place is known at all.
+    line
+        The line on which an item of a manifest begins; 1 for a file of its own, and where nobody knows.
     """
 
     path: str
     inside: bool
     known: bool = True
+    line: int = 1
 
 
 def repository() -> Path:
@@ -50,13 +56,30 @@ def locator(result: AuditResult) -> Callable[[str], Place]:
     """Turns a path of the result into its place.
 
     The place is known where the data set's folder holds some of the audited files. An archive or an address does not.
+    Texts and rows lie in their manifest, each at its line.
     """
+    if result.noun.kind in ("text", "table"):
+        return _in_manifest(result)
     root = Path(result.root)
     folder = root if root.is_dir() else root.parent if root.is_file() else None
     if folder is None or not _holds(folder, result):
         return lambda path: Place(path, inside=False, known=False)
     base = folder.resolve()
     return lambda path: _placed(base, PurePosixPath(path))
+
+
+def _in_manifest(result: AuditResult) -> Callable[[str], Place]:
+    source = str(result.summary["dataset"]["source"])
+    file = Path(parse_spec(source)[0])
+    if not file.is_file():
+        return lambda path: Place(path, inside=False, known=False)
+    try:
+        origin = Opening.of(result.settings).open(source).origin
+        lines = {} if origin is None else origin.lines()
+    except (AuditorError, OSError):  # the lines are a help; the gate does without
+        lines = {}
+    place = _placed(file.resolve(), None)
+    return lambda path: replace(place, line=lines.get(path, 1))
 
 
 def _holds(folder: Path, result: AuditResult) -> bool:
@@ -86,6 +109,9 @@ def first_file(outcome: RuleOutcome, locate: Callable[[str], Place]) -> Place | 
 def data_set(result: AuditResult) -> str:
     """The data set's folder or manifest from the repository's root. The source's name where it is neither."""
     source = str(result.summary["dataset"]["source"])
+    if result.noun.kind in ("text", "table"):
+        file = Path(parse_spec(source)[0])
+        return _placed(file.resolve(), None).path if file.is_file() else source
     place = Path(source)
     if not (place.is_dir() or place.is_file()) or not locator(result)("").known:
         return source

@@ -7,6 +7,7 @@ invocation. Fingerprints are made of content and label: a renamed file stays the
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -37,7 +38,8 @@ _LEVELS = {Judgement.PASS: "none", Judgement.WARN: "warning", Judgement.FAIL: "e
 def render(verdict: Verdict, result: AuditResult) -> str:
     """The verdict as a SARIF log with one run."""
     locate = locator(result)
-    rules = [_suspect_rule(), *(_gate_rule(rule.name, rule.title, rule.about) for rule in all_rules())]
+    of = verdict.noun.of
+    rules = [_suspect_rule(of), *(_gate_rule(rule.name, of(rule.title), of(rule.about)) for rule in all_rules())]
     index = {rule["id"]: i for i, rule in enumerate(rules)}
     run = {
         "tool": {"driver": {"name": "auditor", "version": __version__, "rules": rules}},
@@ -71,15 +73,15 @@ def _left_out(count: int) -> list[dict[str, Any]]:
     return [{"level": "note", "message": _text(f"{said}`--output json` lists all of them.")}]
 
 
-def _suspect_rule() -> dict[str, Any]:
+def _suspect_rule(of: Callable[[str], str]) -> dict[str, Any]:
     return {
         "id": RULE,
         "name": "WrongLabel",
-        "shortDescription": _text("The label of this image is probably wrong."),
+        "shortDescription": _text(of("The label of this image is probably wrong.")),
         "fullDescription": _text(
-            "The audit gives this image's label a high probability of being wrong, and no baseline entry covers it."
+            of("The audit gives this image's label a high probability of being wrong, and no baseline entry covers it.")
         ),
-        "help": _text("Look at the image. Correct its label, or record in the report that it is right."),
+        "help": _text(of("Look at the image. Correct its label, or record in the report that it is right.")),
         "defaultConfiguration": {"level": "warning"},
     }
 
@@ -108,8 +110,8 @@ def _result(row: SuspectDocument, file: Place) -> dict[str, Any]:
             {
                 "physicalLocation": {
                     "artifactLocation": _location(file),
-                    # An image has no lines, but GitHub takes no result without one.
-                    "region": {"startLine": 1},
+                    # An image has no lines, but GitHub takes no result without one: it has line 1.
+                    "region": {"startLine": file.line},
                 }
             }
         ],
