@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from click.testing import Result
-from helpers import FIXTURES, few_images, small_audit
+from helpers import FIXTURES, PROJECT, few_images, small_audit
 
 from auditor.config import read_settings
 from auditor.errors import ConfigError
-from auditor.model import backbone_kind
+from auditor.model import backbone_kind, vision
 from auditor.model.own_code import own_kind
 
 CODE = """
@@ -205,3 +208,24 @@ def test_an_audit_with_a_network_of_ones_own(tmp_path: Path, code: Path, run_cli
     assert done.exit_code == 0, done.stderr
     assert again["model"]["weights_sha256"] == model["weights_sha256"], "only the code has changed"
     assert again["audit_id"] != first["audit_id"] and again["model"]["clean"] != model["clean"]
+
+
+def test_the_page_s_example_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Result]
+) -> None:
+    """The file, the command and the lines of Python in docs/backbones.md."""
+    text = (PROJECT / "docs" / "backbones.md").read_text(encoding="utf-8")
+    file, lines = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    command = re.findall(r"```sh\nauditor (.*)\n```", text)[0]
+    (tmp_path / "mynet.py").write_text(file)
+    few_images(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    vision.models()  # the file imports torchvision
+    torch.save(importlib.import_module("mynet").Net().state_dict(), "mynet.pth")
+    done = run_cli(*command.split(), "--epochs", "5", "--repeats", "1", "--quiet")
+    assert done.exit_code == 0, done.stderr
+    scope: dict[str, Any] = {}
+    exec(lines, scope)  # the page is ours
+    assert scope["result"].summary["model"]["architecture"] == "module:Net"
+    assert json.loads(Path("audit", "audit.json").read_text())["model"]["image_size"] == 32
