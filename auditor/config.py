@@ -233,18 +233,30 @@ def read_settings(path: str | Path | None = None) -> dict[str, Any]:
 def _without_code(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
     """The settings, if none of them would run code. A file that came with a data set must not do that.
 
+    It makes no difference whether the file was found or named by `--config`: a person who names a file of settings has
+    not yet named the code.
+
     Raises
     ------
     ConfigError
-        The backbone is a function of the user's.
+        The backbone is a function of the user's, or the cluster is another machine's, which could send code.
     """
-    backbone = str(values.get("backbone", ""))
-    if ":" in backbone and not backbone.startswith("timm:"):
-        raise ConfigError(
-            f"{path}: the backbone {backbone} would run code, which a file of settings may not ask for",
-            hint=f"say --backbone {backbone} on the command line",
-        )
+    backbone, dask = str(values.get("backbone", "")), str(values.get("dask", ""))
+    for name, value, found in (
+        ("backbone", backbone, runs_code(backbone)),
+        ("dask", dask, bool(dask) and not dask.startswith("local:")),
+    ):
+        if found:
+            raise ConfigError(
+                f"{path}: {name} = {value} would run code, which a file of settings may not ask for",
+                hint=f"say --{name} {value} on the command line",
+            )
     return values
+
+
+def runs_code(backbone: str) -> bool:
+    """Whether a backbone is a function of the user's: `FILE.py:FUNCTION` or `package.module:FUNCTION`."""
+    return ":" in backbone and not backbone.startswith("timm:")
 
 
 def settings_from(values: Mapping[str, Any], *, where: str = "settings") -> tuple[AuditSettings, RunSettings]:

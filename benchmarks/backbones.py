@@ -84,6 +84,7 @@ def main() -> None:
     """Run the rows of both networks and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default=LITE0, help="the network beside the stand-in (default: lite.py:lite0)")
+    parser.add_argument("--image-size", default="96", help="pixels that it sees (default 96; the images have 64 or 32)")
     parser.add_argument("--images", type=int, default=2 * PART, help="images of CIFAR-10N (default 6000)")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the planted flips (default 3)")
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
@@ -100,7 +101,7 @@ def main() -> None:
     networks = [] if options.table else [("stand-in ResNet18", shared.stand_in), (name, None)]
     left = options.most
     for backbone, look in networks:
-        by = look() if look is not None else shared.eyes(options.backbone)
+        by = look() if look is not None else shared.eyes(options.backbone, options.image_size)
         for row in every_row(by, options.cache, options.images, options.seeds):
             if (backbone, row.name, row.unit) in done or left < 1:
                 continue

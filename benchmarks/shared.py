@@ -43,14 +43,14 @@ def stand_in() -> Eyes:
     return Eyes(ResNet18(), load_weights(str(WEIGHTS), ResNet18()), SIZE)
 
 
-def eyes(backbone: str) -> Eyes:
-    """What `--backbone` names, with its best weights and at its own size."""
+def eyes(backbone: str, size: str = "auto") -> Eyes:
+    """What `--backbone` names, with its best weights, at a size in pixels or at its own."""
     from auditor.model import backbone_kind
     from auditor.model.weights import load_weights
 
     kind = backbone_kind(backbone)
     weights = load_weights("imagenet", kind)
-    return Eyes(kind, weights, kind.image_size("auto", np.array([SIZE]), weights))
+    return Eyes(kind, weights, kind.image_size(size, np.array([SIZE]), weights))
 
 
 def features(

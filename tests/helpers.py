@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ def small_audit(source: str | Path, out: str | Path, *more: str) -> list[str]:
     fixed = ["--weights", "none", "--train", "head", "--repeats", "1", "--epochs", "20"]
     shown = ["--examples", "1", "--thumbnails", "20", "--quiet"]
     return ["audit", str(source), "-o", str(out), *fixed, *shown, *more]
+
+
+def few_images(folder: str | Path) -> Path:
+    """A small data set in a folder: twelve images of each of two classes."""
+    for label in ("3", "8"):
+        (Path(folder) / label).mkdir(parents=True, exist_ok=True)
+        for path in sorted((FIXTURES / "digits" / "train" / label).iterdir())[:12]:
+            shutil.copy(path, Path(folder) / label)
+    return Path(folder)
 
 
 def names(folder: Path) -> list[str]:

@@ -97,6 +97,8 @@ class BackboneKind(ABC):
         Raise it when the extractor's answers change. The feature cache then reads the images again.
     carries_weights
         True when the network comes with weights of its own. `--weights` then has nothing to add.
+    code
+        A digest of the network's code; empty where its name tells which network it is.
     """
 
     name: str
@@ -109,6 +111,7 @@ class BackboneKind(ABC):
     smallest_fresh: int = 8
     version: int = 1
     carries_weights: bool = False
+    code: str = ""
 
     def own_state(self) -> dict[str, torch.Tensor]:
         """Parameters that the network comes with, named as in `network`. Asked for where `carries_weights` is True."""
@@ -220,6 +223,8 @@ class Encoder:
         D of all columns, which detection sees.
     transform
         How images reach it; None where the items are no images or came with their features.
+    code
+        A digest of its code where its name does not tell which network it is; see `BackboneKind.code`.
     """
 
     name: str
@@ -228,6 +233,7 @@ class Encoder:
     n_features: int
     n_layered: int
     transform: Transform | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,8 +249,8 @@ class Backbone:
     @property
     def encoder(self) -> Encoder:
         """The backbone, as the result names it."""
-        kind, weights = self.kind, self.weights
-        return Encoder(kind.name, weights.name, weights.sha256, kind.n_features, kind.n_layered, self.transform)
+        kind, w = self.kind, self.weights
+        return Encoder(kind.name, w.name, w.sha256, kind.n_features, kind.n_layered, self.transform, kind.code)
 
     def extractor(self, dtype: str) -> nn.Module:
         """Images float32 [n, 3, S, S] to features float32 [n, `kind.n_layered`], on the device, in a precision."""

@@ -88,7 +88,7 @@ def sources(names: Iterable[str]) -> str:
         except OSError:
             continue
         found[name] = hashlib.sha256(data).hexdigest()
-        waiting += _imports(data, module)
+        waiting += [*_imports(data, module), name.rpartition(".")[0]]  # a package's own file is run before its modules
     # Module names of files depend on where they lie. Their bytes do not.
     return hashlib.sha256("\n".join(sorted(found.values())).encode()).hexdigest()
 

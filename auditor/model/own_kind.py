@@ -55,13 +55,13 @@ class OwnKind(BackboneKind):
         with untouched():
             self._own = _copied(network, name)
             tried, self._failure = self._first_try()
-            self._code = fingerprint(self._own, tried.answers)
+            self.code = fingerprint(self._own, tried.answers)
         self._taps, self._edge = tried.taps, tried.edge
         self.n_features, self.n_layered = self._taps.n_features, self._taps.n_columns
 
     def count(self, code: str) -> None:
         """Count one more text in the feature cache: a digest of code that made the network."""
-        self._code = hashlib.sha256(f"{self._code}\n{code}".encode()).hexdigest()
+        self.code = hashlib.sha256(f"{self.code}\n{code}".encode()).hexdigest()
 
     def own_state(self) -> dict[str, torch.Tensor]:
         """Parameters and buffers of the network as the function gave them, named as in `network`."""
@@ -108,7 +108,7 @@ class OwnKind(BackboneKind):
     def cache_key(self) -> dict[str, object]:
         """The network's code and answers, and the places of the features. The weights are counted beside it."""
         taps = [name for name, _ in self._taps.stages] + [self._taps.classifier]
-        return {"backbone": "own", "version": self.version, "code": self._code, "taps": taps}
+        return {"backbone": "own", "version": self.version, "code": self.code, "taps": taps}
 
     def _first_try(self) -> tuple[Tried, ConfigError | None]:
         """The network at its own edge; where it cannot read that, at one that it reads, and what is wrong at its own.
@@ -148,17 +148,18 @@ class OwnKind(BackboneKind):
             raise
 
 
-def module_kind(network: nn.Module, transform: object = None, *, name: str = "") -> OwnKind:
-    """A backbone made of an `nn.Module` object, with the weights that it has now. It is copied; changing it later
-    changes nothing.
+def module_kind(network: object, transform: object = None, *, name: str = "") -> OwnKind:
+    """A backbone made of an `nn.Module` object, with the weights that it has now.
+
+    The module is copied. Changing it later changes nothing.
 
     Register it to use it by its name: `with register_backbone(module_kind(net)) ...`.
 
     Parameters
     ----------
     network
-        Maps images float32 [n, 3, S, S] to logits or features [n, D]. Where it ends in a linear layer, the features
-        are what enters that layer.
+        An `nn.Module` that maps images float32 [n, 3, S, S] to logits or features [n, D]. Where it ends in a linear
+        layer, the features are what enters that layer.
     transform
         How it wants its images; see `preparation.preparation`. None takes 224 pixels and ImageNet's normalisation.
     name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,9 +11,13 @@ from torch import nn
 
 from auditor.errors import ConfigError, WeightsError
 from auditor.model import vision
+from auditor.model.foreign import words
 from auditor.model.traced_kind import TracedKind
-from auditor.system.files import reason
+from auditor.model.weights import read_state
 from auditor.system.text import did_you_mean
+
+FILES = ("model.safetensors", "pytorch_model.bin")
+"""What a file of weights is called on the Hugging Face hub, the better one first."""
 
 
 class TimmKind(TracedKind):
@@ -46,7 +51,7 @@ class TimmKind(TracedKind):
             network: nn.Module = self._timm.create_model(self._name, pretrained=False, num_classes=n_classes)
         except Exception as error:  # timm raises many kinds
             raise ConfigError(
-                f"timm cannot build '{self._name}': {reason(error)}", hint="check the name and its tag"
+                f"timm cannot build '{self._name}': {words(error)}", hint="check the name and its tag"
             ) from error
         return network
 
@@ -64,22 +69,19 @@ class TimmKind(TracedKind):
                 f"timm publishes no weights of '{self._name}'",
                 hint="use --weights FILE, or --weights none --train full",
             )
-        hub: Any = importlib.import_module("huggingface_hub")
-        cached = any(
-            isinstance(hub.try_to_load_from_cache(config.hf_hub_id, file), str)
-            for file in ("model.safetensors", "pytorch_model.bin")
-        )
-        if not cached and not download:
+        path = _cached(config.hf_hub_id)
+        if path is None and not download:
             raise WeightsError(
                 f"weights of {self.name} are not in the Hugging Face cache",
                 hint=f"add --download to fetch {config.hf_hub_id}, or use --weights FILE, "
                 "or --weights none --train full",
             )
-        try:
-            network = self._timm.create_model(self._name, pretrained=True)
-        except Exception as error:  # the hub raises many kinds
+        found = _loaded(path or _downloaded(config.hf_hub_id, self.name), self.name)
+        try:  # timm names some parameters anew. Of itself it would ask the hub, also for a file in the cache.
+            network = self._timm.create_model(self._name, pretrained=True, pretrained_cfg_overlay={"state_dict": found})
+        except Exception as error:  # timm raises many kinds
             raise WeightsError(
-                f"weights of {self.name} could not be loaded: {reason(error)}", hint="check the network and the cache"
+                f"weights of {self.name} do not fit it: {words(error)}", hint="fetch them again with --download"
             ) from error
         state: dict[str, torch.Tensor] = network.state_dict()
         return {name: value for name, value in state.items() if not name.startswith(f"{self.classifier}.")}
@@ -89,9 +91,55 @@ class TimmKind(TracedKind):
         return f"timm {self._timm.__version__}"
 
 
+def _cached(repository: str) -> Path | None:
+    """The file of weights in the Hugging Face cache. The hub is not asked."""
+    for file in FILES:
+        path = _hub().try_to_load_from_cache(repository, file)
+        if isinstance(path, str):
+            return Path(path)
+    return None
+
+
+def _downloaded(repository: str, name: str) -> Path:
+    """The file of weights, fetched from the Hugging Face hub."""
+    failure: Exception | None = None
+    for file in FILES:
+        try:
+            return Path(_hub().hf_hub_download(repository, file))
+        except Exception as error:  # the hub raises many kinds
+            failure = failure or error
+    said = words(failure) if failure is not None else ""
+    raise WeightsError(
+        f"weights of {name} could not be fetched from {repository}: {said}", hint="check the network, or --weights FILE"
+    ) from failure
+
+
+def _loaded(path: Path, name: str) -> dict[str, torch.Tensor]:
+    """All parameters in a file, read without pickle."""
+    if path.suffix != ".safetensors":
+        return read_state(path)
+    try:
+        state: dict[str, torch.Tensor] = importlib.import_module("safetensors.torch").load_file(path)
+    except Exception as error:  # a damaged file raises many kinds
+        raise WeightsError(
+            f"weights of {name} are damaged ({path}): {words(error)}", hint="delete the file, and add --download"
+        ) from error
+    return state
+
+
+def _hub() -> Any:
+    return importlib.import_module("huggingface_hub")
+
+
 def _timm() -> Any:
     vision.models()  # timm imports torchvision, which opens by this door alone
     try:
         return importlib.import_module("timm")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name != "timm":
+            raise ConfigError(f"timm lacks a package: {words(error)}", hint="pip install 'auditor[timm]'") from error
         raise ConfigError("timm is not installed", hint="pip install 'auditor[timm]'") from error
+    except Exception as error:  # beside a torch that it does not fit it may raise anything
+        raise ConfigError(
+            f"timm cannot be imported: {words(error)}", hint="pip install --upgrade 'auditor[timm]'"
+        ) from error

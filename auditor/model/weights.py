@@ -109,7 +109,18 @@ def _download(published: PublishedWeights, path: Path) -> None:
 
 
 def _read(path: Path, classifier: str) -> dict[str, torch.Tensor]:
-    """A state dict without its classifying layer. `weights_only` keeps pickle from executing code."""
+    """A state dict without its classifying layer."""
+    return {name: value for name, value in read_state(path).items() if not name.startswith(f"{classifier}.")}
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a file. `weights_only` keeps pickle from executing code.
+
+    Raises
+    ------
+    WeightsError
+        The file is damaged, or holds something else.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of the file's pickle protocol, which the user cannot change
@@ -124,8 +135,7 @@ def _read(path: Path, classifier: str) -> dict[str, torch.Tensor]:
     for name, value in loaded.items():
         if not _is_plain(value):
             raise WeightsError(f"{path}: parameter {str(name)[:80]} is no plain array of real numbers", hint=_SAVED)
-    state = {str(name).removeprefix("module."): value for name, value in loaded.items()}
-    return {name: value for name, value in state.items() if not name.startswith(f"{classifier}.")}
+    return {str(name).removeprefix("module."): value for name, value in loaded.items()}
 
 
 def _is_plain(value: torch.Tensor) -> bool:

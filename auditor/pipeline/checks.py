@@ -52,6 +52,11 @@ def before_opening(source: str | Path | ImageTable, job: Job) -> None:
             "--dask serves --train head only: a network beyond its head is trained on one machine",
             hint="leave out --dask, or use --train head",
         )
+    if run.dask and ".py:" in job.settings.backbone:
+        raise ConfigError(
+            f"--dask cannot send the file of --backbone {job.settings.backbone} to its workers",
+            hint="install it as a package on every machine and say package.module:FUNCTION, or leave out --dask",
+        )
 
 
 def matrix_author(path: str) -> str | None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import textwrap
 from pathlib import Path
 
 from auditor.compute import hardware
 from auditor.data.feature_cache import default_cache
-from auditor.model import backbone_names
+from auditor.errors import AuditorError
+from auditor.model import backbone_kind, backbone_names
 from auditor.model.resnet import ResNet18
 from auditor.model.torchvision_kinds import published, torchvision_names
 from auditor.model.weights import cached_path
 from auditor.system import machine, versions
+from auditor.system.text import plain
 
 OPTIONAL = {
     "pyarrow": "Parquet manifests (extra parquet)",
@@ -28,19 +31,41 @@ def examine() -> tuple[list[str], bool]:
         lines.append(f"{package:<14}{version}")
         healthy &= version != "missing" or package == "pydvl"  # its engines alone need it
     lines.append(f"{'device':<14}{hardware.device('auto')}, {machine.cores()} cores")
-    names = backbone_names()
-    lines.append(f"{'backbones':<14}{len(names)} by name, resnet18 unless --backbone names another")
-    weights = cached_path(ResNet18.published)
-    found = "cached" if weights.exists() else "not cached: use --download, --weights PATH or --weights none"
-    lines.append(f"{'imagenet':<14}resnet18 {found} ({weights})")
-    others = [name for name in torchvision_names() if name != "resnet18" and _cached(name)]
-    lines.append(f"{'':<14}others in the cache: {', '.join(others) or 'none'}")
+    lines += _backbones()
     cache = default_cache()
     lines.append(f"{'cache':<14}{cache} ({_size(cache) / 1e6:.0f} MB{'' if _writable(cache) else ', not writable'})")
     for package, use in OPTIONAL.items():
         there = importlib.util.find_spec(package) is not None
         lines.append(f"{package:<14}{'installed' if there else 'not installed'}: {use}")
     return lines, healthy
+
+
+def _backbones() -> list[str]:
+    """What `--backbone` takes, whether its weights are there, and what is missing."""
+    known = torchvision_names()
+    lines = [f"{'backbones':<14}resnet18 unless --backbone names another; {len(known)} of torchvision:"]
+    lines += textwrap.wrap(", ".join(known), 106, initial_indent=" " * 14, subsequent_indent=" " * 14)
+    for name in sorted({*backbone_names()} - {*known, ResNet18.name}):
+        try:
+            lines.append(f"{'':<14}{plain(name)}, from another package: {plain(backbone_kind(name).meaning)}")
+        except AuditorError as error:
+            lines.append(f"{'':<14}{plain(name)}, from another package, cannot be used: {plain(error.message, 200)}")
+    if importlib.util.find_spec("timm") is not None:
+        lines.append(f"{'':<14}timm:NAME, for every NAME in timm.list_models()")
+    lines.append(f"{'':<14}FILE.py:FUNCTION or package.module:FUNCTION, your own network; this runs your code")
+    weights = cached_path(ResNet18.published)
+    found = "cached" if weights.exists() else "not cached: use --download, --weights PATH or --weights none"
+    lines.append(f"{'imagenet':<14}resnet18 {found} ({weights})")
+    others = [name for name in known if name != "resnet18" and _cached(name)]
+    return [*lines, f"{'':<14}others in the cache: {', '.join([*others, *_timm_cached()]) or 'none'}"]
+
+
+def _timm_cached() -> list[str]:
+    """Networks of timm whose weights the Hugging Face cache holds."""
+    home = Path(os.environ.get("HF_HOME", Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"))
+    folder = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
+    found = [path for path in folder.glob("models--timm--*") if any(path.glob("snapshots/*/*"))]
+    return sorted(f"timm:{plain(path.name.removeprefix('models--timm--'))}" for path in found)
 
 
 def _cached(name: str) -> bool:

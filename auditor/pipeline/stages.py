@@ -115,6 +115,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
         *(value.cpu().numpy() for value in network.values()),
+        inputs.encoder.code,
     ]
 
 

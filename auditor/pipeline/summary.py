@@ -61,7 +61,9 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     noun = noun_of(data.table.kind)
     seen = [] if ledger is None else [ledger["sha256"]]
     given = [] if data.table.given is None else [data.table.given.sha256]
-    identity = json.dumps([content["content_hash"], naming, *seen, *given], sort_keys=True)
+    encoder = made.inputs.encoder
+    own = [encoder.sha256, encoder.code] if encoder.code else []  # a user's network, which its name does not tell
+    identity = json.dumps([content["content_hash"], naming, *seen, *given, *own], sort_keys=True)
     return {
         "schema_version": SCHEMA_VERSION,
         "audit_id": hashlib.sha256(identity.encode()).hexdigest()[:16],

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from click.testing import Result
-from helpers import FIXTURES, small_audit
+from helpers import FIXTURES, PROJECT, few_images, small_audit
 
+from auditor.config import read_settings
 from auditor.errors import ConfigError
-from auditor.model import backbone_kind
+from auditor.model import backbone_kind, vision
 from auditor.model.own_code import own_kind
 
 CODE = """
@@ -132,9 +136,96 @@ def test_a_helper_beside_the_file_is_found_and_the_path_is_left_as_it_was(tmp_pa
     assert own_kind(f"{tmp_path / 'net.py'}:f").n_features == 123, "an edited helper is loaded anew"
 
 
-def test_an_audit_with_a_network_of_ones_own(tmp_path: Path, code: Path, run_cli: Callable[..., Result]) -> None:
+def test_a_file_is_not_sent_to_a_cluster(code: Path, tmp_path: Path, run_cli: Callable[..., Result]) -> None:
     words = [w for w in small_audit(FIXTURES / "digits", tmp_path / "out") if w not in ("--weights", "none")]
+    done = run_cli(*words, "--backbone", f"{code}:small", "--dask", "local:1")
+    assert done.exit_code == 2 and "package.module:FUNCTION" in done.stderr
+
+
+CALLED = """
+from pathlib import Path
+from torch import nn
+
+Path(__file__).with_name("ran").touch()
+
+def small():
+    return nn.Conv2d(3, 8, 3, 2)
+"""
+
+
+@pytest.mark.parametrize("setting", ["backbone = 'net.py:small'", "backbone = 'net:small'", "dask = 'tcp://1.2.3.4:5'"])
+@pytest.mark.parametrize("file", ["auditor.toml", "pyproject.toml", "given.toml"])
+def test_no_file_of_settings_runs_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Result], file: str, setting: str
+) -> None:
+    """Wherever the file lies, and also where `--config` names it: it may have come with the data set."""
+    data = few_images(tmp_path / "data")
+    (data / "net.py").write_text(CALLED)
+    table = "[tool.auditor.audit]" if file == "pyproject.toml" else "[audit]"
+    (data / file).write_text(f"{table}\n{setting}\n")
+    monkeypatch.chdir(data)
+    named = ["--config", file] if file == "given.toml" else []
+    done = run_cli("audit", ".", "-o", tmp_path / "out", *named)
+    assert done.exit_code == 2 and not (data / "ran").exists()
+    assert "would run code, which a file of settings may not ask for" in done.stderr
+    assert "on the command line" in done.stderr and f"say --{setting.partition(' ')[0]}" in done.stderr
+
+
+def test_nothing_else_in_a_data_set_names_a_backbone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Result]
+) -> None:
+    """A column, an environment variable or a file beside the images is no command line."""
+    data = few_images(tmp_path / "data")
+    (data / "net.py").write_text(CALLED)
+    (data / "conftest.py").write_text(CALLED)
+    rows = [f"{path.relative_to(data)},{path.parent.name},net.py:small" for path in sorted(data.glob("*/*.png"))]
+    (data / "labels.csv").write_text("\n".join(["path,label,backbone", *rows]))
+    monkeypatch.chdir(data)
+    monkeypatch.setenv("AUDITOR_BACKBONE", "net.py:small")
+    monkeypatch.setenv("AUDITOR_AUDIT_BACKBONE", "net.py:small")
+    done = run_cli("audit", "labels.csv", "-o", tmp_path / "out")
+    assert "ImageNet weights are not in the cache" in done.stderr, "the default backbone was asked for"
+    assert not (data / "ran").exists()
+
+
+def test_settings_that_run_no_code_may_stand_in_a_file(tmp_path: Path) -> None:
+    settings = tmp_path / "auditor.toml"
+    for name, value in (("backbone", "timm:resnet10t"), ("backbone", "swin_t"), ("dask", "local:2")):
+        settings.write_text(f"[audit]\n{name} = {value!r}\n")
+        assert read_settings(settings)[name] == value
+
+
+def test_an_audit_with_a_network_of_ones_own(tmp_path: Path, code: Path, run_cli: Callable[..., Result]) -> None:
+    words = [w for w in small_audit(few_images(tmp_path / "data"), tmp_path / "out") if w not in ("--weights", "none")]
     done = run_cli(*words, "--backbone", f"{code}:small", "--image-size", "16")
     assert done.exit_code == 0, done.stderr
-    model = json.loads((tmp_path / "out" / "audit.json").read_text())["model"]
+    first = json.loads((tmp_path / "out" / "audit.json").read_text())
+    model = first["model"]
     assert model["weights"] == "its own" and model["n_features"] == 32 and model["image_size"] == 16
+    code.write_text(CODE.replace("nn.ReLU(),", "nn.LeakyReLU(0.3),"))
+    done = run_cli(*words, "--backbone", f"{code}:small", "--image-size", "16")
+    again = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert done.exit_code == 0, done.stderr
+    assert again["model"]["weights_sha256"] == model["weights_sha256"], "only the code has changed"
+    assert again["audit_id"] != first["audit_id"] and again["model"]["clean"] != model["clean"]
+
+
+def test_the_page_s_example_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Result]
+) -> None:
+    """The file, the command and the lines of Python in docs/backbones.md."""
+    text = (PROJECT / "docs" / "backbones.md").read_text(encoding="utf-8")
+    file, lines = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    command = re.findall(r"```sh\nauditor (.*)\n```", text)[0]
+    (tmp_path / "mynet.py").write_text(file)
+    few_images(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    vision.models()  # the file imports torchvision
+    torch.save(importlib.import_module("mynet").Net().state_dict(), "mynet.pth")
+    done = run_cli(*command.split(), "--epochs", "5", "--repeats", "1", "--quiet")
+    assert done.exit_code == 0, done.stderr
+    scope: dict[str, Any] = {}
+    exec(lines, scope)  # the page is ours
+    assert scope["result"].summary["model"]["architecture"] == "module:Net"
+    assert json.loads(Path("audit", "audit.json").read_text())["model"]["image_size"] == 32

@@ -12,6 +12,7 @@ from torch import nn
 
 from auditor.errors import AuditorError, ConfigError, WeightsError
 from auditor.model import Weights, backbone_kind, module_kind, register_backbone
+from auditor.model.backbone import Backbone, Transform
 from auditor.model.own_kind import OwnKind
 from auditor.model.weights import load_weights
 
@@ -203,6 +204,40 @@ def test_a_network_that_needs_another_size_reads_it_where_it_is_set() -> None:
     with pytest.raises(ConfigError, match="fails on images of 64 x 64") as refused:
         kind.image_size("64", SOME_EDGES, NONE)
     assert refused.value.hint == "set --image-size 32, which it reads"
+
+
+class Fails(nn.Module):
+    """As a network with a tensor that it keeps on another device: it fails only in the audit."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.body, self.answer = body(), answer
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if len(x) == 64:
+            if isinstance(self.answer, str):
+                raise RuntimeError(self.answer)
+            return self.answer
+        return self.body(x)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("tensors on two devices\nmore", "fails on 64 images of 224 x 224 pixels on cpu: tensors on two devices"),
+        ((1, 2), "returns a tuple where a tensor belongs"),
+        (torch.zeros(64, 9), r"gives features of shape \[64, 9\] for 64 images"),
+        (torch.zeros(63, 8), r"gives features of shape \[63, 8\] for 64 images"),
+    ],
+)
+def test_a_network_that_fails_in_the_audit_gets_a_sentence_too(answer: object, message: str) -> None:
+    kind = module_kind(Fails(answer))
+    weights = load_weights("imagenet", kind)
+    transform = Transform(224, (0.5,) * 3, (0.5,) * 3)
+    backbone = Backbone(kind, weights, kind.build(weights, 2, 224, seed=0), transform, "cpu")
+    with pytest.raises(ConfigError, match=message) as refused:
+        backbone.extractor("float32")(torch.rand(64, 3, 224, 224))
+    assert refused.value.message.startswith("the backbone module:Fails ") and refused.value.hint
 
 
 def test_torch_is_left_as_it_was() -> None:

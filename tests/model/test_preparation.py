@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from auditor.errors import ConfigError
@@ -69,6 +71,21 @@ def test_a_function_is_understood_by_what_it_does() -> None:
     assert found.mean == pytest.approx((127 / 255,) * 3, abs=1e-5) and found.std == pytest.approx(
         (1 / 255,) * 3, rel=1e-5
     )
+
+
+@given(
+    edge=st.integers(8, 64),
+    mean=st.tuples(*[st.floats(-2, 2)] * 3),
+    std=st.tuples(*[st.floats(0.01, 10)] * 3),
+)
+@settings(max_examples=25)
+def test_any_mean_and_deviation_are_found_again(edge: int, mean: Any, std: Any) -> None:
+    def transform(picture: Any) -> torch.Tensor:
+        return (scaled(picture, edge) - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+
+    found = preparation(transform, "x")
+    assert found.edge == edge
+    assert found.mean == pytest.approx(mean, abs=1e-4) and found.std == pytest.approx(std, rel=1e-3)
 
 
 def test_what_a_transform_does_counts_and_not_what_it_says() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import Result
-from helpers import FIXTURES
+from helpers import few_images
 from torchvision_names import NAMES
 
 from auditor.errors import ConfigError, WeightsError
@@ -75,19 +75,18 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
         backbone_kind("resnet5O")
 
 
-def _few_images(folder: Path) -> Path:
-    """Twelve images of each class."""
-    for label in ("3", "8"):
-        for path in sorted((FIXTURES / "digits" / label).iterdir())[:12]:
-            (folder / label).mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, folder / label)
-    return folder
+SIZES = {"mobilenet_v3_small": 64, "resnet50": 64, "convnext_tiny": 64, "swin_t": 64, "vit_b_16": 32}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet50", "vit_b_16", "convnext_tiny", "mobilenet_v3_small", "swin_t"])
+@pytest.mark.parametrize(
+    "name", [name if name == "mobilenet_v3_small" else pytest.param(name, marks=pytest.mark.slow) for name in SIZES]
+)
 def test_a_whole_audit_with_a_network(tmp_path: Path, name: str, run_cli: Callable[..., Result]) -> None:
-    words: list[Any] = ["audit", _few_images(tmp_path / "data"), "-o", tmp_path / "out", "--backbone", name]
-    done = run_cli(*words, "--weights", "none", "--repeats", "1", "--epochs", "2", "--quiet")
+    words: list[Any] = ["audit", few_images(tmp_path / "data"), "-o", tmp_path / "out", "--backbone", name]
+    fixed = ["--weights", "none", "--repeats", "1", "--epochs", "2", "--examples", "1", "--quiet"]
+    done = run_cli(*words, *fixed, "--image-size", SIZES[name])
     assert done.exit_code == 0, done.stderr
-    assert (tmp_path / "out" / "report.html").is_file()
+    model = json.loads((tmp_path / "out" / "audit.json").read_text())["model"]
+    assert (model["architecture"], model["image_size"]) == (name, SIZES[name])
+    assert model["n_features"] == NAMES[name][2] if name in NAMES else model["n_features"] == 768
+    assert name in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

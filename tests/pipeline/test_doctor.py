@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from helpers import names
 
+from auditor.model import registry
 from auditor.pipeline import doctor
-from auditor.system import versions
+from auditor.system import plugins, versions
 
 
 def test_a_healthy_installation(run_cli: Callable[..., Any]) -> None:
@@ -49,6 +50,29 @@ def test_cached_weights_are_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     (tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth").write_bytes(b"")
     lines, _ = doctor.examine()
     assert any(line.startswith("imagenet      resnet18 cached") for line in lines)
+
+
+def test_every_backbone_is_listed_and_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from auditor.model.resnet import ResNet18
+
+    class Mine(ResNet18):
+        name, meaning = "mine", "a network \x1b[2J of another package"
+
+    point = importlib.metadata.EntryPoint("gone", "no_such_package_here:Kind", registry.GROUP)
+    monkeypatch.setattr(plugins, "_declared", lambda group, path: {"gone": point} if group == registry.GROUP else {})
+    folder = tmp_path / "hub" / "models--timm--resnet10t.c3_in1k" / "snapshots" / "0123"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    with registry.register_backbone(Mine()):
+        lines, _ = doctor.examine()
+    text = "\n".join(lines)
+    for name in ("mobilenet_v3_small", "swin_t", "vit_b_16", "FILE.py:FUNCTION", "runs your code"):
+        assert name in text
+    assert "mine, from another package: a network \\x1b[2J of another package" in text
+    assert "gone, from another package, cannot be used: the backbone 'gone' cannot be loaded" in text
+    assert "others in the cache: timm:resnet10t.c3_in1k" in text
+    assert max(map(len, text.splitlines()[:30])) <= 200
 
 
 def test_it_makes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
