@@ -60,7 +60,7 @@ def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
     return (testing @ torch.linalg.solve(damped, training.T)).numpy()
 
 
-@pytest.mark.parametrize("engine", ["auto", "direct"])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("direct", marks=needs_pydvl)])
 def test_influences_are_their_definition(engine: str) -> None:
     learner, labels = _learner(engine)
     run, explainer = _learn(learner, labels), _explainer(learner, labels)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers import FIXTURES, use_tiny_network
+from helpers import FIXTURES, needs_pydvl, use_tiny_network
 
 import auditor
 from auditor import engines
@@ -179,6 +179,7 @@ def test_kept_work_depends_on_the_code_of_engines_from_outside(registered) -> No
     assert engines.code("unknown") != engines.code("unknown")
 
 
+@needs_pydvl
 def test_every_engine_of_ours_can_be_imported() -> None:
     size = EngineSize(1026, 513)
     for kind in engines.OWN:
