@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from helpers import needs_pydvl
 from torch.nn.functional import cross_entropy
 
 from auditor.experiment.head_learner import FeaturePoints, HeadLearner
