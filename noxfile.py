@@ -12,7 +12,6 @@ takes 6 GB of disk. Words after `--` go to pytest: `make test-pythons TESTS="tes
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import nox
@@ -25,22 +24,13 @@ INFLUENCE = ("tests/influence", "tests/detection/test_influence.py")
 
 nox.options.sessions = ["tests", "newest", "pydvl"]
 nox.options.reuse_existing_virtualenvs = True
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 
-
-def _on_the_path() -> None:
-    """Put pyenv's Pythons first on the path: its shims are there for Pythons that are not chosen too, and then fail."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    homes = sorted(home for home in pyenv.glob("3.*/bin") if _works(home))
-    os.environ["PATH"] = os.pathsep.join([*map(str, homes), os.environ["PATH"]])
-
-
-def _works(home: Path) -> bool:
-    python = home / "python"
-    return python.exists() and subprocess.run([python, "-c", "import ssl, venv"], check=False).returncode == 0
-
-
-_on_the_path()
+# pyenv's Pythons first: its shims stand on the path for all of them, and fail for all but the chosen one.
+_PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+_HOMES = [str(home) for version in PYTHONS for home in sorted(_PYENV.glob(f"{version}.*/bin"))]
+os.environ["PATH"] = os.pathsep.join([*_HOMES, os.environ["PATH"]])
 
 
 def _run(session: nox.Session, *chosen: str) -> None:
