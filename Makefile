@@ -5,13 +5,19 @@ BIN := $(VENV)/bin
 CORES := $(shell nproc 2>/dev/null || echo 2)
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow lint docs bench fuzz audit-deps kills pictures clean
+.PHONY: demo test test-pythons slow lint docs bench fuzz audit-deps kills pictures clean
 
 demo: $(READY)
 	$(BIN)/auditor demo -o demo-audit
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile
+
+# The tests on every Python from 3.11 to 3.14 that this machine has; TESTS="tests/gate" runs a part. noxfile.py says more.
+# A Python's first time takes a download of up to 3 GB and 6 GB of disk in .nox/.
+test-pythons: $(READY)
+	$(BIN)/pip install -q 'nox>=2024.10,<2028'
+	$(BIN)/nox $(if $(TESTS),-- $(TESTS))
 
 # The tests that carry the marker `slow`; `make test` leaves them out.
 slow: $(READY)
@@ -64,4 +70,4 @@ pictures: $(READY)
 	AUDITOR_SCREENSHOTS=docs $(BIN)/python -m pytest -n 0 tests/browser/test_readme_round.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-audit site
+	rm -rf $(VENV) .nox build dist *.egg-info demo-audit site

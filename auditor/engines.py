@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +165,8 @@ class EngineKind:
         except (ImportError, AttributeError, ValueError) as error:
             if isinstance(error, ModuleNotFoundError) and error.name == "pydvl":
                 raise EngineError(
-                    f"the engine '{self.name}' is pyDVL's, which is not installed", hint=_ADD_PYDVL
+                    f"the engine '{self.name}' is pyDVL's, which is not installed",
+                    hint=f"{adding_pydvl()}, or choose --engine auto",
                 ) from error
             raise EngineError(
                 f"the engine '{self.name}' cannot be imported from {function}: {error}",
@@ -172,9 +175,32 @@ class EngineKind:
         return found
 
 
-_ADD_PYDVL = (
-    "pip install 'pydvl[influence]>=0.10,<0.11' on Python 3.11 or 3.12 with numpy below 2, or choose --engine auto"
-)
+def adding_pydvl() -> str:
+    """The command that adds pyDVL to the Python and the numpy of this installation.
+
+    pyDVL 0.10 asks for numpy below 2, which has no build for Python 3.13. Its influence functions work with later ones,
+    and need of its requirements only pyDeprecate that this package does not bring.
+    """
+    if importlib.metadata.version("numpy").startswith("1."):
+        return "pip install 'pydvl[influence]>=0.10,<0.11'"
+    return "pip install pyDeprecate and then pip install --no-deps 'pydvl>=0.10,<0.11'"
+
+
+def require_pydvl(what: str) -> None:
+    """Refuse what pyDVL is needed for, where pyDVL is not installed.
+
+    Parameters
+    ----------
+    what
+        The option that needs it, as the user writes it.
+
+    Raises
+    ------
+    EngineError
+    """
+    if importlib.util.find_spec("pydvl") is None:
+        raise EngineError(f"{what} needs pyDVL, which is not installed", hint=f"{adding_pydvl()}, or leave out {what}")
+
 
 _PYDVL = "auditor.influence.pydvl"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,10 @@ PROJECT = Path(__file__).parents[1]
 FIXTURES = PROJECT / "fixtures"
 TINY_FEATURES = 64
 TINY_LAYERED = 16 + 16 + TINY_FEATURES
+
+NO_PYDVL = "pyDVL is not installed; `auditor doctor` says how to add it"
+needs_pydvl = pytest.mark.skipif(importlib.util.find_spec("pydvl") is None, reason=NO_PYDVL)
+"""For a test of an engine of pyDVL's, of a cluster, or of a matrix on disk."""
 
 
 def other_device() -> str:

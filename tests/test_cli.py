@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 from builders import HOSTILE_CLASSES
-from helpers import FIXTURES, PROJECT, names, small_audit, snapshot
+from helpers import FIXTURES, PROJECT, names, needs_pydvl, small_audit, snapshot
 
 from auditor.config import AuditSettings, RunSettings
 from auditor.pipeline import checks, stages
@@ -201,6 +201,7 @@ def test_memory_too_small_for_an_engine_is_said_before_an_image_is_read(
     assert "Reading images" not in done.stderr and not (tmp_path / "out").exists()
 
 
+@needs_pydvl
 def test_the_engine_named_instead_fits_the_same_memory(
     tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from auditor import influence
+from auditor import engines, influence
 from auditor.config import AuditSettings
 from auditor.data.dataset import Dataset
 from auditor.detection import DetectionSettings
@@ -34,13 +34,17 @@ def before_opening(source: str | Path | ImageTable, job: Job) -> None:
 
     Raises
     ------
-    ConfigError
+    ConfigError, EngineError
     """
     run = job.run
     if not isinstance(source, ImageTable):
         for path, what, option in ((run.cache, "cache", "--cache"), (run.save_matrix, "matrix", "--save-matrix")):
             if path:
                 refuse_inside(path, source, what, option)
+    for needed, option in ((run.dask, "--dask"), (run.save_matrix, "--save-matrix")):
+        if needed:
+            engines.require_pydvl(option)
+    engines.kind(job.settings.engine).opener()  # an engine that cannot be imported is refused before the work
     all_signals()  # a package that brings a broken signal is named now, not after the images were read
     # A matrix is never written over anything. An audit goes on only with a matrix that it wrote itself.
     if run.save_matrix and Path(run.save_matrix).exists() and matrix_author(run.save_matrix) is None:

@@ -7,6 +7,7 @@ import os
 import textwrap
 from pathlib import Path
 
+from auditor import engines
 from auditor.compute import hardware
 from auditor.data.feature_cache import default_cache
 from auditor.errors import AuditorError
@@ -28,8 +29,12 @@ def examine() -> tuple[list[str], bool]:
     """Lines to print, and whether everything an audit needs is there."""
     lines, healthy = [], True
     for package, version in versions.installed().items():
+        if package == "pydvl" and version == "missing":  # its engines and what it does on a cluster alone need it
+            lines.append(f"{package:<14}not installed: engines beside auto, --dask and --save-matrix")
+            lines.append(f"{'':<14}to add it: {engines.adding_pydvl()}")
+            continue
         lines.append(f"{package:<14}{version}")
-        healthy &= version != "missing" or package == "pydvl"  # its engines alone need it
+        healthy &= version != "missing"
     lines.append(f"{'device':<14}{hardware.device('auto')}, {machine.cores()} cores")
     lines += _backbones()
     cache = default_cache()

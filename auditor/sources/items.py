@@ -54,7 +54,12 @@ def open_items(file: str, columns: Mapping[str, str], kind: str, shown: str, roo
     """
     chosen = Chosen(columns, NEEDED[kind], shown)
     records = read_records(file, shown, chosen.fits)
-    return table_of_records(records, chosen, kind, display(file.replace("\\", "/").rpartition("/")[2]), root)
+    table = table_of_records(records, chosen, kind, display(file.replace("\\", "/").rpartition("/")[2]), root)
+    assert table.places is not None
+    labels = as_labels(chosen.of(records, "label") or (), chosen.name("label"), shown)
+    items = zip(table.frame["path"], table.places.tolist(), strict=True)
+    rows = {path: (records.numbers[place], labels[place]) for path, place in items}
+    return replace(table, origin=Origin(file, chosen.name("label"), rows))
 
 
 def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, root: str) -> ImageTable:
@@ -110,7 +115,6 @@ def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, ro
         excerpt=_shower(kept, kind, list(cells)),
         cells=_frame(cells, sorted(keep, key=names.__getitem__)) if kind == "table" else None,
         notes=(*table.notes, *filter(None, (note,))),
-        origin=Origin(file, chosen.name("label"), {names[at]: (records.numbers[at], labels[at]) for at in keep}),
     )
 
 

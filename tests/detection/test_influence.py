@@ -20,8 +20,8 @@ def data(seed: int = 0, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pydvl_average(x: np.ndarray, y: np.ndarray, ref: tuple[np.ndarray, np.ndarray], head: SoftmaxHead) -> np.ndarray:
-    from pydvl.influence.torch import DirectInfluence
     from torch.utils.data import DataLoader, TensorDataset
+    from with_pydvl import DirectInfluence
 
     model = torch.nn.Linear(x.shape[1], 3, dtype=torch.float64)
     model.weight.data, model.bias.data = torch.as_tensor(head.weight).double(), torch.as_tensor(head.bias).double()

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from helpers import needs_pydvl
 from torch.nn.functional import cross_entropy
 
 from auditor.experiment.head_learner import FeaturePoints, HeadLearner
@@ -60,7 +61,7 @@ def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
     return (testing @ torch.linalg.solve(damped, training.T)).numpy()
 
 
-@pytest.mark.parametrize("engine", ["auto", "direct"])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("direct", marks=needs_pydvl)])
 def test_influences_are_their_definition(engine: str) -> None:
     learner, labels = _learner(engine)
     run, explainer = _learn(learner, labels), _explainer(learner, labels)

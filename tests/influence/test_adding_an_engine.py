@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers import FIXTURES, use_tiny_network
+from helpers import FIXTURES, needs_pydvl, use_tiny_network
 
 import auditor
 from auditor import engines
@@ -178,6 +179,7 @@ def test_kept_work_depends_on_the_code_of_engines_from_outside(registered) -> No
     assert engines.code("unknown") != engines.code("unknown")
 
 
+@needs_pydvl
 def test_every_engine_of_ours_can_be_imported() -> None:
     size = EngineSize(1026, 513)
     for kind in engines.OWN:
@@ -201,3 +203,52 @@ def test_names_come_without_torch_and_engines_without_pydvl(code: str, absent: s
     code += "; import sys; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert not absent & set(done.stdout.split())
+
+
+@pytest.fixture
+def without_pydvl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if pyDVL were not installed, whatever this process has imported of it."""
+    imported, found = importlib.import_module, importlib.util.find_spec
+
+    def importing(name: str) -> object:
+        if name.startswith("auditor.influence.pydvl"):
+            raise ModuleNotFoundError("No module named 'pydvl'", name="pydvl")
+        return imported(name)
+
+    monkeypatch.setattr("auditor.engines.importlib.import_module", importing)
+    monkeypatch.setattr(
+        "auditor.engines.importlib.util.find_spec", lambda name: None if name == "pydvl" else found(name)
+    )
+
+
+@pytest.mark.usefixtures("without_pydvl")
+def test_an_engine_of_pydvl_says_how_to_add_it() -> None:
+    head = HeadProblem(np.eye(4), np.array([0, 1, 0, 1]), np.zeros((2, 4)), np.zeros(2))
+    with pytest.raises(EngineError, match="pyDVL's, which is not installed") as refused:
+        engine(head, "cg", 0.1)
+    assert refused.value.hint == f"{engines.adding_pydvl()}, or choose --engine auto"
+    assert engine(head, "auto", 0.1).damping == 0.1
+
+
+@pytest.mark.usefixtures("without_pydvl")
+@pytest.mark.parametrize("words", [["--engine", "cg"], ["--dask", "local:2"], ["--save-matrix", "matrix.zarr"]])
+def test_the_command_says_it_before_the_work(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["audit", str(FIXTURES / "digits"), "-o", "out", "--weights", "none", *words])
+    assert done.exit_code == 2 and "Traceback" not in done.output, done.output
+    assert "pyDVL" in done.stderr and "pip install" in done.stderr and words[0] in done.stderr, done.stderr
+    assert "Opening the data set" not in done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("numpy", "command"),
+    [
+        ("1.26.4", "pip install 'pydvl[influence]>=0.10,<0.11'"),
+        ("2.5.5", "pip install pyDeprecate and then pip install --no-deps 'pydvl>=0.10,<0.11'"),
+    ],
+)
+def test_the_way_to_add_pydvl_follows_the_numpy_that_is_there(
+    numpy: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.engines.importlib.metadata.version", lambda name: numpy)
+    assert engines.adding_pydvl() == command

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+import with_pydvl  # noqa: F401  # without pyDVL these tests are skipped
 from distributed.comm.core import CommClosedError
 from torch import nn
 

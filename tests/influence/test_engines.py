@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
 from helpers import other_device
-from pydvl.influence.torch import CgInfluence, DirectInfluence
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from with_pydvl import CgInfluence, DirectInfluence, EkfacInfluence
 
 from auditor import engines
 from auditor.errors import EngineError
@@ -111,8 +109,6 @@ def test_more_reference_points_than_parameters():
 
 
 def test_upstream_ekfac_fit_vanishes_where_curvature_is_largest_and_ours_does_not():
-    from pydvl.influence.torch import EkfacInfluence
-
     rng = np.random.default_rng(0)
     head = HeadProblem(rng.normal(size=(40, 3)), rng.integers(0, 2, 40), np.zeros((2, 3)), np.zeros(2))
     model = linear(head).float()
@@ -226,19 +222,3 @@ def test_engines_that_approximate_answer_on_another_device(name):
     head, x, y = problem()
     expected, got = (engine(head, name, 0.5, device=d).average(x, y) for d in ("cpu", device))
     assert np.corrcoef(expected, got)[0, 1] > 0.99
-
-
-def test_an_engine_of_pydvl_says_how_to_add_it(monkeypatch):
-    imported = importlib.import_module
-
-    def without_pydvl(name):
-        if name.startswith("auditor.influence.pydvl"):
-            raise ModuleNotFoundError("No module named 'pydvl'", name="pydvl")
-        return imported(name)
-
-    monkeypatch.setattr("auditor.engines.importlib.import_module", without_pydvl)
-    head, _, _ = problem()
-    with pytest.raises(EngineError, match="pyDVL's, which is not installed") as refused:
-        engine(head, "cg", 0.1)
-    assert "pip install" in refused.value.hint
-    assert engine(head, "auto", 0.1).damping == 0.1

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import with_pydvl  # noqa: F401  # without pyDVL these tests are skipped
 import zarr
 
 from auditor.errors import EngineError

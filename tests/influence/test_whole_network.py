@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from pydvl.influence.torch import CgInfluence, DirectInfluence
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from with_pydvl import CgInfluence, DirectInfluence
 
 from auditor.influence import HeadProblem, NetworkProblem, engine
 from auditor.model import vision

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from helpers import names
 
+from auditor import engines
 from auditor.model import registry
 from auditor.pipeline import doctor
 from auditor.system import plugins, versions
@@ -34,6 +35,22 @@ def test_a_missing_package_is_said_and_fails(monkeypatch: pytest.MonkeyPatch, ru
     done = run_cli("doctor")
     assert done.exit_code == 2
     assert any(line.split() == ["pandas", "missing"] for line in done.stdout.splitlines())
+
+
+def test_without_pydvl_all_is_well_and_the_way_to_add_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "pydvl":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    lines, healthy = doctor.examine()
+    assert healthy
+    at = next(i for i, line in enumerate(lines) if line.startswith("pydvl"))
+    assert "not installed" in lines[at] and "--save-matrix" in lines[at]
+    assert lines[at + 1].split(maxsplit=3)[3] == engines.adding_pydvl()
 
 
 def test_the_cache_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

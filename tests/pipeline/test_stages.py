@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import FIXTURES, other_device, tiny_backbone, tiny_network, use_tiny_network
+from helpers import FIXTURES, needs_pydvl, other_device, tiny_backbone, tiny_network, use_tiny_network
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -235,6 +235,7 @@ def test_no_more_than_one_engine_is_held_and_none_beside_the_plantings_suspicion
 # The matrix
 
 
+@needs_pydvl
 def test_an_audit_killed_after_its_matrix_goes_on_and_a_foreign_one_is_refused_before_the_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

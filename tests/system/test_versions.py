@@ -14,8 +14,10 @@ from auditor.system import versions
 def test_versions_name_every_package() -> None:
     found = versions.installed()
     assert set(versions.PACKAGES) < set(found)
-    assert found["auditor"] == __version__ and found["torch"] == torch.__version__
-    assert "missing" not in found.values()
+    assert found["auditor"] == __version__
+    # The build is a part of torch's own word, and of its wheel's name only where the wheel is not PyPI's.
+    assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert {name for name, version in found.items() if version == "missing"} <= {"pydvl"}, "its engines alone need it"
 
 
 def test_torch_is_not_imported_for_its_version() -> None:
