@@ -194,9 +194,7 @@ def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
 
     kept = Checkpoints(feature_cache.cache_folder(order.run), progress.resumed)
     source = table_from(order.source, order.given, order.settings)
-    result = stages.audit(
-        source, order.settings, order.run, download=order.download, progress=progress, kept=kept
-    )
+    result = stages.audit(source, order.settings, order.run, download=order.download, progress=progress, kept=kept)
     if order.folder is not None:
         # audit.json comes last of all: whoever finds it finds what belongs to it.
         for sentence in carry(result, order.folder):
