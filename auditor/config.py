@@ -29,7 +29,7 @@ DTYPES = ("float32", "bfloat16")
 ITEM_KINDS = ("image", "text", "table")
 """What SOURCE may hold."""
 
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 DEFAULT_BACKBONE = "resnet18"
 """Audits of earlier versions do not name their backbone. It was this one."""
@@ -163,7 +163,7 @@ class AuditSettings:
 class RunSettings:
     """Where and how an audit runs. None of this changes its result beyond floating-point order."""
 
-    device: str = _setting("auto", "Where to compute.", choices=DEVICES)
+    device: str = _setting("auto", "Where to compute; mps is a Mac's GPU, and auto never takes it.", choices=DEVICES)
     cache: str = _setting("", "Folder of the feature cache (default: the user's cache folder).", metavar="DIR")
     dask: str = _setting("", "Run on a Dask cluster: local:N workers, or tcp://host:port.", metavar="ADDRESS")
     save_matrix: str = _setting(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 from collections.abc import Iterator
 
 import torch
@@ -12,26 +13,50 @@ from auditor.errors import ConfigError, EngineError
 from auditor.system.machine import cores
 from auditor.system.memory import free_bytes, number_in, size_text
 
+MPS = "mps"
+"""torch's name for the GPU of a Mac."""
+
 
 def device(wanted: str) -> str:
-    """The device to compute on, `cpu` or `cuda`.
+    """The device to compute on, `cpu`, `cuda` or `mps`.
 
     Parameters
     ----------
     wanted
-        The setting: `cpu`, `cuda`, or `auto` for `cuda` where torch sees one.
+        The setting: `cpu`, `cuda`, `mps`, or `auto` for `cuda` where torch sees one. `auto` never takes `mps`: nobody
+        tried that.
 
     Raises
     ------
     ConfigError
-        When `cuda` is asked for and torch sees none.
+        When `cuda` or `mps` is asked for and torch sees none.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "--device cuda, but torch sees no CUDA device here",
             hint="use --device cpu, or install a CUDA build of torch",
         )
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+    if wanted == MPS and not torch.backends.mps.is_available():
+        raise ConfigError(
+            "--device mps, but torch sees no Metal device here",
+            hint="use --device cpu; mps needs a Mac with Apple silicon and a system that this torch supports",
+        )
+    if wanted in ("cpu", MPS):
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def tried(device: torch.device | str) -> bool:
+    """Whether this program was tried on such a device. Others prove themselves first (`model/placing.py`)."""
+    return torch.device(device).type != MPS
+
+
+def exact(device: str) -> str:
+    """Where second-order work and sums in double precision are done: on the device, or on the processor for `mps`.
+
+    Metal has no double precision, and torch has hardly any factorisation there.
+    """
+    return "cpu" if torch.device(device).type == MPS else device
 
 
 def set_threads() -> None:
@@ -87,7 +112,9 @@ def arithmetic(device: str) -> dict[str, str | int]:
 
 
 def _capability(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} {MPS}" if device == MPS else torch.backends.cpu.get_cpu_capability()
 
 
 def available_bytes(device: torch.device | str = "cpu") -> int:

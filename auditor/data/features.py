@@ -18,6 +18,7 @@ from torch import nn
 from auditor.data import images
 from auditor.data.feature_cache import FeatureCache
 from auditor.model.backbone import Transform
+from auditor.model.placing import images_on
 from auditor.sources.base import ImageTable, Skipped
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
@@ -268,6 +269,6 @@ def forward(backbone: nn.Module, transform: Transform, pixels: Array, device: st
             part = pixels[start : start + BATCH]
             fill = BATCH - len(part)
             full = np.concatenate([part, np.repeat(part[-1:], fill, axis=0)]) if fill else part
-            out = backbone(transform.normalise(full).to(device)).float().cpu().numpy()
+            out = backbone(images_on(transform.normalise(full), device)).float().cpu().numpy()
             parts.append(out[: len(part)])
     return np.concatenate(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from auditor.compute import hardware
 from auditor.data.dataset import Dataset
 from auditor.data.reference import Reference
 from auditor.model.backbone import Backbone, Encoder
@@ -19,7 +20,7 @@ class Inputs:
     encoder
         What made the features.
     device
-        Where to compute.
+        Where features are made and networks are trained.
     backbone
         The network, where the audit trains more than a head; else None.
     groups
@@ -32,6 +33,11 @@ class Inputs:
     device: str
     backbone: Backbone | None = None
     groups: Array | None = None
+
+    @property
+    def exact_device(self) -> str:
+        """Where second-order work is done, and everything that needs double precision."""
+        return hardware.exact(self.device)
 
     @property
     def reference_pair(self) -> tuple[Array, Array] | None:

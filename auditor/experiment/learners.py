@@ -39,7 +39,7 @@ def make_learner(
         Of a Dask cluster, or None.
     """
     damping = _damping(settings, chosen_damping)
-    choice = EngineChoice(settings.engine, damping, inputs.device, settings.seed, client)
+    choice = EngineChoice(settings.engine, damping, inputs.exact_device, settings.seed, client)
     schedule = training.Schedule(settings.epochs, settings.learning_rate, settings.batch_size, settings.seed)
     if settings.trains_head_only:
         return _head_learner(inputs, schedule, choice, conditioned=settings.conditions_head)
@@ -95,5 +95,6 @@ def _network_learner(
         data.n_classes,
         schedule,
         choice,
+        device=inputs.device,
         store=lambda labels: TrainingStates(kept, labels),
     )

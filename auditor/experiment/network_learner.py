@@ -35,7 +35,10 @@ class ImagePoints:
 
 @dataclass(frozen=True)
 class NetworkLearner:
-    """A network trained as a whole or in part. Each training starts from the same parameters."""
+    """A network trained as a whole or in part. Each training starts from the same parameters.
+
+    It trains on `device`, and its influences are computed where `choice` says.
+    """
 
     start: nn.Module
     layers: str
@@ -47,6 +50,7 @@ class NetworkLearner:
     schedule: training.Schedule
     choice: EngineChoice
     conditioned: bool = False
+    device: str = "cpu"
     store: Callable[[Array], training_state.StateStore] | None = None
 
     @property
@@ -58,7 +62,6 @@ class NetworkLearner:
 
     def learn(self, labels: Array, update: Update) -> Learnt:
         """Train on `labels` int64 [N] of the training split."""
-        device = self.choice.device
         network = copy.deepcopy(self.start)
         training.trainable(network, self.layers)
         losses = training.train_network(
@@ -66,12 +69,12 @@ class NetworkLearner:
             training.LabelledImages(self.train.images, labels),
             self.schedule,
             val=None if self.val is None else training.LabelledImages(self.val.images, self.val.y),
-            device=device,
+            device=self.device,
             progress=update,
             store=None if self.store is None else self.store(labels),
         )
-        train = training.network_logits(network, self.train.images, len(labels), device)
-        test = training.network_logits(network, self.test.images, len(self.test.y), device)
+        train = training.network_logits(network, self.train.images, len(labels), self.device)
+        test = training.network_logits(network, self.test.images, len(self.test.y), self.device)
         engine = self._engine(network, labels, update)
 
         def placed(points: ImagePoints, chosen: Array) -> tuple[Any, Any]:

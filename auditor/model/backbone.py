@@ -13,6 +13,7 @@ from auditor.compute.hardware import seeded
 from auditor.config import MAX_PIXELS
 from auditor.errors import AuditorError, ConfigError, WeightsError
 from auditor.model.foreign import words
+from auditor.model.placing import placed, require_agreement
 from auditor.model.precision import in_precision
 from auditor.model.tapped import NoFeatures
 from auditor.system.arrays import Array
@@ -254,7 +255,9 @@ class Backbone:
 
     def extractor(self, dtype: str) -> nn.Module:
         """Images float32 [n, 3, S, S] to features float32 [n, `kind.n_layered`], on the device, in a precision."""
-        return _Checked(in_precision(self.kind.extractor(self.network).to(self.device), dtype), self.kind).eval()
+        made = self.kind.extractor(self.network)
+        require_agreement(in_precision(made, dtype), self.device, self.transform.size, dtype=dtype)
+        return _Checked(in_precision(placed(made, self.device), dtype), self.kind).eval()
 
 
 class _Checked(nn.Module):

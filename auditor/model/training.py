@@ -13,6 +13,7 @@ from auditor.compute import hardware
 from auditor.errors import ConfigError
 from auditor.model import training_state
 from auditor.model.backbone import channels_last
+from auditor.model.placing import images_on, placed, require_agreement
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
@@ -196,7 +197,9 @@ def train_network(
         Keeps the state after an epoch, and holds the state from which an interrupted training goes on.
     """
     generator = torch.Generator().manual_seed(schedule.seed)
-    channels_last(network).to(device)
+    if not hardware.tried(device):
+        require_agreement(network, device, points.images(torch.zeros(1, dtype=torch.int64)).shape[-1], gradients=True)
+    placed(channels_last(network), device)
     optimiser = _adam(network, schedule)
     criterion = nn.CrossEntropyLoss()
     images, y = points.images, torch.as_tensor(points.labels)
@@ -210,12 +213,12 @@ def train_network(
             if len(index) < 2:
                 continue
             optimiser.zero_grad()
-            loss = criterion(network(images(index).to(device)), y[index].to(device))
+            loss = criterion(network(images_on(images(index), device)), y[index].to(device))
             loss.backward()
             optimiser.step()
             total, seen = total + float(loss.detach()) * len(index), seen + len(index)
         if epoch + 1 == schedule.epochs:
-            settle_batchnorm(network, (images(index).to(device) for index in _passes(len(y))))
+            settle_batchnorm(network, (images_on(images(index), device) for index in _passes(len(y))))
         network.eval()
         train_losses.append(total / max(seen, 1))
         if val is not None:
@@ -240,7 +243,7 @@ def _train_mode(network: nn.Module) -> None:
 def network_logits(network: nn.Module, images: Images, n: int, device: str = "cpu") -> Array:
     """Logits float32 [n, C] of a network in eval mode."""
     with torch.inference_mode():
-        parts = [network(images(index).to(device)).cpu() for index in _passes(n)]
+        parts = [network(images_on(images(index), device)).cpu() for index in _passes(n)]
     return torch.cat(parts).numpy()
 
 

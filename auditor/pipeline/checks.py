@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from auditor import engines, influence
+from auditor.compute import hardware
 from auditor.config import AuditSettings
 from auditor.data.dataset import Dataset
 from auditor.detection import DetectionSettings
@@ -165,7 +166,7 @@ def _check_engine(
     else:
         size = sum(p.numel() for p in network.parameters() if p.requires_grad)
         rank, width = min(size, n_images * (n_classes - 1)), 4
-    influence.require_engine(settings.engine, influence.EngineSize(size, rank, width), reader.device)
+    influence.require_engine(settings.engine, influence.EngineSize(size, rank, width), hardware.exact(reader.device))
 
 
 def _check_tables(settings: AuditSettings, encoder: Encoder, n_images: int, n_classes: int) -> None:

@@ -160,7 +160,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
                 seed=job.settings.seed,
                 names=data.paths,
                 settled=data.trusted_labels,
-                device=inputs.device,
+                device=inputs.exact_device,
                 tell=lambda step, share: update(round(100 * share), 100),
             ),
         )
@@ -250,7 +250,7 @@ def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
             _labelled(inputs),
             rows=data.rows("train"),
             seed=seed,
-            device=inputs.device,
+            device=inputs.exact_device,
         )
     )
 

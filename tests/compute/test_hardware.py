@@ -43,3 +43,16 @@ def test_a_number_of_threads_from_the_environment_wins(monkeypatch: pytest.Monke
     monkeypatch.delenv("OMP_NUM_THREADS")
     hardware.set_threads()
     assert set_to == [machine.cores()]
+
+
+def test_a_macs_gpu_is_taken_when_asked_for_alone_and_leaves_double_precision_to_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no Metal device"):
+        hardware.device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert (hardware.device("mps"), hardware.device("auto")) == ("mps", "cpu")
+    assert [hardware.exact(name) for name in ("mps", "cpu", "cuda")] == ["cpu", "cpu", "cuda"]
+    assert [hardware.tried(name) for name in ("mps", "cpu", "cuda")] == [False, True, True]
+    assert "mps" in str(hardware.arithmetic("mps")["processor"]) and hardware.available_bytes("mps") > 0
