@@ -181,7 +181,7 @@ class _Review:
                 _in_words(counts, data, folder),
                 *filter(None, (self.outcome.in_words(), *self.gathered.notes, *notes)),
                 *([] if certificate is None else [in_words(certificate)]),
-                f"next: auditor audit {data} -o OUT2 --compare OUT, and auditor gate OUT2 --baseline "
+                f"next: auditor audit {data} -o OUT2 --compare {self.out}, and auditor gate OUT2 --baseline "
                 f"{folder / BASELINE_NAME}",
             ]
         )
