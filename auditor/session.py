@@ -113,6 +113,7 @@ def carry_out(order: Order) -> Done:
         # Torch takes seconds to import. A folder that cannot be written is said before that.
         from auditor import gate
         from auditor.result import AuditResult
+        from auditor.review import compared
 
         earlier = AuditResult.load(order.compare) if order.compare else None
         prepared = None
@@ -122,6 +123,8 @@ def carry_out(order: Order) -> Done:
         result, stages = _audited(order)
         judged = None if prepared is None else prepared.judge(result)
         stands = stages is None and earlier is None
+        if order.folder is not None and stages is not None and earlier is None:
+            compared.forget(order.folder)
         if order.folder is not None and not (stands and _shown(order.folder, result, judged)):
             write_report(order.folder, result, judged, earlier)
         if stages is not None:
@@ -132,18 +135,41 @@ def carry_out(order: Order) -> Done:
 def write_report(
     out: Path, result: AuditResult, judged: Judged | None = None, earlier: AuditResult | None = None
 ) -> Path:
-    """Write the report with the gate's last verdict, which is `judged` where there is one."""
+    """Write the report with the gate's last verdict, which is `judged` where there is one.
+
+    It shows what changed against `earlier`, or else what the last comparison said.
+    """
     from auditor import gate, report
+    from auditor.review import compare, compared
 
     refuse_foreign(out, names=["report.html"])
     if judged is not None:
         gate.keep(judged.verdict, out)
-    comparison = None
     if earlier is not None:
-        from auditor.review import compare
-
-        comparison = compare(result, earlier)
+        compared.keep(compare(result, earlier), out)
+    comparison = compared.kept(out, result) if earlier is None else compare(result, earlier)
     return report.write_report(result, out, gate.kept(out, result), comparison, report.looks_in(out, result))
+
+
+def show_again(out: str | Path) -> str:
+    """Render the report of an audit again, where there is one, so that it shows what people found since.
+
+    Returns
+    -------
+    str
+        In a sentence, where the report is, or why it still shows what was known before. Empty where there is none.
+    """
+    from auditor.result import AuditResult
+    from auditor.system import files
+
+    path = Path(out) / "report.html"
+    if not path.exists():
+        return ""
+    try:
+        return f"report: {write_report(Path(out), AuditResult.load(out))}"
+    except (AuditorError, OSError) as error:
+        why = files.reason(error) if isinstance(error, OSError) else error.message
+        return f"{path} could not be written again ({why}), so it does not show this."
 
 
 def show_sample(out: str | Path, source: str = "") -> str:

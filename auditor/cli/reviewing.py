@@ -33,6 +33,7 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic from click
 
 @review.command("sample")
 @click.argument("out")
+@click.argument("decisions", nargs=-1)
 @click.option("-n", "n", type=click.IntRange(1), metavar="N", help="Items to look at: the next ones of the draw.")
 @click.option("--target", type=float, metavar="SHARE", help="The share of wrong labels to prove, such as 0.01.")
 @click.option(
@@ -51,18 +52,20 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic from click
     help="Show what these decisions call wrong to one more person, mixed with as many called right; any number.",
 )
 @source_option
-def sample(out: str, n: int | None, known_wrong: int, again: tuple[str, ...], source: str, **wished: Any) -> int:
+def sample(out: str, decisions: tuple[str, ...], again: tuple[str, ...], source: str, **wished: Any) -> int:
     """Draw N items of the audit in OUT to be looked at, with known chances, and write sample.json.
 
     The draw follows from the data set. A sample that was drawn already goes on: it shows what nobody has looked at yet.
+    DECISIONS are files that are not applied yet; what they judge counts as looked at.
     """
     from auditor.review import Wish, draw
     from auditor.session import show_sample
 
-    if n is None and not again and not known_wrong:
+    n, known_wrong = wished.pop("n") or 0, wished.pop("known_wrong")
+    if not n and not again and not known_wrong:
         raise ConfigError("nothing is asked for", hint="add -n N, such as -n 100")
-    wish = Wish(n=n or 0, known_wrong=known_wrong, again=bool(again), **wished)
-    say(terminal_text(draw(out, wish, again)))
+    wish = Wish(n=n, known_wrong=known_wrong, again=bool(again), **wished)
+    say(terminal_text(draw(out, wish, again, decisions)))
     say(terminal_text(show_sample(out, source)))
     return ExitCode.OK
 
@@ -75,12 +78,14 @@ def certify(out: str, decisions: tuple[str, ...], json_file: str | None) -> int:
     """Say what looks prove: how many labels of OUT were wrong, and how many are left at most.
 
     DECISIONS are files of any number of reviewers, beside what is in the ledger of OUT. Nothing is applied.
-    Writes OUT/certificate.json.
+    Writes OUT/certificate.json, and renders the report in OUT again.
     """
     from auditor.review import certify_files
+    from auditor.session import show_again
 
     done = certify_files(out, decisions, json_file)
-    say(terminal_text(done.text), err=json_file == "-")
+    said = filter(None, (done.text, show_again(out)))
+    say(terminal_text("\n".join(said)), err=json_file == "-")
     if json_file == "-":
         say(done.json, nl=False)
     return ExitCode.OK
@@ -95,6 +100,8 @@ def certify(out: str, decisions: tuple[str, ...], json_file: str | None) -> int:
 def apply_decisions(out: str, decisions: tuple[str, ...], output: str | None, kind: str, source: str) -> int:
     """Apply DECISIONS of one or several reviewers of OUT: a cleaned data set, a baseline, a ledger, a certificate."""
     from auditor.review import apply
+    from auditor.session import show_again
 
-    say(terminal_text(apply(out, decisions, output=output, format=kind, source=source).text))
+    said = apply(out, decisions, output=output, format=kind, source=source).text, show_again(out)
+    say(terminal_text("\n".join(filter(None, said))))
     return ExitCode.OK

@@ -190,7 +190,7 @@ class _Review:
         gate = f"auditor gate OUT2 --baseline {folder / BASELINE_NAME}"
         if self.table is None:
             return f"next: take the labels of {data} into your program and audit again, then {gate}"
-        return f"next: auditor audit {data}{cleaned.choice}{cleaned.options} -o OUT2 --compare OUT, and {gate}"
+        return f"next: auditor audit {data}{cleaned.choice}{cleaned.options} -o OUT2 --compare {self.out}, and {gate}"
 
     def _baseline(self, earlier: Path) -> Baseline:
         """The earlier baseline, extended by what the files' images came to."""

@@ -12,11 +12,12 @@ from auditor.certificate.documents import PlanDocument
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
 from auditor.review.decisions import Decision, ReviewFile, heavier, load_review
-from auditor.review.documents import SampleDocument
+from auditor.review.documents import SAMPLE_KIND, SCHEMA_VERSION, SampleDocument
 from auditor.review.ledger import LEDGER_NAME, Ledger
 from auditor.review.looks import Look
 from auditor.review.plans import ids_of, joined, same_draw, without
 from auditor.review.sample_file import SAMPLE_NAME, read_sample
+from auditor.review.sampling import own_plan
 from auditor.system.text import plain
 
 
@@ -67,8 +68,9 @@ def gather(out: str | Path, result: AuditResult, decisions: Sequence[str | Path]
             f"None of the {len(ledger.looks):,} earlier looks is about this data set. They stay in the ledger."
         )
     sample = read_sample(out)
-    plan, said = _plan(out, ledger, sample, reviews)
-    chances = {item["path"]: item["probability"] for item in (sample["items"] if sample else ())}
+    plan, said = _plan(out, ledger, sample or _of_the_report(result, ledger, reviews), reviews)
+    shown = sample["items"] if sample else result.evidence["sample"]
+    chances = {item["path"]: item["probability"] for item in shown}
     labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
     converter = _Converter(ledger, labels, chances)
     looks = [look for review in reviews for look in converter.looks(review)]
@@ -94,6 +96,24 @@ def _named(reviews: list[ReviewFile]) -> tuple[tuple[ReviewFile, ...], list[str]
         f"{len(nameless)} files name no reviewer. Each counts as a person of its own: {names}. If one person wrote "
         "them, name the reviewer in the report and export again."
     ]
+
+
+def _of_the_report(result: AuditResult, ledger: Ledger, reviews: Sequence[ReviewFile]) -> SampleDocument | None:
+    """The sample that the audit drew itself and its report shows, where these files look at it; else None.
+
+    It has no file of its own, because it follows from the audit.
+    """
+    items = result.evidence["sample"]
+    drawn = {(d.path, d.hash) for review in reviews for d in review.decisions if d.how == "drawn"}
+    if ledger.plan is not None or not drawn or not drawn <= {(item["path"], item["hash"]) for item in items}:
+        return None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": SAMPLE_KIND,
+        "audit_id": result.audit_id,
+        "plan": own_plan(result, ledger),
+        "items": items,
+    }
 
 
 def _plan(

@@ -97,6 +97,26 @@ def plan_for(
     )
 
 
+def own_plan(result: AuditResult, ledger: Ledger) -> PlanDocument:
+    """The plan of the sample that an audit drew itself: of what nobody had looked at when it ran.
+
+    Parameters
+    ----------
+    ledger
+        What people have found until now. Looks that came after the audit do not change its draw.
+
+    Raises
+    ------
+    DecisionsError
+        See `plan_for`.
+    """
+    hashes = result.summary["dataset"]["hashes"]
+    rows = zip(result.ranking["path"], result.ranking["looked"], strict=True)
+    before = {hashes[path] for path, word in rows if word}
+    known = tuple(look for look in ledger.looks if look.hash in before)
+    return plan_for(result, Ledger(None, known)).document()
+
+
 def check_options(reading: Reading | None, target: float | None, checkpoints: Sequence[int]) -> None:
     """Refuse options that do not go together.
 

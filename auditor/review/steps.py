@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,25 +10,31 @@ from pathlib import Path
 
 from auditor.certificate.documents import CertificateDocument
 from auditor.certificate.plan import Plan
-from auditor.errors import DecisionsError
+from auditor.errors import DecisionsError, ResultError
 from auditor.result import AuditResult
-from auditor.review.certify import certify, in_words, write_certificate
+from auditor.review.certify import CERTIFICATE_NAME, certify, in_words, read_certificate, write_certificate
 from auditor.review.documents import SampleDocument
 from auditor.review.gathering import gather
+from auditor.review.items import items_of
+from auditor.review.ledger import Ledger
 from auditor.review.plans import ids_of
 from auditor.review.sample_file import read_sample, write_sample
 from auditor.review.sampling import Wish, draw_sample
+from auditor.review.tally import Tally
 from auditor.system import files
 from auditor.system.text import counted
 
 
-def draw(out: str | Path, wish: Wish, again: Sequence[str | Path] = ()) -> str:
+def draw(out: str | Path, wish: Wish, again: Sequence[str | Path] = (), decisions: Sequence[str | Path] = ()) -> str:
     """Write `sample.json` into an audit's folder; the value says what was drawn.
 
     Parameters
     ----------
     again
         Decisions whose doubtful items are shown to one more person. They are read, and go nowhere else.
+    decisions
+        Decisions that are not applied yet. Their items count as looked at, so they are not drawn. They are read, and
+        go nowhere else.
 
     Raises
     ------
@@ -37,17 +44,35 @@ def draw(out: str | Path, wish: Wish, again: Sequence[str | Path] = ()) -> str:
         `out` holds no finished audit.
     """
     result = AuditResult.load(out)
-    gathered = gather(out, result, again)
+    gathered = gather(out, result, (*decisions, *again))
     earlier = read_sample(out)
     sample = draw_sample(result, gathered.ledger, wish, earlier)
     path = write_sample(out, sample)
     notes = list(gathered.notes)
     if earlier is not None and earlier["audit_id"] != result.audit_id:
         notes.append("The sample was drawn in an earlier audit of this folder. Its plan goes on.")
+    notes += _not_applied(Path(out), result, gathered.ledger)
     later = len(ids_of(sample["plan"]) - ids_of(earlier["plan"] if earlier else gathered.ledger.plan or sample["plan"]))
     if later:
         notes.append(f"Items that came later joined the draw: {later:,}.")
     return "\n".join([_what_was_drawn(path, sample, wish), *notes, _next(Path(out), sample)])
+
+
+def _not_applied(out: Path, result: AuditResult, ledger: Ledger) -> list[str]:
+    """A sentence where the certificate in the folder rests on looks that are neither in the ledger nor named."""
+    try:
+        certificate = read_certificate(out, result)
+    except ResultError:
+        return []  # no sample depends on it
+    counted_there = 0 if certificate is None else certificate["looks"]["drawn"]
+    here = Tally(Plan.from_document(ledger.plan), items_of(result, ledger), ledger).bounds.used if ledger.plan else 0
+    if counted_there <= here:
+        return []
+    return [
+        f"{out / CERTIFICATE_NAME} rests on {counted_there:,} drawn looks, and {here:,} of them are applied. Others "
+        f"are shown again. To go on behind them, apply them first, or name their files: `auditor review sample {out} "
+        "DECISIONS -n N`."
+    ]
 
 
 def _what_was_drawn(path: Path, sample: SampleDocument, wish: Wish) -> str:
@@ -66,7 +91,16 @@ def _what_was_drawn(path: Path, sample: SampleDocument, wish: Wish) -> str:
 def _next(out: Path, sample: SampleDocument) -> str:
     if not sample["items"]:
         return "next: `auditor review certify` says what the looks prove"
-    return f"next: auditor report {out} shows them; then auditor review certify {out} DECISIONS"
+    return f"next: look at them in the report's Sample tab, export, then auditor review certify {out} DECISIONS"
+
+
+def _further(out: str | Path, certificate: CertificateDocument, decisions: Sequence[str | Path]) -> list[str]:
+    """The commands that go on from a certificate: more looks, and the corrections."""
+    looks = next((row["looks"] for row in certificate["next"] if row["looks"] is not None), None)
+    named = " ".join([shlex.quote(str(out)), *(shlex.quote(str(path)) for path in decisions)])
+    steps = [] if looks is None else [f"auditor review sample {named} -n {looks} draws the next items"]
+    steps += [f"auditor review apply {named} brings the decisions into the data"] if decisions else []
+    return [f"next: {'; '.join(steps)}"] if steps else []
 
 
 @dataclass(frozen=True)
@@ -107,5 +141,6 @@ def certify_files(
             )
         files.write_bytes(target, data)
     write_certificate(out, certificate)
-    text = "\n".join([in_words(certificate), *gathered.notes, *certificate["notes"], certificate["assumptions"][0]])
+    said = [in_words(certificate), *gathered.notes, *certificate["notes"], certificate["assumptions"][0]]
+    text = "\n".join([*said, *_further(out, certificate, decisions)])
     return Certified(certificate, data.decode("utf-8"), text)

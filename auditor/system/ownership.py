@@ -40,6 +40,9 @@ MARKS = {
 }
 """By the name of a file in an audit's folder: how the content begins, or what stands near its beginning."""
 
+COMPARISON_MARK = _kind("comparison")
+"""Of `comparison.json`. Somebody else's file of that name hinders nothing: no comparison is kept then."""
+
 FORMAT_MARKS = {
     "github": re.compile(rb"\A(::|\s*\Z)"),
     "gitlab": re.compile(rb'\A\s*\[\s*(\]|\{.*?"check_name"\s*:\s*"auditor/)', re.DOTALL),

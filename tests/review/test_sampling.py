@@ -294,3 +294,57 @@ def test_a_sample_of_an_earlier_audit_goes_on(folder, run_cli):
     done = run_cli("review", "sample", folder, "-n", 20)
     assert done.exit_code == 0 and "drawn in an earlier audit of this folder" in done.stdout
     assert read_sample(folder) == earlier
+
+
+def _answers(folder, name="d.json"):
+    """A file with a right answer to every item of the sample."""
+    result = AuditResult.load(folder)
+    return written(folder / name, result, looks_at(result, read_sample(folder)["items"], TRUTH), reviewer="ada")
+
+
+def test_decisions_that_are_not_applied_yet_count_as_looked_at(folder, run_cli):
+    run_cli("review", "sample", folder, "-n", 30)
+    first, shown = _answers(folder), {item["path"] for item in read_sample(folder)["items"]}
+    certified = run_cli("review", "certify", folder, first)
+    command = next(line for line in certified.stdout.splitlines() if line.startswith("next: "))
+    assert f"auditor review sample {folder} {first} -n " in command and "review apply" in command
+    again = run_cli("review", "sample", folder, "-n", 30)
+    assert "rests on 30 drawn looks, and 0 of them are applied" in again.stdout
+    assert {item["path"] for item in read_sample(folder)["items"]} == shown, "the ledger does not know them"
+    done = run_cli("review", "sample", folder, first, "-n", 30)
+    assert done.exit_code == 0 and "rests on" not in done.stdout, done.stderr
+    assert not {item["path"] for item in read_sample(folder)["items"]} & shown
+    assert not (folder / "auditor-ledger.json").exists(), "the decisions are read, and go nowhere else"
+    second = _answers(folder, "e.json")
+    assert run_cli("review", "certify", folder, first, second).exit_code == 0
+    assert json.loads((folder / "certificate.json").read_text())["looks"]["drawn"] == 60
+
+
+def test_the_sample_that_the_report_shows_needs_no_file(folder, run_cli):
+    result = AuditResult.load(folder)
+    own = draw_sample(result, Ledger(), Wish(n=40))
+    evidence = {**result.evidence, "sample": own["items"]}
+    dataclasses.replace(result, evidence=evidence).save(folder)
+    listed = by_rank(result, 10, TRUTH)
+    drawn = [item for item in own["items"] if item["path"] not in {entry["path"] for entry in listed}]
+    file = written(folder / "d.json", result, [*listed, *looks_at(result, drawn, TRUTH)])
+    assert run_cli("review", "certify", folder, file).exit_code == 0
+    bare = json.loads((folder / "certificate.json").read_text())
+    assert (bare["looks"]["drawn"], bare["looks"]["listed"]) == (len(drawn), 10)
+    write_sample(folder, own)
+    run_cli("review", "certify", folder, file)
+    assert json.loads((folder / "certificate.json").read_text()) == bare, "as if the command had drawn it"
+    (folder / "sample.json").unlink()
+    only_listed = written(folder / "l.json", result, listed)
+    assert run_cli("review", "apply", folder, only_listed).exit_code == 0
+    assert run_cli("review", "apply", folder, file).exit_code == 0
+    certified = json.loads((folder / "certificate.json").read_text())
+    assert certified["looks"] == bare["looks"], "looks at the list do not change what the page has drawn"
+
+
+def test_drawn_looks_that_no_sample_of_this_audit_explains_are_refused(folder, run_cli):
+    run_cli("review", "sample", folder, "-n", 30)
+    file = _answers(folder)
+    (folder / "sample.json").unlink()
+    done = run_cli("review", "certify", folder, file)
+    assert done.exit_code == 2 and "sample.json is gone" in done.stderr
