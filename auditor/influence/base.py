@@ -22,13 +22,13 @@ import torch
 from auditor.compute.hardware import require
 from auditor.engines import Memory
 from auditor.errors import EngineError
+from auditor.influence.weighing import as_shares
 
 Array = npt.NDArray[np.float64]
 
 Labels = npt.NDArray[np.int64]
 
-Inputs = npt.NDArray[Any] | torch.Tensor
-"""Reference points, or their labels."""
+Inputs = npt.NDArray[Any] | torch.Tensor  # reference points, or their labels
 
 Images = torch.Tensor | Callable[[slice], torch.Tensor]
 
@@ -201,6 +201,11 @@ class InfluenceEngine(ABC):
     def average(self, x: Inputs, y: Inputs) -> Array:
         """[N] average influence over the whole reference set, by one solve."""
 
+    def weighted_average(self, x: Inputs, y: Inputs, weights: Array) -> Array:
+        """[N] the same where reference points count by `weights` [n], at least 0. An engine may need one solve only."""
+        shares, parts = as_shares(weights, len(y))[0], (slice(i, i + 64) for i in range(0, max(len(y), 1), 64))
+        return np.sum([shares[part] @ self.rows(x[part], y[part]) for part in parts], axis=0)
+
     @abstractmethod
     def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:
         """[C, N] average influence over the reference points of each class.
@@ -225,7 +230,7 @@ class InfluenceEngine(ABC):
     def with_damping(self, damping: float) -> InfluenceEngine:
         """The same engine at another damping, with an empty `solves`. What does not depend on damping is shared."""
 
-    def average_factor(self, x: Inputs, y: Inputs) -> tuple[Problem, torch.Tensor]:
+    def average_factor(self, x: Inputs, y: Inputs, weights: Array | None = None) -> tuple[Problem, torch.Tensor]:
         """The problem and the solution `z` [1, P] of an average, for products computed elsewhere, as on a cluster.
 
         Raises
@@ -271,6 +276,12 @@ class SummingEngine(InfluenceEngine):
         average: Array = self._sums(x, labels, mean_weights(labels))[0]
         return average
 
+    def weighted_average(self, x: Inputs, y: Inputs, weights: Array) -> Array:
+        """[N] average influence where reference points count by `weights` [n], by one solve."""
+        labels = self._checked(x, y)
+        average: Array = self._sums(x, labels, mean_weights(labels, weights))[0]
+        return average
+
     def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`."""
         labels = self._checked(x, y)
@@ -288,9 +299,9 @@ class SummingEngine(InfluenceEngine):
         return labels
 
 
-def mean_weights(y: npt.NDArray[Any]) -> Array:
-    """[1, n] weights that average all reference points."""
-    return np.full((1, len(y)), 1 / max(len(y), 1))
+def mean_weights(y: npt.NDArray[Any], weights: Array | None = None) -> Array:
+    """[1, n] weights that average all reference points: all alike, or by `weights` [n]."""
+    return np.full((1, len(y)), 1 / max(len(y), 1)) if weights is None else as_shares(weights, len(y))
 
 
 def class_weights(y: npt.NDArray[Any], n_classes: int) -> Array:

@@ -18,7 +18,7 @@ from auditor.compute.hardware import SMALL, threads_for
 from auditor.compute.linear import NotFiniteError
 from auditor.engines import Listener
 from auditor.errors import EngineError
-from auditor.influence.base import Array, HeadProblem, InfluenceEngine, Inputs, Solve, tolerance_for
+from auditor.influence.base import Array, HeadProblem, InfluenceEngine, Inputs, Solve, mean_weights, tolerance_for
 from auditor.influence.conjugate_gradient import Solution, Stopping, Systems, Teller, conjugate_gradient
 from auditor.influence.dense_hessian import DenseHessian
 from auditor.influence.head import KroneckerBasis, LinearHead, to_flat
@@ -113,13 +113,23 @@ class ClosedForm(InfluenceEngine):
         rhs = gradient.expand(len(dampings), -1, -1)
         return self._answer(rhs, torch.tensor(dampings, dtype=self.head.dtype, device=self.head.device))
 
-    def average_factor(self, x: Inputs, y: Inputs) -> tuple[HeadProblem, torch.Tensor]:
+    def weighted_average(self, x: Inputs, y: Inputs, weights: Array) -> Array:
+        """[N] average influence where reference points count by `weights` [n], by one solve."""
+        answer: Array = self._answer(self._gradient(x, y, weights))[0]
+        return answer
+
+    def average_factor(self, x: Inputs, y: Inputs, weights: Array | None = None) -> tuple[HeadProblem, torch.Tensor]:
         """The head and the solution [1, P] of an average, in the order of `nn.Linear`'s parameters."""
-        rhs = self.head.mean_gradient(np.asarray(x), np.asarray(y))
+        rhs = self._gradient(x, y, weights)
         dampings = self._own_damping(rhs)
         solution = self.solve(rhs, dampings)
         self._record(solution, dampings)
         return self.problem, to_flat(solution.z.view_as(rhs))
+
+    def _gradient(self, x: Inputs, y: Inputs, weights: Array | None) -> torch.Tensor:
+        """[1, C, D+1], the reference's mean gradient, its points weighted or all alike."""
+        points, labels = np.asarray(x), np.asarray(y)
+        return self.head.weighted_gradient(points, labels, mean_weights(labels, weights))
 
     def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`."""

@@ -56,10 +56,10 @@ class GaussNewtonCg(SummingEngine):
         other.notes = self.notes
         return other
 
-    def average_factor(self, x: Inputs, y: Inputs) -> tuple[NetworkProblem, torch.Tensor]:
+    def average_factor(self, x: Inputs, y: Inputs, weights: Array | None = None) -> tuple[NetworkProblem, torch.Tensor]:
         """The problem and the solution [1, P] of an average."""
         labels = self._checked(x, y)
-        return self.network.problem, self.solve(self.gradients(x, labels, mean_weights(labels)))
+        return self.network.problem, self.solve(self.gradients(x, labels, mean_weights(labels, weights)))
 
     def self_influence(self) -> Array:
         """Refused: it would take one solve for each training point.

@@ -74,7 +74,13 @@ def cluster(address: str) -> Iterator[Client]:
 
 
 def dask_average(
-    engine: InfluenceEngine, x: Inputs, y: Inputs, address: str | Client, *, chunk_points: int = CHUNK_POINTS
+    engine: InfluenceEngine,
+    x: Inputs,
+    y: Inputs,
+    address: str | Client,
+    *,
+    weights: Array | None = None,
+    chunk_points: int = CHUNK_POINTS,
 ) -> Array:
     """[N] average influence over a reference set, its products computed on a cluster.
 
@@ -86,6 +92,8 @@ def dask_average(
         Reference points, as for `InfluenceEngine.average`.
     address
         As for `cluster`, or a client.
+    weights
+        How much each reference point counts, [n]. None: all alike.
     chunk_points
         Training points in one task.
 
@@ -94,7 +102,7 @@ def dask_average(
     EngineError
         When the engine does not solve for a vector, or the cluster loses its workers for good.
     """
-    problem, factor = engine.average_factor(x, y)
+    problem, factor = engine.average_factor(x, y, weights)
     products = FactorProducts(problem)
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(cluster(address)) if isinstance(address, str) else address

@@ -116,10 +116,11 @@ class PydvlEngine(SummingEngine):
         """The same engine at another damping; factorisations are shared."""
         return PydvlEngine(self.derivatives, self.solver, damping, listener=self._listener)
 
-    def average_factor(self, x: Inputs, y: Inputs) -> tuple[Problem, torch.Tensor]:
+    def average_factor(self, x: Inputs, y: Inputs, weights: Array | None = None) -> tuple[Problem, torch.Tensor]:
         """The problem and the solution [1, P] of an average."""
         labels = self._checked(x, y)
-        return self.derivatives.problem, self._solve(self.derivatives.gradients(x, labels, mean_weights(labels)))
+        shares = mean_weights(labels, weights)
+        return self.derivatives.problem, self._solve(self.derivatives.gradients(x, labels, shares))
 
     def rows(self, x: Inputs, y: Inputs) -> Array:
         """[n, N] rows of the influence matrix; through a network by engine `auto`, because each takes long here."""
