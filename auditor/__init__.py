@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +47,8 @@ def audit(
     labels
         One label an item.
     probabilities
-        float [N, C] of a model that did not learn from the item, columns in the sorted order of the class names. Or an
-        estimator of scikit-learn, which then learns from `features` by cross-validation.
+        float [N, C] of a model that did not learn from the item, columns in the sorted order of the class names; or an
+        estimator of scikit-learn, which learns from `features` by cross-validation.
     items
         One name an item. Pictures are shown where a name is a file.
     groups
@@ -75,16 +74,9 @@ def audit(
     """
     # Of use where torch is not loaded yet: on a busy machine threads that spin for each other cost ten times as much.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Torch and pyDVL take seconds to import. Those who only read a result never need them.
-    from auditor.config import settings_from
-    from auditor.report.notebook import shown
-    from auditor.session import Order, carry_out, with_backbone
+    # Torch takes seconds to import. Those who only read a result never need it.
+    from auditor.session import call
     from auditor.sources.objects import Objects
 
-    given = Objects(features, probabilities, labels, items, groups)
-    for name in ("features", "probabilities"):  # files are settings, so that the data set can be opened again
-        if source is not None and isinstance(getattr(given, name), str | Path):
-            settings[name], given = str(getattr(given, name)), replace(given, **{name: None})
-    with with_backbone(backbone, settings) as asked:
-        audit_settings, run_settings = settings_from({"quiet": True, **asked})
-        return shown(carry_out(Order(source, out, audit_settings, run_settings, download, given=given)).result, out)
+    asked = {"quiet": True, **settings}
+    return call(source, Objects(features, probabilities, labels, items, groups), backbone, asked, out, download)

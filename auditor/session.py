@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from auditor.config import AuditSettings, RunSettings
+from auditor.config import AuditSettings, RunSettings, settings_from
 from auditor.errors import AuditorError
 from auditor.system.lock import output_folder
 from auditor.system.ownership import refuse_foreign
@@ -97,6 +97,29 @@ def with_backbone(backbone: object, settings: Mapping[str, Any]) -> Iterator[dic
     kind = module_kind(network, transform)
     with register_backbone(kind):
         yield {**settings, "backbone": kind.name}
+
+
+def call(
+    source: object,
+    given: Objects,
+    backbone: object,
+    settings: Mapping[str, Any],
+    out: str | Path | None,
+    download: bool,
+) -> AuditResult:
+    """Audit what a program asks for; `auditor.audit` says what the parameters mean.
+
+    Raises
+    ------
+    AuditorError
+        Its message says what was wrong, where, and what to do next.
+    """
+    files = {}
+    for name in ("features", "probabilities"):  # files are settings, so that the data set can be opened again
+        if source is not None and isinstance(getattr(given, name), str | Path):
+            files[name], given = str(getattr(given, name)), dataclasses.replace(given, **{name: None})
+    with with_backbone(backbone, {**settings, **files}) as asked:
+        return carry_out(Order(source, out, *settings_from(asked), download, given=given)).result
 
 
 def carry_out(order: Order) -> Done:

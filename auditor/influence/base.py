@@ -204,7 +204,7 @@ class InfluenceEngine(ABC):
     def weighted_average(self, x: Inputs, y: Inputs, weights: Array) -> Array:
         """[N] the same where reference points count by `weights` [n], at least 0. An engine may need one solve only."""
         shares, parts = as_shares(weights, len(y))[0], (slice(i, i + 64) for i in range(0, max(len(y), 1), 64))
-        return np.sum([shares[part] @ self.rows(x[part], y[part]) for part in parts], axis=0)
+        return np.asarray(np.sum([shares[part] @ self.rows(x[part], y[part]) for part in parts], axis=0))
 
     @abstractmethod
     def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:

@@ -32,7 +32,7 @@ def given_probability(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any])
     labels
         int64 [n].
     """
-    return np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels]
+    return np.asarray(np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels])
 
 
 def as_shares(weights: npt.NDArray[Any], n: int) -> Floats:
@@ -52,7 +52,7 @@ def as_shares(weights: npt.NDArray[Any], n: int) -> Floats:
     if largest == 0:
         return np.full((1, n), 1 / max(n, 1))
     shares = shares / largest  # a sum of the smallest numbers there are would lose its digits
-    return shares[None] / shares.sum()
+    return np.asarray(shares[None] / shares.sum())
 
 
 def pull(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Floats:
