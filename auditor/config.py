@@ -75,7 +75,8 @@ class AuditSettings:
     backbone: str = _setting(
         DEFAULT_BACKBONE,
         "The network that reads the images: a classification network of torchvision by its name, timm:NAME, or your "
-        "own as FILE.py:FUNCTION or package.module:FUNCTION, which runs your code.",
+        "own as FILE.py:FUNCTION or package.module:FUNCTION, which runs your code. For texts: "
+        "sentence-transformers:NAME, or a folder in place of the name.",
         metavar="NAME",
     )
     weights: str = _setting(
@@ -239,7 +240,7 @@ def _without_code(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
         The backbone is a function of the user's.
     """
     backbone = str(values.get("backbone", ""))
-    if ":" in backbone and not backbone.startswith("timm:"):
+    if ":" in backbone and not backbone.startswith(("timm:", "sentence-transformers:")):
         raise ConfigError(
             f"{path}: the backbone {backbone} would run code, which a file of settings may not ask for",
             hint=f"say --backbone {backbone} on the command line",
