@@ -75,7 +75,8 @@ class AuditSettings:
     backbone: str = _setting(
         DEFAULT_BACKBONE,
         "The network that reads the images: a classification network of torchvision by its name, timm:NAME, or your "
-        "own as FILE.py:FUNCTION or package.module:FUNCTION, which runs your code.",
+        "own as FILE.py:FUNCTION or package.module:FUNCTION, which runs your code. For texts: "
+        "sentence-transformers:NAME, or a folder in place of the name.",
         metavar="NAME",
     )
     weights: str = _setting(
@@ -256,7 +257,7 @@ def _without_code(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
 
 def runs_code(backbone: str) -> bool:
     """Whether a backbone is a function of the user's: `FILE.py:FUNCTION` or `package.module:FUNCTION`."""
-    return ":" in backbone and not backbone.startswith("timm:")
+    return ":" in backbone and not backbone.startswith(("timm:", "sentence-transformers:"))
 
 
 def settings_from(values: Mapping[str, Any], *, where: str = "settings") -> tuple[AuditSettings, RunSettings]:

@@ -20,7 +20,7 @@ from auditor.data import images, reopening
 from auditor.data.ledger_file import find_ledger, ledger_digest
 from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditDocument, AuditResult, complete_result
-from auditor.sources import open_source, spelling
+from auditor.sources import spelling
 from auditor.sources.base import SETTLED, ImageTable, content_hash
 from auditor.system import versions
 from auditor.system.text import display, plain
@@ -55,6 +55,8 @@ def _same_weights(summary: AuditDocument, settings: AuditSettings) -> bool:
     known = summary["model"]["weights_sha256"]
     if settings.features or settings.probabilities:
         return True  # `_other_numbers` compares them
+    if summary["dataset"]["kind"] in ("text", "table"):
+        return not known  # the encoder comes with the package; a network of the user's is asked again
     if settings.weights in ("none", "imagenet"):  # torch itself checks the checksum of ImageNet's weights
         return summary["model"]["weights"] == settings.weights
     path = Path(settings.weights).expanduser()
@@ -85,7 +87,7 @@ def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
     if not settings.reference:
         return True
     try:
-        table = open_source(settings.reference, allow_outside=settings.allow_outside)
+        table = reopening.open_trusted(settings, summary["dataset"]["kind"])
         known = summary["dataset"]["classes"]
         frame = table.frame.assign(label=spelling.resolved(table.frame["label"].tolist(), known))
         frame = frame[frame["label"].isin(known)]

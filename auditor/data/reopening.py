@@ -24,7 +24,7 @@ from auditor.sources.arrays_file import read_block
 from auditor.sources.base import ImageTable
 from auditor.sources.frames import frame_table
 from auditor.sources.given import beside
-from auditor.sources.manifest import Layout, parse_spec
+from auditor.sources.manifest import AS_NAMED, Layout, parse_spec
 from auditor.system.text import plain
 
 
@@ -80,6 +80,29 @@ def open_as(source: str, settings: AuditSettings) -> ImageTable:
         See `auditor.sources.open_source`. Or features or probabilities cannot be read, or do not fit.
     """
     return Opening.of(settings.as_json()).open(source)
+
+
+def open_trusted(settings: AuditSettings, kind: str) -> ImageTable:
+    """The reference of these settings. It holds items of the data set's kind.
+
+    The columns that the settings name are those of the reference too, unless its own SOURCE names some.
+
+    Raises
+    ------
+    SourceError
+        It cannot be opened, or holds items of another kind.
+    """
+    layout = AS_NAMED
+    if kind in ("text", "table"):
+        own = parse_spec(settings.reference)[1]
+        layout = Layout(kind=kind) if own else Layout(columns=settings.columns, kind=kind, label=settings.label)
+    table = open_source(settings.reference, allow_outside=settings.allow_outside, layout=layout)
+    if table.kind != kind:
+        raise SourceError(
+            f"the reference {table.name} holds items of the kind {table.kind}, and the data set those of {kind}",
+            hint="give a reference of the same kind",
+        )
+    return table
 
 
 def reopen(result: AuditResult, *, source: str = "", out: str | Path | None = None) -> ImageTable:

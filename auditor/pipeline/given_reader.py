@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -17,13 +14,10 @@ from auditor.data.features import Features
 from auditor.errors import AuditorError, ConfigError, SourceError
 from auditor.model.backbone import Encoder
 from auditor.pipeline.job import Job
-from auditor.pipeline.reader import Reader
+from auditor.pipeline.reader import Reader, content_hashes
 from auditor.sources.base import Given, ImageTable
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
-
-STEP = 1024
-"""Items whose bytes are hashed between two reports of progress."""
 
 SMALLEST_PROBABILITY = 1e-6
 """Smaller probabilities count as this much. Models round theirs to 0 and 1, whose logarithms are infinite."""
@@ -72,7 +66,7 @@ class GivenReader(Reader):
         read = Features(
             rows=np.arange(n),
             values=None,
-            hashes=_hashes(table, update),
+            hashes=content_hashes(table, update),
             grey=np.zeros(n, bool),
             pixels=None,
             skipped=(),
@@ -150,17 +144,6 @@ def _by_heart(likely: Array, labels: Sequence[str]) -> bool:
     """Whether the given label of every item has its highest probability."""
     index = {name: at for at, name in enumerate(sorted(set(labels)))}
     return bool((likely.argmax(axis=1) == np.array([index[label] for label in labels])).all())
-
-
-def _hashes(table: ImageTable, update: Update) -> tuple[str, ...]:
-    paths = table.frame["path"].tolist()
-    found = list[str]()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for start in range(0, len(paths), STEP):
-            part = paths[start : start + STEP]
-            found.extend(pool.map(lambda path: hashlib.sha256(table.read(path)).hexdigest(), part))
-            update(len(found), len(paths))
-    return tuple(found)
 
 
 def _refuse(settings: AuditSettings, given: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +22,9 @@ from auditor.pipeline.job import Job
 from auditor.sources.base import ImageTable, Skipped, content_hash
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
+
+STEP = 1024
+"""Items whose bytes are hashed between two reports of progress."""
 
 
 class Reader(ABC):
@@ -94,7 +100,7 @@ class Reader(ABC):
             When the reference shares no class with the data set, cannot be read, or contradicts itself everywhere.
         """
         frame, others = reference_rows(table, data.classes)
-        table = replace(table, frame=frame)
+        table = replace(table.narrowed(frame), frame=frame)
         read, values = self.finite_features(table, update, settle=False)
         if not len(read.rows):
             raise SourceError(f"no image of the reference {table.name} can be read")
@@ -147,6 +153,18 @@ class Reader(ABC):
     @abstractmethod
     def too_many_not_finite(self, table: ImageTable, bad: Sequence[str], n: int) -> AuditorError:
         """The error where too many of `n` items have features that are not finite; `bad` are their paths."""
+
+
+def content_hashes(table: ImageTable, update: Update) -> tuple[str, ...]:
+    """The sha256 of the bytes of each item, N hex strings."""
+    paths = table.frame["path"].tolist()
+    found = list[str]()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(paths), STEP):
+            part = paths[start : start + STEP]
+            found.extend(pool.map(lambda path: hashlib.sha256(table.read(path)).hexdigest(), part))
+            update(len(found), len(paths))
+    return tuple(found)
 
 
 def subset(read: Features, keep: Array) -> Features:

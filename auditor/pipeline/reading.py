@@ -11,10 +11,10 @@ from auditor.data.inputs import Inputs
 from auditor.pipeline import checks, looking
 from auditor.pipeline.given_reader import GivenReader
 from auditor.pipeline.image_reader import open_image_reader
+from auditor.pipeline.item_reader import open_item_reader
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
 from auditor.result.nouns import noun_of
-from auditor.sources import open_source
 from auditor.sources.base import ImageTable, left_out, outside_hint
 
 
@@ -30,7 +30,7 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         table = open_table(source, settings)
         opened = looking.open_ledger("" if isinstance(source, ImageTable) else str(source), settings.ledger)
         reader = open_reader(table, job)
-        reference = open_reference(settings) if settings.reference else None
+        reference = reopening.open_trusted(settings, table.kind) if settings.reference else None
         checks.before_reading(table, reader, settings)
     say(checks.long_work(table, reader.encoder, settings))
     noun = noun_of(table.kind)
@@ -66,15 +66,12 @@ def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> Imag
     return table if len(frame) == len(table.frame) else table.narrowed(frame)
 
 
-def open_reference(settings: AuditSettings) -> ImageTable:
-    """The table of the trusted images."""
-    return open_source(settings.reference, allow_outside=settings.allow_outside)
-
-
 def open_reader(table: ImageTable, job: Job) -> Reader:
     """The reader for a table's items."""
     if table.given is not None:
         return GivenReader(table, job)
+    if table.kind in ("text", "table"):
+        return open_item_reader(table, job)
     return open_image_reader(table, job)
 
 

@@ -22,6 +22,7 @@ from auditor.sources.base import SPLITS, Columns, ImageTable, Skipped, Source, m
 from auditor.sources.digits import DigitsSource
 from auditor.sources.folder import FolderSource
 from auditor.sources.manifest import AS_NAMED, Layout, ManifestSource
+from auditor.sources.samples import BreastCancerSource, DocstringsSource
 from auditor.sources.spelling import resolved
 from auditor.sources.tiny_imagenet import TinyImageNetSource
 from auditor.system.text import display
@@ -31,7 +32,13 @@ __all__ = ["SPLITS", "Columns", "ImageTable", "Skipped", "Source", "kinds", "mak
 GROUP = "auditor.sources"
 """The entry-point group where kinds are registered."""
 
-_FIRST: tuple[type[Source], ...] = (DigitsSource, ManifestSource, TinyImageNetSource)
+_FIRST: tuple[type[Source], ...] = (
+    DigitsSource,
+    BreastCancerSource,
+    DocstringsSource,
+    ManifestSource,
+    TinyImageNetSource,
+)
 """These kinds are asked first, the most special one at the beginning."""
 
 _LAST: tuple[type[Source], ...] = (FolderSource,)

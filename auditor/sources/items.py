@@ -6,7 +6,7 @@ import errno
 import json
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -33,6 +33,37 @@ EMPTY_TEXT, EMPTY_ROW, NO_LABEL, NOT_UTF8 = (
     "it has no label",
     "it holds bytes or half characters that are not UTF-8",
 )
+
+
+@dataclass(frozen=True)
+class Items:
+    """N texts or rows of a table, in any order, before anything is checked.
+
+    Attributes
+    ----------
+    name, root
+        What a report calls the data set, and its place.
+    names, labels, splits
+        N strings each. The names differ. A split is one of `base.SPLITS` or empty.
+    texts
+        N texts; None for a table.
+    cells
+        The columns of a table, N values each; None for texts.
+    groups
+        N names of what belongs together, an empty one says nothing; None where there are none.
+    notes
+        What was understood, a sentence each.
+    """
+
+    name: str
+    root: str
+    names: Sequence[str]
+    labels: Sequence[str]
+    splits: Sequence[str]
+    texts: Sequence[str] | None = None
+    cells: Mapping[str, Sequence[Value]] | None = None
+    groups: Sequence[str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def open_items(file: str, columns: Mapping[str, str], kind: str, shown: str, root: str) -> ImageTable:
@@ -78,48 +109,71 @@ def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, ro
         A word is not a split, labels measure something, or no item is left.
     """
     shown = chosen.shown
-    labels = as_labels(chosen.of(records, "label") or (), chosen.name("label"), shown)
-    splits = as_splits(chosen.of(records, "split"), records, shown)
     names, note = item_names(chosen.of(records, "id"), records.numbers)
-    cells = _cells(records, chosen) if kind == "table" else {}
-    contents = _rows(cells, len(labels)) if kind == "table" else _texts(chosen.of(records, "text") or ())
-    problems = [_problem(content, label, kind) for content, label in zip(contents, labels, strict=True)]
-    keep = [at for at, problem in enumerate(problems) if not problem]
-    skipped = [Skipped(names[at], problem) for at, problem in enumerate(problems) if problem]
-    if not keep:
-        first = f"; the first, {skipped[0].path}: {skipped[0].reason}" if skipped else ""
-        raise SourceError(f"{shown} holds no labelled item{first}", hint="each row needs a label and what it labels")
+    groups = chosen.of(records, "group")
+    texts = [value or "" for value in chosen.of(records, "text") or ()]
+    return items_table(
+        Items(
+            name=title,
+            root=root,
+            names=names,
+            labels=as_labels(chosen.of(records, "label") or (), chosen.name("label"), shown),
+            splits=as_splits(chosen.of(records, "split"), records, shown),
+            texts=texts if kind == "text" else None,
+            cells=_cells(records, chosen) if kind == "table" else None,
+            groups=None if groups is None else [group or "" for group in groups],
+            notes=(note,) if note else (),
+        )
+    )
+
+
+def items_table(items: Items) -> ImageTable:
+    """The table of some items. Those that cannot be judged are skipped, each for its reason.
+
+    Raises
+    ------
+    SourceError
+        No item is left, or a table has no column beside its labels.
+    """
+    kind = "text" if items.cells is None else "table"
+    cells = items.cells or {}
     if kind == "table" and not cells:
         raise SourceError(
-            f"{shown} has no column beside its labels", hint="a table needs columns that tell the items apart"
+            f"{items.name} has no column beside its labels", hint="a table needs columns that tell the items apart"
         )
-    kept = {names[at]: contents[at] for at in keep}
-    groups = chosen.of(records, "group")
+    contents = _rows(cells, len(items.names)) if items.texts is None else items.texts
+    problems = [_problem(content, label, kind) for content, label in zip(contents, items.labels, strict=True)]
+    keep = [at for at, problem in enumerate(problems) if not problem]
+    skipped = [Skipped(items.names[at], problem) for at, problem in enumerate(problems) if problem]
+    if not keep:
+        first = f"; the first, {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+        raise SourceError(
+            f"{items.name} holds no labelled item{first}", hint="each row needs a label, and what it names"
+        )
+    kept = {items.names[at]: contents[at] for at in keep}
+    groups = None if items.groups is None else [items.groups[at] for at in keep]
     table = make_table(
-        title,
-        root,
+        items.name,
+        items.root,
         Columns(
             list(kept),
-            [labels[at] for at in keep],
-            [splits[at] for at in keep],
-            groups=None if groups is None else [groups[at] or "" for at in keep],
+            [items.labels[at] for at in keep],
+            [items.splits[at] for at in keep],
+            groups=groups,
             places=keep,
-            n_places=len(names),
+            n_places=len(items.names),
         ),
         read=_reader(kept),
         skipped=skipped,
     )
+    order = sorted(keep, key=items.names.__getitem__)
     return replace(
         table,
         kind=kind,
         excerpt=_shower(kept, kind, list(cells)),
-        cells=_frame(cells, sorted(keep, key=names.__getitem__)) if kind == "table" else None,
-        notes=(*table.notes, *filter(None, (note,))),
+        cells=None if kind == "text" else _frame(cells, order),
+        notes=(*items.notes, *table.notes),
     )
-
-
-def _texts(values: Sequence[Value]) -> list[str]:
-    return [value or "" for value in values]
 
 
 def _cells(records: Records, chosen: Chosen) -> dict[str, Sequence[Value]]:
