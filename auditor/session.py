@@ -114,12 +114,14 @@ def call(
     AuditorError
         Its message says what was wrong, where, and what to do next.
     """
+    from auditor.report.notebook import shown
+
     files = {}
     for name in ("features", "probabilities"):  # files are settings, so that the data set can be opened again
         if source is not None and isinstance(getattr(given, name), str | Path):
             files[name], given = str(getattr(given, name)), dataclasses.replace(given, **{name: None})
     with with_backbone(backbone, {**settings, **files}) as asked:
-        return carry_out(Order(source, out, *settings_from(asked), download, given=given)).result
+        return shown(carry_out(Order(source, out, *settings_from(asked), download, given=given)).result, out)
 
 
 def carry_out(order: Order) -> Done:
