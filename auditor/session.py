@@ -224,7 +224,8 @@ def show_sample(out: str | Path, source: str = "") -> str:
             more = excerpts(table, wanted)
         except AuditorError as error:
             made, more = {}, {}
-            lacks = f" without pictures of {len(wanted):,} items, as the data set cannot be opened: {error}"
+            shown = f"{result.noun.shown}s of {len(wanted):,}"
+            lacks = f" without {shown} items, as the data set cannot be opened: {error}"
         if made or more:
             evidence = {**result.evidence, "thumbnails": {**known, **made}, "excerpts": {**said, **more}}
             result = dataclasses.replace(result, evidence=cast("EvidenceDocument", evidence))
