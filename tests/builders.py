@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
 from auditor.result.ceiling import at_random, ceiling_of
+from auditor.result.nouns import noun_of
 
 HOSTILE_CLASSES = (
     "<script>window.hacked=1</script>",
@@ -605,18 +606,26 @@ HOSTILE_TEXT = (
 def as_kind(result: AuditResult, kind: str, *, hostile: bool = False) -> AuditResult:
     """The result as if its items were of another kind: texts and rows have excerpts, and nothing has a picture.
 
-    The items that had a picture have an excerpt. With `hostile` every third one is `HOSTILE_TEXT`.
+    The items that had a picture have an excerpt. With `hostile` every fifth one is `HOSTILE_TEXT`.
     """
     dataset = {**result.summary["dataset"], "kind": kind}
     model = {**result.summary["model"], "image_size": None, "normalisation": None}
     said = {}
     for i, path in enumerate(sorted(result.evidence["thumbnails"])):
         said[path] = _text_of(i) if kind == "text" else _row_of(i)
-        if hostile and i % 3 == 0:
+        if hostile and i % 5 == 0:
             said[path] = HOSTILE_TEXT if kind == "text" else f"na<b>me: {HOSTILE_TEXT.splitlines()[0]}\n{said[path]}"
     shown = {**result.evidence, "thumbnails": {}, "excerpts": {} if kind == "features" else said}
-    notes = ["1 row could not be read and was left out."]
-    summary = {**result.summary, "dataset": dataset, "model": model, "notes": notes}
+    dataset["skipped"] = [{"path": "row-000077", "reason": "it has no label"}]
+    noun = noun_of(kind)
+    signals = [{**signal, "meaning": noun.of(signal["meaning"])} for signal in result.summary["signals"]]
+    told = {
+        "dataset": dataset,
+        "model": model,
+        "signals": signals,
+        "notes": [noun.of(n) for n in result.summary["notes"]],
+    }
+    summary = {**result.summary, **told}
     return AuditResult(summary, result.ranking, result.planted, shown)
 
 

@@ -31,9 +31,10 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         opened = looking.open_ledger("" if isinstance(source, ImageTable) else str(source), settings.ledger)
         reader = open_reader(table, job)
         reference = reopening.open_trusted(settings, table.kind) if settings.reference else None
-        checks.before_reading(table, reader, settings)
-    say(checks.long_work(table, reader.encoder, settings))
-    noun = noun_of(table.kind)
+        noun = noun_of(table.kind)
+        with noun.told():
+            checks.before_reading(table, reader, settings)
+    say(noun.of(checks.long_work(table, reader.encoder, settings)))
     with job.stage("features", reader.doing) as update, noun.told():
         reader, data = reader.dataset(table, update)
     say(left_out(data.skipped))
@@ -43,7 +44,7 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         say(f"  {data.n_cached} {noun.many} were in the cache, {fresh} went through the network")
     trusted = None
     if reference is not None:
-        with job.stage("reference", "Reading the reference") as update:
+        with job.stage("reference", "Reading the reference") as update, noun.told():
             trusted = reader.reference(reference, data, update)
             data = data.settled_by(trusted.trusted, settings.seed)
         say(noun.of(_settled(data)))
