@@ -134,7 +134,7 @@ def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | Im
     except NoColumnError as error:
         if layout.kind == "image":
             raise
-        with contextlib.suppress(SourceError):
+        with contextlib.suppress(NoColumnError):
             read_records(file, shown, Chosen(columns, NEEDED["text"], shown).fits)
             kind = "text"
         if not kind and layout.label:
