@@ -32,7 +32,7 @@ from auditor.sources.items import Items, items_table
 
 RATE, SEEDS, KINDS = 0.1, (0, 1, 2), ("uniform", "confusion")
 
-MOST_TEXTS = 1000
+MOST_TEXTS = 600
 """Texts of a set. They are drawn once, the same for all rows."""
 
 Encoded = tuple[np.ndarray, np.ndarray]
@@ -164,7 +164,8 @@ def main() -> None:
                 records.append(rows.keep(options.rows, {**what, **found}))
             print(what, {r["contender"]: round(r["AP"], 3) for r in records[-4:]}, flush=True)
     frame = pd.DataFrame(records).drop(columns=list(rows.STAMP))
-    means = frame.groupby(["set", "encoder", "flips", "contender"], sort=False)["AP"].mean().unstack().reset_index()
+    by = {"index": ["set", "encoder", "flips"], "columns": "contender", "values": "AP", "sort": False}
+    means = frame.pivot_table(**by).reset_index()
     print(rows.markdown(means))
     rows.append("kinds", frame, options.results, of=records)
 
