@@ -45,3 +45,17 @@ def test_a_tenth_was_planted_and_found_above_chance(demo: tuple[Path, Any]) -> N
     rankings = result.summary["recovery"]["rankings"]
     best = rankings["suspicion"] or rankings["influence"]
     assert best["auroc"]["value"] > rankings["random"]["auroc"]["interval"][1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("table", "breast cancer"), pytest.param("text", "help texts of scipy", marks=pytest.mark.slow)],
+)
+def test_the_other_kinds_have_a_demo(tmp_path: Path, run_cli: Callable[..., Any], kind: str, name: str) -> None:
+    done = run_cli("demo", "--kind", kind, "-o", tmp_path / "out", "--examples", "0", "--quiet")
+    assert done.exit_code == 0, done.stderr
+    result = AuditResult.load(tmp_path / "out")
+    assert result.summary["dataset"]["kind"] == kind and result.summary["dataset"]["name"] == name
+    assert result.evidence["excerpts"] and not result.evidence["thumbnails"]
+    recovered = result.summary["recovery"]["rankings"]["suspicion"]
+    assert recovered is not None and recovered["auroc"]["value"] > 0.8
