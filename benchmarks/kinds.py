@@ -50,7 +50,7 @@ def scikit(name: str) -> ImageTable:
 
 
 def _names(bunch: Any) -> list[str]:
-    return list(getattr(bunch, "feature_names", None) or range(bunch.data.shape[1]))
+    return list(getattr(bunch, "feature_names", range(bunch.data.shape[1])))
 
 
 def films() -> ImageTable:
