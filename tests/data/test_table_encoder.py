@@ -131,18 +131,21 @@ LABELS = ["yes", "no", "no"] * (N // 3)
 
 
 def test_a_copy_of_the_label_is_left_out_and_said() -> None:
-    cells = table(code=["1" if label == "yes" else "0" for label in LABELS], x=NUMBERS)
-    kept, notes = without_copies(cells, LABELS)
-    assert list(kept.columns) == ["x"] and "tell the label of every row exactly: 'code'" in notes[0]
+    code = ["1" if label == "yes" else "0" for label in LABELS]
+    for corrected in (0, 1):  # labels that people corrected differ from the copy, and it hides the others all the same
+        labels = ["no"] * corrected + LABELS[corrected:]
+        kept, notes = without_copies(table(code=code, x=NUMBERS), labels)
+        assert list(kept.columns) == ["x"] and "'code'. A copy of the labels hides wrong ones" in notes[0]
 
 
-def test_a_near_copy_and_a_threshold_are_said_and_kept() -> None:
-    near = list(LABELS)
-    near[0] = "no"
+def test_what_nearly_tells_the_label_and_a_threshold_are_said_and_kept() -> None:
+    near = ["no" if at == 0 else f"{label}{at % 4}" for at, label in enumerate(LABELS)]
     score = [f"{(5 if label == 'yes' else 1) + at / 1000:.3f}" for at, label in enumerate(LABELS)]
-    kept, notes = without_copies(table(old=near, score=score), LABELS)
-    assert list(kept.columns) == ["old", "score"]
-    assert "nearly every row: 'old'" in notes[0] and "threshold on these columns" in notes[1] and "'score'" in notes[1]
+    cells = table(smell=["no1", *near[1:]], score=score)
+    kept, notes = without_copies(cells, LABELS)
+    assert list(kept.columns) == ["smell", "score"]
+    assert "nearly every row: 'smell'" in notes[0] and "threshold on these columns" in notes[1]
+    assert "'score'" in notes[1]
 
 
 def test_good_features_and_names_are_no_copies() -> None:
