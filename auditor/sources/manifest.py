@@ -134,7 +134,7 @@ def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | Im
     except NoColumnError as error:
         if layout.kind == "image":
             raise
-        with contextlib.suppress(SourceError):
+        with contextlib.suppress(NoColumnError):
             read_records(file, shown, Chosen(columns, NEEDED["text"], shown).fits)
             kind = "text"
         if not kind and layout.label:
@@ -157,7 +157,7 @@ def _items(file: str, columns: Mapping[str, str], kind: str, layout: Layout) -> 
     if layout.kind:
         return table
     what = "texts: a column holds them" if kind == "text" else "a table: each row is an item"
-    note = f"The manifest was read as {what}, and no column names images. --kind says otherwise."
+    note = f"The manifest was read as {what}, and no column is called path. --kind says otherwise."
     return replace(table, notes=(note, *table.notes))
 
 
