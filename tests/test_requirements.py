@@ -60,7 +60,7 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
             dotted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             dotted = [node.module]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "_library")):
             first = node.args[0]
             dotted = [first.value] if isinstance(first, ast.Constant) and isinstance(first.value, str) else []
         yield from ((name.split(".")[0], node not in inside) for name in dotted)
