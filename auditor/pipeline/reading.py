@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from auditor.config import AuditSettings
@@ -31,11 +32,12 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         reader = open_reader(table, job)
         reference = open_reference(settings) if settings.reference else None
         checks.before_reading(table, reader, settings)
+    say(_noted(table.notes))  # before the items are read: a class that is too small may be one of two spellings
     say(checks.long_work(table, reader.encoder, settings))
     with job.stage("features", reader.doing) as update:
         reader, data = reader.dataset(table, update)
     say(left_out(data.skipped))
-    say("\n".join(f"  note: {note}" for note in data.notes))
+    say(_noted(note for note in data.notes if note not in table.notes))
     if data.n_cached:
         fresh = len(data.paths) - data.n_cached
         say(f"  {data.n_cached} images were in the cache, {fresh} went through the network")
@@ -50,6 +52,11 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         data = data.looked_at(looked)
         say(f"  {looking.in_words(looked.use)}")
     return Inputs(data, trusted, reader.encoder, reader.device, reader.backbone)
+
+
+def _noted(notes: Iterable[str]) -> str:
+    """Notes for the terminal, a line each; empty where there are none."""
+    return "\n".join(f"  note: {note}" for note in notes)
 
 
 def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:
