@@ -7,8 +7,11 @@ recovery is what the rows of `planted` give.
 from __future__ import annotations
 
 import base64
+import copy
+import functools
 import hashlib
 import io
+import operator
 from typing import Any
 
 import numpy as np
@@ -60,6 +63,22 @@ def make_result(
     share_wrong
         Share of given labels that are wrong; `true_labels` with the same arguments tells which.
     """
+    kind = classes if isinstance(classes, int) else tuple(classes)
+    return copy.deepcopy(_made(n, kind, planted_rate, seed, calibrated, hostile, thumbnails, share_wrong, examples))
+
+
+@functools.lru_cache(maxsize=32)
+def _made(
+    n: int,
+    classes: tuple[str, ...] | int,
+    planted_rate: float,
+    seed: int,
+    calibrated: bool,
+    hostile: bool,
+    thumbnails: int,
+    share_wrong: float,
+    examples: int,
+) -> AuditResult:
     images = _images(n, _names(classes, hostile), seed, hostile, share_wrong)
     names = _names(classes, hostile)
     rng = np.random.default_rng([seed, 2])
@@ -522,6 +541,10 @@ def _examples(
     return examples, shown
 
 
+def _first_three(images: pd.DataFrame) -> list[dict[str, Any]]:
+    return images[["path", "label"]].head(3).to_dict("records")
+
+
 def _evidence(
     images: pd.DataFrame,
     names: list[str],
@@ -544,18 +567,14 @@ def _evidence(
         shown |= {entry["path"] for entry in low + high}
     explained, paths = _examples(images, names, examples, rng)
     train = images[images["split"] == "train"]
+    others, own = (
+        {c: _first_three(train[side(train["label"], c)]) for c in names} for side in (operator.ne, operator.eq)
+    )
     why = {}
     for row in suspects.itertuples():
-        pull = train[train["label"] != row.label]
-        near = train[train["label"] == row.suggested_label].head(3)
-        against = [
-            {"path": p, "label": c, "influence": -0.01 * (j + 1)}
-            for j, (p, c) in enumerate(zip(pull["path"].head(3), pull["label"].head(3), strict=True))
-        ]
-        neighbours = [
-            {"path": p, "label": c, "similarity": 0.93 - 0.02 * j}
-            for j, (p, c) in enumerate(zip(near["path"], near["label"], strict=True))
-        ]
+        against = [{**entry, "influence": -0.01 * (j + 1)} for j, entry in enumerate(others[row.label])]
+        near = own.get(row.suggested_label, [])
+        neighbours = [{**entry, "similarity": 0.93 - 0.02 * j} for j, entry in enumerate(near)]
         why[row.path] = {"against": against, "neighbours": neighbours}
         paths |= {entry["path"] for entry in against + neighbours}
     order = list(suspects["path"])

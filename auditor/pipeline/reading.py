@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from auditor.config import AuditSettings
@@ -14,7 +15,7 @@ from auditor.pipeline.image_reader import open_image_reader
 from auditor.pipeline.item_reader import open_item_reader
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
-from auditor.result.nouns import noun_of
+from auditor.result.nouns import Noun, noun_of
 from auditor.sources.base import ImageTable, left_out, outside_hint
 
 
@@ -34,11 +35,12 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         noun = noun_of(table.kind)
         with noun.told():
             checks.before_reading(table, reader, settings)
+    say(_noted(table.notes, noun))  # before the items are read: a class that is too small may be one of two spellings
     say(noun.of(checks.long_work(table, reader.encoder, settings)))
     with job.stage("features", reader.doing) as update, noun.told():
         reader, data = reader.dataset(table, update)
     say(left_out(data.skipped))
-    say("\n".join(f"  note: {noun.of(note)}" for note in data.notes))
+    say(_noted((note for note in data.notes if note not in table.notes), noun))
     if data.n_cached:
         fresh = len(data.paths) - data.n_cached
         say(f"  {data.n_cached} {noun.many} were in the cache, {fresh} went through the network")
@@ -53,6 +55,11 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         data = data.looked_at(looked)
         say(f"  {looking.in_words(looked.use)}")
     return Inputs(data, trusted, reader.encoder, reader.device, reader.backbone)
+
+
+def _noted(notes: Iterable[str], noun: Noun) -> str:
+    """Notes for the terminal, a line each, in the words of the kind of items; empty where there are none."""
+    return "\n".join(f"  note: {noun.of(note)}" for note in notes)
 
 
 def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:
