@@ -112,6 +112,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         list(data.classes),
         data.splits,
         data.features,
+        *([] if data.groups is None else [list(data.groups)]),
         *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
         *(value.cpu().numpy() for value in network.values()),

@@ -83,6 +83,9 @@ def write_cleaned(
     if own:
         assert table.origin is not None
         return _in_own_format(folder, result, table, table.origin, images)
+    if table.groups is not None:
+        groups = dict(zip(table.frame["path"], table.groups, strict=True))
+        images = [replace(image, group=groups.get(image.path, "")) for image in images]
     targets = target_names(images, format)
     for image, target in zip(images, targets, strict=True):
         place(table, image.path, folder / target)
