@@ -16,11 +16,17 @@ from auditor.pipeline.item_reader import open_item_reader
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
 from auditor.result.nouns import Noun, noun_of
+from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable, left_out, outside_hint
 
 
-def read(source: str | Path | ImageTable, job: Job) -> Inputs:
+def read(source: str | Path | ImageTable, job: Job) -> tuple[Inputs, Ledger]:
     """Open the data set, check that the work can be done, and read items and reference.
+
+    Returns
+    -------
+    tuple
+        What the stages after the pixels read, and the ledger of what people found; it is empty where there is none.
 
     Raises
     ------
@@ -54,7 +60,8 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         looked = looking.match(data, opened)
         data = data.looked_at(looked)
         say(f"  {looking.in_words(looked.use)}")
-    return Inputs(data, trusted, reader.encoder, reader.device, reader.backbone)
+    inputs = Inputs(data, trusted, reader.encoder, reader.device, reader.backbone)
+    return inputs, Ledger() if opened is None else opened.ledger
 
 
 def _noted(notes: Iterable[str], noun: Noun) -> str:

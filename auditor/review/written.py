@@ -87,6 +87,9 @@ def write_cleaned(
         return _in_own_format(folder, result, table, table.origin, images)
     if table.kind in ("text", "table"):
         return _as_lines(folder, table, images)
+    if table.groups is not None:
+        groups = dict(zip(table.frame["path"], table.groups, strict=True))
+        images = [replace(image, group=groups.get(image.path, "")) for image in images]
     targets = target_names(images, format)
     for image, target in zip(images, targets, strict=True):
         place(table, image.path, folder / target)
