@@ -237,10 +237,14 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="second audits of these rows too")
     parser.add_argument("--table", action="store_true", help="run no row, write the tables of the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure, write no table")
+    parser.add_argument("--judge", action="store_true", help="run no row: today's gate judges all estimates in results")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no row after this long")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "auditor-bench")
     rows.add_options(parser)
     options = parser.parse_args()
+    if options.judge:
+        judge_again(options.results)
+        return
     shared.need()
     warnings.filterwarnings("ignore")
     kept = rows.kept(options.rows)
@@ -260,6 +264,14 @@ def main() -> None:
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in record.items()}, flush=True)
     if not options.measure:
         write(kept, options.results)
+
+
+def judge_again(folder: Path) -> None:
+    """Append and print what today's gate says of every estimate in the rows of `folder`; the last of equal rows."""
+    whole = pd.read_csv(folder / "trust_model_rows.csv").drop_duplicates(["row", "corrected"], keep="last")
+    table = verdicts.table(verdicts.judged_again(whole))
+    rows.append("trust_gate", table, folder)
+    print(rows.markdown(table))
 
 
 def write(kept: list[dict[str, Any]], folder: Path) -> None:

@@ -6,6 +6,7 @@ a level that it does not reach. Levels are tried all around the true share; one 
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ TIMES = (0.25, 0.5, 0.8, 1.25, 2.0, 4.0)
 """Levels that are tried: these shares, and these multiples of the true share."""
 
 RULES = ("wrong_labels", "class_share")
+SOME = 20
 OTHERS = ("model_f1", "f1_drop", "unreadable", "class_balance", "conflicting_duplicates", "leakage")
 
 
@@ -143,14 +145,44 @@ def tally(result: Any, labels: Any, wrong: Any, *, lower_bound: bool = False) ->
     truths = {"wrong_labels": (float(wrong.mean()), len(labels)), "class_share": max(by_class)}
     found: dict[str, int] = {}
     for rule, (share, n) in truths.items():
-        counts = dict.fromkeys(
-            (f"{rule}, {side}: {said}" for side in ("too bad", "good") for said in ("PASS", "UNDECIDED", "FAIL")), 0
+        found |= _tally(result, rule, share, n, lower_bound)
+    return found
+
+
+def _tally(result: Any, rule: str, share: float, n: int, lower_bound: bool) -> dict[str, int]:
+    counts = dict.fromkeys(
+        (f"{rule}, {side}: {said}" for side in ("too bad", "good") for said in ("PASS", "UNDECIDED", "FAIL")), 0
+    )
+    for level in levels_around(share, n):
+        side = "too bad" if share > level else "good"
+        if side == "too bad" or not lower_bound:
+            counts[f"{rule}, {side}: {verdict_at(result, rule, level)}"] += 1
+    return counts
+
+
+def judged_again(rows_: pd.DataFrame) -> list[dict[str, Any]]:
+    """What today's gate says of estimates that were kept: the rule `wrong_labels`, row by row. No detection runs.
+
+    That rule reads the share and its interval alone, so a few items stand for all of them. Rows of `votes` show a lower
+    bound of the truth.
+    """
+    found = []
+    for row in rows_.to_dict("records"):
+        decided = row["decided"]
+        share = SimpleNamespace(value=row["estimate"], low=row["low"], high=row["high"]) if decided else None
+        few, labels = 2 * SOME, np.arange(2 * SOME) % 2
+        said = SimpleNamespace(
+            share=share,
+            decided=decided,
+            reason="" if decided else "nothing can be said",
+            cannot_tell=row["cannot tell"],
+            by_class=pd.DataFrame(columns=["label", "n", "share", "low", "high"]),
+            p_mislabelled=np.full(few, row["estimate"]),
+            suspicion=np.arange(few, dtype=float),
+            suggested_label=1 - labels,
         )
-        for level in levels_around(share, n):
-            side = "too bad" if share > level else "good"
-            if side == "too bad" or not lower_bound:
-                counts[f"{rule}, {side}: {verdict_at(result, rule, level)}"] += 1
-        found |= counts
+        counts = _tally(result_of(said, labels), "wrong_labels", row["truth"], row["n"], row["kind"] == "votes")
+        found.append({"kind": row["kind"], **counts})
     return found
 
 
@@ -158,7 +190,7 @@ def table(records: list[dict[str, Any]]) -> pd.DataFrame:
     """One line for each kind of row and rule: levels tried, verdicts there, and audits with a false one."""
     lines = []
     for kind, group in pd.DataFrame(records).groupby("kind", sort=False):
-        for rule in RULES:
+        for rule in (rule for rule in RULES if f"{rule}, good: PASS" in group):
             line: dict[str, Any] = {"kind": kind, "rule": rule, "audits": len(group)}
             for side, false in (("too bad", "PASS"), ("good", "FAIL")):
                 said = {word: group[f"{rule}, {side}: {word}"] for word in ("PASS", "UNDECIDED", "FAIL")}
