@@ -13,8 +13,6 @@ STUDY = "study's ranking"
 
 def logistic(row: Row, seed: int) -> dict[str, np.ndarray]:
     """cleanlab on cross-validated logistic regression. C is tuned by cross-validated likelihood."""
-    from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -30,12 +28,19 @@ def logistic(row: Row, seed: int) -> dict[str, np.ndarray]:
         if best is None or loss < best[0]:
             best = loss, p
     assert best is not None
-    p = best[1]
-    issues = find_label_issues(row.labels, p, n_jobs=1)
-    confidence = 1 - get_label_quality_scores(row.labels, p, method="self_confidence")
+    return cleanlab_scores(row.labels, best[1])
+
+
+def cleanlab_scores(labels: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
+    """cleanlab's scores of labels [N] by out-of-sample probabilities [N, C]."""
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    issues = find_label_issues(labels, p, n_jobs=1)
+    confidence = 1 - get_label_quality_scores(labels, p, method="self_confidence")
     return {
         "cleanlab self-confidence": confidence,
-        "cleanlab normalised margin": 1 - get_label_quality_scores(row.labels, p, method="normalized_margin"),
+        "cleanlab normalised margin": 1 - get_label_quality_scores(labels, p, method="normalized_margin"),
         "cleanlab find_label_issues": issues + confidence / 2,
     }
 
