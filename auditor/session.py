@@ -114,12 +114,14 @@ def call(
     AuditorError
         Its message says what was wrong, where, and what to do next.
     """
+    from auditor.report.notebook import shown
+
     files = {}
     for name in ("features", "probabilities"):  # files are settings, so that the data set can be opened again
         if source is not None and isinstance(getattr(given, name), str | Path):
             files[name], given = str(getattr(given, name)), dataclasses.replace(given, **{name: None})
     with with_backbone(backbone, {**settings, **files}) as asked:
-        return carry_out(Order(source, out, *settings_from(asked), download, given=given)).result
+        return shown(carry_out(Order(source, out, *settings_from(asked), download, given=given)).result, out)
 
 
 def carry_out(order: Order) -> Done:
@@ -222,7 +224,8 @@ def show_sample(out: str | Path, source: str = "") -> str:
             more = excerpts(table, wanted)
         except AuditorError as error:
             made, more = {}, {}
-            lacks = f" without pictures of {len(wanted):,} items, as the data set cannot be opened: {error}"
+            shown = f"{result.noun.shown}s of {len(wanted):,}"
+            lacks = f" without {shown} items, as the data set cannot be opened: {error}"
         if made or more:
             evidence = {**result.evidence, "thumbnails": {**known, **made}, "excerpts": {**said, **more}}
             result = dataclasses.replace(result, evidence=cast("EvidenceDocument", evidence))

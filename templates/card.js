@@ -48,7 +48,7 @@ function Card(page) {
     const p = table.probability(item);
     if (settled.has(explained(item))) return h("p", {}, `The trusted reference contains this ${noun.one} with the label `, named(suggestion), ".");
     if (p === null) return h("p", { class: "quiet" }, "No probability was estimated.");
-    if (data.cannot_tell) return h("p", { class: "quiet" }, `The model alone says ${percent(p)} wrong. It cannot tell how many labels are wrong.`);
+    if (data.cannot_tell) return h("p", { class: "quiet" }, `The model alone says ${percent(p)} wrong. It cannot tell without looks how many labels are wrong.`);
     return h("p", {}, h("b", {}, percent(p)), " likely that the given label is wrong", page.telling ? null : expectsNone());
   }
 

@@ -9,12 +9,12 @@ function Excerpt(data) {
 
   const text = (row) => data.excerpts[row] ?? "";
   const short = (value, limit) => (value.length <= limit ? value : `${value.slice(0, limit).trimEnd()}…`);
-  const lines = (row) => readable(text(row)).split("\n").filter((line) => line.trim());
+  const lines = (row) => readable(text(row)).split("\n").filter((entry) => entry.trim());
 
   // A line is `name: value`.
-  function pair(line) {
-    const at = line.indexOf(": ");
-    return at < 0 ? ["", line] : [line.slice(0, at), line.slice(at + 2)];
+  function pair(entry) {
+    const at = entry.indexOf(": ");
+    return at < 0 ? ["", entry] : [entry.slice(0, at), entry.slice(at + 2)];
   }
 
   function cells(row, whole) {

@@ -120,13 +120,14 @@
     ui.list = h("div", { class: "rv-list", tabindex: "0", role: "region", "aria-label": "Suspects", onscroll: drawRows }, ui.sheet);
     ui.selection = h("div", { class: "rv-selection", hidden: true });
     ui.filters = filters(classes, again);
+    ui.how = h("p", { class: "rv-how" }, ...howTo());
     ui.card = Card({ data, table, decisions, picture, whole, noun: data.noun, blind, sampling, telling, words: WORDS, decide, choose: openChooser, next: () => step(1) });
     ui.chooser = Chooser(data.classes, () => new Set(targets().map(table.label)), (name) => decide("relabel", name));
     ui.name = h("input", { type: "text", maxlength: NAME_LENGTH, autocomplete: "off", onkeydown: leave, oninput: keepName });
     ui.name.value = keptName();
     fill(app,
       queues(),
-      h("p", { class: "rv-how" }, ...howTo()),
+      ui.how,
       h("div", { class: "rv-top" }, h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast), tools()),
       h("p", { id: "rv-volatile", class: "rv-warning", hidden: !volatile },
         "This browser does not keep decisions for this page. Export them before you close it."),
@@ -183,9 +184,11 @@
 
   const keyed = (keys) => keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), " " + what));
 
+  // Drawn items show no suggestion that could be taken.
   function howTo() {
+    const other = sampling() ? [["C", "another class is right"]] : [["R", "take the suggestion"], ["C", "another class"]];
     return [h("b", {}, `Press one key per ${one}. The next appears by itself.`), h("b", { class: "rv-touch" }, `Tap once per ${one}. The next appears by itself.`),
-      ...keyed([["K", "the label is right"], ["R", "take the suggestion"], ["C", "another class"], ["D", `drop the ${one}`], ["U", "cannot tell"], ["Z", "undo"]])];
+      ...keyed([["K", "the label is right"], ...other, ["D", `drop the ${one}`], ["U", "cannot tell"], ["Z", "undo"]])];
   }
 
   function keyHelp() {
@@ -561,13 +564,14 @@
     fill(ui.purpose, sampling()
       ? "Drawn at random. Your answers prove how many labels are wrong, whatever kind of errors they are. Suggestions come after your answer."
       : "Most suspicious first: the quickest way to find errors. It cannot prove how many are left. The sample can.");
+    fill(ui.how, ...howTo());
     ui.filters.hidden = sampling();
     app.classList.toggle("is-sampling", sampling());
   }
 
   function sampleWords(left) {
     if (left === 0) return ["The sample is done. Export your decisions and apply them: the certificate says what they prove."];
-    return ["Every answer counts in this order. You may stop at any moment: ", h("code", {}, "auditor review apply OUT decisions.json"), " says what your looks prove."];
+    return ["Every answer counts in this order. You may stop at any moment: ", h("code", {}, "auditor review certify OUT decisions.json"), " says what your looks prove."];
   }
 
   function forecastWords(f) {
@@ -575,7 +579,7 @@
     if (f.left === 0) return ["Every suspect is reviewed. Export your decisions to apply them."];
     const [low, high] = f.interval.map(about);
     const proof = table.sample.length ? " Looks at the sample can tell." : "";
-    if (data.cannot_tell) return [`The model cannot tell how many errors are left: between ${low} and ${high}.${proof}`];
+    if (data.cannot_tell) return [`The model cannot tell without looks how many errors are left: between ${low} and ${high}.${proof}`];
     if (f.total < 0.5) return [`The model finds no clear error among the rest, and cannot rule out ${errors(f.interval[1])}.${proof}`];
     const remain = about(f.total) === "1" ? "remains" : "remain";
     return ["The next ", h("b", {}, f.depth.toLocaleString("en")), " should contain about ", h("b", {}, errors(f.within)),

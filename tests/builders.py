@@ -7,8 +7,11 @@ recovery is what the rows of `planted` give.
 from __future__ import annotations
 
 import base64
+import copy
+import functools
 import hashlib
 import io
+import operator
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
 from auditor.result.ceiling import at_random, ceiling_of
+from auditor.result.nouns import noun_of
 
 HOSTILE_CLASSES = (
     "<script>window.hacked=1</script>",
@@ -59,6 +63,22 @@ def make_result(
     share_wrong
         Share of given labels that are wrong; `true_labels` with the same arguments tells which.
     """
+    kind = classes if isinstance(classes, int) else tuple(classes)
+    return copy.deepcopy(_made(n, kind, planted_rate, seed, calibrated, hostile, thumbnails, share_wrong, examples))
+
+
+@functools.lru_cache(maxsize=32)
+def _made(
+    n: int,
+    classes: tuple[str, ...] | int,
+    planted_rate: float,
+    seed: int,
+    calibrated: bool,
+    hostile: bool,
+    thumbnails: int,
+    share_wrong: float,
+    examples: int,
+) -> AuditResult:
     images = _images(n, _names(classes, hostile), seed, hostile, share_wrong)
     names = _names(classes, hostile)
     rng = np.random.default_rng([seed, 2])
@@ -521,6 +541,10 @@ def _examples(
     return examples, shown
 
 
+def _first_three(images: pd.DataFrame) -> list[dict[str, Any]]:
+    return images[["path", "label"]].head(3).to_dict("records")
+
+
 def _evidence(
     images: pd.DataFrame,
     names: list[str],
@@ -543,18 +567,14 @@ def _evidence(
         shown |= {entry["path"] for entry in low + high}
     explained, paths = _examples(images, names, examples, rng)
     train = images[images["split"] == "train"]
+    others, own = (
+        {c: _first_three(train[side(train["label"], c)]) for c in names} for side in (operator.ne, operator.eq)
+    )
     why = {}
     for row in suspects.itertuples():
-        pull = train[train["label"] != row.label]
-        near = train[train["label"] == row.suggested_label].head(3)
-        against = [
-            {"path": p, "label": c, "influence": -0.01 * (j + 1)}
-            for j, (p, c) in enumerate(zip(pull["path"].head(3), pull["label"].head(3), strict=True))
-        ]
-        neighbours = [
-            {"path": p, "label": c, "similarity": 0.93 - 0.02 * j}
-            for j, (p, c) in enumerate(zip(near["path"], near["label"], strict=True))
-        ]
+        against = [{**entry, "influence": -0.01 * (j + 1)} for j, entry in enumerate(others[row.label])]
+        near = own.get(row.suggested_label, [])
+        neighbours = [{**entry, "similarity": 0.93 - 0.02 * j} for j, entry in enumerate(near)]
         why[row.path] = {"against": against, "neighbours": neighbours}
         paths |= {entry["path"] for entry in against + neighbours}
     order = list(suspects["path"])
@@ -605,18 +625,26 @@ HOSTILE_TEXT = (
 def as_kind(result: AuditResult, kind: str, *, hostile: bool = False) -> AuditResult:
     """The result as if its items were of another kind: texts and rows have excerpts, and nothing has a picture.
 
-    The items that had a picture have an excerpt. With `hostile` every third one is `HOSTILE_TEXT`.
+    The items that had a picture have an excerpt. With `hostile` every fifth one is `HOSTILE_TEXT`.
     """
     dataset = {**result.summary["dataset"], "kind": kind}
     model = {**result.summary["model"], "image_size": None, "normalisation": None}
     said = {}
     for i, path in enumerate(sorted(result.evidence["thumbnails"])):
         said[path] = _text_of(i) if kind == "text" else _row_of(i)
-        if hostile and i % 3 == 0:
+        if hostile and i % 5 == 0:
             said[path] = HOSTILE_TEXT if kind == "text" else f"na<b>me: {HOSTILE_TEXT.splitlines()[0]}\n{said[path]}"
     shown = {**result.evidence, "thumbnails": {}, "excerpts": {} if kind == "features" else said}
-    notes = ["1 row could not be read and was left out."]
-    summary = {**result.summary, "dataset": dataset, "model": model, "notes": notes}
+    dataset["skipped"] = [{"path": "row-000077", "reason": "it has no label"}]
+    noun = noun_of(kind)
+    signals = [{**signal, "meaning": noun.of(signal["meaning"])} for signal in result.summary["signals"]]
+    told = {
+        "dataset": dataset,
+        "model": model,
+        "signals": signals,
+        "notes": [noun.of(n) for n in result.summary["notes"]],
+    }
+    summary = {**result.summary, **told}
     return AuditResult(summary, result.ranking, result.planted, shown)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from helpers import FIXTURES, small_audit, use_tiny_network
+from helpers import FIXTURES, small_audit, use_hasty_detection, use_tiny_network
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -65,8 +65,9 @@ def run_cli() -> Callable[..., Result]:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Audits take a backbone of a thousandth of the work: what is tested comes before or after it."""
+    """Audits take a backbone of a thousandth of the work, and detect in haste: what is tested comes before or after."""
     use_tiny_network(monkeypatch)
+    use_hasty_detection(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +76,7 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[
     out = tmp_path_factory.mktemp("finished") / "out"
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_network(patch)
+        use_hasty_detection(patch)
         done = run_cli(*small_audit(FIXTURES / "digits", out))
     assert done.exit_code == 0, done.stderr
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 import shutil
@@ -33,7 +34,7 @@ def other_device() -> str:
 def small_audit(source: str | Path, out: str | Path, *more: str) -> list[str]:
     """The words of a command that audits a small data set in a few seconds."""
     fixed = ["--weights", "none", "--train", "head", "--repeats", "1", "--epochs", "20"]
-    shown = ["--examples", "1", "--thumbnails", "20", "--quiet"]
+    shown = ["--examples", "1", "--thumbnails", "4", "--quiet"]
     return ["audit", str(source), "-o", str(out), *fixed, *shown, *more]
 
 
@@ -116,3 +117,14 @@ def use_tiny_network(patch: pytest.MonkeyPatch, kind: Any = None) -> None:
     from auditor.model import registry
 
     patch.setitem(registry.OWN, "resnet18", kind or tiny_backbone())
+
+
+def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
+    """Every step of detection once and hardly converged, in a third of the time: what matters here is that it ends."""
+    from auditor.detection import DetectionSettings, label_model, views
+
+    hasty = {"plantings": 1, "kinds": ("uniform",), "dampings": (1.0, 10.0), "tuning": 1, "folds": 2, "splits": 1}
+    defaults = tuple(hasty.get(field.name, field.default) for field in dataclasses.fields(DetectionSettings))
+    patch.setattr(DetectionSettings.__init__, "__defaults__", defaults)
+    for owner, name in ((label_model, "ITERATIONS"), (views, "STACK_ITERATIONS")):
+        patch.setattr(owner, name, 5)

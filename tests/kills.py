@@ -10,7 +10,6 @@ is lost in a fork. Prints one JSON document; asserts nothing itself.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fnmatch
 import functools
 import json
@@ -28,10 +27,9 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import FIXTURES, names, small_audit, snapshot, untimed, use_tiny_network
+from helpers import FIXTURES, names, small_audit, snapshot, untimed, use_hasty_detection, use_tiny_network
 
 from auditor import cli, gate, report
-from auditor.detection import DetectionSettings, label_model, views
 from auditor.errors import AuditorError
 from auditor.experiment import resuming
 from auditor.gate.run import Judged, Prepared
@@ -600,15 +598,6 @@ def side_by_side(ground: Ground) -> dict[str, Any]:
     return {"one_folder": one_folder, "one_cache": {"ends": ends, "faults": ground.faults(cleaned=True), "same": same}}
 
 
-def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
-    """Every step of detection once and hardly converged, in a third of the time: what matters here is that it ends."""
-    hasty = {"plantings": 1, "kinds": ("uniform",), "dampings": (1.0, 10.0), "tuning": 1, "folds": 2, "splits": 1}
-    defaults = tuple(hasty.get(field.name, field.default) for field in dataclasses.fields(DetectionSettings))
-    patch.setattr(DetectionSettings.__init__, "__defaults__", defaults)
-    for owner, name in ((label_model, "ITERATIONS"), (views, "STACK_ITERATIONS")):
-        patch.setattr(owner, name, 5)
-
-
 def main(words: list[str]) -> None:
     torch.set_num_threads(1)
     use_tiny_network(pytest.MonkeyPatch())
@@ -629,10 +618,10 @@ def main(words: list[str]) -> None:
             }
         if "stages" in words:
             document |= {"stages": stage_kills(ground)}
-        if "signals" in words:
-            document |= {"signals": signals(ground)}
         if "commands" in words:
             document |= {"commands": commands(ground)}
+        if "signals" in words:  # last, for it audits otherwise than the ground was laid
+            document |= {"signals": signals(ground)}
         print(json.dumps(document))
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import shutil
 from collections.abc import Callable
@@ -162,6 +163,27 @@ def test_a_frame_is_images_texts_or_rows_by_its_columns(
     table = _table(pd.DataFrame(frame), **settings)
     assert table.kind == kind and table.frame["path"].tolist() == (paths or frame["path"])
     assert table.source == IN_MEMORY
+
+
+def test_a_hugging_face_data_set_is_images_or_texts_by_its_columns() -> None:
+    datasets = pytest.importorskip("datasets")
+    pictures = [Image.fromarray(np.full((8, 8), 10 * i, np.uint8)) for i in range(8)]
+    kinds = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["bat", "cat"])}
+    seen = datasets.Dataset.from_dict({"image": pictures, "label": [0, 1] * 4}, features=datasets.Features(kinds))
+    table = _table(seen)
+    assert table.frame["label"].tolist() == ["bat", "cat"] * 4 and table.kind == "image"
+    assert Image.open(io.BytesIO(table.read("000003"))).getpixel((0, 0)) == 30
+    said = datasets.Dataset.from_dict(
+        {"text": ["good", "bad", "fine", "poor"], "mood": [0, 1, 0, 1]},
+        features=datasets.Features(
+            {"text": datasets.Value("string"), "mood": datasets.ClassLabel(names=["up", "down"])}
+        ),
+    )
+    texts = _table(datasets.DatasetDict({"train": said, "test": said}))
+    assert texts.kind == "text" and texts.frame["split"].tolist() == ["train"] * 4 + ["test"] * 4
+    assert texts.frame["label"].tolist() == ["up", "down"] * 4 and texts.read("row-000002") == b"bad"
+    with pytest.raises(SourceError, match="0 columns of classes"):
+        _table(seen.remove_columns("label"))
 
 
 def test_an_estimator_judges_no_item_that_it_has_seen() -> None:

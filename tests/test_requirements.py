@@ -13,16 +13,10 @@ from helpers import PROJECT
 
 CALLED = {"PIL": "pillow", "sklearn": "scikit-learn", "sentence_transformers": "sentence-transformers"}
 """Packages that are imported under another name than they are asked for."""
-EXTRAS = {
-    "auditor": None,
-    "fixtures": (),
-    "tests": ("test", "fuzz"),
-    "benchmarks": ("bench", "parquet"),
-    "docs": ("docs",),
-}
-"""The extras that a folder's code may take from, beside what every installation has. For the package: `USERS`."""
-WORKSHOP = {"test", "fuzz", "bench", "docs"}
-"""Extras for those who work on the project. All others are for users."""
+WORKSHOP = {"auditor": set(), "fixtures": set(), "tests": {"test", "fuzz"}, "benchmarks": {"bench"}, "docs": {"docs"}}
+"""Each folder's extras for those who work on it, beside the users' extras and what every installation has."""
+WRITTEN = {"mynet"}
+"""Modules that a test writes before it imports them."""
 HOST = {"auditor/pytest_plugin.py": {"pytest"}}
 """A plugin is loaded by its host alone, so that it asks for nothing."""
 OPTIONAL_AT_THE_TOP = {"auditor/influence/pydvl/library.py"}
@@ -46,6 +40,7 @@ def _named(lines: str) -> set[str]:
 
 ALWAYS = _named(SETUP["options"]["install_requires"])
 EXTRA = {name: _named(lines) for name, lines in SETUP["options.extras_require"].items()}
+USERS = {name for extra in EXTRA.keys() - set().union(*WORKSHOP.values()) for name in EXTRA[extra]}
 CONDITIONAL = _named("\n".join(line for line in SETUP["options"]["install_requires"].splitlines() if ";" in line))
 """What is asked for on some Pythons alone."""
 
@@ -65,7 +60,7 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
             dotted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             dotted = [node.module]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "_library")):
             first = node.args[0]
             dotted = [first.value] if isinstance(first, ast.Constant) and isinstance(first.value, str) else []
         yield from ((name.split(".")[0], node not in inside) for name in dotted)
@@ -73,7 +68,7 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
 
 def _asked(folder: str) -> dict[tuple[str, str], bool]:
     """(file, requirement) of every import in a folder from outside it and the standard library: True at the top."""
-    at_home = {"auditor"}
+    at_home = {"auditor"} | WRITTEN
     if folder != "auditor":  # scripts import their neighbours, and tests import the benchmarks' too
         at_home |= {path.stem for home in (folder, "benchmarks") for path in (PROJECT / home).rglob("*.py")}
     found: dict[tuple[str, str], bool] = {}
@@ -87,20 +82,17 @@ def _asked(folder: str) -> dict[tuple[str, str], bool]:
     return found
 
 
-@pytest.mark.parametrize("folder", EXTRAS)
+@pytest.mark.parametrize("folder", WORKSHOP)
 def test_what_is_imported_is_declared(folder: str) -> None:
-    extras = EXTRAS[folder]
-    more = {name for name in EXTRA if name not in WORKSHOP} if extras is None else extras
-    declared = ALWAYS.union(*(EXTRA[name] for name in more))
+    declared = ALWAYS.union(USERS, *(EXTRA[name] for name in WORKSHOP[folder]))
     undeclared = sorted(f"{file}: {name}" for file, name in _asked(folder) if name not in declared)
     assert not undeclared, f"add them to setup.cfg: {undeclared}"
 
 
 def test_what_is_declared_is_imported() -> None:
     imported = {name for _, name in _asked("auditor")}
-    users = {name for extra, names in EXTRA.items() if extra not in WORKSHOP for name in names}
     assert not ALWAYS - imported, "nothing imports them"
-    assert not users - imported, "no code serves these extras"
+    assert not USERS - imported, "no code serves these extras"
 
 
 def test_the_package_can_be_imported_without_what_is_not_everywhere() -> None:

@@ -18,8 +18,9 @@ NEARLY = 0.98
 """The part of the rows whose label a column must tell to be called nearly a copy."""
 
 COPIES = (
-    "These columns tell the label of every row exactly: {}. A copy of the label hides every wrong label, so they were "
-    "left out. Nothing is lost if they were made from the labels, and a good feature if they were not."
+    "These columns tell the label of every row, or stand for the classes one by one and tell nearly every label: {}. A "
+    "copy of the labels hides wrong ones, so they were left out. Nothing is lost if they were made from the labels, "
+    "and a good feature if they were not."
 )
 
 NEAR_COPIES = (
@@ -46,8 +47,8 @@ def without_copies(cells: pd.DataFrame, labels: Sequence[str]) -> tuple[pd.DataF
     codes, _ = pd.factorize(np.asarray(labels, dtype=object))
     copies, near, thresholds = list[str](), list[str](), list[str]()
     for name in cells.columns:
-        told = _told(cells[name].tolist(), codes)
-        if told == 1.0:
+        told, one_by_one = _told(cells[name].tolist(), codes)
+        if told == 1.0 or (told >= NEARLY and one_by_one):
             copies.append(name)
         elif told >= NEARLY:
             near.append(name)
@@ -60,20 +61,22 @@ def without_copies(cells: pd.DataFrame, labels: Sequence[str]) -> tuple[pd.DataF
     return cells.drop(columns=copies), notes
 
 
-def _told(values: Sequence[str | None], codes: Array) -> float:
+def _told(values: Sequence[str | None], codes: Array) -> tuple[float, bool]:
     """The part of the rows whose label is the most frequent one of their value; 0 where that says nothing.
 
-    It says nothing where values are too many, or where the most frequent label of all does nearly as well.
+    It says nothing where values are too many, or where the most frequent label of all does nearly as well. And whether
+    each value stands for a class of its own.
     """
     of_value, levels = pd.factorize(np.array(["" if v is None else v.strip() for v in values], dtype=object))
     n = len(codes)
     if len(levels) < 2 or n < ROWS_EACH * len(levels):
-        return 0.0
+        return 0.0, False
     table = np.zeros((len(levels), int(codes.max()) + 1), np.int64)
     np.add.at(table, (of_value, codes), 1)
     told, blindly = table.max(axis=1).sum() / n, table.sum(axis=0).max() / n
     classes_told = len(set(table.argmax(axis=1).tolist())) == table.shape[1]
-    return float(told) if classes_told and told - blindly > (1 - blindly) / 2 else 0.0
+    says = classes_told and told - blindly > (1 - blindly) / 2
+    return float(told) if says else 0.0, len(levels) == table.shape[1]
 
 
 def _by_threshold(values: Sequence[str | None], codes: Array) -> bool:

@@ -14,7 +14,14 @@ from auditor.config import AuditSettings
 from auditor.data.reopening import Opening
 from auditor.errors import ConfigError, SourceError
 from auditor.sources.base import ImageTable
-from auditor.sources.data_sets import hugging_face_table, is_hugging_face, is_torch, torch_table
+from auditor.sources.data_sets import (
+    has_images,
+    hugging_face_frame,
+    hugging_face_table,
+    is_hugging_face,
+    is_torch,
+    torch_table,
+)
 from auditor.sources.objects import Objects, block_from, label_texts, numbers_beside, refuse, table_of_numbers
 from auditor.system.arrays import Array
 
@@ -72,7 +79,9 @@ def _table(source: object, given: Objects, settings: AuditSettings) -> ImageTabl
     if isinstance(source, pd.DataFrame):
         return Opening.of(settings.as_json()).frame(source, by_name=given.numbers)
     if is_hugging_face(source):
-        return hugging_face_table(source, settings.label, given.groups)
+        if has_images(source):
+            return hugging_face_table(source, settings.label, given.groups)
+        return Opening.of(settings.as_json()).frame(hugging_face_frame(source, settings.label), by_name=given.numbers)
     names = {kind.__name__ for kind in type(source).__mro__}
     if names & {"Module", "ndarray", "Tensor", "Series", "Index"} or not is_torch(source):
         raise refuse(source)

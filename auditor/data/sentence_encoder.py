@@ -90,9 +90,9 @@ def load_sentences(backbone: str, device: str, *, download: bool) -> SentenceEnc
         There is no such model here, it is damaged, or it would have to be unpickled.
     """
     name = backbone.removeprefix(PREFIX)
-    library = _library("sentence_transformers")
     folder = Path(name) if Path(name).is_dir() else _fetched(name, download)
     _check(folder, name)
+    library = _library("sentence_transformers")
     try:
         model = library.SentenceTransformer(
             str(folder), device=device, local_files_only=True, model_kwargs={"use_safetensors": True}

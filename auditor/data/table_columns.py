@@ -131,7 +131,7 @@ def _look(name: str, values: Sequence[str | None]) -> tuple[Column | None, list[
         return Column(name, "truth", max(levels)), _absent(len(values) - len(present))
     if len(levels) > MOST_LEVELS and len(" ".join(levels).split()) >= WORDS_OF_TEXT * len(levels):
         return Column(name, "text"), [("text", "")]
-    if 2 * len(levels) > len(values) and len(levels) > SHOWN:
+    if len(levels) > MOSTLY * len(present) and len(levels) > SHOWN:
         return None, [(NAMES, "")]
     counts = pd.Series(present).value_counts()
     if (counts < FEWEST).all():
@@ -193,7 +193,8 @@ def as_dates(values: Iterable[str | None], form: str) -> Array:
     """float64 [N], days since 1970 in Universal Time; NaN for a value that is no date of this format."""
     series = pd.Series([None if value is None else value.strip() for value in values], dtype=object)
     times = pd.to_datetime(series, format=form, errors="coerce", utc=True)
-    return np.asarray((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1), np.float64)
+    seconds = times.dt.tz_localize(None).to_numpy().astype("datetime64[s]") - np.datetime64(0, "s")
+    return np.asarray(seconds / np.timedelta64(1, "D"), np.float64)
 
 
 def _dates(name: str, values: Sequence[str | None], wanted: Array) -> tuple[Column, Array] | None:

@@ -1,6 +1,10 @@
 """Texts to features without a network: words and pairs of words by TF-IDF, then a truncated SVD (LSA).
 
 No label is used. Sources: Salton and Buckley (1988) for TF-IDF; Deerwester et al. (1990) for latent semantic analysis.
+
+The dimensions of an SVD differ much in what they say, and detection brings every column to one scale. The weakest
+dimensions would then count as much as the strongest. A rotation changes no distance between texts and gives all columns
+about the same spread. So the scale leaves the distances as they are.
 """
 
 from __future__ import annotations
@@ -65,7 +69,7 @@ class TextEncoder:
         if counted.shape[1] <= wanted:
             return cls(vectoriser, None, counted.shape[1]), np.asarray(counted.toarray(), np.float32)
         reduction = TruncatedSVD(wanted, n_iter=ITERATIONS, random_state=0)
-        values = reduction.fit_transform(counted)
+        values = reduction.fit_transform(counted) @ _rotation(wanted)
         return cls(vectoriser, reduction, wanted), np.asarray(values, np.float32)
 
     @property
@@ -76,8 +80,15 @@ class TextEncoder:
     def __call__(self, texts: Sequence[str]) -> Array:
         """Features float32 [n, D] of other texts, by the terms of the audited ones."""
         counted = self.vectoriser.transform(texts)
-        values = counted.toarray() if self.reduction is None else self.reduction.transform(counted)
-        return np.asarray(values, np.float32)
+        if self.reduction is None:
+            return np.asarray(counted.toarray(), np.float32)
+        return np.asarray(self.reduction.transform(counted) @ _rotation(self.n_features), np.float32)
+
+
+def _rotation(width: int) -> Array:
+    """An orthogonal matrix float64 [width, width], always the same."""
+    rotation, _ = np.linalg.qr(np.random.default_rng([0, 0x707]).standard_normal((width, width)))
+    return np.asarray(rotation)
 
 
 def width(n: int, most: int = MOST_DIMENSIONS) -> int:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 
 from auditor.compute.hardware import threads_for
+from auditor.compute.minimum import bounded
 from auditor.system.arrays import Array, Floats
 
 UNIFORM, CONFUSION, CLASSWISE = "uniform", "confusion", "classwise"
@@ -197,15 +197,7 @@ class Problem:
         bounds = [SCALE_BOUNDS, *[BIAS_BOUNDS] * self.n_classes, *[SHARE_BOUNDS] * len(self.components)]
         low, high = np.array(bounds).T
         with threads_for(self.x.numel()):
-            found = minimize(
-                value,
-                np.clip(start, low, high),
-                jac=True,
-                method="L-BFGS-B",
-                bounds=bounds,
-                options={"maxiter": iterations, "maxcor": 20},
-            )
-        return np.asarray(found.x)
+            return bounded(value, np.clip(start, low, high), bounds, maxiter=iterations, maxcor=20)
 
 
 def _kinds(q: torch.Tensor, wanted: set[str], n: int, given: torch.Tensor | None) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.detection.posterior import Spread
+from auditor.result.wording import CANNOT_TELL, NO_ANSWER
 from auditor.system.arrays import Array, Floats, Ints
 
 
@@ -165,7 +166,9 @@ class Detection:
             return self.reason
         share = self.share
         low, high = np.floor(share.count_low), np.ceil(share.count_high)
-        ends = f"between {low:,.0f} and {high:,.0f} labels ({share.low:.1%} to {share.high:.1%})"
+        shares = f"({share.low:.1%} to {share.high:.1%})"
         if self.cannot_tell:
-            return f"The model cannot tell how many labels are wrong without looks: {ends}."
-        return f"The model expects about {share.count:,.0f} wrong labels, {ends}, if its assumptions hold."
+            ends = {"low": f"{low:,.0f}", "high": f"{high:,.0f}"}
+            return f"{NO_ANSWER.format(cannot_tell=CANNOT_TELL, labels='labels', **ends)} {shares}."
+        ends_said = f"between {low:,.0f} and {high:,.0f} labels {shares}"
+        return f"The model expects about {share.count:,.0f} wrong labels, {ends_said}, if its assumptions hold."

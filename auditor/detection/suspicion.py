@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from auditor.compute.draws import draw
+from auditor.compute.minimum import Ends, bounded
 from auditor.detection.likelihood import UNIFORM
 from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.signals import Signals
@@ -153,9 +153,9 @@ def fit_weights(given: Floats, planted: Floats, worth: Floats, use: Array, bonus
         residual = weight * (expit(z) - y)
         return value, np.append(x.T @ residual + PENALTY * theta[:-1], residual.sum())
 
-    bounds = [(0.0, None)] * x.shape[1] + [(None, None)]
+    bounds: list[Ends] = [(0.0, None)] * x.shape[1] + [(None, None)]
     start = np.append(np.where(constant, 0, 0.1), 0.0)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200}).x
+    found = bounded(loss, start, bounds, maxiter=200)
     weights = np.where(constant, 0, found[:-1])
     weights = weights + np.where(constant, 0, bonus * _moments(x @ weights, weight)[1])
     stretch, intercept = _unshrunk(x @ weights, y, weight)
@@ -180,5 +180,5 @@ def _unshrunk(z: Floats, y: Floats, weight: Floats) -> tuple[float, float]:
         gradient = np.array([residual @ z + (theta[0] - 1), residual.sum() + 1e-3 * theta[1]])
         return value + 0.5 * (theta[0] - 1) ** 2 + 0.5e-3 * theta[1] ** 2, gradient
 
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, 100.0), (None, None)]).x
+    found = bounded(loss, np.array([1.0, 0.0]), [(1e-3, 100.0), (None, None)])
     return float(found[0]), float(found[1])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pandas as pd
+
 from auditor.certificate.documents import CertificateDocument
 from auditor.gate import measure
 from auditor.gate.documents import StaleReason
@@ -14,6 +16,9 @@ from auditor.gate.rules import Rule, all_rules, measured, new_suspects, recovery
 from auditor.gate.verdict import NEW_SUSPECT_COLUMNS, Judgement, RuleOutcome, StaleEntry, Verdict, roll_up
 from auditor.result import AuditResult, complete_result
 from auditor.review.baseline import Baseline, BaselineEntry
+from auditor.review.documents import BaselineWord
+from auditor.review.ledger import Ledger
+from auditor.review.looks import Standing
 
 
 def evaluate(
@@ -21,6 +26,7 @@ def evaluate(
     rules: Rules,
     baseline: Baseline | None = None,
     certificate: CertificateDocument | None = None,
+    ledger: Ledger | None = None,
 ) -> Verdict:
     """Judge an audit.
 
@@ -34,6 +40,8 @@ def evaluate(
         Images a person has reviewed, by content hash and label.
     certificate
         What people's looks prove of this data set. It takes the place of the audit's estimate.
+    ledger
+        What people found since the audit.
 
     Raises
     ------
@@ -43,7 +51,7 @@ def evaluate(
         A rule of another package cannot be loaded, or failed.
     """
     with complete_result():
-        return _evaluate(gather(result, baseline, certificate), rules, baseline)
+        return _evaluate(gather(result, baseline, certificate, ledger), rules, baseline)
 
 
 def _evaluate(facts: Facts, rules: Rules, baseline: Baseline | None) -> Verdict:
@@ -71,8 +79,13 @@ def _evaluate(facts: Facts, rules: Rules, baseline: Baseline | None) -> Verdict:
     )
 
 
-def gather(result: AuditResult, baseline: Baseline | None, certificate: CertificateDocument | None = None) -> Facts:
-    """What the rules look at: the ranking with each image's hash and what the baseline says of the image."""
+def gather(
+    result: AuditResult,
+    baseline: Baseline | None,
+    certificate: CertificateDocument | None = None,
+    ledger: Ledger | None = None,
+) -> Facts:
+    """What the rules look at: the ranking with each image's hash and what baseline and ledger say of the image."""
     decisions = {(entry.hash, entry.label): entry.decision for entry in baseline.entries} if baseline else {}
     rows = result.ranking.copy()
     hashes = result.summary["dataset"]["hashes"]
@@ -80,7 +93,28 @@ def gather(result: AuditResult, baseline: Baseline | None, certificate: Certific
     pairs = zip(rows["hash"], rows["label"], strict=True)
     rows["decision"] = [decisions.get(pair) for pair in pairs]
     rows["decision"] = rows["decision"].astype(object)
+    _with_looks(rows, Ledger() if ledger is None else ledger)
     return Facts(result, rows, baseline is not None, certificate)
+
+
+def _with_looks(rows: pd.DataFrame, ledger: Ledger) -> None:
+    """Add the column `found_wrong`, and to `decision` what the ledger settles and the baseline does not."""
+    pairs = zip(rows["hash"], rows["label"], strict=True)
+    found = [_found(ledger.standing(hash, label), label) for hash, label in pairs]
+    rows["found_wrong"] = [word == "drop" for word in found]
+    settled = [None if word == "drop" else word for word in found]
+    rows["decision"] = pd.Series(
+        [old or new for old, new in zip(rows["decision"], settled, strict=True)], rows.index, dtype=object
+    )
+
+
+def _found(standing: Standing | None, label: str) -> BaselineWord | None:
+    """What people say of an item under today's label: `drop` where it is wrong, whatever the remedy."""
+    if standing is None:
+        return None
+    if standing.status == "right" or (standing.status == "wrong" and standing.final_label == label):
+        return "keep"
+    return "drop" if standing.status == "wrong" else "unsure"
 
 
 def _doubts(facts: Facts, levels: Levels, found: Measurement | None) -> dict[str, str]:

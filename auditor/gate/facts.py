@@ -23,8 +23,9 @@ class Facts:
     result
         The audit.
     rows
-        The audit's ranking with two more columns. `hash` is the SHA-256 of the image file. `decision` is what the
-        baseline says of this image under this label; it is None where no entry covers it.
+        The audit's ranking with three more columns. `hash` is the SHA-256 of the image file. `decision` is what the
+        baseline says of this image under this label; it is None where no entry covers it. `found_wrong` is True where
+        people found since the audit that this label is wrong.
     has_baseline
         Whether there is a baseline. An empty one counts.
     certificate

@@ -47,7 +47,9 @@ def certified(certificate: CertificateDocument) -> str:
     if looks["changed"]:
         said += f"; {counted(looks['changed'], 'image is', 'images are')} new or changed since and count as wrong"
     if proven["count_at_most"] - looks["changed"] > certificate["remaining"]["count_at_most"]:
-        said += "; corrections that were found are not applied yet"
+        said += (
+            "; corrections that were found are not applied here: audit the data set that `auditor review apply` wrote"
+        )
     return said
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from auditor.gate.documents import EvidenceRow
 from auditor.gate.facts import Decider, Facts
 from auditor.result.documents import CopyGroup, QualityDocument
+from auditor.result.wording import CANNOT_TELL
 from auditor.system.arrays import Floats
 from auditor.system.text import plain
 
@@ -61,7 +62,7 @@ def cannot_tell(facts: Facts) -> str:
     calibration = facts.summary["calibration"]
     if calibration is None or not calibration.get("cannot_tell", False):
         return ""
-    return "the audit cannot tell how many labels are wrong unless somebody looks"
+    return f"the model {CANNOT_TELL} how many labels are wrong"
 
 
 def with_settled(share: float, ends: Sequence[float], rows: pd.DataFrame) -> tuple[float, list[float]]:

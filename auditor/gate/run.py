@@ -14,7 +14,7 @@ from pathlib import Path
 from auditor.certificate.documents import CertificateDocument
 from auditor.data.fresh import require_fresh
 from auditor.data.reopening import located, moved
-from auditor.errors import ConfigError, ExitCode
+from auditor.errors import ConfigError, DecisionsError, ExitCode
 from auditor.gate import baselines
 from auditor.gate.delivery import Output, check_data_untouched, parse_outputs, render, write, write_file
 from auditor.gate.evaluate import evaluate
@@ -25,6 +25,7 @@ from auditor.gate.wording import table
 from auditor.result import AuditResult, complete_result
 from auditor.review.baseline import Baseline
 from auditor.review.certify import read_certificate
+from auditor.review.ledger import LEDGER_NAME, Ledger
 from auditor.sources.base import ImageTable
 from auditor.system.files import read_text
 from auditor.system.text import counted, plain
@@ -200,7 +201,7 @@ class Prepared:
         return judged
 
     def _judged(self, result: AuditResult, baseline: Baseline | None, proven: Proven, said: str = "") -> Judged:
-        verdict = evaluate(result, self.rules, baseline, proven.certificate)
+        verdict = evaluate(result, self.rules, baseline, proven.certificate, proven.ledger)
         texts = tuple(render(self.outputs, verdict, result))
         shown = table(verdict, f"{self._judged_by(baseline)} {proven.in_words}".rstrip()) + said
         return Judged(verdict, result, shown, texts, exit_code(verdict, self.asked.exit_zero))
@@ -215,10 +216,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Proven:
-    """The certificate that a gate judges by, or None; and what is said of it."""
+    """The certificate that a gate judges by, or None; what is said of it; and the looks that lie beside it."""
 
     certificate: CertificateDocument | None
     in_words: str
+    ledger: Ledger | None = None
 
 
 def _proven(folder: Path | None, result: AuditResult) -> Proven:
@@ -231,11 +233,21 @@ def _proven(folder: Path | None, result: AuditResult) -> Proven:
     """
     said: list[str] = []
     certificate = None if folder is None else read_certificate(folder, result, said.append)
+    ledger = None if folder is None else _looks_in(folder, said.append)
     if certificate is not None:
-        return Proven(
-            certificate, f"Certificate: {counted(certificate['looks']['drawn'], 'drawn look', 'drawn looks')}."
-        )
-    return Proven(None, plain(said[0], 300) if said else "")
+        drawn = counted(certificate["looks"]["drawn"], "drawn look", "drawn looks")
+        said = [f"Certificate: {drawn}.", *said]
+    return Proven(certificate, " ".join(plain(text, 300) for text in said), ledger)
+
+
+def _looks_in(folder: Path, say: Callable[[str], object]) -> Ledger | None:
+    """The ledger in an audit's folder; None where there is none, or where it cannot be read, which is said."""
+    path = folder / LEDGER_NAME
+    try:
+        return Ledger.load(path) if path.exists() else None
+    except DecisionsError as error:
+        say(f"Its looks are not used: {error.message}.")
+        return None
 
 
 def prepare(asked: GateRequest = _DEFAULTS, *, folder: str | Path | None = None, keep: Iterable[Path] = ()) -> Prepared:

@@ -150,8 +150,9 @@ def _first_on_path(file: Path | None) -> Iterator[None]:
         with contextlib.suppress(ValueError):
             sys.path.remove(folder)
         for name in set(sys.modules) - before:
-            lies_at = getattr(sys.modules[name], "__file__", None)
-            if lies_at and Path(lies_at).parent.is_relative_to(folder) and "site-packages" not in lies_at:
+            lies_at = Path(getattr(sys.modules[name], "__file__", None) or "")
+            own = lies_at.parent.is_relative_to(folder) and "site-packages" not in lies_at.parts
+            if own and name.partition(".")[0] != "auditor":  # our own folder may lie there too
                 with contextlib.suppress(AttributeError, TypeError):
                     setattr(sys.modules[name], _MARK, True)
 

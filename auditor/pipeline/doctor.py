@@ -21,6 +21,7 @@ from auditor.system.text import plain
 OPTIONAL = {
     "pyarrow": "Parquet manifests (extra parquet)",
     "timm": "backbones timm:NAME (extra timm)",
+    "sentence_transformers": "encoders of texts (extra sentences)",
     "cleanlab": "the detection benchmark (extra bench)",
 }
 
@@ -41,7 +42,7 @@ def examine() -> tuple[list[str], bool]:
     lines.append(f"{'cache':<14}{cache} ({_size(cache) / 1e6:.0f} MB{'' if _writable(cache) else ', not writable'})")
     for package, use in OPTIONAL.items():
         there = importlib.util.find_spec(package) is not None
-        lines.append(f"{package:<14}{'installed' if there else 'not installed'}: {use}")
+        lines.append(f"{package + ' ':<14}{'installed' if there else 'not installed'}: {use}")
     return lines, healthy
 
 

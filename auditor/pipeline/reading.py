@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from auditor.config import AuditSettings
@@ -14,12 +15,18 @@ from auditor.pipeline.image_reader import open_image_reader
 from auditor.pipeline.item_reader import open_item_reader
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
-from auditor.result.nouns import noun_of
+from auditor.result.nouns import Noun, noun_of
+from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable, left_out, outside_hint
 
 
-def read(source: str | Path | ImageTable, job: Job) -> Inputs:
+def read(source: str | Path | ImageTable, job: Job) -> tuple[Inputs, Ledger]:
     """Open the data set, check that the work can be done, and read items and reference.
+
+    Returns
+    -------
+    tuple
+        What the stages after the pixels read, and the ledger of what people found; it is empty where there is none.
 
     Raises
     ------
@@ -31,19 +38,21 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         opened = looking.open_ledger("" if isinstance(source, ImageTable) else str(source), settings.ledger)
         reader = open_reader(table, job)
         reference = reopening.open_trusted(settings, table.kind) if settings.reference else None
-        checks.before_reading(table, reader, settings)
-    say(checks.long_work(table, reader.encoder, settings))
-    noun = noun_of(table.kind)
+        noun = noun_of(table.kind)
+        with noun.told():
+            checks.before_reading(table, reader, settings)
+    say(_noted(table.notes, noun))  # before the items are read: a class that is too small may be one of two spellings
+    say(noun.of(checks.long_work(table, reader.encoder, settings)))
     with job.stage("features", reader.doing) as update, noun.told():
         reader, data = reader.dataset(table, update)
     say(left_out(data.skipped))
-    say("\n".join(f"  note: {noun.of(note)}" for note in data.notes))
+    say(_noted((note for note in data.notes if note not in table.notes), noun))
     if data.n_cached:
         fresh = len(data.paths) - data.n_cached
         say(f"  {data.n_cached} {noun.many} were in the cache, {fresh} went through the network")
     trusted = None
     if reference is not None:
-        with job.stage("reference", "Reading the reference") as update:
+        with job.stage("reference", "Reading the reference") as update, noun.told():
             trusted = reader.reference(reference, data, update)
             data = data.settled_by(trusted.trusted, settings.seed)
         say(noun.of(_settled(data)))
@@ -51,7 +60,13 @@ def read(source: str | Path | ImageTable, job: Job) -> Inputs:
         looked = looking.match(data, opened)
         data = data.looked_at(looked)
         say(f"  {looking.in_words(looked.use)}")
-    return Inputs(data, trusted, reader.encoder, reader.device, reader.backbone)
+    inputs = Inputs(data, trusted, reader.encoder, reader.device, reader.backbone)
+    return inputs, Ledger() if opened is None else opened.ledger
+
+
+def _noted(notes: Iterable[str], noun: Noun) -> str:
+    """Notes for the terminal, a line each, in the words of the kind of items; empty where there are none."""
+    return "\n".join(f"  note: {noun.of(note)}" for note in notes)
 
 
 def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:

@@ -27,7 +27,7 @@ from auditor.experiment.noise import Planting
 from auditor.experiment.resuming import Remembering
 from auditor.experiment.run import Explainer, Learner, Run
 from auditor.experiment.trials import Plan, SuspicionOf, Trial, run_trials
-from auditor.pipeline import checks, looking, reading, summary
+from auditor.pipeline import checks, reading, summary
 from auditor.pipeline import ranking as rankings
 from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
 from auditor.pipeline.job import Job
@@ -79,11 +79,11 @@ def audit(
     checks.before_opening(source, job)
     with hardware.repeatable(), _cluster(job.run.dask) as client:
         job = replace(job, client=client)
-        inputs = reading.read(source, job)
+        inputs, ledger = reading.read(source, job)
         job.kept.open(*_deciding(inputs, job))
         inputs = _without_network(inputs, job.settings)
         with noun_of(inputs.data.table.kind).told():
-            return _audited(inputs, job)
+            return _audited(inputs, job, ledger)
 
 
 def _cluster(address: str) -> contextlib.AbstractContextManager[Any]:
@@ -112,6 +112,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         list(data.classes),
         data.splits,
         data.features,
+        *([] if data.groups is None else [list(data.groups)]),
         *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
         *(value.cpu().numpy() for value in network.values()),
@@ -124,7 +125,7 @@ def _without_network(inputs: Inputs, settings: AuditSettings) -> Inputs:
     return replace(inputs, backbone=None) if settings.trains_head_only else inputs
 
 
-def _audited(inputs: Inputs, job: Job) -> AuditResult:
+def _audited(inputs: Inputs, job: Job, ledger: Ledger) -> AuditResult:
     """Everything after the pixels: detection, the two kinds of run, and the result."""
     checks.before_training(inputs.data, job.settings)
     inputs = _with_families(inputs, job)
@@ -142,8 +143,6 @@ def _audited(inputs: Inputs, job: Job) -> AuditResult:
     made = Made(inputs, learner, given.run, trials, detection)
     document = summary.document(made, job.settings, job.progress.seconds)
     result = AuditResult(document, given.ranking, planted, shown)
-    opened = looking.open_ledger(inputs.data.source, job.settings.ledger) if document["ledger"] else None
-    ledger = Ledger() if opened is None else opened.ledger
     return with_sample(result, inputs.data.table, job.settings.max_pixels, ledger)
 
 

@@ -158,12 +158,10 @@ def _next(row: NextLooks) -> str:
     if row["looks"] is None:
         return f"No number of looks is known that proves {target} or less."
     if row["likely"] == row["looks"]:
-        return f"{_looks(row['looks'])} more prove {target} or less, if none finds a wrong label."
+        return f"{_looks(row['looks'], 'more ')} prove {target} or less, if none finds a wrong label."
     likely = "more than can be named" if row["likely"] is None else f"about {row['likely']:,}"
-    return (
-        f"{_looks(row['looks'])} more prove {target} or less, if none finds a wrong label; {likely}, if wrong labels "
-        "go on as so far."
-    )
+    so_far = f"{likely}, if wrong labels go on as so far"
+    return f"{_looks(row['looks'], 'more ')} prove {target} or less, if none finds a wrong label; {so_far}."
 
 
 def _would_prove(proofs: Sequence[Proof]) -> tuple[str, ...]:
@@ -172,5 +170,5 @@ def _would_prove(proofs: Sequence[Proof]) -> tuple[str, ...]:
     )
 
 
-def _looks(n: int) -> str:
-    return f"{n:,} look{'' if n == 1 else 's'}"
+def _looks(n: int, more: str = "") -> str:
+    return f"{n:,} {more}look{'' if n == 1 else 's'}"

@@ -23,6 +23,7 @@ from auditor.result.figures import (
     RecoveryDocument,
 )
 from auditor.result.nouns import Noun, noun_in
+from auditor.result.wording import CANNOT_TELL, NO_ANSWER
 
 TOP = 0.1
 """The part of the list that the headline speaks of."""
@@ -119,10 +120,9 @@ def _estimate(data: DatasetDocument, calibration: CalibrationDocument | None) ->
         return Markup("<strong>{}</strong> how many of the {} labels in {} are wrong").format(outcome, n, name)
     value, low, high = round(count["value"]), math.floor(count["interval"][0]), math.ceil(count["interval"][1])
     if cannot_tell(calibration):
-        unknown = Markup(
-            "We <strong>cannot tell without looks</strong> how many of the {} labels in {} are wrong: between {} and {}"
-        )
-        return unknown.format(n, name, whole(low), whole(high))
+        strong = Markup("<strong>{}</strong>").format(CANNOT_TELL)
+        labels = Markup("of the {} labels in {}").format(n, name)
+        return Markup(NO_ANSWER).format(cannot_tell=strong, labels=labels, low=whole(low), high=whole(high))
     if value == 0:
         none = Markup(
             "The model found no clear errors among the {} labels in {}. <strong>Up to {}</strong> may be wrong, if the "

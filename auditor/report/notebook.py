@@ -26,7 +26,8 @@ FIRST = 10
 """Suspects that a notebook shows."""
 
 _LINE = "border-top:1px solid rgba(128,128,128,.35);padding:.35em .9em .35em 0;vertical-align:top;text-align:left"
-_SEEN = "max-width:30em;max-height:7em;overflow:hidden;white-space:pre-wrap;unicode-bidi:plaintext"
+_CELL = f"{_LINE};max-width:31em;overflow-wrap:anywhere"
+_SEEN = "max-width:30em;max-height:8.7em;overflow:hidden;white-space:pre-wrap;unicode-bidi:plaintext"
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,7 +80,8 @@ def view(result: AuditResult, folder: Path | None = None) -> Markup:
     )
     count = f"{result.noun.count(result.summary['dataset']['n_images'])}, {len(result.classes)} classes"
     return Markup(
-        '<div style="font:14px/1.45 system-ui,sans-serif"><p style="font-size:1.15em;margin:.2em 0">{}.</p>'
+        '<div style="font:14px/1.45 system-ui,sans-serif;overflow-x:auto">'
+        '<p style="font-size:1.15em;margin:.2em 0">{}.</p>'
         '<p style="opacity:.8;margin:.2em 0 .8em">{}{}. Audit {}.</p>'
         '<table style="border-collapse:collapse"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
     ).format(said.estimate, _share(result, certificate, said), count, result.audit_id, heads, rows)
@@ -101,7 +103,7 @@ def _row(pictures: Pictures, row: dict[Any, Any]) -> Markup:
     suggested = name_markup(row["suggested_label"]) if row["suggested_label"] else Markup("none")
     cells = (_seen(pictures, str(row["path"])), name_markup(row["label"]), suggested, worth)
     return Markup("<tr>{}</tr>").format(
-        Markup("").join(Markup('<td style="{}">{}</td>').format(_LINE, cell) for cell in cells)
+        Markup("").join(Markup('<td style="{}">{}</td>').format(_CELL, cell) for cell in cells)
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from auditor.certificate.documents import CertificateDocument
 from auditor.certificate.wording import at_most
+from auditor.report.certified import between
 from auditor.report.headline import TOP, best_ranking, found_at, found_of_possible
 from auditor.report.quality import accuracy_interval
 from auditor.report.wording import cannot_tell, percent
@@ -31,6 +32,8 @@ class Tile:
         The share at the right end of the scale.
     text, note
         What stands in place of the value, and a line of its own below; empty for none.
+    between
+        The interval in words of its own; empty takes the usual ones.
     """
 
     title: str
@@ -41,6 +44,7 @@ class Tile:
     top: float = 1.0
     text: str = ""
     note: str = ""
+    between: str = ""
 
     @property
     def at(self) -> str:
@@ -88,7 +92,8 @@ def _certified(certificate: CertificateDocument) -> Tile:
     today = certificate["today"]
     title = f"Labels wrong now, at most ({certificate['confidence']:.0%})"
     top = _top(today["interval"][1])
-    return Tile(title, today["at_most"], today["interval"], top=top, text=at_most(today["at_most"]))
+    said = at_most(today["at_most"])
+    return Tile(title, today["at_most"], today["interval"], top=top, text=said, between=between(today))
 
 
 def _wrong_labels(share: Estimate, *, unknown: bool) -> Tile:

@@ -40,11 +40,14 @@ class CleanedImage:
         Where it lies in the audited data set.
     label, split
         Its label after the review, and its split.
+    group
+        What it belongs to; empty where nothing says so.
     """
 
     path: str
     label: str
     split: str
+    group: str = ""
 
 
 def images_that_stay(result: AuditResult, decisions: Iterable[Decision]) -> list[CleanedImage]:
@@ -132,18 +135,20 @@ def write_manifest(folder: Path, images: Sequence[CleanedImage], targets: Sequen
     is no help there, since it would change the label. Then the manifest is `cleaned.jsonl`, which no spreadsheet opens
     by itself. A path that looks like a formula gets `./` before it, which does not change it.
     """
-    if any(tables.is_formula(text) for image in images for text in (image.label, image.split)):
+    grouped = any(image.group for image in images)
+    if any(tables.is_formula(text) for image in images for text in (image.label, image.split, image.group)):
         entries = (
-            {"path": target, "label": image.label, "split": image.split}
+            {"path": target, "label": image.label, "split": image.split} | ({"group": image.group} if grouped else {})
             for image, target in zip(images, targets, strict=True)
         )
         files.write_text(folder / "cleaned.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries))
         return "cleaned.jsonl"
     rows = [
-        (f"./{target}" if tables.is_formula(target) else target, image.label, image.split)
+        (f"./{target}" if tables.is_formula(target) else target, image.label, image.split, image.group)[: 3 + grouped]
         for image, target in zip(images, targets, strict=True)
     ]
-    files.write_text(folder / "cleaned.csv", tables.csv_text([("path", "label", "split"), *rows]))
+    head = ("path", "label", "split", "group")[: 3 + grouped]
+    files.write_text(folder / "cleaned.csv", tables.csv_text([head, *rows]))
     return "cleaned.csv"
 
 

@@ -7,18 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from auditor.certificate import item_id
+from auditor.certificate import item_id, salt_of
 from auditor.certificate.documents import PlanDocument
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
 from auditor.review.decisions import Decision, ReviewFile, heavier, load_review
 from auditor.review.documents import SAMPLE_KIND, SCHEMA_VERSION, SampleDocument
+from auditor.review.items import items_of
 from auditor.review.ledger import LEDGER_NAME, Ledger
 from auditor.review.looks import Look
+from auditor.review.made_wrong import made_label
 from auditor.review.plans import ids_of, joined, same_draw, without
 from auditor.review.sample_file import SAMPLE_NAME, read_sample
 from auditor.review.sampling import own_plan
-from auditor.system.text import plain
+from auditor.system.text import counted, plain
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,36 @@ def gather(out: str | Path, result: AuditResult, decisions: Sequence[str | Path]
     plan, said = _plan(out, ledger, sample or _of_the_report(result, ledger, reviews), reviews)
     shown = sample["items"] if sample else result.evidence["sample"]
     chances = {item["path"]: item["probability"] for item in shown}
+    reviews, foreign = _without_unshown(reviews, result, ledger, sample)
     labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
     converter = _Converter(ledger, labels, chances)
     looks = [look for review in reviews for look in converter.looks(review)]
-    return Gathered(Ledger(plan, ledger.looks).with_looks(tuple(looks)), reviews, (*notes, *said))
+    return Gathered(Ledger(plan, ledger.looks).with_looks(tuple(looks)), reviews, (*notes, *said, *foreign))
+
+
+def _without_unshown(
+    reviews: Sequence[ReviewFile], result: AuditResult, ledger: Ledger, sample: SampleDocument | None
+) -> tuple[tuple[ReviewFile, ...], list[str]]:
+    """The files without judgements of labels that no sample of this audit made wrong, and a sentence about those.
+
+    A label that is made wrong follows from the item, so it is known after its sample has gone on.
+    """
+    if not any(review.made for review in reviews):
+        return tuple(reviews), []
+    shown = {(i["path"], i["label"]) for i in (sample["items"] if sample else ()) if i["how"] == "known-wrong"}
+    plan = sample["plan"] if sample else ledger.plan
+    salt = salt_of(result.summary["dataset"]["content_hash"]) if plan is None else plan["salt"]
+    shown |= {(item.path, made_label(item, result.classes, salt) or "") for item in items_of(result, ledger)}
+    kept = tuple(
+        replace(review, made=tuple(d for d in review.made if (d.path, d.label) in shown)) for review in reviews
+    )
+    lost = sum(len(review.made) for review in reviews) - sum(len(review.made) for review in kept)
+    if not lost:
+        return kept, []
+    return kept, [
+        f"{counted(lost, 'judgement', 'judgements')} of a label made wrong left out, because no sample of this audit "
+        "shows that label."
+    ]
 
 
 def _named(reviews: list[ReviewFile]) -> tuple[tuple[ReviewFile, ...], list[str]]:

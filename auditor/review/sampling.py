@@ -6,8 +6,6 @@ sample is lucky. A sample that exists already is extended, never drawn anew.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,9 +17,10 @@ from auditor.certificate import GATE_SPREAD, SHARE_SPREAD, SMALL, Plan, make_pla
 from auditor.certificate.documents import PlanDocument, Reading
 from auditor.errors import ConfigError, DecisionsError
 from auditor.result import AuditResult
-from auditor.review.documents import SAMPLE_KIND, SCHEMA_VERSION, How, SampleDocument, SampleItem
+from auditor.review.documents import SAMPLE_KIND, SCHEMA_VERSION, SampleDocument, SampleItem
 from auditor.review.items import Item, items_of
 from auditor.review.ledger import Ledger
+from auditor.review.made_wrong import lot, made_wrong, shown, still_made
 from auditor.review.plans import ids_of, joined, same_draw
 from auditor.system.arrays import Floats
 
@@ -189,10 +188,10 @@ def draw_sample(
     drawn = _drawn(items, plan, wish.n)
     if earlier is not None and not wish.n and not wish.again:
         drawn = _still_drawn(earlier, items)
-    made = _made_wrong(items, plan, result.classes, wish.known_wrong, {item["path"] for item in drawn}, ledger)
+    made = made_wrong(items, plan, result.classes, wish.known_wrong, {item["path"] for item in drawn}, ledger)
     if earlier is not None and not wish.again:
-        shown = {(item["path"], item["label"]) for item in made}
-        made += [item for item in _still_made(earlier, items, ledger) if (item["path"], item["label"]) not in shown]
+        there = {(item["path"], item["label"]) for item in made}
+        made += [item for item in still_made(earlier, items, ledger) if (item["path"], item["label"]) not in there]
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": SAMPLE_KIND,
@@ -256,7 +255,7 @@ def _drawn(items: Sequence[Item], plan: Plan, n: int) -> list[SampleItem]:
         found = {}
         for drawn in plan.order(limit):
             if drawn.id in rows and len(found) < n:
-                found.setdefault(drawn.id, _shown(rows[drawn.id], "drawn", probability=drawn.probability))
+                found.setdefault(drawn.id, shown(rows[drawn.id], "drawn", probability=drawn.probability))
         if limit >= plan.n:
             break
         limit *= 2
@@ -268,42 +267,6 @@ def _still_drawn(earlier: SampleDocument, items: Iterable[Item]) -> list[SampleI
     there = {(item.path, item.hash, item.label) for item in items if item.open}
     kept = [item for item in earlier["items"] if item["how"] == "drawn"]
     return [item for item in kept if (item["path"], item["hash"], item["label"]) in there]
-
-
-def _made_wrong(
-    items: Sequence[Item], plan: Plan, classes: Sequence[str], n: int, taken: set[str], ledger: Ledger
-) -> list[SampleItem]:
-    """Items shown under a label that was made wrong: by a hash, from the less suspicious half of what is not drawn.
-
-    The made label is the one that the model would have suggested, because likely mistakes are the hard ones to see.
-    """
-    before = {look.hash for look in ledger.looks if look.how == "known-wrong"}
-    fresh = [
-        i for i in items if i.open and i.path not in taken and i.hash not in before and not math.isnan(i.suspicion)
-    ]
-    fresh.sort(key=lambda item: (item.suspicion, item.path))
-    pool = fresh[: max(n, len(fresh) // 2)]
-    pool.sort(key=lambda item: _lot(plan.salt, "known-wrong", item))
-    found: dict[str, SampleItem] = {}
-    for item in pool:
-        others = sorted({*classes} - {item.label})
-        if len(found) < n and others and item.hash not in found:
-            label = item.suggested_label
-            if label not in others:
-                label = others[int(_lot(plan.salt, "label", item), 16) % len(others)]
-            found[item.hash] = _shown(item, "known-wrong", label=label)
-    return sorted(found.values(), key=lambda item: item["path"])
-
-
-def _still_made(earlier: SampleDocument, items: Iterable[Item], ledger: Ledger) -> list[SampleItem]:
-    """Labels that an earlier sample made wrong, and that nobody has judged yet."""
-    there = {(item.path, item.hash) for item in items}
-    judged = {look.hash for look in ledger.looks if look.how == "known-wrong"}
-    return [
-        item
-        for item in earlier["items"]
-        if item["how"] == "known-wrong" and (item["path"], item["hash"]) in there and item["hash"] not in judged
-    ]
 
 
 def _again(items: Iterable[Item], salt: str) -> list[SampleItem]:
@@ -318,22 +281,6 @@ def _again(items: Iterable[Item], salt: str) -> list[SampleItem]:
             right.append(item)
         elif standing.decision == "unsure" or (standing.status == "wrong" and standing.calls < _SECOND):
             doubted.append(item)
-    right.sort(key=lambda item: _lot(salt, "right", item))
-    mixed = sorted([*doubted, *right[: len(doubted)]], key=lambda item: _lot(salt, "again", item))
-    return [_shown(item, "again") for item in mixed]
-
-
-def _shown(item: Item, how: How, *, label: str | None = None, probability: float | None = None) -> SampleItem:
-    return {
-        "path": item.path,
-        "hash": item.hash,
-        "label": item.label if label is None else label,
-        "how": how,
-        "probability": probability,
-    }
-
-
-def _lot(salt: str, what: str, item: Item) -> str:
-    """An item's lot for a purpose: 64 hexadecimal digits that depend on salt, purpose and item alone."""
-    text = f"{salt}\0{what}\0{item.hash}\0{item.first_label}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    right.sort(key=lambda item: lot(salt, "right", item))
+    mixed = sorted([*doubted, *right[: len(doubted)]], key=lambda item: lot(salt, "again", item))
+    return [shown(item, "again") for item in mixed]

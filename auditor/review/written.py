@@ -6,6 +6,7 @@ other labels, and everything else of it stays. Items that a program held are nam
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,11 @@ from pathlib import Path
 from auditor.data.reopening import Opening
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
-from auditor.review.cleaned import CleanedImage, place, target_names, write_manifest
+from auditor.review.cleaned import CleanedImage, place, read_again, target_names, write_manifest
 from auditor.sources.base import IN_MEMORY, ImageTable
 from auditor.sources.manifest import parse_spec
 from auditor.sources.writable import Manifest
+from auditor.system import files
 from auditor.system.arrays import Array
 
 _SAID_AGAIN = ("kind", "label", "columns", "classes", "features", "probabilities")
@@ -83,11 +85,27 @@ def write_cleaned(
     if own:
         assert table.origin is not None
         return _in_own_format(folder, result, table, table.origin, images)
+    if table.kind in ("text", "table"):
+        return _as_lines(folder, table, images)
+    if table.groups is not None:
+        groups = dict(zip(table.frame["path"], table.groups, strict=True))
+        images = [replace(image, group=groups.get(image.path, "")) for image in images]
     targets = target_names(images, format)
     for image, target in zip(images, targets, strict=True):
         place(table, image.path, folder / target)
     name = write_manifest(folder, images, targets) if format == "manifest" else ""
     return Written(targets, name, len(images) + bool(name))
+
+
+def _as_lines(folder: Path, table: ImageTable, images: Sequence[CleanedImage]) -> Written:
+    """Texts or rows that have no file of their own, as JSON lines. A row's cells stand beside its label."""
+    lines = []
+    for image in images:
+        content = read_again(table, image.path).decode("utf-8")
+        cells = {"text": content} if table.kind == "text" else json.loads(content)
+        lines.append(json.dumps({**cells, "id": image.path, "label": image.label, "split": image.split}) + "\n")
+    files.write_text(folder / "cleaned.jsonl", "".join(lines))
+    return Written([image.path for image in images], "cleaned.jsonl", 1, options=f" --kind {table.kind}")
 
 
 def _in_own_format(

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from auditor.errors import SourceError
@@ -220,6 +221,31 @@ def hugging_face_table(source: Any, label: str = "", groups: Any = None) -> Imag
         splits.extend([split_name(split) or ""] * len(part))
     title = "the data set" if not parts else str(getattr(parts[0][1], "builder_name", None) or "the data set")
     return labelled(title, names, texts, _reading(readers), group_names(groups, len(names)), splits)
+
+
+def has_images(source: Any) -> bool:
+    """Whether a Hugging Face data set has a column of images."""
+    parts = source.values() if isinstance(source, Mapping) else [source]
+    return any(type(kind).__name__ == "Image" for part in parts for kind in part.features.values())
+
+
+def hugging_face_frame(source: Any, label: str = "") -> pd.DataFrame:
+    """A Hugging Face data set of texts or rows as a DataFrame, with the names of its classes and its splits.
+
+    Raises
+    ------
+    SourceError
+        It has no column of labels.
+    """
+    parts = list(source.items()) if isinstance(source, Mapping) else [("", source)]
+    frames = []
+    for split, part in parts:
+        column = label_column(part, label)
+        frame = part.to_pandas().assign(**{column: class_names(part, column)})
+        frames.append(frame.assign(split=split_name(split) or "") if split else frame)
+    whole = pd.concat(frames, ignore_index=True)
+    column = label_column(parts[0][1], label)
+    return pd.DataFrame(whole if label else whole.rename(columns={column: "label"}))
 
 
 def _reading(readers: Mapping[str, Callable[[], bytes]]) -> Callable[[str], bytes]:

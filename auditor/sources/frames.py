@@ -12,7 +12,7 @@ from auditor.sources.base import IN_MEMORY, ImageTable
 from auditor.sources.item_columns import Chosen
 from auditor.sources.items import NEEDED, table_of_records
 from auditor.sources.manifest import table_of_rows
-from auditor.sources.manifest_columns import Rows
+from auditor.sources.manifest_columns import Rows, locate_group
 from auditor.sources.manifest_spec import Layout, chosen_columns, told_kind
 from auditor.sources.named import NAMES
 from auditor.sources.records import Records, Value, as_cell
@@ -42,7 +42,9 @@ def frame_table(frame: pd.DataFrame, layout: Layout, allow_outside: bool = False
     if not kind:
         kind = next((kind for kind, role in (("image", "path"), ("text", "text")) if named[role] in frame), "table")
     if kind == "image" or (layout.by_name and kind == "table" and not layout.kind):
-        rows = Rows(range(1, len(frame) + 1), *_manifest(frame, columns, layout))
+        at = locate_group(list(frame.columns), columns, SHOWN)
+        groups = None if at is None else [str(value or "") for value in _cells(frame.iloc[:, at])]
+        rows = Rows(range(1, len(frame) + 1), *_manifest(frame, columns, layout), groups=groups)
         table = table_of_rows(rows, SHOWN, layout.root or ".", layout, allow_outside)
     else:
         chosen = Chosen(columns, NEEDED[kind], SHOWN)

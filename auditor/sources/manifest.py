@@ -110,7 +110,7 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
     table = make_table(
         os.path.basename(shown),
         display(begins),
-        Columns(rows.paths, rows.labels, rows.splits, places=rows.places, n_places=n_places),
+        Columns(rows.paths, rows.labels, rows.splits, rows.groups, rows.places, n_places),
         read=read,
         locate=root.locate if rows.read is None and not layout.by_name else None,
         skipped=skipped,
@@ -134,7 +134,7 @@ def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | Im
     except NoColumnError as error:
         if layout.kind == "image":
             raise
-        with contextlib.suppress(SourceError):
+        with contextlib.suppress(NoColumnError):
             read_records(file, shown, Chosen(columns, NEEDED["text"], shown).fits)
             kind = "text"
         if not kind and layout.label:
@@ -157,7 +157,7 @@ def _items(file: str, columns: Mapping[str, str], kind: str, layout: Layout) -> 
     if layout.kind:
         return table
     what = "texts: a column holds them" if kind == "text" else "a table: each row is an item"
-    note = f"The manifest was read as {what}, and no column names images. --kind says otherwise."
+    note = f"The manifest was read as {what}, and no column is called path. --kind says otherwise."
     return replace(table, notes=(note, *table.notes))
 
 
@@ -191,7 +191,7 @@ def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:
 
 def _check_text(rows: Rows, shown: str) -> None:
     """Refuse half characters. JSON escapes can hold them, and no file can be written with them."""
-    for texts in (rows.paths, rows.labels, rows.splits):
+    for texts in (rows.paths, rows.labels, rows.splits, rows.groups or ()):
         if is_utf8("".join(texts)):
             continue
         bad = next(number for number, text in zip(rows.numbers, texts, strict=True) if not is_utf8(text))
@@ -237,6 +237,7 @@ def _without_repeats(rows: Rows) -> tuple[Rows, list[Skipped]]:
             labels=list(itertools.compress(rows.labels, keep)),
             splits=list(itertools.compress(rows.splits, keep)),
             places=list(itertools.compress(rows.places, keep)),
+            groups=None if rows.groups is None else list(itertools.compress(rows.groups, keep)),
         )
     return rows, skipped
 

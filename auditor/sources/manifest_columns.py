@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.errors import SourceError
@@ -22,7 +22,8 @@ class Rows:
     A spreadsheet counts in the same way: the header of a CSV file is row 1. In JSON lines a row is a line.
 
     Where the table holds the images themselves, `read` gives their bytes by path. `notes` say what was understood.
-    `places` count the rows of the file from 0; they are filled in when all rows have been read.
+    `places` count the rows of the file from 0; they are filled in when all rows have been read. `groups` name what
+    belongs together; None where there is no such column.
     """
 
     numbers: Sequence[int]
@@ -32,6 +33,7 @@ class Rows:
     read: Callable[[str], bytes] | None = None
     notes: tuple[str, ...] = ()
     places: Sequence[int] = ()
+    groups: Sequence[str] | None = None
 
 
 _EXACT = 2.0**53
@@ -77,6 +79,22 @@ def missing(where: str, column: str, role: str, present: list[str]) -> NoColumnE
         f"{where}: there is no column '{display(column)}'; it has {shown or 'none'}",
         hint=f"say which column to use, for example FILE::{role}={display(guess)}",
     )
+
+
+def locate_group(header: Sequence[str], columns: Mapping[str, str], where: str) -> int | None:
+    """Where the column of groups stands in the header. None where there is none, or several and none was chosen.
+
+    Raises
+    ------
+    NoColumnError
+        The user chose a column that is not there once.
+    """
+    names, name = [text.strip() for text in header], columns.get("group", "group")
+    if names.count(name) == 1:
+        return names.index(name)
+    if "group" in columns:
+        raise missing(where, name, "group", names)
+    return None
 
 
 def locate_columns(header: list[str], columns: dict[str, str], shown: str, row: int = 1) -> tuple[int, int, int | None]:

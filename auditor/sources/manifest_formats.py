@@ -9,7 +9,7 @@ import codecs
 import os
 
 from auditor.errors import SourceError
-from auditor.sources.manifest_columns import Rows, locate_columns
+from auditor.sources.manifest_columns import Rows, locate_columns, locate_group
 from auditor.sources.manifest_csv import csv_rows
 from auditor.sources.manifest_json import read_json
 from auditor.sources.manifest_parquet import read_parquet
@@ -126,7 +126,8 @@ def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -
     rows = csv_rows(text, delimiters, shown, lambda header, row: locate_columns(header, columns, shown, row))
     first, header = next(rows)
     path_at, label_at, split_at = locate_columns(header, columns, shown, first)
-    numbers, paths, labels, splits = list[int](), list[str](), list[str](), list[str]()
+    group_at = locate_group(header, columns, f"{shown}, row {first}")
+    numbers, paths, labels, splits, groups = list[int](), list[str](), list[str](), list[str](), list[str]()
     for number, row in rows:
         if not row[path_at].strip() and not any(map(str.strip, row)):
             continue
@@ -134,4 +135,5 @@ def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -
         paths.append(row[path_at])
         labels.append(row[label_at])
         splits.append(row[split_at] if split_at is not None else "")
-    return Rows(numbers, paths, labels, splits)
+        groups.append(row[group_at] if group_at is not None else "")
+    return Rows(numbers, paths, labels, splits, groups=None if group_at is None else groups)

@@ -75,17 +75,20 @@ def _lines(text: str, shown: str) -> Iterator[tuple[int, object]]:
 
 
 def _rows(records: Iterable[tuple[int, object]], columns: dict[str, str], shown: str) -> Rows:
-    names = {role: columns.get(role, role) for role in ROLES}
-    numbers, paths, labels, splits = list[int](), list[str](), list[str](), list[str]()
+    names = {role: columns.get(role, role) for role in (*ROLES, "group")}
+    numbers, paths, labels, splits, groups = list[int](), list[str](), list[str](), list[str](), list[str]()
+    grouped = False
     for number, record in records:
         where = f"{shown}, row {number}"
         if not isinstance(record, dict):
             raise SourceError(f"{where}: not a JSON object", hint=_WANTED)
-        for role in ("path", "label") + (("split",) if "split" in columns else ()):
+        for role in ("path", "label", *(role for role in ("split", "group") if role in columns)):
             if names[role] not in record:
                 raise missing(where, names[role], role, list(record))
         numbers.append(number)
         paths.append(as_text(record[names["path"]], where, names["path"]))
         labels.append(as_text(record[names["label"]], where, names["label"]))
         splits.append(as_text(record.get(names["split"]), where, names["split"]))
-    return Rows(numbers, paths, labels, splits)
+        grouped |= names["group"] in record
+        groups.append(as_text(record.get(names["group"]), where, names["group"]))
+    return Rows(numbers, paths, labels, splits, groups=groups if grouped else None)

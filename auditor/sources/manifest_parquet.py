@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from auditor.errors import SourceError
-from auditor.sources.manifest_columns import ROLES, Rows, as_text, locate_columns
+from auditor.sources.manifest_columns import ROLES, Rows, as_text, locate_columns, locate_group
 from auditor.system.files import reason
 from auditor.system.text import display
 
@@ -38,7 +38,8 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
         classes = class_names(schema.metadata)
         columns, notes = _usual(schema, classes, columns)
         located = locate_columns(schema.names, columns, shown)
-        chosen = [schema.names[at] for at in located if at is not None]
+        group_at = locate_group(schema.names, columns, shown)
+        chosen = [schema.names[at] for at in (*located, group_at) if at is not None]
         table = file.read(columns=chosen, use_threads=False)
         images = _Images.of(table.column(chosen[0]))
         lists = [table.column(name).to_pylist() for name in (chosen if images is None else chosen[1:])]
@@ -59,8 +60,10 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
     ]
     labels = named(texts[1], classes.get(chosen[1]))
     count = len(labels)
-    splits = texts[2] if len(texts) == 3 else [""] * count
-    return Rows(range(1, count + 1), texts[0], labels, splits, None if images is None else images.read, notes)
+    splits = [""] * count if located[2] is None else texts[2]
+    groups = None if group_at is None else texts[-1]
+    read = None if images is None else images.read
+    return Rows(range(1, count + 1), texts[0], labels, splits, read, notes, groups=groups)
 
 
 class _Images:

@@ -12,8 +12,11 @@ from auditor.sources.manifest_columns import ROLES
 from auditor.sources.manifest_formats import READERS, suffix_of
 from auditor.system.text import display
 
-IMAGE_ROLES, ITEM_ROLES = ("path",), ("text", "group", "id")
+IMAGE_ROLES, ITEM_ROLES = ("path",), ("text", "id")
 """Roles that columns have in a manifest of images alone, and in one of texts or rows alone."""
+
+GROUP = "group"
+"""The role of a column in every manifest: its values name what belongs together."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
 def _columns(choice: str, where: str, written: str) -> dict[str, str]:
     """`label=a,path=b` as columns by role."""
     columns: dict[str, str] = {}
-    roles = (*ROLES, *ITEM_ROLES)
+    roles = (*ROLES, *ITEM_ROLES, GROUP)
     for part in re.split(rf",(?=(?:{'|'.join(roles)})=)", choice):
         role, equals, column = part.partition("=")
         if role not in roles or not equals or not column or role in columns:

@@ -94,4 +94,4 @@ def _docstrings(root: Path) -> Iterator[tuple[str, str, str]]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                 text = (ast.get_docstring(node) or "").split("\n\nParameters\n")[0].strip()
                 if len(text) >= SHORTEST:
-                    yield f"{'.'.join(parts)}.{node.name}:{node.lineno}".replace(os.sep, "."), parts[0], text[:LONGEST]
+                    yield f"{'.'.join(parts)}.{node.name}-{node.lineno}".replace(os.sep, "."), parts[0], text[:LONGEST]

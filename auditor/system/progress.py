@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -130,7 +131,7 @@ class Progress:
     def _listeners(self, name: str, title: str) -> list[_Listener]:
         listeners: list[_Listener] = []
         if not self.quiet:
-            listeners.append(_Bar(title) if sys.stderr is not None and sys.stderr.isatty() else _Lines(title))
+            listeners.append(_Bar(title) if _has_bars() else _Lines(title))
         if self._log is not None:
             listeners.append(_Logged(self._log, name))
         return listeners
@@ -172,6 +173,11 @@ class Progress:
             self._log.write(event, stage=name, **(said or {"seconds": took}))
         for listener in listeners:
             listener.end(took)
+
+
+def _has_bars() -> bool:
+    """Whether a bar can be drawn: on a terminal, and in a notebook."""
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
 
 
 def _tell(text: str, end: str = "\n") -> None:
@@ -240,7 +246,7 @@ class _Lines:
 
 
 class _Bar:
-    """A tqdm bar. It appears when the stage first says how long it is."""
+    """A tqdm bar, in a notebook as there. It appears when the stage first says how long it is."""
 
     def __init__(self, title: str) -> None:
         self.title, self.clock = title, _Clock(LINE_EVERY)
@@ -258,9 +264,10 @@ class _Bar:
             self.bar.set_postfix_str(memory_text().strip(", "))  # this also moves the bar's own clock on
 
     def update(self, done: int, total: int) -> None:
-        from tqdm import tqdm
-
         if self.bar is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without widgets gets a bar of text, and needs no advice
+                from tqdm.auto import tqdm
             self.bar = tqdm(total=total, desc=self.title, leave=False)
         self.bar.total = total
         self.bar.update(done - self.bar.n)

@@ -53,11 +53,12 @@ def test_no_serious_violation_while_choosing_and_selecting(page, node_tools):
     assert _violations(report, node_tools) == []
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1440])
 @pytest.mark.parametrize("arguments", [{}, {"hostile": True}, {"classes": 14, "n": 400}, {"calibrated": False}])
-def test_no_page_is_wider_than_its_screen(page, width, arguments):
-    report = page(make_result(**arguments)).open(width)
-    assert report.run("return document.documentElement.scrollWidth") <= width
+def test_no_page_is_wider_than_its_screen(page, arguments):
+    report = page(make_result(**arguments))
+    for width in (320, 390, 768, 1440):
+        report.open(width)
+        assert report.run("return document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", [390, 768, 1080, 1440])

@@ -9,13 +9,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import PROJECT
 
+from auditor.report.looks import shuffled
 from auditor.result import AuditResult
 
 SEEN = 40
@@ -36,14 +37,19 @@ def _commands() -> list[list[str]]:
 
 def _run(words: list[str], folder: Path) -> str:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout
 
 
+def _answers(items: Iterable[tuple[str, str]], truth: dict[str, str]) -> str:
+    """What a reviewer types who is always right, for drawn images: path and shown label."""
+    return "".join("k" if truth[path] == label else f"r{truth[path]}\ue007" for path, label in items)
+
+
 def test_the_round_of_the_readme(page: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "fixtures").symlink_to(PROJECT / "fixtures")
-    make, audit, apply, again, gate = _commands()
+    make, audit, apply, again, gate, draw, certify, last_gate = _commands()
     _run(make, tmp_path)
     with (tmp_path / "digits38.csv").open(encoding="utf-8") as file:
         truth = {row["path"]: row["true_label"] for row in csv.DictReader(file)}
@@ -62,18 +68,38 @@ def test_the_round_of_the_readme(page: Callable[..., Any], tmp_path: Path) -> No
     _picture(report, "round-2-review", "#review", 860)
     report.keys("".join(keys[10:]))
     assert report.text(".rv-tally").startswith(f"{SEEN} of 357 reviewed: {SEEN - wrong} kept, {wrong} relabelled")
+    report.click("[data-queue=sample]")
+    _picture(report, "round-3-sample", "#review", 720)
+    seen = {path for path, _ in given[:SEEN]}
+    drawn = [(item["path"], item["label"]) for item in shuffled(first.evidence["sample"])]
+    assert len(drawn) == 100
+    report.keys(_answers([item for item in drawn if item[0] not in seen], truth))
     report.export().rename(tmp_path / "decisions.json")
 
-    assert f"{wrong} relabelled" in _run(apply, tmp_path)
-    _run(again, tmp_path)
+    applied = _run(apply, tmp_path)
+    assert f"{wrong} relabelled" in applied and "left after them: at most 3.7%" in applied
+    said = _run(again, tmp_path)
+    assert "At most 3.7% of these labels are wrong now (95%), whatever kind of errors they are" in said
     second = AuditResult.load(tmp_path / "round2")
     assert dict(zip(second.ranking["path"], second.ranking["label"], strict=True)) == truth
-    assert second.summary["calibration"]["count"]["interval"][0] == 0
-    _run(gate, tmp_path)
+    judged = _run(gate, tmp_path)
+    assert judged.endswith("cleaned.csv: WARN\n") and "`auditor review sample OUT -n 43` draws them" in judged
+
+    assert draw[-1] == "43"
+    _run(draw, tmp_path)
     report.path.write_bytes((tmp_path / "round2" / "report.html").read_bytes())
     report.open(width=1200)
     assert f"Images: {wrong} relabelled." in report.text("#verdict")
-    _picture(report, "round-3-again", "#verdict", 860)
+    report.click("[data-queue=sample]")
+    report.keys("k" * 43)
+    report.export().replace(tmp_path / "decisions.json")
+    assert "left after them: at most 2%" in _run(certify, tmp_path)
+    report.path.write_bytes((tmp_path / "round2" / "report.html").read_bytes())
+    report.open(width=1200, fresh=False)
+    assert "At most 2% of these labels are wrong now" in report.text("#verdict")
+    _picture(report, "round-4-certificate", "#verdict", 860)
+    judged = _run(last_gate, tmp_path)
+    assert judged.endswith("cleaned.csv: PASS\n"), judged
     assert report.errors() == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import FIXTURES, small_audit
+from helpers import FIXTURES, small_audit, use_hasty_detection, use_tiny_network
 from PIL import Image
 
 import auditor
@@ -30,7 +30,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Audi
     broken = sorted(data.rglob("*.png"))[-1]
     broken.write_bytes(broken.read_bytes()[:40])
     (data / "train" / "3" / "strange.ending").write_text("skipped by its name")
-    auditor.audit(str(data), out=out, **SETTINGS)
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny_network(patch)
+        use_hasty_detection(patch)
+        auditor.audit(str(data), out=out, **SETTINGS)
     return data, out, settings_from(SETTINGS)[0]
 
 
@@ -155,7 +158,7 @@ def test_a_gate_where_one_percent_of_the_images_changed_reads_only_those_again(
     assert "158 images were in the cache, 2 went through the network" in again.stderr
 
 
-def test_images_that_a_reference_settled_are_no_change(tmp_path: Path) -> None:
+def test_images_that_a_reference_settled_are_no_change(tmp_path: Path, tiny: None) -> None:
     trusted = tmp_path / "trusted"
     for label in ("3", "8"):
         held = sorted((FIXTURES / "digits" / "train" / label).iterdir())[:4]

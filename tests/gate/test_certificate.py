@@ -106,7 +106,7 @@ def test_the_data_as_they_lie_are_judged_and_not_as_they_would_be_corrected() ->
     certificate = certificate_of(result, proven(0.1, 0.06, 0.2), remaining=proven(0.0, 0.0, 0.01))
     outcome = judged(result, certificate)["wrong_labels"]
     assert outcome.verdict is Judgement.FAIL
-    assert "corrections that were found are not applied yet" in outcome.message
+    assert "corrections that were found are not applied here: audit the data set that" in outcome.message
 
 
 def test_new_and_changed_images_are_told() -> None:
@@ -198,3 +198,32 @@ def test_a_ledger_is_a_baseline_and_is_never_written_over(tmp_path: Path, monkey
     Path("ledger.json").write_text(json.dumps(broken))
     with pytest.raises(DecisionsError, match="schema version 9"):
         run(result, GateRequest(baseline="ledger.json"))
+
+
+def test_looks_since_the_audit_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = suspects(clean_result(), [0.99] * 6)
+    (tmp_path / "out").mkdir()
+    result.save(tmp_path / "out")
+    before = run("out")
+    assert before.verdict is not None and "6 unreviewed suspects" in before.stdout
+    hashes, rows = result.summary["dataset"]["hashes"], result.ranking.head(6)
+    keys = [(hashes[row.path], str(row.label)) for row in rows.itertuples()]
+    other = [next(c for c in result.classes if c != label) for _, label in keys]
+    looks = (
+        Look(*keys[0], "keep", reviewer="a"),
+        Look(*keys[1], "relabel", final_label=other[1], reviewer="a"),
+        Look(*keys[2], "drop", reviewer="a"),
+        Look(keys[3][0], other[3], "relabel", final_label=keys[3][1], reviewer="a"),
+    )
+    Ledger(None, looks).save(tmp_path / "out" / "auditor-ledger.json")
+    done = run("out")
+    assert done.verdict is not None
+    left = [rows["path"].iloc[i] for i in (1, 2, 4, 5)]
+    assert sorted(done.verdict.new_suspects["path"]) == sorted(left), "right ones, and corrected ones, are settled"
+    assert "4 suspects with a probability of at least 0.9; people found 2 of them wrong: audit the data" in done.stdout
+    path = tmp_path / "out" / "auditor-ledger.json"
+    path.write_text("<<<<<<< HEAD\n" + path.read_text())
+    done = run("out")
+    assert done.verdict is not None and done.verdict.rules == before.verdict.rules
+    assert "Its looks are not used: the ledger" in done.stdout and "merge conflict at line 1" in done.stdout

@@ -67,6 +67,20 @@ class Wrapper(nn.Module):
         self.model, self.trainer = body(nn.Linear(8, 3)), trainer
 
 
+class WrapperWithForward(Wrapper):
+    """The same with a forward, settings and a step of training, as Lightning has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hparams = {"lr": 0.1, "trainer": None}
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.model(x)
+
+    def training_step(self, batch: Any, batch_index: int) -> Any:
+        return self(batch[0]).sum()
+
+
 class ViewsItsInput(nn.Module):
     def forward(self, x: torch.Tensor) -> Any:
         return x.view(len(x), -1)[:, ::5000]
@@ -124,6 +138,7 @@ RIGHT: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "double precision": (lambda: body(nn.Linear(8, 3)).double(), 8),
     "maps": (lambda: nn.Conv2d(3, 6, 3, 8), 6),
     "tokens": (lambda: Through(lambda x: x[:, None].expand(-1, 5, -1)), 8),
+    "as Lightning has it": (WrapperWithForward, 8),
     "data parallel": (lambda: nn.DataParallel(body(nn.Linear(8, 3))), 8),
     "compiled": (lambda: torch.compile(body(nn.Linear(8, 3))), 8),  # type: ignore[dict-item, return-value]
     "scripted": (lambda: torch.jit.script(body()), 8),

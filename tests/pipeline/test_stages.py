@@ -323,7 +323,11 @@ def _table(images: list[tuple[str, bytes]], splits: list[str] | None = None) -> 
 
 
 def _equal() -> ImageTable:
-    return _table([("a" if i % 2 else "b", _square(100)) for i in range(40)])
+    return _table([("a" if i % 2 else "b", _square(100, 30)) for i in range(40)])
+
+
+def _black() -> ImageTable:
+    return _table([("a" if i % 2 else "b", _square(0)) for i in range(40)])
 
 
 def _separable() -> ImageTable:
@@ -365,6 +369,7 @@ def _pairs() -> ImageTable:
 
 BREAKING: dict[str, tuple[Callable[[], ImageTable], type[AuditorError] | None]] = {
     "all features equal": (_equal, None),
+    "nothing to see": (_black, UndecidedError),
     "perfectly separable": (_separable, None),
     "labels all wrong": (_all_wrong, None),
     "one class 99.3%": (_lopsided, None),

@@ -86,7 +86,7 @@ def test_the_certificate_takes_the_place_of_the_estimate() -> None:
         "3.0% to 5.2%",
         "300 drawn at random (3 wrong, 1 undecided), 40 from the top of the list",
         "9 of 10 labels made wrong were found",
-        "210 looks more prove 0.5% or less, if none finds a wrong label; about 480, if wrong labels go on as so far",
+        "210 more looks prove 0.5% or less, if none finds a wrong label; about 480, if wrong labels go on as so far",
         "more than can be named",
         "Reviewers name a wrong label when they see one.",
         "Four items are new.",
@@ -158,7 +158,9 @@ def _unknown(result: AuditResult, low: float, high: float) -> AuditResult:
 def test_what_the_model_cannot_tell_is_not_told() -> None:
     result = _unknown(make_result(), 0.3, 33.2)
     text = Page(render(result)).text
-    assert "We cannot tell without looks how many of the 200 labels in photos are wrong: between 0 and 34" in text
+    assert (
+        "The model cannot tell without looks how many of the 200 labels in photos are wrong: between 0 and 34" in text
+    )
     assert tiles(result.summary)[0].text == "cannot tell"
     assert "probably wrong" not in text.split("Evidence")[0] and "no clear error" not in text.split("Evidence")[0]
 

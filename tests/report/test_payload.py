@@ -60,7 +60,7 @@ def test_large_results_stay_small():
 
 
 def test_fifty_thousand_images_with_heavy_pictures_stay_under_fifteen_megabytes():
-    result = make_result(n=50_000, classes=10, thumbnails=500, examples=50)
+    result = make_result(n=50_000, classes=10, thumbnails=500, examples=10)
     # Photographs of 160x160 pixels, then noise, which no compression makes smaller.
     for characters, with_pictures in ((7_000, 500), (27_000, 150)):
         thumbnails = dict.fromkeys(result.evidence["thumbnails"], "data:image/webp;base64," + "A" * characters)

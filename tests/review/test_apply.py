@@ -10,7 +10,7 @@ import json
 import pytest
 from builders import make_result, true_labels
 from hostile import HOSTILE_NAMES
-from review_files import decision, decisions_document, other_class, saved, with_files
+from review_files import decision, decisions_document, other_class, saved, with_files, written
 
 from auditor.errors import DecisionsError, ResultError
 from auditor.review import apply, compare
@@ -363,3 +363,17 @@ def test_baseline_entries_of_identical_images():
     assert baseline_entries([make("1", "drop"), make("2", "keep"), make("3", "unsure")]) == [
         BaselineEntry("a" * 64, "cat", "keep", "2", "")
     ]
+
+
+def test_groups_go_with_the_cleaned_data(tmp_path, run_cli):
+    audit = saved(tmp_path, make_result(n=40))
+    rows = list(zip(audit.ranking["path"], audit.ranking["label"], strict=True))
+    with (tmp_path / "data" / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(
+            [("path", "label", "group"), *((p, label, f"g{i % 5}") for i, (p, label) in enumerate(rows))]
+        )
+    decided = written(tmp_path / "d.json", audit, [decision(audit, 0, "drop")])
+    applied = apply(tmp_path / "out", decided, source=str(tmp_path / "data" / "labels.csv"))
+    with applied.data.open(encoding="utf-8", newline="") as file:
+        now = {row["path"]: row["group"] for row in csv.DictReader(file)}
+    assert now == {path: f"g{i % 5}" for i, (path, _) in enumerate(rows) if i}

@@ -14,13 +14,14 @@ import pytest
 from builders import as_kind, make_result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from review_files import looks_at, written
 
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
 from auditor.review import apply
 from auditor.sources import open_source
 from auditor.sources.amended_text import DROPPED, csv_with, json_with
-from auditor.sources.base import IN_MEMORY
+from auditor.sources.base import IN_MEMORY, content_hash
 from auditor.sources.manifest import Layout
 
 N = 24
@@ -191,3 +192,22 @@ def test_features_of_the_users_keep_a_line_for_each_row(tmp_path):
     rows = list(csv.DictReader(io.StringIO(applied.data.read_text("utf-8-sig"), newline="")))
     assert len(rows) == N and sum(not row["label"] for row in rows) == 1
     assert f"--features {tmp_path / 'x.npy'}" in applied.text
+
+
+def test_the_certificate_and_the_ledger_speak_of_the_cleaned_texts(tmp_path, run_cli):
+    result, _ = _case(tmp_path, "text", _text_csv)
+    assert run_cli("review", "sample", tmp_path / "out", "-n", 12).exit_code == 0
+    items = json.loads((tmp_path / "out" / "sample.json").read_text())["items"]
+    truth = {item["path"]: item["label"] for item in items}
+    decided = written(tmp_path / "d.json", result, looks_at(result, items, truth))
+    dropped = json.loads(decided.read_text())
+    dropped["decisions"][3].update(decision="drop", new_label=None)
+    decided.write_text(json.dumps(dropped))
+    applied = apply(tmp_path / "out", decided)
+    again = open_source(str(applied.data), layout=Layout(kind="text"))
+    hashes = [hashlib.sha256(again.read(path)).hexdigest() for path in again.frame["path"]]
+    assert len(again.frame) == N - 1
+    certificate = json.loads((applied.folder / "certificate.json").read_text())
+    assert certificate["content_hash"] == content_hash(again.frame["path"], hashes, again.frame["label"])
+    looks = json.loads(applied.ledger.read_text())["looks"]
+    assert len({look["hash"] for look in looks} & set(hashes)) == len(looks) - 1 == 11

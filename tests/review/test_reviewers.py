@@ -231,3 +231,44 @@ def test_names_from_anywhere_cannot_steer_the_terminal(tmp_path, audit, out, run
     done = run_cli("review", "apply", out, one, two, three)
     assert done.exit_code == 0 and "\x1b" not in done.stdout
     assert json.loads((out / "auditor-ledger.json").read_text())["looks"]
+
+
+def test_judgements_of_labels_that_no_sample_made_wrong_are_left_out_and_said(tmp_path, run_cli):
+    audit = make_result(n=60, classes=("ant", "bee", "cat"))
+    (tmp_path / "three").mkdir()
+    audit, out = saved(tmp_path / "three", audit), tmp_path / "three" / "out"
+    run_cli("review", "sample", out, "-n", 10, "--known-wrong", 4)
+    items = [item for item in json.loads((out / "sample.json").read_text())["items"] if item["how"] == "known-wrong"]
+    made = [
+        decision(audit, 0, "drop", **{key: item[key] for key in ("path", "hash", "label", "how")}) for item in items
+    ]
+    path, hash, label = _item(audit, 0)
+    never = next(name for name in audit.classes if name not in (label, audit.ranking["suggested_label"].iloc[0]))
+    invented = decision(audit, 0, "drop", path=path, hash=hash, label=never, how="known-wrong")
+    file = written(tmp_path / "d.json", audit, [*made, invented])
+    applied = apply(out, file)
+    assert len(Ledger.load(applied.ledger).looks) == 4
+    assert "1 judgement of a label made wrong left out" in applied.text
+    (out / "sample.json").unlink()
+    (out / "auditor-ledger.json").unlink()
+    again = apply(out, file, output=tmp_path / "again")
+    assert len(Ledger.load(again.ledger).looks) == 4, "the sample has gone on, and nothing is lost"
+
+
+@pytest.mark.parametrize("name", ["auditor-ledger.json", "sample.json"])
+def test_a_merge_conflict_stops_a_review_and_hides_nothing(tmp_path, audit, out, run_cli, name):
+    run_cli("review", "sample", out, "-n", 20)
+    items = json.loads((out / "sample.json").read_text())["items"]
+    file = written(tmp_path / "d.json", audit, looks_at(audit, items, TRUTH))
+    run_cli("review", "apply", out, file)
+    path = out / name
+    path.write_text(path.read_text().replace("[\n", "[\n<<<<<<< HEAD\n", 1))
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    for words in (["certify", out, file], ["sample", out, "-n", 9], ["apply", out, file]):
+        done = run_cli("review", *words)
+        assert done.exit_code == 2 and "holds a merge conflict at line" in done.stderr, words
+        assert done.stderr.count("\n") == 2 and str(path) in done.stderr
+        assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+    assert run_cli("gate", out).exit_code in (0, 1, 3), "what was proved still counts"
+    assert run_cli("report", out).exit_code == 0
+    assert "of these labels are wrong now" in (out / "report.html").read_text(encoding="utf-8")

@@ -394,3 +394,20 @@ def test_cifar10n(shared_data: Path) -> None:
     truth = open_source(str(shared_data / "cifar10n" / "labels.csv") + "::label=clean_label")
     assert len(table.frame) == 10_000
     assert abs((table.frame["label"] != truth.frame["label"]).mean() - 0.4) < 0.02
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_column_of_groups_goes_with_its_images(tmp_path: Path, kind: str) -> None:
+    images(tmp_path, "b.png", "a.png", "c.png")
+    entries = [
+        {"path": "b.png", "label": "cat", "group": "one"},
+        {"path": "a.png", "label": "dog", "group": "one"},
+        {"path": "a.png", "label": "dog", "group": "one"},
+        {"path": "c.png", "label": "dog", "group": ""},
+    ]
+    file = write(tmp_path, entries, kind)
+    assert open_source(file).groups == ("one", "one", "")
+    assert open_source(f"{file}::group=label").groups == ("dog", "cat", "dog")
+    with pytest.raises(SourceError, match="no column 'family'"):
+        open_source(f"{file}::group=family")
+    assert open_source(write(tmp_path, [{k: e[k] for k in ("path", "label")} for e in entries], kind)).groups is None

@@ -124,7 +124,14 @@ def test_a_broken_plug_in_stops_nothing_and_is_named_when_nothing_else_fits(inst
 
 def test_kinds_that_are_registered_and_built_in_are_asked_once(install: Install) -> None:
     install(folder="auditor.sources.folder:FolderSource")
-    assert [kind.name for kind in kinds()] == ["digits", "manifest", "tiny_imagenet", "folder"]
+    assert [kind.name for kind in kinds()] == [
+        "digits",
+        "breast-cancer",
+        "docstrings",
+        "manifest",
+        "tiny_imagenet",
+        "folder",
+    ]
 
 
 @pytest.mark.parametrize(

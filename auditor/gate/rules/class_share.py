@@ -115,7 +115,7 @@ def _certified(facts: Facts, certificate: CertificateDocument, estimated: list[_
         if label in own:
             proven = own[label]
             most = min(most, proven["count_at_most"] + certificate["looks"]["changed"])
-            value = proven["value"]
+            value = proven["value"] if untouched else min(proven["value"], value)
             if untouched:
                 least = proven["value"] - one_of_many * (proven["value"] - proven["at_least"])
         elif label in model:

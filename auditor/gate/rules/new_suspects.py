@@ -38,8 +38,12 @@ def measure(facts: Facts, levels: Levels) -> Measurement:
         )
     rows = new_suspect_rows(facts, levels)
     count = len(rows)
-    words = ("new suspect", "new suspects") if facts.has_baseline else ("unreviewed suspect", "unreviewed suspects")
-    sentence = f"{counted(count, *words)} with a probability of at least {levels.probability:g}"
+    known = int(rows["found_wrong"].sum())
+    kind = "" if known else "new " if facts.has_baseline else "unreviewed "
+    sentence = f"{counted(count, f'{kind}suspect', f'{kind}suspects')} with a probability of at least "
+    sentence += f"{levels.probability:g}"
+    if known:
+        sentence += f"; people found {known:,} of them wrong: audit the data set that `auditor review apply` wrote"
     wrong = wrong_among(rows["p_mislabelled"].to_numpy(float))
     about = "wrong if the probabilities hold"
     found = Measurement(

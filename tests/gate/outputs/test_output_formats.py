@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from baselines import baseline_of
-from builders import make_result
+from builders import as_kind, make_result
 from helpers import PROJECT
 
 import auditor.gate.outputs
@@ -407,3 +407,31 @@ def test_switched_off_rules_show_in_every_text_for_people() -> None:
     verdict = evaluate(result, rules_from({"leakage": {"enabled": False}}))
     assert "leakage" in get("markdown").render(verdict, result)
     assert "leakage" in get("junit").render(verdict, result)
+
+
+def test_a_row_of_a_manifest_has_its_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    monkeypatch.delenv("CI_PROJECT_DIR", raising=False)
+    made = as_kind(make_result(n=120, share_wrong=0.3), "text")
+    order = sorted(made.ranking["path"])
+    label = dict(zip(made.ranking["path"], made.ranking["label"], strict=True))
+    rows = "".join(f'"text {i}\nsecond line",{label[path]}\n' for i, path in enumerate(order))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "texts.csv").write_text(f"text,label\n{rows}")
+    names = {path: f"row-{i + 2:06d}" for i, path in enumerate(order)}
+    dataset = {**made.summary["dataset"], "source": "data/texts.csv"}
+    dataset["hashes"] = {names[path]: digest for path, digest in dataset["hashes"].items()}
+    ranking = made.ranking.assign(path=made.ranking["path"].map(names))
+    result = AuditResult({**made.summary, "dataset": dataset}, ranking, made.planted, made.evidence)
+    verdict = evaluate(result, default_rules())
+    first = verdict.suspects(1)[0]["path"]
+    line = 2 + 2 * (int(first.removeprefix("row-")) - 2)
+    where = json.loads(get("sarif").render(verdict, result))["runs"][0]["results"][0]["locations"][0]
+    physical = where["physicalLocation"]
+    assert physical["region"] == {"startLine": line}
+    assert physical["artifactLocation"] == {"uri": "data/texts.csv", "uriBaseId": "%SRCROOT%"}
+    entries = json.loads(get("gitlab").render(verdict, result))
+    assert {"path": "data/texts.csv", "lines": {"begin": line}} in [entry["location"] for entry in entries]
+    assert f"file=data/texts.csv,line={line}," in get("github").render(verdict, result)
