@@ -162,6 +162,16 @@ def test_one_class_in_several_spellings_is_said_everywhere(data: Path, audit: Au
     assert "differ only in case" in done.stderr, "the likely reason stands before the error"
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("x.xlsx", "save the sheet as CSV"), ("x.pkl", "unpickled"), ("x.txt", "path,label"), ("x.tar", "unpack")],
+)
+def test_a_file_that_no_source_reads_gets_a_remedy_of_its_own(data: Path, audit: Audit, name: str, remedy: str) -> None:
+    (data / name).write_bytes(b"PK\x03\x04")
+    done, _ = audit(data / name)
+    assert done.exit_code == 2 and remedy in done.stderr
+
+
 def test_names_composed_and_decomposed_are_one_file(tmp_path: Path, audit: Audit) -> None:
     composed, apart = (unicodedata.normalize(form, "façade") for form in ("NFC", "NFD"))
     for path, kind in NAMES:

@@ -60,8 +60,11 @@ def exact(device: str) -> str:
 
 
 def set_threads() -> None:
-    """Set as many torch threads as there are cores, unless OMP_NUM_THREADS says otherwise."""
-    if "OMP_NUM_THREADS" not in os.environ:
+    """Set as many torch threads as there are cores, unless OMP_NUM_THREADS says fewer.
+
+    More threads than cores only wait for each other. A small audit with OMP_NUM_THREADS=100000 seemed to hang.
+    """
+    if "OMP_NUM_THREADS" not in os.environ or torch.get_num_threads() > cores():
         torch.set_num_threads(cores())
 
 

@@ -140,6 +140,17 @@ def _refuse_empty(table: ImageTable, classes: Sequence[str]) -> None:
         )
 
 
+_SHEET = "save the sheet as CSV (UTF-8) and give that file; "
+_UNPICKLED = "no file is unpickled, for that runs code: write its table as CSV or Parquet; "
+_REMEDIES = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
+    **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), _UNPICKLED),
+    **dict.fromkeys((".txt", ".dat", ".lst"), "write a table with a header, path,label, as .csv or .tsv; "),
+    **dict.fromkeys((".rar", ".7z", ".tar", ".tgz"), "unpack the archive and give its folder; "),
+}
+"""What to do with a file of a kind that people have, and that no source reads; by its ending."""
+
+
 def _not_recognised(spec: str, broken: Sequence[str]) -> SourceError:
     shown = display(spec)
     if os.path.isfile(spec):
@@ -150,4 +161,5 @@ def _not_recognised(spec: str, broken: Sequence[str]) -> SourceError:
         message = f"there is no folder or file {shown}"
     looked = "; ".join(getattr(kind, "looks_for", kind.name) for kind in kinds())
     failed = f" (plug-ins that failed: {'; '.join(broken)})" if broken else ""
-    return SourceError(message, hint=f"a source may be: {looked}{failed}")
+    remedy = _REMEDIES.get(os.path.splitext(spec)[1].lower(), "") if os.path.isfile(spec) else ""
+    return SourceError(message, hint=f"{remedy}a source may be: {looked}{failed}")

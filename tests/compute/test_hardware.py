@@ -40,9 +40,12 @@ def test_a_number_of_threads_from_the_environment_wins(monkeypatch: pytest.Monke
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     hardware.set_threads()
     assert set_to == []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 100_000)
+    hardware.set_threads()
+    assert set_to == [machine.cores()], "more threads than cores only wait for each other"
     monkeypatch.delenv("OMP_NUM_THREADS")
     hardware.set_threads()
-    assert set_to == [machine.cores()]
+    assert set_to == [machine.cores()] * 2
 
 
 def test_a_macs_gpu_is_taken_when_asked_for_alone_and_leaves_double_precision_to_the_processor(
