@@ -35,7 +35,7 @@ os.environ["PATH"] = os.pathsep.join([*_HOMES, os.environ["PATH"]])
 
 def _run(session: nox.Session, *chosen: str) -> None:
     """Say what is installed, then run the tests chosen."""
-    session.run("auditor", "doctor")
+    session.run("python", "-m", "auditor", "doctor")
     cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     words = ("-m", "pytest", "-n", cores, "--dist", "loadfile", "-rs", *(session.posargs or chosen))
     session.run("python", *words, env={"OMP_NUM_THREADS": "1"})
@@ -45,7 +45,7 @@ def _run(session: nox.Session, *chosen: str) -> None:
 def tests(session: nox.Session) -> None:
     """The suite on what pip chooses for this Python."""
     session.install("-e", ".[test]")
-    session.run("pip", "check")
+    session.run("python", "-m", "pip", "check")
     _run(session)
 
 
@@ -53,7 +53,7 @@ def tests(session: nox.Session) -> None:
 def newest(session: nox.Session) -> None:
     """The suite with numpy 2 and today's pyarrow, and without pyDVL, which forbids both."""
     session.install("-e", ".[test]")
-    session.run("pip", "uninstall", "-q", "-y", "pydvl")
+    session.run("python", "-m", "pip", "uninstall", "-q", "-y", "pydvl")
     session.install("--upgrade", "numpy>=2,<3", "pyarrow>=26,<30", "zarr", "numcodecs")
     _run(session)
 

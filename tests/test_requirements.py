@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from helpers import PROJECT
 
+from auditor import engines
+
 CALLED = {"PIL": "pillow", "sklearn": "scikit-learn", "sentence_transformers": "sentence-transformers"}
 """Packages that are imported under another name than they are asked for."""
 WORKSHOP = {"auditor": set(), "fixtures": set(), "tests": {"test", "fuzz"}, "benchmarks": {"bench"}, "docs": {"docs"}}
@@ -108,3 +110,19 @@ def test_every_python_that_is_allowed_is_named() -> None:
     low, high = (int(n) for n in re.findall(r"3\.(\d+)", SETUP["options"]["python_requires"]))
     named = [int(n) for n in re.findall(r"Python :: 3\.(\d+)", SETUP["metadata"]["classifiers"])]
     assert named == list(range(low, high))
+
+
+def test_nox_runs_every_python_and_adds_pydvl_as_the_messages_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = ast.parse((PROJECT / "noxfile.py").read_text(encoding="utf-8"))
+    given = {
+        ast.unparse(node.targets[0]): ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and re.fullmatch("[A-Z][A-Z_]+", ast.unparse(node.targets[0]))
+    }
+    named = re.findall(r"Python :: (3\.\d+)", SETUP["metadata"]["classifiers"])
+    assert list(given["PYTHONS"]) == named
+    (below,) = re.findall(r'pydvl.*python_version < "(3\.\d+)"', SETUP["options"]["install_requires"])
+    assert list(given["WITH_PYDVL"]) == named[: named.index(below)]
+    monkeypatch.setattr("auditor.engines.importlib.metadata.version", lambda name: "2.5.5")
+    for words in given["ADD_PYDVL"]:
+        assert all(word in engines.adding_pydvl() for word in words)
