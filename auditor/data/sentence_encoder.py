@@ -93,6 +93,7 @@ def load_sentences(backbone: str, device: str, *, download: bool) -> SentenceEnc
     folder = Path(name) if Path(name).is_dir() else _fetched(name, download)
     _check(folder, name)
     library = _library("sentence_transformers")
+    _library("transformers.utils.logging").disable_progress_bar()  # the audit shows its own
     try:
         model = library.SentenceTransformer(
             str(folder), device=device, local_files_only=True, model_kwargs={"use_safetensors": True}

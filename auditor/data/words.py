@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import unicodedata
 
@@ -32,6 +33,7 @@ class _Spaced(dict[int, str]):
         return spaced
 
 
+@functools.cache
 def _spaced(code: int) -> str:
     character = chr(code)
     category = unicodedata.category(character)
