@@ -138,7 +138,12 @@ def people(shared_data: Path) -> list[dict[str, str]]:
     if not folder.is_dir():
         pytest.skip(f"no data at {folder}: set AUDITOR_DATA")
     with (folder / "labels.csv").open(encoding="utf-8") as file:
-        return [{**row, "path": str(folder / row["path"])} for row in csv.DictReader(file)][:1500]
+        return list(csv.DictReader(file))[:1500]
+
+
+def _of_people(shared_data: Path) -> list[object]:
+    """Options for CIFAR-10N: where its images lie, and weights."""
+    return ["--root", shared_data / "cifar10n", "--weights", shared_data / "weights" / "resnet18-tiny170.pth"]
 
 
 def _manifest(folder: Path, rows: Iterable[tuple[str, str]]) -> Path:
@@ -152,8 +157,7 @@ def test_many_errors_of_people_and_their_suggestions(
 ) -> None:
     truth = {Path(row["path"]).name: row["clean_label"] for row in people}
     source = _manifest(tmp_path, ((row["path"], row["worst_label"]) for row in people))
-    weights = shared_data / "weights" / "resnet18-tiny170.pth"
-    result, verdicts, _ = _audited(run_cli, source, tmp_path / "out", "--weights", weights)
+    result, verdicts, _ = _audited(run_cli, source, tmp_path / "out", *_of_people(shared_data))
     _holds(result, sum(row["worst_label"] != row["clean_label"] for row in people))
     assert verdicts["wrong_labels"] in ("FAIL", "UNDECIDED")
     rows = result.ranking.set_index("path")
@@ -170,8 +174,7 @@ def test_few_errors_on_weak_features_are_no_many(
     for i in (7, 300, 555, 801, 1002, 1200, 1301, 1444):
         labels[i] = classes[(classes.index(labels[i]) + 3) % len(classes)]
     source = _manifest(tmp_path, zip((row["path"] for row in people), labels, strict=True))
-    weights = shared_data / "weights" / "resnet18-tiny170.pth"
-    result, verdicts, said = _audited(run_cli, source, tmp_path / "out", "--weights", weights)
+    result, verdicts, said = _audited(run_cli, source, tmp_path / "out", *_of_people(shared_data))
     calibration = _holds(result, 8)
     assert verdicts["wrong_labels"] in ("PASS", "UNDECIDED"), "a clean set neither warns nor fails"
     assert calibration["cannot_tell"] == ("cannot tell without looks" in said)
