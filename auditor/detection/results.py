@@ -40,6 +40,8 @@ class DetectionSettings:
         Of influence: each image's influence is measured on the folds that do not hold it.
     splits
         How often the folds of the stacked head are drawn. None lets the number of images decide.
+    rank_by
+        What orders the images that `Detection.review` counts from the first: `suspicion` or `influence`.
     """
 
     landmarks: int = 1500
@@ -53,6 +55,7 @@ class DetectionSettings:
     folds: int = 3
     influence_folds: int = 5
     splits: int | None = None
+    rank_by: str = "suspicion"
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class NetworkLearner:
         )
         weighing = None
         if self.choice.weighs:
-            reference = training.network_logits(network, self.reference.images, len(self.reference.y), device)
+            reference = training.network_logits(network, self.reference.images, len(self.reference.y), self.device)
             weighing = Weighing.of(reference, self.reference.y, train, labels)
         fit, asked = Fit(losses, train, test), Engines(engine, engine, engine)
         return learnt(fit, self.test.y, self.choice, asked, inputs, weighing)

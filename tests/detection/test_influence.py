@@ -8,6 +8,7 @@ import torch
 
 from auditor.detection import influence
 from auditor.detection.bench import average_precision
+from auditor.detection.detect import influence_order
 from auditor.detection.influence import InfluenceStudy, choose_damping, folds_of
 from auditor.influence import HeadProblem, engine
 from auditor.model.scaling import even_rows
@@ -89,6 +90,14 @@ def test_the_damping_with_the_best_recovery_is_chosen():
     tried, _ = study.averages(flipped, chosen.value, ())
     again = average_precision((flipped != y)[tried.rows], -tried.average, np.ones(len(tried.rows)))
     assert abs(again - by_damping[chosen.value]) < 0.02, "the start of a head does not matter"
+
+
+def test_by_influence_known_wrong_labels_come_first_and_unknown_influence_last():
+    suspicion = np.array([9.0, 1.0, 2.0, 3.0, np.nan, 0.5])
+    influence = np.array([0.9, -0.1, -0.3, np.nan, -5.0, np.nan])
+    order = influence_order(suspicion, influence, np.array([True, False, False, False, False, False]))
+    assert np.isnan(order[4])
+    assert list(np.argsort(-order[[0, 1, 2, 3, 5]])) == [0, 2, 1, 3, 4]
 
 
 def test_candidates_weaker_than_one_that_overfits_are_not_tried():
