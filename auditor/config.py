@@ -24,6 +24,8 @@ NOISE_KINDS = ("uniform", "influential", "confusion")
 
 PRESETS = ("default", "study")
 
+RANKINGS = ("suspicion", "influence")
+
 DTYPES = ("float32", "bfloat16")
 
 ITEM_KINDS = ("image", "text", "table")
@@ -103,6 +105,9 @@ class AuditSettings:
     epochs: int = _setting(50, "Training epochs.")
     learning_rate: float = _setting(1e-3, "Adam's learning rate.")
     batch_size: int = _setting(768, "Training batch size.")
+    rank_by: str = _setting(
+        "suspicion", "What orders the list, the report and the gate; both ranks are in the files.", choices=RANKINGS
+    )
     preset: str = _setting("default", "study repeats the reference study to the letter.", choices=PRESETS)
     max_pixels: int = _setting(MAX_PIXELS, "Skip images with more pixels than this (decompression bombs).")
     max_unreadable: float = _setting(0.1, "Stop when more than this share of the images cannot be read.")
@@ -118,7 +123,8 @@ class AuditSettings:
 
     def __post_init__(self) -> None:
         _check(0 < self.noise_rate < 0.5, "noise_rate", self.noise_rate, "above 0 and below 0.5")
-        chosen = ("noise", NOISE_KINDS), ("preset", PRESETS), ("dtype", DTYPES), ("kind", ("", *ITEM_KINDS))
+        kinds = ("", *ITEM_KINDS)
+        chosen = ("noise", NOISE_KINDS), ("rank_by", RANKINGS), ("preset", PRESETS), ("dtype", DTYPES), ("kind", kinds)
         for name, choices in chosen:
             _check(getattr(self, name) in choices, name, getattr(self, name), "one of " + ", ".join(choices))
         if not engines.known(self.engine):

@@ -31,7 +31,6 @@ class Row:
 
 def flipped(x: np.ndarray, y: np.ndarray, n_classes: int, rate: float, kind: str, seed: int) -> np.ndarray:
     """`y` with planted flips. Confusion and influence are measured with a head on the clean labels."""
-    from auditor.detection.influence import InfluenceStudy
     from auditor.experiment import noise
     from auditor.model.scaling import Scaling
     from auditor.model.softmax_head import SoftmaxHead
@@ -47,12 +46,23 @@ def flipped(x: np.ndarray, y: np.ndarray, n_classes: int, rate: float, kind: str
             p = np.exp(logits - logits.max(1, keepdims=True))
             probabilities[half == part] = p / p.sum(1, keepdims=True)
     if kind == "influential":
-        influence = (
-            InfluenceStudy(Scaling.of(x)(x), n_classes, reference=None, folds=2, seed=seed).measure(y, 1.0).average
-        )
+        influence = _plain_influence(Scaling.of(x)(x), y, n_classes, seed)
     return noise.plant(
         y, n_classes, rate, kind, (seed,), average_influence=influence, probabilities=probabilities
     ).labels
+
+
+def _plain_influence(x: np.ndarray, y: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
+    """The study's average influence [N] of each half on the other, by a head of weight decay and damping 1."""
+    from auditor.influence import HeadProblem, engine
+    from auditor.model.softmax_head import SoftmaxHead
+
+    fold, out = np.random.default_rng([seed, 73]).permutation(len(y)) % 2, np.zeros(len(y))
+    for train, held in ((fold != part, fold == part) for part in (0, 1)):
+        head = SoftmaxHead.train(x[train], y[train], n_classes, 1.0)
+        problem = HeadProblem(x[train], y[train], head.weight, head.bias)
+        out[train] = engine(problem, "auto", 1.0).average(x[held], y[held])
+    return out
 
 
 def every_row(cache: Path, quick: bool, seeds: int, n_pairs: int) -> Iterator[Row]:

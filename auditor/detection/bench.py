@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.compute.draws import draw
-from auditor.detection.influence import InfluenceStudy, choose_damping
+from auditor.detection.influence import InfluenceStudy, choose_damping, folds_of
 from auditor.detection.labelled import Labelled
 from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.results import Damping, DetectionSettings
@@ -239,8 +239,7 @@ class InfluenceBench(Bench):
             images.features,
             images.n_classes,
             reference=images.reference,
-            folds=settings.folds,
-            seed=seed,
+            fold=folds_of(images.groups, bench.n, settings.influence_folds, seed),
             device=device,
             scaling=bench.scaling,
         )
@@ -282,20 +281,23 @@ class InfluenceBench(Bench):
         def told(done: int, total: int) -> None:
             tell("choosing the damping", 0.3 + 0.2 * done / total)
 
-        return choose_damping(self.study, plantings, self.settings.dampings, average_precision, told)
+        right = np.exp(signals.log_probabilities[np.arange(self.n), self.labels].astype(np.float64))
+        return choose_damping(self.study, plantings, self.settings.dampings, right, average_precision, told)
 
 
-def average_precision(wrong: Array, suspicion: Floats) -> float:
+def average_precision(wrong: Array, suspicion: Floats, weight: Floats | None = None) -> float:
     """Average precision of bool [N] `wrong` by float64 [N] `suspicion`. Equal values share one threshold.
 
-    It is scikit-learn's `average_precision_score` but for the last bits, and 0 where nothing is wrong.
+    Images count by `weight` float64 [N], above 0, or all alike. It is scikit-learn's `average_precision_score` but for
+    the last bits, and 0 where nothing is wrong.
     """
     order = np.argsort(-suspicion, kind="stable")
     last = np.append(np.diff(suspicion[order]) != 0, True)
-    found = np.cumsum(wrong[order])[last].astype(np.float64)
+    counted = np.ones(len(order)) if weight is None else weight[order]
+    found, listed = np.cumsum(wrong[order] * counted)[last], np.cumsum(counted)[last]
     if not found[-1]:
         return 0.0
-    return float(np.sum(np.diff(found, prepend=0) * found / (np.flatnonzero(last) + 1)) / found[-1])
+    return float(np.sum(np.diff(found, prepend=0) * found / listed) / found[-1])
 
 
 def _suggest(signals: Signals) -> tuple[Array, Floats]:

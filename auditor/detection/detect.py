@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from auditor.data.settled import Settled
 from auditor.detection import calibration as cal
@@ -14,7 +15,7 @@ from auditor.detection.bench import InfluenceBench, Scores, Tell
 from auditor.detection.estimate import Estimate, estimate_share, family_note, reference_suspects
 from auditor.detection.labelled import Labelled
 from auditor.detection.results import Detection, DetectionSettings, Share
-from auditor.system.arrays import Array
+from auditor.system.arrays import Array, Floats
 
 NOT_BY_CLASS = (
     "Influence by class was not measured: with {} classes it would take longer than everything else together. No other "
@@ -127,7 +128,10 @@ def _assemble(
     names: Sequence[str],
 ) -> Detection:
     decided, n = estimate.share is not None, len(known.given)
-    certainly = np.nan_to_num(scores.suspicion, nan=-np.inf)
+    certainly = scores.suspicion
+    if bench.settings.rank_by == "influence":
+        certainly = influence_order(certainly, scores.average_influence, known.wrong | known.found_wrong)
+    certainly = np.nan_to_num(certainly, nan=-np.inf)
     order = np.lexsort((np.asarray(names) if len(names) else np.arange(n), -certainly))
     three = p, _, _ = tuple(known.whole(q, right=0.0, wrong=1.0) for q in (estimate.p, estimate.low, estimate.high))
     keep, unseen = slice(None) if decided else slice(0, 0), ~known.looked
@@ -157,6 +161,27 @@ def _assemble(
         notes=_notes(bench),
         cannot_tell=estimate.cannot_tell,
     )
+
+
+def influence_order(suspicion: Floats, average_influence: Floats, first: Array) -> Floats:
+    """Values float64 [N] by which influence orders: the highest first. Images without a suspicion have none (NaN).
+
+    Parameters
+    ----------
+    suspicion
+        float64 [N].
+    average_influence
+        float64 [N], NaN where it is not known. Such images come last, by suspicion.
+    first
+        bool [N], labels that are known to be wrong. They come first, by suspicion.
+    """
+    listed = np.isfinite(suspicion)
+    tier = np.where(first, 2, np.isfinite(average_influence))
+    order = np.full(len(suspicion), np.nan)
+    for number, values in enumerate((suspicion, -average_influence, suspicion)):
+        mine = listed & (tier == number)
+        order[mine] = number * (len(order) + 1) + rankdata(values[mine])
+    return order
 
 
 def _notes(bench: InfluenceBench) -> tuple[str, ...]:

@@ -35,10 +35,13 @@ class DetectionSettings:
     tuning
         Number of plantings that choose the damping.
     folds
-        Of the stacked head and, without a trusted reference, of influence: each image's influence is measured on the
-        folds that do not hold it.
+        Of the stacked head.
+    influence_folds
+        Of influence: each image's influence is measured on the folds that do not hold it.
     splits
         How often the folds of the stacked head are drawn. None lets the number of images decide.
+    rank_by
+        What orders the images that `Detection.review` counts from the first: `suspicion` or `influence`.
     """
 
     landmarks: int = 1500
@@ -47,10 +50,12 @@ class DetectionSettings:
     signals: tuple[str, ...] | None = None
     rate: float = 0.1
     damping: float | None = None
-    dampings: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+    dampings: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0)
     tuning: int = 2
     folds: int = 3
+    influence_folds: int = 5
     splits: int | None = None
+    rank_by: str = "suspicion"
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from auditor import engines, influence
-from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, learnt
+from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, Weighing, learnt
 from auditor.influence.head import RESIDENT_BYTES
 from auditor.model import training
-from auditor.model.scaling import Scaling
+from auditor.model.scaling import Scaling, even_rows
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
@@ -57,9 +57,9 @@ class HeadLearner:
     """A new linear head on frozen features, trained as the reference study trains it.
 
     The head that classifies best is not the head that detects best. With `conditioned` a second head gives the
-    influences. Its features are standardised over the training split, and its weight decay equals the damping. So the
-    damped Hessian is the Hessian of the loss that was minimised. The second head sees the features of several layers,
-    as detection does. The head that classifies sees the last layer's features, which are the last columns.
+    influences. Its features are standardised over the training split and scaled to one length. Its weight decay equals
+    the damping. So the damped Hessian is the Hessian of the loss that was minimised. The second head sees the features
+    of several layers, as detection does. The head that classifies sees the last layer's features: the last columns.
 
     Little is held between trainings. An engine takes its work with it; `shared` keeps the part that no label touches.
     """
@@ -82,7 +82,7 @@ class HeadLearner:
     def learn(self, labels: Array, update: Update) -> Learnt:
         """Train on `labels` int64 [N] of the training split."""
         head, fit = self._classifier(labels, update)
-        seen, problem = self._influence_problem(head, labels)
+        seen, probe, problem = self._influence_problem(head, labels)
         engine = self.choice.open(problem, update)
         exact = engine
         if self.choice.name != "auto":
@@ -94,7 +94,11 @@ class HeadLearner:
             test=lambda chosen: (seen(self.test.at(chosen)), self.test.y[chosen]),
             anywhere=lambda chosen, labels: (seen(self.train.features[chosen]), labels),
         )
-        return learnt(fit, self.test.y, self.choice, Engines(engine, rows, exact), inputs)
+        weighing = None
+        if self.choice.weighs:
+            x, y = inputs.reference()
+            weighing = Weighing.of(probe.logits(x), y, probe.logits(np.asarray(problem.features)), labels)
+        return learnt(fit, self.test.y, self.choice, Engines(engine, rows, exact), inputs, weighing)
 
     def _classifier(self, labels: Array, update: Update) -> tuple[SoftmaxHead, Fit]:
         """The head that classifies, and what its training gave."""
@@ -106,19 +110,20 @@ class HeadLearner:
 
     def _influence_problem(
         self, head: SoftmaxHead, labels: Array
-    ) -> tuple[Callable[[Array], Array], influence.HeadProblem]:
-        """The head whose influences count, and the scaling that features pass through before it."""
+    ) -> tuple[Callable[[Array], Array], SoftmaxHead, influence.HeadProblem]:
+        """What features pass through first, the head whose influences count, and its problem."""
         if not self.conditioned:
-            return self.train.last_of, influence.HeadProblem(
-                self.train.last, labels, head.weight, head.bias, self.shared
-            )
+            problem = influence.HeadProblem(self.train.last, labels, head.weight, head.bias, self.shared)
+            return self.train.last_of, head, problem
         scaling, scaled = self._scaled()
         probe = SoftmaxHead.train(scaled, labels, self.n_classes, self.choice.damping, device=self.choice.device)
-        return scaling, influence.HeadProblem(scaled, labels, probe.weight, probe.bias, self.shared)
+        return scaling, probe, influence.HeadProblem(scaled, labels, probe.weight, probe.bias, self.shared)
 
-    def _scaled(self) -> tuple[Scaling, Array]:
+    def _scaled(self) -> tuple[Callable[[Array], Array], Array]:
         """Training features as an engine reads them, in float64 where the engine would keep them so."""
         x = self.train.x
         scaling = Scaling.of(x)
-        scaled = scaling(x)
-        return scaling, scaled.astype(np.float64) if 2 * scaled.nbytes <= RESIDENT_BYTES else scaled
+        scaled = even_rows(scaling(x))
+        return lambda rows: even_rows(scaling(rows)), scaled.astype(
+            np.float64
+        ) if 2 * scaled.nbytes <= RESIDENT_BYTES else scaled

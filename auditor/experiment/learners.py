@@ -39,7 +39,8 @@ def make_learner(
         Of a Dask cluster, or None.
     """
     damping = _damping(settings, chosen_damping)
-    choice = EngineChoice(settings.engine, damping, inputs.exact_device, settings.seed, client)
+    weighs = settings.preset != "study"
+    choice = EngineChoice(settings.engine, damping, inputs.exact_device, settings.seed, client, weighs)
     schedule = training.Schedule(settings.epochs, settings.learning_rate, settings.batch_size, settings.seed)
     if settings.trains_head_only:
         return _head_learner(inputs, schedule, choice, conditioned=settings.conditions_head)

@@ -13,7 +13,7 @@ from torch import nn
 
 from auditor import influence
 from auditor.data.features import Pixels
-from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, learnt
+from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, Weighing, learnt
 from auditor.influence import InfluenceEngine
 from auditor.model import training, training_state
 from auditor.system.arrays import Array
@@ -85,7 +85,12 @@ class NetworkLearner:
             test=lambda chosen: placed(self.test, chosen),
             anywhere=lambda chosen, labels: (self.train.pixels.batch(chosen), torch.as_tensor(labels)),
         )
-        return learnt(Fit(losses, train, test), self.test.y, self.choice, Engines(engine, engine, engine), inputs)
+        weighing = None
+        if self.choice.weighs:
+            reference = training.network_logits(network, self.reference.images, len(self.reference.y), self.device)
+            weighing = Weighing.of(reference, self.reference.y, train, labels)
+        fit, asked = Fit(losses, train, test), Engines(engine, engine, engine)
+        return learnt(fit, self.test.y, self.choice, asked, inputs, weighing)
 
     def _engine(self, network: nn.Module, labels: Array, update: Update) -> InfluenceEngine:
         def images(part: slice) -> torch.Tensor:

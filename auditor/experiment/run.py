@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from auditor import influence
 from auditor.influence import InfluenceEngine, Solve
+from auditor.influence.weighing import given_probability, pull
 from auditor.model import training
 from auditor.model.quality import Quality, quality, softmax
 from auditor.system.arrays import Array
@@ -28,7 +29,8 @@ class Run:
     probabilities, test_probabilities
         float64 [N, C] of the training points and [n, C] of the test points.
     average_influence
-        float64 [N] of every training point over the reference set (pyDVL's mode `up`; negative is harmful).
+        float64 [N] of every training point over the reference set (pyDVL's mode `up`; negative is harmful). The study's
+        is the plain average. Others weigh the reference, and are relative to the label's own gradient (`Weighing`).
     engine, damping, notes
         How influence was computed.
     solves
@@ -97,13 +99,17 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """Which engine inverts the Hessian, how damped, and where; `client` is a Dask cluster's, or None."""
+    """Which engine inverts the Hessian, how damped, and where; `client` is a Dask cluster's, or None.
+
+    With `weighs` the reference knows that it is noisy (`auditor.influence.weighing`). The study's does not.
+    """
 
     name: str
     damping: float
     device: str
     seed: int
     client: Any = None
+    weighs: bool = False
 
     def open(
         self, problem: influence.HeadProblem | influence.NetworkProblem, update: Update | None = None
@@ -112,13 +118,37 @@ class EngineChoice:
         told = None if update is None else lambda text, done, total: update(done, total)
         return influence.engine(problem, self.name, self.damping, device=self.device, seed=self.seed, listener=told)
 
-    def average(self, engine: InfluenceEngine, x: Any, y: Any) -> Array:
+    def average(self, engine: InfluenceEngine, asked: Asked, weighing: Weighing | None) -> Array:
         """Average influence, by the cluster where there is one."""
-        if self.client is None:
-            return engine.average(x, y)
-        from auditor.influence.pydvl.cluster import dask_average
+        weights = None if weighing is None else weighing.weights
+        if self.client is not None:
+            from auditor.influence.pydvl.cluster import dask_average
 
-        return dask_average(engine, x, y, self.client)
+            average = dask_average(engine, *asked, self.client, weights=weights)
+        else:
+            average = engine.average(*asked) if weights is None else engine.weighted_average(*asked, weights)
+        return average if weighing is None else average / weighing.pull
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """What makes an average weighted and relative (see `auditor.influence.weighing`).
+
+    Attributes
+    ----------
+    weights
+        float64 [n], how much each reference point counts.
+    pull
+        float64 [N], size of each training label's own gradient.
+    """
+
+    weights: Array
+    pull: Array
+
+    @classmethod
+    def of(cls, reference: Array, y: Array, train: Array, labels: Array) -> Weighing:
+        """From logits [n, C] and labels `y` [n] of the reference, and [N, C] and `labels` [N] of training points."""
+        return cls(given_probability(softmax(reference), y), pull(softmax(train), labels))
 
 
 @dataclass(frozen=True)
@@ -162,13 +192,22 @@ class EngineInputs:
     anywhere: Callable[[Array, Array], Asked]
 
 
-def learnt(fit: Fit, truth: Array, choice: EngineChoice, engines: Engines, inputs: EngineInputs) -> Learnt:
+def learnt(
+    fit: Fit,
+    truth: Array,
+    choice: EngineChoice,
+    engines: Engines,
+    inputs: EngineInputs,
+    weighing: Weighing | None = None,
+) -> Learnt:
     """The figures of a training and its explainer.
 
     Parameters
     ----------
     truth
         int64 [n], labels of the test points.
+    weighing
+        How the reference is weighed; None for the plain average.
     """
     average = engines.average
     run = Run(
@@ -176,7 +215,7 @@ def learnt(fit: Fit, truth: Array, choice: EngineChoice, engines: Engines, input
         quality=quality(fit.test_logits, truth, fit.test_logits.shape[1]),
         probabilities=softmax(fit.train_logits),
         test_probabilities=softmax(fit.test_logits),
-        average_influence=choice.average(average, *inputs.reference()),
+        average_influence=choice.average(average, inputs.reference(), weighing),
         engine=average.name,
         damping=average.damping,
         notes=average.notes,

@@ -115,21 +115,21 @@ class ClosedForm(InfluenceEngine):
 
     def weighted_average(self, x: Inputs, y: Inputs, weights: Array) -> Array:
         """[N] average influence where reference points count by `weights` [n], by one solve."""
-        answer: Array = self._answer(self._gradient(x, y, weights))[0]
+        answer: Array = self.sums(x, y, mean_weights(np.asarray(y), weights))[0]
         return answer
+
+    def sums(self, x: Inputs, y: Inputs, weights: Array) -> Array:
+        """[k, N] influence on `k` weighted sums of reference gradients; `weights` is [k, n]."""
+        return self._answer(self.head.weighted_gradient(np.asarray(x), np.asarray(y), weights))
 
     def average_factor(self, x: Inputs, y: Inputs, weights: Array | None = None) -> tuple[HeadProblem, torch.Tensor]:
         """The head and the solution [1, P] of an average, in the order of `nn.Linear`'s parameters."""
-        rhs = self._gradient(x, y, weights)
+        labels = np.asarray(y)
+        rhs = self.head.weighted_gradient(np.asarray(x), labels, mean_weights(labels, weights))
         dampings = self._own_damping(rhs)
         solution = self.solve(rhs, dampings)
         self._record(solution, dampings)
         return self.problem, to_flat(solution.z.view_as(rhs))
-
-    def _gradient(self, x: Inputs, y: Inputs, weights: Array | None) -> torch.Tensor:
-        """[1, C, D+1], the reference's mean gradient, its points weighted or all alike."""
-        points, labels = np.asarray(x), np.asarray(y)
-        return self.head.weighted_gradient(points, labels, mean_weights(labels, weights))
 
     def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`."""

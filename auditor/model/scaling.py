@@ -45,6 +45,11 @@ class Scaling:
         return out
 
 
+def even_rows(values: Array) -> Array:
+    """float32 rows [n, D] scaled to length sqrt(D): a common scale on which every point weighs alike."""
+    return np.asarray(unit_rows(values) * np.float32(np.sqrt(values.shape[1])))
+
+
 def unit_rows(values: Array, *, consume: bool = False) -> Array:
     """float32 rows scaled to length 1; a row of zeros stays. `consume` writes over float32 `values`."""
     out = values if consume else np.empty(values.shape, np.float32)

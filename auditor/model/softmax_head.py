@@ -67,6 +67,12 @@ class SoftmaxHead:
         """Logits float64 [n, C] of features float32 [n, D], multiplied in float32."""
         return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)
 
+    def probabilities(self, features: Array) -> Floats:
+        """Probabilities float64 [n, C] of features float32 [n, D]."""
+        z = self.logits(features)
+        z = np.exp(z - z.max(axis=1, keepdims=True))
+        return np.asarray(z / z.sum(axis=1, keepdims=True))
+
 
 def _minimised(
     x: torch.Tensor, y: torch.Tensor, start: SoftmaxHead, weight_decay: float, iterations: int

@@ -9,6 +9,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.looked import Looked
 from auditor.data.settled import Settled
 from auditor.detection import Detection
+from auditor.detection.detect import influence_order
 from auditor.experiment.recovery import ranks_of
 from auditor.experiment.run import Run
 from auditor.experiment.trials import Trial
@@ -16,7 +17,7 @@ from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS
 from auditor.system.arrays import Array, Ints
 
 
-def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned: bool) -> pd.DataFrame:
+def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned: bool, by: str) -> pd.DataFrame:
     """Every labelled image once, by rank.
 
     With detection every image has a suspicion, unless a reference settles its label as right. The reference study has
@@ -25,6 +26,9 @@ def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned
 
     Labels that people found wrong come first of all, with the label they named. Labels that people found right have no
     rank: they are not listed again.
+
+    `by` says what orders: `suspicion` or `influence`. Where influence does, known wrong labels still come
+    first, and images without an influence come last.
 
     With `conditioned` the influence head is the detection's own, and average influence is cross-fitted over all images.
     Otherwise it is known for the training split alone.
@@ -65,7 +69,13 @@ def given(data: Dataset, clean: Run, detection: Detection | None, *, conditioned
     if data.looked is not None:
         _settle(frame, data.looked, data.labels, names)
     suspicion = frame["suspicion"].to_numpy(np.float64)
-    frame["rank"], frame["influence_rank"] = _ranks(suspicion), _ranks(-influence)
+    order = suspicion
+    if detection is not None and by == "influence":
+        certain = Settled.of(data.labels, data.trusted_labels).wrong
+        if data.looked is not None:
+            certain = certain | data.looked.wrong(data.labels)
+        order = influence_order(suspicion, influence, certain)
+    frame["rank"], frame["influence_rank"] = _ranks(order), _ranks(-influence)
     return frame.sort_values("rank", kind="stable", na_position="last", ignore_index=True)[list(RANKING_COLUMNS)]
 
 
@@ -91,14 +101,14 @@ def _ranks(suspicion: Array) -> pd.Series:
     return ranks
 
 
-def planted(data: Dataset, trial: Trial) -> pd.DataFrame:
-    """The controlled experiment's training points, by rank."""
+def planted(data: Dataset, trial: Trial, *, by: str) -> pd.DataFrame:
+    """The controlled experiment's training points, by rank: of `suspicion` or of `influence`."""
     train = data.rows("train")
     names = np.array(data.classes, dtype=object)
     influence = trial.run.average_influence
     frame = pd.DataFrame(
         {
-            "rank": ranks_of(trial.suspicion),
+            "rank": ranks_of(trial.suspicion if by == "suspicion" else -influence),
             "path": np.array(data.paths, dtype=object)[train],
             "label": names[data.labels[train]],
             "trained_label": names[trial.planting.labels],

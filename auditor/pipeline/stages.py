@@ -136,7 +136,7 @@ def _audited(inputs: Inputs, job: Job, ledger: Ledger) -> AuditResult:
     given = _learn_given(inputs, job, learner, detection)
     trials = _experiment(taught, job, learner, given.run, detection)
     with job.stage("result", "Putting the result together"):
-        planted = rankings.planted(taught.data, trials[0])
+        planted = rankings.planted(taught.data, trials[0], by=job.settings.rank_by)
         shown = gather_evidence(
             inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
         )
@@ -157,6 +157,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
             lambda: detecting.detect(
                 _labelled(inputs, looks=True),
                 seed=job.settings.seed,
+                settings=detecting.DetectionSettings(rank_by=job.settings.rank_by),
                 names=data.paths,
                 settled=data.trusted_labels,
                 device=inputs.exact_device,
@@ -211,7 +212,7 @@ def _learn_given(inputs: Inputs, job: Job, learner: Learner, detection: Detectio
         with job.stage("matrix", "Writing the influence matrix"):
             _save_matrix(inputs, job, learnt.explainer)
     with job.stage("explain", "Looking for what explains the suspects"):
-        ranking = rankings.given(data, learnt.run, detection, conditioned=learner.conditioned)
+        ranking = rankings.given(data, learnt.run, detection, conditioned=learner.conditioned, by=job.settings.rank_by)
         explained = explain_suspects(data, learnt, ranking, job.settings)
     return _Given(replace(learnt.run, solves=learnt.explainer.solves()), ranking, explained)
 

@@ -168,6 +168,7 @@ def _recovery(made: Made, settings: AuditSettings) -> RecoveryDocument:
             "influence": measured([-t.run.average_influence for t in made.trials]),
             "suspicion": None if made.detection is None else measured([t.suspicion for t in made.trials]),
             "random": recovery.measure_random(len(first.planting.labels), n_planted, settings.seed),
+            "listed": "influence" if made.detection is None or settings.rank_by == "influence" else "suspicion",
         },
         "by_class": recovery.by_class(
             first.run.average_influence, first.planting.planted, first.planting.labels, made.inputs.data.classes

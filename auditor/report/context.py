@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from auditor.report import certified, panels, plots, quality
 from auditor.report.certified import CertificatePanel
-from auditor.report.headline import TOP, Headline, best_ranking, found_at, headline_of
+from auditor.report.headline import TOP, Headline, found_at, headline_of
 from auditor.report.looks import Looks
 from auditor.report.panels import Examples, Panel
 from auditor.report.quality import RunQuality
@@ -28,6 +28,7 @@ from auditor.result.figures import (
     RecoveryDocument,
     RecoveryOfClass,
     ReviewRow,
+    best_ranking,
 )
 from auditor.result.nouns import Noun
 

@@ -19,8 +19,9 @@ from auditor.result.figures import (
     Estimate,
     FoundDocument,
     RankingDocument,
-    RankingsDocument,
+    RankingName,
     RecoveryDocument,
+    best_ranking,
 )
 from auditor.result.nouns import Noun, noun_in
 from auditor.result.wording import CANNOT_TELL, NO_ANSWER
@@ -28,7 +29,6 @@ from auditor.result.wording import CANNOT_TELL, NO_ANSWER
 TOP = 0.1
 """The part of the list that the headline speaks of."""
 
-RankingName = Literal["suspicion", "influence"]
 """What the list is ordered by."""
 
 State = Literal["suspects", "unclear", "certified", "undecided"]
@@ -86,13 +86,6 @@ def headline_of(audit: AuditDocument, certificate: CertificateDocument | None = 
         open_question=waiting(certificate) if certificate else _open_question(calibration, count),
         ranking=name,
     )
-
-
-def best_ranking(rankings: RankingsDocument) -> tuple[RankingName, RankingDocument]:
-    """The ranking that orders the list: by suspicion where there is one, else by influence."""
-    if rankings["suspicion"]:
-        return "suspicion", rankings["suspicion"]
-    return "influence", rankings["influence"]
 
 
 def found_at(ranking: RankingDocument, inspected: float) -> FoundDocument:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from auditor.certificate.documents import CertificateDocument
 from auditor.certificate.wording import at_most
 from auditor.report.certified import between
-from auditor.report.headline import TOP, best_ranking, found_at, found_of_possible
+from auditor.report.headline import TOP, found_at, found_of_possible
 from auditor.report.quality import accuracy_interval
 from auditor.report.wording import cannot_tell, percent
 from auditor.result.documents import AuditDocument
-from auditor.result.figures import Estimate, Figure, RecoveryDocument
+from auditor.result.figures import Estimate, Figure, RecoveryDocument, best_ranking
 from auditor.result.nouns import noun_in
 
 

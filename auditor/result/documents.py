@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from auditor.result.figures import CalibrationDocument, RecoveryDocument
 from auditor.system.machine import Description
@@ -39,6 +39,7 @@ class SettingsDocument(TypedDict):
     epochs: int
     learning_rate: float
     batch_size: int
+    rank_by: NotRequired[Literal["suspicion", "influence"]]
     preset: str
     max_pixels: int
     max_unreadable: float

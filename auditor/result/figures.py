@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 Interval = list[float]
 """The two ends of a 95% interval, the lower one first."""
@@ -53,12 +53,26 @@ class RankingDocument(TypedDict):
     curve: CurveDocument
 
 
+RankingName = Literal["suspicion", "influence"]
+
+
 class RankingsDocument(TypedDict):
-    """The rankings that are compared. The reference study has no suspicion, so it may be null."""
+    """The rankings that are compared. The reference study has no suspicion, so it may be null.
+
+    `listed` orders the list. Where it is missing, suspicion does if there is one.
+    """
 
     influence: RankingDocument
     suspicion: RankingDocument | None
     random: RankingDocument
+    listed: NotRequired[RankingName]
+
+
+def best_ranking(rankings: RankingsDocument) -> tuple[RankingName, RankingDocument]:
+    """The ranking that orders the list: by suspicion where there is one, unless the user chose influence."""
+    if rankings["suspicion"] and rankings.get("listed") != "influence":
+        return "suspicion", rankings["suspicion"]
+    return "influence", rankings["influence"]
 
 
 class RecoveryOfClass(TypedDict):

@@ -73,6 +73,16 @@ def test_influences_are_their_definition(engine: str) -> None:
     assert run.damping == DAMPING and run.solves and all(solve.converged for solve in explainer.solves())
 
 
+def test_a_weighted_reference_is_its_definition() -> None:
+    plain, labels = _learner()
+    learner = dataclasses.replace(plain, choice=dataclasses.replace(plain.choice, weighs=True))
+    head, _ = train_head(learner.train.x, labels, C, learner.schedule)
+    weights = head.probabilities(learner.test.x)[np.arange(N_TEST), learner.test.y]
+    size = np.linalg.norm(head.probabilities(learner.train.x) - np.eye(C)[labels], axis=1)
+    expected = weights @ _literal_matrix(learner, labels) / weights.sum() / size
+    assert np.allclose(_learn(learner, labels).average_influence, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_equal_labels_give_equal_bytes_and_the_labels_are_not_changed() -> None:
     learner, labels = _learner()
     before = labels.copy()

@@ -568,6 +568,15 @@ def test_the_study_ranks_what_a_reference_settles_as_wrong_first(tmp_path: Path)
     assert result.ranking["rank"].notna().sum() == 6 + (result.ranking["split"] == "train").sum()
 
 
+def test_influence_orders_the_list_where_it_is_asked_to() -> None:
+    settings = dataclasses.replace(QUICK, rank_by="influence", repeats=1)
+    result = stages.audit(str(FIXTURES / "digits"), settings)
+    assert (result.ranking["rank"] == result.ranking["influence_rank"]).all()
+    assert (result.planted["rank"] == result.planted["influence_rank"]).all()
+    assert result.summary["recovery"]["rankings"]["listed"] == "influence"
+    assert "lowest average influence" in render(result)
+
+
 def test_a_reference_of_all_audited_images_is_refused_with_what_it_contradicts(tmp_path: Path) -> None:
     """160 digits under swapped labels once ended in "at most 3 are probably wrong"."""
     data, trusted = tmp_path / "data", tmp_path / "trusted"

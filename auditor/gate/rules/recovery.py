@@ -10,18 +10,18 @@ from auditor.gate.figures import figure
 from auditor.gate.measure import EVIDENCE_ROWS, Ends
 from auditor.gate.rules.base import FIND_MORE, Rule
 from auditor.result.ceiling import against_ceiling, at_random, ceiling_of
-from auditor.result.figures import CeilingDocument, Estimate
+from auditor.result.figures import CeilingDocument, Estimate, best_ranking
 
 
 def measure(facts: Facts, levels: Levels) -> Measurement:
-    """Recall at k of the audit's best ranking, over what a perfect list could find.
+    """Recall at k of the ranking that orders the list, over what a perfect list could find.
 
     Labels that were wrong before stand at the top of the list too and leave less room for planted ones. No better than
     a random order means that nothing was found.
     """
     found = facts.summary["recovery"]
     rankings = found["rankings"]
-    best = rankings["suspicion"] or rankings["influence"]
+    _, best = best_ranking(rankings)
     recall = best["recall_at_k"]
     chance = rankings["random"]["recall_at_k"]["value"]
     if recall["value"] is None or recall["interval"] is None or chance is None:
