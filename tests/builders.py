@@ -418,6 +418,7 @@ def _summary(
             "name": "photos",
             "source": "photos",
             "kind": "image",
+            "groups": "",
             "root": "photos",
             "content_hash": content,
             "n_images": len(images),

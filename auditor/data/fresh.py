@@ -22,6 +22,7 @@ from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditDocument, AuditResult, complete_result
 from auditor.sources import spelling
 from auditor.sources.base import SETTLED, ImageTable, content_hash
+from auditor.sources.groups import groups_digest
 from auditor.system import versions
 from auditor.system.text import display, plain
 
@@ -79,8 +80,14 @@ def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> b
 
 
 def _other_numbers(result: AuditResult, table: ImageTable) -> bool:
-    """Whether the features or probabilities that a user gives are others than those of the audit."""
-    return table.given is not None and table.given.sha256 != result.summary["model"]["weights_sha256"]
+    """Whether the features, probabilities or groups that a user gives are others than those of the audit."""
+    if table.given is not None and table.given.sha256 != result.summary["model"]["weights_sha256"]:
+        return True
+    dataset = result.summary["dataset"]
+    if table.groups is None:
+        return bool(dataset["groups"])
+    both = [(p, g) for p, g in zip(table.frame["path"], table.groups, strict=True) if p in dataset["hashes"]]
+    return groups_digest([p for p, _ in both], [g for _, g in both]) != dataset["groups"]
 
 
 def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
@@ -128,7 +135,7 @@ def require_fresh(
         found, other = changes(result, table), _other_numbers(result, table)
     if other:
         raise ResultError(
-            "the features or probabilities are others than those of the audit", hint="run the audit again"
+            "the features, probabilities or groups are others than those of the audit", hint="run the audit again"
         )
     if found:
         raise ResultError(

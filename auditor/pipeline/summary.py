@@ -60,7 +60,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     ledger = None if data.looked is None else data.looked.use
     noun = noun_of(data.table.kind)
     seen = [] if ledger is None else [ledger["sha256"]]
-    given = [] if data.table.given is None else [data.table.given.sha256]
+    given = [text for text in (content["groups"], data.table.given.sha256 if data.table.given else "") if text]
     encoder = made.inputs.encoder
     own = [encoder.sha256, encoder.code] if encoder.code else []  # a user's network, which its name does not tell
     identity = json.dumps([content["content_hash"], naming, *seen, *given, *own], sort_keys=True)

@@ -96,6 +96,7 @@ class DatasetDocument(TypedDict):
     """The audited data set. `source` is what the user wrote; `root` is the folder where its paths begin.
 
     `kind` says what an item is: `image`, `text`, `table` (a row of one) or `features` (known by its features alone).
+    `groups` is the sha256 of which items belong together; empty where the source does not say.
     """
 
     name: str
@@ -103,6 +104,7 @@ class DatasetDocument(TypedDict):
     source: str
     root: str
     content_hash: str
+    groups: str
     n_images: int
     classes: list[str]
     counts: dict[str, int]

@@ -11,7 +11,7 @@ from auditor.errors import SourceError
 from auditor.sources.base import IN_MEMORY, ImageTable
 from auditor.sources.item_columns import Chosen
 from auditor.sources.items import NEEDED, table_of_records
-from auditor.sources.manifest import table_of_rows
+from auditor.sources.manifest import table_of_rows, with_families
 from auditor.sources.manifest_columns import Rows, locate_group
 from auditor.sources.manifest_spec import Layout, chosen_columns, told_kind
 from auditor.sources.named import NAMES
@@ -45,6 +45,7 @@ def frame_table(frame: pd.DataFrame, layout: Layout, allow_outside: bool = False
         at = locate_group(list(frame.columns), columns, SHOWN)
         groups = None if at is None else [str(value or "") for value in _cells(frame.iloc[:, at])]
         rows = Rows(range(1, len(frame) + 1), *_manifest(frame, columns, layout), groups=groups)
+        rows = with_families(rows, named="group" in columns)
         table = table_of_rows(rows, SHOWN, layout.root or ".", layout, allow_outside)
     else:
         chosen = Chosen(columns, NEEDED[kind], SHOWN)

@@ -13,6 +13,7 @@ import pandas as pd
 from auditor.errors import SourceError
 from auditor.sources.amended import Origin
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table
+from auditor.sources.groups import as_families
 from auditor.sources.item_columns import ROLES, Chosen, as_labels, as_splits, item_names
 from auditor.sources.records import Records, Value, read_records
 from auditor.sources.root import is_utf8
@@ -110,7 +111,10 @@ def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, ro
     """
     shown = chosen.shown
     names, note = item_names(chosen.of(records, "id"), records.numbers)
-    groups = chosen.of(records, "group")
+    said = chosen.of(records, "group")
+    groups, unused = as_families(
+        None if said is None else [name or "" for name in said], named="group" in chosen.columns
+    )
     texts = [value or "" for value in chosen.of(records, "text") or ()]
     return items_table(
         Items(
@@ -120,9 +124,9 @@ def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, ro
             labels=as_labels(chosen.of(records, "label") or (), chosen.name("label"), shown),
             splits=as_splits(chosen.of(records, "split"), records, shown),
             texts=texts if kind == "text" else None,
-            cells=_cells(records, chosen) if kind == "table" else None,
-            groups=None if groups is None else [group or "" for group in groups],
-            notes=(note,) if note else (),
+            cells=_cells(records, chosen, grouped=groups is not None) if kind == "table" else None,
+            groups=groups,
+            notes=tuple(filter(None, [note, unused])),
         )
     )
 
@@ -176,9 +180,9 @@ def items_table(items: Items) -> ImageTable:
     )
 
 
-def _cells(records: Records, chosen: Chosen) -> dict[str, Sequence[Value]]:
+def _cells(records: Records, chosen: Chosen, *, grouped: bool) -> dict[str, Sequence[Value]]:
     """The columns that say something of a row: neither its label, nor its split, group or id."""
-    taken = {chosen.name(role) for role in ROLES if role != "text"}
+    taken = {chosen.name(role) for role in ROLES if role != "text" and (grouped or role != "group")}
     return {name: values for name, values in records.columns.items() if name not in taken}
 
 

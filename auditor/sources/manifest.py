@@ -15,6 +15,7 @@ import pandas as pd
 from auditor.errors import SourceError
 from auditor.sources.amended import Origin
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
+from auditor.sources.groups import as_families
 from auditor.sources.item_columns import Chosen
 from auditor.sources.items import NEEDED, open_items
 from auditor.sources.manifest_columns import NoColumnError, Rows
@@ -65,6 +66,7 @@ class ManifestSource:
         rows = _image_rows(file, columns, layout)
         if isinstance(rows, ImageTable):
             return rows
+        rows = with_families(rows, named="group" in columns)
         table = table_of_rows(rows, shown, layout.root or os.path.dirname(file) or ".", layout, allow_outside)
         assert table.places is not None
         items = zip(table.frame["path"], table.places.tolist(), strict=True)
@@ -116,6 +118,12 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
         skipped=skipped,
     )
     return replace(table, notes=(*notes, *table.notes), kind=kind)
+
+
+def with_families(rows: Rows, *, named: bool) -> Rows:
+    """The rows without groups that can be no families, and a note about them."""
+    groups, note = as_families(rows.groups, named=named)
+    return replace(rows, groups=groups, notes=(*rows.notes, *filter(None, [note])))
 
 
 def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | ImageTable:
