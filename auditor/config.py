@@ -20,7 +20,7 @@ from auditor.errors import ConfigError
 from auditor.system.files import read_text
 from auditor.system.text import did_you_mean
 
-NOISE_KINDS = ("uniform", "influential", "confusion")
+NOISE_KINDS = ("uniform", "influential", "confusion", "one-sided")
 
 PRESETS = ("default", "study")
 

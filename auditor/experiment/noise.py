@@ -47,6 +47,8 @@ def plant(
     `uniform` draws points at random and gives each another class at random. `confusion` draws the same way and gives
     each the class that the model confuses it with, by the model's probabilities. `influential` flips the points of
     highest average influence in each class, as the reference study does; with several classes, to another at random.
+    `one-sided` files a part of one class as another. The two classes are drawn by how the model confuses them, and
+    half of the class is flipped at most.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ def plant(
     average_influence
         float64 [N], for `influential`.
     probabilities
-        float64 [N, C] of a model, for `confusion`.
+        float64 [N, C] of a model, for `confusion` and `one-sided`.
 
     Raises
     ------
@@ -65,17 +67,21 @@ def plant(
     check(labels, rate, kind)
     rng = np.random.default_rng(list(seed))
     n_planted = round(rate * len(labels))
-    if kind == "influential":
+    if kind in ("confusion", "one-sided") and probabilities is None:
+        raise ConfigError(f"{kind} noise needs the model's probabilities")
+    if kind == "one-sided":
+        assert probabilities is not None
+        chosen, target = _one_sided(labels, probabilities, n_planted, rng)
+    elif kind == "influential":
         if average_influence is None:
             raise ConfigError("influential noise needs the average influence of the clean run")
         chosen = _most_influential(labels, n_classes, rate, average_influence)
     else:
         chosen = _drawn(labels, n_classes, n_planted, rng)
     if kind == "confusion":
-        if probabilities is None:
-            raise ConfigError("confusion noise needs the model's probabilities")
+        assert probabilities is not None
         target = _confused(labels[chosen], probabilities[chosen], rng)
-    else:
+    elif kind != "one-sided":
         target = (labels[chosen] + rng.integers(1, n_classes, len(chosen))) % n_classes
     flipped = labels.copy()
     flipped[chosen] = target
@@ -91,6 +97,8 @@ def check(labels: Array, rate: float, kind: str) -> None:
             hint="use more images or a higher --noise-rate",
         )
     largest = int(np.bincount(labels).max())
+    if kind == "one-sided" and largest < 2:
+        raise UndecidedError("no class has two training images, so none can be flipped", hint="use more images")
     if kind == "influential" and _of_class(rate, largest) < 1:
         raise UndecidedError(
             f"influential noise flips a share of {rate:g} of each class, but no class has more than {largest} "
@@ -125,6 +133,19 @@ def _most_influential(labels: Array, n_classes: int, rate: float, influence: Arr
         n = _of_class(rate, len(rows))
         chosen.append(rows[np.argsort(-influence[rows], kind="stable")[:n]])
     return np.sort(np.concatenate(chosen))
+
+
+def _one_sided(labels: Array, probabilities: Array, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Points of one class and the class that they get: `n` of them, or half of the class where that is less."""
+    n_classes = probabilities.shape[1]
+    pairs = np.zeros((n_classes, n_classes))
+    np.add.at(pairs, labels, probabilities.astype(np.float64) + 1e-9)
+    counts = np.bincount(labels, minlength=n_classes)
+    pairs = np.where(counts[:, None] >= 2, pairs / np.maximum(counts, 1)[:, None], 0)
+    np.fill_diagonal(pairs, 0)
+    source, other = divmod(int(rng.choice(pairs.size, p=pairs.ravel() / pairs.sum())), n_classes)
+    chosen = rng.permutation(np.flatnonzero(labels == source))[: min(n, counts[source] // 2)]
+    return np.sort(chosen), np.full(len(chosen), other, dtype=labels.dtype)
 
 
 def _confused(labels: Array, probabilities: Array, rng: np.random.Generator) -> Array:

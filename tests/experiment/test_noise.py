@@ -21,7 +21,7 @@ def _problem(counts: list[int], seed: int) -> tuple[np.ndarray, np.ndarray, np.n
     return labels, rng.normal(size=len(labels)), probabilities
 
 
-@given(COUNTS, RATE, st.sampled_from(["uniform", "confusion", "influential"]), st.integers(0, 99))
+@given(COUNTS, RATE, st.sampled_from(["uniform", "confusion", "influential", "one-sided"]), st.integers(0, 99))
 def test_invariants(counts: list[int], rate: float, kind: str, seed: int) -> None:
     labels, influence, probabilities = _problem(counts, seed)
     n_classes, before = len(counts), labels.copy()
@@ -35,7 +35,11 @@ def test_invariants(counts: list[int], rate: float, kind: str, seed: int) -> Non
     assert (labels == before).all(), "the given labels must not be changed"
     assert (planting.planted == (planting.labels != labels)).all()
     assert planting.labels.min() >= 0 and planting.labels.max() < n_classes
-    if kind != "influential":
+    if kind == "one-sided":
+        (source,) = np.unique(labels[planting.planted])
+        assert len(np.unique(planting.labels[planting.planted])) == 1
+        assert planting.planted.sum() == min(round(rate * len(labels)), counts[source] // 2)
+    elif kind != "influential":
         assert planting.planted.sum() == round(rate * len(labels))
     for index, n in enumerate(counts):
         flipped = int(planting.planted[labels == index].sum())
@@ -50,6 +54,17 @@ def test_seeds_differ() -> None:
     labels = np.repeat([0, 1, 2], 50)
     first, second = (plant(labels, 3, 0.2, "uniform", (0, i)).labels for i in (0, 1))
     assert (first != second).any()
+
+
+def test_one_sided_flips_go_between_classes_that_the_model_confuses() -> None:
+    labels = np.repeat([0, 1, 2], 50)
+    sure = np.eye(3)[labels] + np.where((labels == 1)[:, None], [0, 0, 1.0], 0)
+    for seed in range(5):
+        planting = plant(labels, 3, 0.1, "one-sided", (seed,), probabilities=sure / sure.sum(axis=1, keepdims=True))
+        assert set(labels[planting.planted]) == {1} and set(planting.labels[planting.planted]) == {2}
+        assert planting.planted.sum() == 15
+    with pytest.raises(ConfigError, match="one-sided noise needs"):
+        plant(labels, 3, 0.1, "one-sided", (0,))
 
 
 def test_influential_flips_the_highest_of_each_class() -> None:

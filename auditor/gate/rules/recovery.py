@@ -51,7 +51,7 @@ def _ceiling(facts: Facts) -> CeilingDocument | None:
     """What a perfect list could find, by the certificate where there is one. Earlier audits have no ceiling."""
     found, certificate = facts.summary["recovery"], facts.certificate
     n, k, n_classes = found["n"], found["n_planted"], len(facts.result.classes)
-    if certificate is None or found["noise"] == "influential" or n_classes < 2:
+    if certificate is None or found["noise"] in ("influential", "one-sided") or n_classes < 2:
         return found.get("ceiling")
     today = certificate["today"]
     return ceiling_of(n, k, [at_random(n, k, n_classes)], {"value": today["value"], "interval": today["interval"]})
