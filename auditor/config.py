@@ -38,6 +38,7 @@ DEFAULT_BACKBONE = "resnet18"
 
 ADDED: Mapping[str, str] = {
     "backbone": DEFAULT_BACKBONE,
+    "rank_by": "suspicion",
     **dict.fromkeys(("ledger", "root", "columns", "kind", "label", "features", "probabilities"), ""),
 }
 """Settings that earlier versions did not have, and what holds for their audits."""

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
+from auditor.compute.linear import orthonormal
 from auditor.data.words import terms
 from auditor.system.arrays import Array
 
@@ -87,8 +89,8 @@ class TextEncoder:
 
 def _rotation(width: int) -> Array:
     """An orthogonal matrix float64 [width, width], always the same."""
-    rotation, _ = np.linalg.qr(np.random.default_rng([0, 0x707]).standard_normal((width, width)))
-    return np.asarray(rotation)
+    drawn = np.random.default_rng([0, 0x707]).standard_normal((width, width))
+    return np.asarray(orthonormal(torch.as_tensor(drawn.T)).T.numpy())
 
 
 def width(n: int, most: int = MOST_DIMENSIONS) -> int:

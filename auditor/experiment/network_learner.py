@@ -75,6 +75,10 @@ class NetworkLearner:
         )
         train = training.network_logits(network, self.train.images, len(labels), self.device)
         test = training.network_logits(network, self.test.images, len(self.test.y), self.device)
+        weighing = None
+        if self.choice.weighs:  # before the engine takes the network to another device
+            reference = training.network_logits(network, self.reference.images, len(self.reference.y), self.device)
+            weighing = Weighing.of(reference, self.reference.y, train, labels)
         engine = self._engine(network, labels, update)
 
         def placed(points: ImagePoints, chosen: Array) -> tuple[Any, Any]:
@@ -85,10 +89,6 @@ class NetworkLearner:
             test=lambda chosen: placed(self.test, chosen),
             anywhere=lambda chosen, labels: (self.train.pixels.batch(chosen), torch.as_tensor(labels)),
         )
-        weighing = None
-        if self.choice.weighs:
-            reference = training.network_logits(network, self.reference.images, len(self.reference.y), self.device)
-            weighing = Weighing.of(reference, self.reference.y, train, labels)
         fit, asked = Fit(losses, train, test), Engines(engine, engine, engine)
         return learnt(fit, self.test.y, self.choice, asked, inputs, weighing)
 

@@ -32,7 +32,7 @@ def _driver(*words: str) -> subprocess.Popen[str]:
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
     """What the drivers, side by side, have to tell."""
-    kinds = (["random", str(KILLS), str(SEED), "stages"], ["files", "commands", "signals"])
+    kinds = (["random", str(KILLS), str(SEED), "stages"], ["files", "commands"], ["signals"])
     drivers = [_driver(*words) for words in kinds]
     found: dict[str, Any] = {}
     for driver in drivers:

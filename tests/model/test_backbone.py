@@ -144,9 +144,9 @@ def test_every_backbone_of_ours_keeps_the_contract(name: str) -> None:
 
 def test_an_audit_with_the_default_has_the_id_that_it_had_before_backbones_had_names(finished: AuditResult) -> None:
     settings = dict(finished.summary["settings"])
-    assert settings.pop("backbone") == "resnet18"
-    for where_it_lies in ("root", "columns", "ledger"):
-        assert settings.pop(where_it_lies) == ""
+    assert settings.pop("backbone") == "resnet18" and settings.pop("rank_by") == "suspicion"
+    for later in ("root", "columns", "ledger", "kind", "label", "features", "probabilities"):
+        assert settings.pop(later) == ""
     identity = json.dumps([finished.summary["dataset"]["content_hash"], settings], sort_keys=True)
     assert finished.summary["audit_id"] == hashlib.sha256(identity.encode()).hexdigest()[:16]
 

@@ -1,6 +1,6 @@
 """False all-clears that were found once, each walked by the command: now right, or "cannot tell", and never a PASS.
 
-`tests/detection/test_findings.py` holds the same by function, and the finding on a strong model's probabilities.
+`tests/detection/test_findings.py` holds the same by function.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -178,3 +179,34 @@ def test_few_errors_on_weak_features_are_no_many(
     calibration = _holds(result, 8)
     assert verdicts["wrong_labels"] in ("PASS", "UNDECIDED"), "a clean set neither warns nor fails"
     assert calibration["cannot_tell"] == ("cannot tell without looks" in said)
+
+
+@pytest.mark.parametrize(("name", "rejected"), [("mnist", 15), ("20news", 82)])
+def test_probabilities_of_a_strong_model(
+    run_cli: Run, tmp_path: Path, shared_data: Path, name: str, rejected: int
+) -> None:
+    """Voters reject some labels of a set; the model is surer of its own than of them. No sure figure is below that."""
+    folder = shared_data / "label-errors" / name
+    classes = (folder / "classes.txt").read_text(encoding="utf-8").split("\n")
+    given = [classes[label] for label in np.load(folder / "labels.npy")]
+    ids = [f"{row:05d}" for row in range(len(given))]
+    with (tmp_path / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "label"), *zip(ids, given, strict=True)])
+    np.save(tmp_path / "p.npy", np.load(folder / "probabilities.npy").astype(np.float32))
+    done = run_cli(
+        "audit", tmp_path / "labels.csv", "-o", tmp_path / "out", "--probabilities", tmp_path / "p.npy", "--quiet"
+    )
+    assert done.exit_code == 0, done.stderr
+    result = AuditResult.load(tmp_path / "out")
+    calibration = result.summary["calibration"]
+    assert calibration is not None
+    if calibration["decided"]:
+        assert calibration["count"] is not None and calibration["count"]["interval"][1] >= rejected
+        assert (result.ranking["p_mislabelled"] > 0.5).any()
+    votes = pd.read_csv(folder / "votes.csv")
+    against = votes[votes.drop(columns=["row", "given"]).sum(axis=1) > votes["given"]]["row"]
+    first = set(result.ranking["path"].head(len(votes)))
+    assert sum(f"{row:05d}" in first for row in against) >= len(against) / 3
+    judged = run_cli("gate", tmp_path / "out")
+    verdicts = {r["rule"]: r["verdict"] for r in json.loads((tmp_path / "out" / "verdict.json").read_text())["rules"]}
+    assert judged.exit_code != 2 and verdicts["wrong_labels"] != "PASS"
