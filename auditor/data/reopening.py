@@ -21,7 +21,7 @@ from auditor.result import AuditResult, complete_result
 from auditor.result.documents import DatasetDocument
 from auditor.sources import open_source
 from auditor.sources.arrays_file import read_block
-from auditor.sources.base import ImageTable
+from auditor.sources.base import IN_MEMORY, ImageTable
 from auditor.sources.frames import frame_table
 from auditor.sources.given import beside
 from auditor.sources.manifest import AS_NAMED, Layout, parse_spec
@@ -126,6 +126,11 @@ def reopen(result: AuditResult, *, source: str = "", out: str | Path | None = No
     with complete_result():
         opening = Opening.of(result.summary["settings"])
         wanted = source or str(result.summary["dataset"]["source"])
+    if wanted == IN_MEMORY:
+        raise SourceError(
+            "the audited items were objects of a program, which no command can find",
+            hint="audit again from Python, or say with --source where the same items lie",
+        )
     places = list(_above(out))
     spec = wanted if source else _found(wanted, places)
     near = replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shlex
 import shutil
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import make_result
 from helpers import FIXTURES, small_audit
 
+from auditor.data.reopening import reopen
 from auditor.errors import SourceError
 from auditor.sources import open_source
+from auditor.sources.base import IN_MEMORY
 from auditor.sources.manifest import Layout
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -186,3 +190,12 @@ def test_what_cannot_be_understood_is_said(tmp_path: Path) -> None:
         open_source(f"{manifest}::label=label", layout=Layout(columns="label=label"))
     with pytest.raises(SourceError, match="is no manifest"):
         open_source(str(FIXTURES / "digits"), layout=Layout(root=str(tmp_path)))
+
+
+def test_objects_of_a_program_cannot_be_opened_again() -> None:
+    result = make_result(n=40)
+    dataset = {**result.summary["dataset"], "source": IN_MEMORY, "root": IN_MEMORY}
+    gone = dataclasses.replace(result, summary={**result.summary, "dataset": dataset})
+    with pytest.raises(SourceError, match="objects of a program") as caught:
+        reopen(gone)
+    assert "--source" in caught.value.hint
