@@ -236,12 +236,13 @@ def _bounds(population: Population, hits: tuple[int, int] | None) -> Bounds:
     found = read(population, looks_level(SIDE, misses), looks_level(ALONE, misses))
     codes = population.ordered
     n, right, wrong = len(codes), int((codes == RIGHT).sum()), int((codes == WRONG).sum())
-    if misses is None:
+    low, at_least = max(wrong, found.low), max(wrong, found.at_least)
+    if misses is None:  # what was seen to be right is certain, whatever the statistics say
         high, at_most = min(found.high, n - right), min(found.at_most, n - right)
+        low, at_least = min(low, n - right), min(at_least, n - right)
     else:
         high, at_most = misses.most(found.high, SIDE), misses.most(found.at_most, ALONE)
     # The ends can cross, which happens at most as often as one of them fails. The upper ones are believed less.
-    low, at_least = max(wrong, found.low), max(wrong, found.at_least)
     at_most = max(at_least, at_most)
     high = max(at_most, high)
     counted = codes[found.used]

@@ -36,13 +36,11 @@ class Page:
         ]
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-        # A busy browser goes back to the earlier place after the page was scrolled to the review.
-        forget = "localStorage.clear(); history.scrollRestoration = 'manual'"
-        browser = self.driver.execute_cdp_cmd
-        made = browser("Page.addScriptToEvaluateOnNewDocument", {"source": forget}) if fresh else None
         self.driver.get(self.path.as_uri())
-        if made:
-            browser("Page.removeScriptToEvaluateOnNewDocument", made)
+        if fresh:
+            # A busy browser goes back to the earlier place after the page was scrolled to the review.
+            self.run("localStorage.clear(); history.scrollRestoration = 'manual'")
+            self.driver.refresh()
         self.run("document.getElementById('review').scrollIntoView()")
         return self
 
