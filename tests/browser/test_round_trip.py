@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from helpers import small_audit, snapshot
 
 from auditor.result import AuditResult
@@ -25,6 +26,7 @@ def _with_wrong_labels(source: Path, target: Path, each: int) -> dict[str, str]:
     return truth
 
 
+@pytest.mark.slow  # the README's round walks the same way, and stays in the suite
 def test_audit_review_apply_audit(
     page: Callable[..., Any], run_cli: Callable[..., Any], fixtures: Path, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ def network() -> nn.Module:
     return nn.Sequential(first, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
 
 
-@pytest.fixture(scope="module", params=["head", "layers:layer4,fc", "full"])
+@pytest.fixture(scope="module", params=["head", "layers:layer4,fc", pytest.param("full", marks=pytest.mark.slow)])
 def audits(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Result]
 ) -> dict[str, Path]:

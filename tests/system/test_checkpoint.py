@@ -142,7 +142,7 @@ SETTINGS = {"weights": "none", "repeats": 2, "epochs": 3, "examples": 1, "thumbn
 SAME = ("ranking.csv", "planted.csv", "evidence.json")
 
 
-@pytest.mark.parametrize("train", ["head", "full"])
+@pytest.mark.parametrize("train", ["head", pytest.param("full", marks=pytest.mark.slow)])
 def test_an_audit_killed_after_any_stage_goes_on_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train: str
 ) -> None:
