@@ -22,6 +22,9 @@ from auditor.system.text import did_you_mean
 
 NOISE_KINDS = ("uniform", "influential", "confusion", "one-sided")
 
+PICKED_NOISE = ("influential", "one-sided")
+"""Noise whose points are not drawn at random. How many wrong labels it strikes must be estimated."""
+
 PRESETS = ("default", "study")
 
 RANKINGS = ("suspicion", "influence")

@@ -8,6 +8,7 @@ a rename. Two audits may share a cache, and a damaged file costs time but never 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -77,6 +78,12 @@ class Features:
     skipped: tuple[Skipped, ...]
     n_cached: int
     traits: Array
+
+    @classmethod
+    def undecoded(cls, hashes: Sequence[str]) -> Features:
+        """Of items that were all read and none of them decoded, by the hashes of their contents."""
+        n = len(hashes)
+        return cls(np.arange(n), None, tuple(hashes), np.zeros(n, bool), None, (), 0, np.zeros(n, np.int32))
 
 
 @dataclass(frozen=True)

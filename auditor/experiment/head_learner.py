@@ -124,6 +124,5 @@ class HeadLearner:
         x = self.train.x
         scaling = Scaling.of(x)
         scaled = even_rows(scaling(x))
-        return lambda rows: even_rows(scaling(rows)), scaled.astype(
-            np.float64
-        ) if 2 * scaled.nbytes <= RESIDENT_BYTES else scaled
+        resident = scaled.astype(np.float64) if 2 * scaled.nbytes <= RESIDENT_BYTES else scaled
+        return lambda rows: even_rows(scaling(rows)), resident

@@ -10,6 +10,8 @@ from auditor.compute.draws import draw
 from auditor.errors import ConfigError, UndecidedError
 from auditor.system.arrays import Array
 
+_PROBABILITIES = "the model's probabilities"
+
 
 @dataclass(frozen=True)
 class Planting:
@@ -67,25 +69,28 @@ def plant(
     check(labels, rate, kind)
     rng = np.random.default_rng(list(seed))
     n_planted = round(rate * len(labels))
-    if kind in ("confusion", "one-sided") and probabilities is None:
-        raise ConfigError(f"{kind} noise needs the model's probabilities")
     if kind == "one-sided":
-        assert probabilities is not None
-        chosen, target = _one_sided(labels, probabilities, n_planted, rng)
-    elif kind == "influential":
-        if average_influence is None:
-            raise ConfigError("influential noise needs the average influence of the clean run")
-        chosen = _most_influential(labels, n_classes, rate, average_influence)
-    else:
+        chosen, target = _one_sided(labels, _needed(probabilities, kind, _PROBABILITIES), n_planted, rng)
+    elif kind == "confusion":
+        likely = _needed(probabilities, kind, _PROBABILITIES)
         chosen = _drawn(labels, n_classes, n_planted, rng)
-    if kind == "confusion":
-        assert probabilities is not None
-        target = _confused(labels[chosen], probabilities[chosen], rng)
-    elif kind != "one-sided":
+        target = _confused(labels[chosen], likely[chosen], rng)
+    else:
+        if kind == "influential":
+            influence = _needed(average_influence, kind, "the average influence of the clean run")
+            chosen = _most_influential(labels, n_classes, rate, influence)
+        else:
+            chosen = _drawn(labels, n_classes, n_planted, rng)
         target = (labels[chosen] + rng.integers(1, n_classes, len(chosen))) % n_classes
     flipped = labels.copy()
     flipped[chosen] = target
     return Planting(flipped, flipped != labels, kind, rate, seed)
+
+
+def _needed(values: Array | None, kind: str, what: str) -> Array:
+    if values is None:
+        raise ConfigError(f"{kind} noise needs {what}")
+    return values
 
 
 def check(labels: Array, rate: float, kind: str) -> None:

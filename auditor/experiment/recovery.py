@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from auditor.config import PICKED_NOISE
 from auditor.experiment.noise import Planting
 from auditor.result.ceiling import Struck, at_random
 from auditor.result.figures import Figure, RankingDocument, RecoveryOfClass
@@ -193,7 +194,7 @@ def struck(planting: Planting, n_classes: int, p: Array | None = None, suggested
     random = at_random(len(at), int(at.sum()), n_classes)
     weights = np.zeros(len(at)) if p is None else np.nan_to_num(p)
     drawn, mended, on_wrong = random.planted, 1 / (n_classes - 1), float(weights[at].sum())
-    if planting.kind in ("influential", "one-sided") and weights.sum() > 0:
+    if planting.kind in PICKED_NOISE and weights.sum() > 0:
         drawn = on_wrong / float(weights.sum())
     if planting.kind in ("confusion", "one-sided") and suggested is not None and on_wrong > 0:
         mended = float(weights[at & (planting.labels == suggested)].sum()) / on_wrong

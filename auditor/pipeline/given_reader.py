@@ -57,23 +57,14 @@ class GivenReader(Reader):
         given, classes = _given(table), sorted(table.frame["label"].unique())
         names = [name for name in ("features", "probabilities") if getattr(given, name) is not None]
         _refuse(job.settings, " and ".join(names))
-        width = (0 if given.features is None else given.features.shape[1]) + len(classes) * ("probabilities" in names)
+        self._likely = _class_probabilities(given, classes)
+        self._values = _side_by_side(given.features, self._likely)
+        width = self._values.shape[1]
         self.encoder = Encoder(" and ".join(names), "", given.sha256, width, width)
 
     def features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
         """The numbers of all items, and the hash of each item's content: its file where it has one."""
-        n = len(table.frame)
-        read = Features(
-            rows=np.arange(n),
-            values=None,
-            hashes=content_hashes(table, update),
-            grey=np.zeros(n, bool),
-            pixels=None,
-            skipped=(),
-            n_cached=0,
-            traits=np.zeros(n, np.int32),
-        )
-        return read, given_values(table)
+        return Features.undecoded(content_hashes(table, update)), self._values
 
     def notes(self, table: ImageTable, read: Features, values: Array) -> Sequence[str]:
         """What must be said of the numbers.
@@ -95,15 +86,14 @@ class GivenReader(Reader):
             notes.append(f"{constant} of the {values.shape[1]} columns of features are constant. They tell nothing.")
         if given.features is None:
             notes.append(ONLY_PROBABILITIES)
-        likely = class_probabilities(table)
+        likely = self._likely
         if likely is not None and _by_heart(likely[read.rows], table.frame["label"].iloc[read.rows].tolist()):
             notes.append(BY_HEART)
         return notes
 
     def finished(self, data: Dataset, table: ImageTable, read: Features) -> Dataset:
         """The data set with the probabilities of its classes."""
-        likely = class_probabilities(table)
-        return data if likely is None else replace(data, probabilities=likely[read.rows])
+        return data if self._likely is None else replace(data, probabilities=self._likely[read.rows])
 
     def too_many_not_finite(self, table: ImageTable, bad: Sequence[str], n: int) -> AuditorError:
         """The numbers are at fault."""
@@ -114,23 +104,21 @@ class GivenReader(Reader):
         )
 
 
-def given_values(table: ImageTable) -> Array:
+def _side_by_side(features: Array | None, likely: Array | None) -> Array:
     """float32 [N, D] that detection and heads see: the features, then the log odds of each class."""
-    given, likely = _given(table), class_probabilities(table)
-    parts = [] if given.features is None else [given.features]
+    parts = [] if features is None else [features]
     if likely is not None:
         logs = np.log(np.maximum(likely, SMALLEST_PROBABILITY))
         parts.append(logs - logs.mean(axis=1, keepdims=True))  # Aitchison's centred log ratio
     return np.asarray(np.concatenate(parts, axis=1, dtype=np.float32)) if len(parts) > 1 else parts[0]
 
 
-def class_probabilities(table: ImageTable) -> Array | None:
-    """float32 [N, C] of the table's classes in sorted order, each row with a sum of 1; None where none are given."""
-    given = _given(table)
+def _class_probabilities(given: Given, classes: Sequence[str]) -> Array | None:
+    """float32 [N, C] of sorted classes, each row above 0 and with a sum of 1; None where none are given."""
     if given.probabilities is None:
         return None
     at = {name: column for column, name in enumerate(given.columns)}
-    chosen = given.probabilities[:, [at[name] for name in sorted(table.frame["label"].unique())]]
+    chosen = given.probabilities[:, [at[name] for name in classes]]
     chosen = np.maximum(chosen, SMALLEST_PROBABILITY)  # NaN stays NaN
     return np.asarray(chosen / chosen.sum(axis=1, keepdims=True), dtype=np.float32)
 
@@ -149,16 +137,10 @@ def _by_heart(likely: Array, labels: Sequence[str]) -> bool:
 def _refuse(settings: AuditSettings, given: str) -> None:
     """Refuse settings for networks: nothing reads the items where their features are given."""
     asked = {
-        "--train": settings.train != "head",
-        "--backbone": settings.backbone != ADDED["backbone"],
-        "--reference": bool(settings.reference),
+        "--train": (settings.train != "head", "there is no network to train beyond its head"),
+        "--backbone": (settings.backbone != ADDED["backbone"], "no network reads the items"),
+        "--reference": (bool(settings.reference), "the reference would need numbers of the same model"),
     }
-    wrong = [option for option, used in asked.items() if used]
-    if not wrong:
-        return
-    why = {
-        "--train": "there is no network to train beyond its head",
-        "--backbone": "no network reads the items",
-        "--reference": "the reference would need numbers of the same model",
-    }
-    raise ConfigError(f"with {given} given, {why[wrong[0]]}", hint=f"leave out {wrong[0]}")
+    for option, (used, why) in asked.items():
+        if used:
+            raise ConfigError(f"with {given} given, {why}", hint=f"leave out {option}")

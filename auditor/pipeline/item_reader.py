@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from auditor.compute import hardware
 from auditor.config import ADDED, AuditSettings
 from auditor.data import table_encoder, text_encoder
@@ -60,18 +58,7 @@ class ItemReader(Reader):
 
     def features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
         """The hash of each item's content, and what the encoder makes of it. The audited items teach the encoder."""
-        n = len(table.frame)
-        hashes = content_hashes(table, update)
-        read = Features(
-            rows=np.arange(n),
-            values=None,
-            hashes=hashes,
-            grey=np.zeros(n, bool),
-            pixels=None,
-            skipped=(),
-            n_cached=0,
-            traits=np.zeros(n, np.int32),
-        )
+        read = Features.undecoded(content_hashes(table, update))
         return read, self.encoded(table, update, teach=settle)
 
     def encoded(self, table: ImageTable, update: Update, *, teach: bool) -> Array:

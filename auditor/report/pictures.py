@@ -93,8 +93,7 @@ class Pictures:
 
     def beginning(self, path: str) -> str:
         """The beginning of an item's text, ready to be escaped; empty where it has none."""
-        whole = readable(self.excerpts.get(path, "")).strip()
-        return whole if len(whole) <= GLANCE else f"{whole[:GLANCE].rstrip()}…"
+        return _short(readable(self.excerpts.get(path, "")).strip())
 
     def for_scripts(self, order: Iterable[int], paths: Sequence[str], left: int) -> ForScripts:
         """Pictures and excerpts for the scripts' data: those wanted first, as long as there is room.
@@ -130,20 +129,18 @@ def glance(text: str, kind: str) -> Markup:
     if kind == "table":
         lines = [line for line in readable(text).split("\n") if line.strip()]
         return _cells(lines[:CELLS], more=len(lines) > CELLS)
-    whole = readable(text).strip()
-    cut = whole if len(whole) <= GLANCE else f"{whole[:GLANCE].rstrip()}…"
-    return Markup('<div class="excerpt" dir="auto">{}</div>').format(cut)
+    return Markup('<div class="excerpt" dir="auto">{}</div>').format(_short(readable(text).strip()))
 
 
 def _cells(lines: Sequence[str], *, more: bool) -> Markup:
     """A row's cells as a list of two columns. Each line is `name: value`."""
     pairs = [(name, value) if colon else ("", name) for name, colon, value in (ln.partition(": ") for ln in lines)]
     shown = Markup("").join(
-        Markup('<div><dt><bdi>{}</bdi></dt><dd dir="auto">{}</dd></div>').format(name, _short(value))
+        Markup('<div><dt><bdi>{}</bdi></dt><dd dir="auto">{}</dd></div>').format(name, _short(value, GLANCE // 4))
         for name, value in pairs
     )
     return Markup('<dl class="excerpt cells">{}{}</dl>').format(shown, Markup("<div><dt></dt><dd>…</dd></div>") * more)
 
 
-def _short(value: str, limit: int = GLANCE // 4) -> str:
+def _short(value: str, limit: int = GLANCE) -> str:
     return value if len(value) <= limit else f"{value[:limit].rstrip()}…"

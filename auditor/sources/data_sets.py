@@ -18,7 +18,7 @@ from PIL import Image
 
 from auditor.errors import SourceError
 from auditor.sources.base import ImageTable, split_name
-from auditor.sources.objects import group_names, label_texts, labelled, names_of
+from auditor.sources.objects import array_of, group_names, label_texts, labelled, names_of
 from auditor.sources.root import Root
 from auditor.system.files import read_regular
 
@@ -77,50 +77,47 @@ def _at(row: Mapping[str, int], path: str) -> int:
 
 def _torch_labels(source: Any, n: int) -> list[str]:
     """The labels of a data set: from its own list where it has one, else by asking for each item."""
-    targets = _torch_targets(source)
-    if targets is None or len(targets) != n:
-        targets = [_pair(source, at)[1] for at in range(n)]
+    inner, rows = _unwrapped(source, n)
+    own = _torch_targets(inner)
+    targets = [_pair(source, at)[1] for at in range(n)] if own is None else [own[row] for row in rows]
     texts = label_texts(targets)
-    names = getattr(_innermost(source), "classes", None)
+    names = getattr(inner, "classes", None)
     if isinstance(names, Sequence) and not isinstance(names, str):
         by_number = {str(number): str(name) for number, name in enumerate(names)}
         texts = [by_number.get(text, text) for text in texts]
     return texts
 
 
+def _unwrapped(source: Any, n: int) -> tuple[Any, Sequence[int]]:
+    """The data set inside torch's `Subset`s, and the number there of each of the `n` items."""
+    rows: Sequence[int] = range(n)
+    while hasattr(source, "dataset") and hasattr(source, "indices"):
+        rows, source = [int(source.indices[row]) for row in rows], source.dataset
+    return source, rows
+
+
 def _torch_targets(source: Any) -> Any:
-    """What torchvision's data sets keep as `targets` or `labels`, also behind a `Subset`."""
-    if hasattr(source, "dataset") and hasattr(source, "indices"):
-        inner = _torch_targets(source.dataset)
-        return None if inner is None else [inner[at] for at in source.indices]
+    """What torchvision's data sets keep as `targets` or `labels`, one an item; None where they keep none."""
     if getattr(source, "target_transform", None) is not None:
         return None
     for name in ("targets", "labels", "_labels"):
         value = getattr(source, name, None)
         if value is not None and hasattr(value, "__len__"):
-            return value
+            return value if len(value) == len(source) else None
     return None
 
 
 def _torch_files(source: Any, n: int) -> list[tuple[str, str]] | None:
     """Each item's file below a root, as torchvision's `ImageFolder` keeps them; None where there are none."""
-    if hasattr(source, "dataset") and hasattr(source, "indices"):
-        inner = _torch_files(source.dataset, len(source.dataset))
-        return None if inner is None else [inner[at] for at in source.indices]
-    samples, root = getattr(source, "samples", None), getattr(source, "root", None)
-    if not isinstance(samples, list) or len(samples) != n or root is None:
+    inner, rows = _unwrapped(source, n)
+    samples, root = getattr(inner, "samples", None), getattr(inner, "root", None)
+    if not isinstance(samples, list) or len(samples) != len(inner) or root is None:
         return None
     start = str(root).rstrip("/") + "/"
     paths = [str(sample[0]) if isinstance(sample, tuple) and sample else "" for sample in samples]
-    if not all(path.startswith(start) for path in paths) or len(set(paths)) < n:
+    if not all(path.startswith(start) for path in paths) or len(set(paths)) < len(paths):
         return None
-    return [(path.removeprefix(start), str(root)) for path in paths]
-
-
-def _innermost(source: Any) -> Any:
-    while hasattr(source, "dataset") and hasattr(source, "indices"):
-        source = source.dataset
-    return source
+    return [(paths[row].removeprefix(start), str(root)) for row in rows]
 
 
 def _pair(source: Any, at: int) -> tuple[Any, Any]:
@@ -166,9 +163,7 @@ def _png(image: Any) -> bytes:
 
 def _pixels(value: Any) -> Any:
     """uint8 [H, W] or [H, W, 3] of an array or a tensor."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    array = np.asarray(value)
+    array = np.asarray(array_of(value))
     if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
         array = np.moveaxis(array, 0, 2)
     if array.ndim == 3 and array.shape[2] == 1:

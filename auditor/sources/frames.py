@@ -10,7 +10,7 @@ import pandas as pd
 from auditor.errors import SourceError
 from auditor.sources.base import IN_MEMORY, ImageTable
 from auditor.sources.item_columns import Chosen
-from auditor.sources.items import NEEDED, table_of_records
+from auditor.sources.items import NEEDED, labels_of, table_of_records
 from auditor.sources.manifest import table_of_rows, with_families
 from auditor.sources.manifest_columns import Rows, locate_group
 from auditor.sources.manifest_spec import Layout, chosen_columns, told_kind
@@ -51,7 +51,7 @@ def frame_table(frame: pd.DataFrame, layout: Layout, allow_outside: bool = False
         chosen = Chosen(columns, NEEDED[kind], SHOWN)
         chosen.fits(list(frame.columns), 1)
         records = Records(range(1, len(frame) + 1), {name: _cells(frame[name]) for name in frame.columns})
-        table = table_of_records(records, chosen, kind, SHOWN, IN_MEMORY)
+        table = table_of_records(records, labels_of(records, chosen), chosen, kind, SHOWN, IN_MEMORY)
     return replace(table, name=SHOWN, source=IN_MEMORY)
 
 

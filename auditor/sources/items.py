@@ -86,19 +86,35 @@ def open_items(file: str, columns: Mapping[str, str], kind: str, shown: str, roo
     """
     chosen = Chosen(columns, NEEDED[kind], shown)
     records = read_records(file, shown, chosen.fits)
-    table = table_of_records(records, chosen, kind, display(file.replace("\\", "/").rpartition("/")[2]), root)
+    labels = labels_of(records, chosen)
+    title = display(file.replace("\\", "/").rpartition("/")[2])
+    table = table_of_records(records, labels, chosen, kind, title, root)
     assert table.places is not None
-    labels = as_labels(chosen.of(records, "label") or (), chosen.name("label"), shown)
     items = zip(table.frame["path"], table.places.tolist(), strict=True)
     rows = {path: (records.numbers[place], labels[place]) for path, place in items}
     return replace(table, origin=Origin(file, chosen.name("label"), rows))
 
 
-def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, root: str) -> ImageTable:
+def labels_of(records: Records, chosen: Chosen) -> list[str]:
+    """The labels of records, whose columns fit, as text.
+
+    Raises
+    ------
+    SourceError
+        They measure something.
+    """
+    return as_labels(chosen.of(records, "label") or (), chosen.name("label"), chosen.shown)
+
+
+def table_of_records(
+    records: Records, labels: Sequence[str], chosen: Chosen, kind: str, title: str, root: str
+) -> ImageTable:
     """The table of records, whose columns fit.
 
     Parameters
     ----------
+    labels
+        As `labels_of` gives them.
     kind
         `text` or `table`.
     title, root
@@ -107,9 +123,8 @@ def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, ro
     Raises
     ------
     SourceError
-        A word is not a split, labels measure something, or no item is left.
+        A word is not a split, or no item is left.
     """
-    shown = chosen.shown
     names, note = item_names(chosen.of(records, "id"), records.numbers)
     said = chosen.of(records, "group")
     groups, unused = as_families(
@@ -121,8 +136,8 @@ def table_of_records(records: Records, chosen: Chosen, kind: str, title: str, ro
             name=title,
             root=root,
             names=names,
-            labels=as_labels(chosen.of(records, "label") or (), chosen.name("label"), shown),
-            splits=as_splits(chosen.of(records, "split"), records, shown),
+            labels=labels,
+            splits=as_splits(chosen.of(records, "split"), records, chosen.shown),
             texts=texts if kind == "text" else None,
             cells=_cells(records, chosen, grouped=groups is not None) if kind == "table" else None,
             groups=groups,

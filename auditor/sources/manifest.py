@@ -157,11 +157,11 @@ def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | Im
 
 def _items(file: str, columns: Mapping[str, str], kind: str, layout: Layout) -> ImageTable:
     """The table of a manifest of texts or rows. It says how it was understood, where the user did not."""
+    table = open_items(file, columns, kind, display(file), display(os.path.dirname(file) or "."))
     if layout.root:
         raise SourceError(
             f"the items of {display(file)} stand in the file itself, so they have no root", hint="leave out --root"
         )
-    table = open_items(file, columns, kind, display(file), display(os.path.dirname(file) or "."))
     if layout.kind:
         return table
     what = "texts: a column holds them" if kind == "text" else "a table: each row is an item"

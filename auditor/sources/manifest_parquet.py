@@ -5,8 +5,10 @@ There an image is a struct of `bytes` and `path`, labels are numbers, and the sc
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from auditor.errors import SourceError
@@ -17,13 +19,14 @@ from auditor.system.text import display
 _LONGEST_NAME = 255
 
 
-def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
-    """The rows of a Parquet file.
+@contextlib.contextmanager
+def opened(data: bytes, shown: str) -> Iterator[Any]:
+    """A Parquet file, as pyarrow's `ParquetFile`, that is read inside the block.
 
     Raises
     ------
     SourceError
-        pyarrow is missing, the file is damaged, or a column is missing or of another kind.
+        pyarrow is missing, or the file turns out to be damaged.
     """
     try:
         import pyarrow as arrow
@@ -33,7 +36,24 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
             f"reading {shown} needs pyarrow: {error}", hint="pip install 'auditor[parquet]', or save it as CSV"
         ) from error
     try:
-        file = parquet.ParquetFile(arrow.BufferReader(data))
+        yield parquet.ParquetFile(arrow.BufferReader(data))
+    except SourceError:
+        raise
+    except Exception as error:  # pyarrow raises many kinds for damaged files
+        raise SourceError(
+            f"{shown} is not a readable Parquet file: {_first_line(error)}", hint="write the file again"
+        ) from error
+
+
+def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
+    """The rows of a Parquet file.
+
+    Raises
+    ------
+    SourceError
+        pyarrow is missing, the file is damaged, or a column is missing or of another kind.
+    """
+    with opened(data, shown) as file:
         schema = file.schema_arrow
         classes = class_names(schema.metadata)
         columns, notes = _usual(schema, classes, columns)
@@ -43,12 +63,6 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
         table = file.read(columns=chosen, use_threads=False)
         images = _Images.of(table.column(chosen[0]))
         lists = [table.column(name).to_pylist() for name in (chosen if images is None else chosen[1:])]
-    except SourceError:
-        raise
-    except Exception as error:  # pyarrow raises many kinds for damaged files
-        raise SourceError(
-            f"{shown} is not a readable Parquet file: {first_line(error)}", hint="write the file again"
-        ) from error
     if images is not None:
         lists.insert(0, images.names)
     texts = [
@@ -160,6 +174,6 @@ def named(labels: list[str], names: list[str] | None) -> list[str]:
     return [by_number.get(label, label) for label in labels]
 
 
-def first_line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     lines = reason(error).splitlines()
     return display(lines[0][:200]) if lines else type(error).__name__

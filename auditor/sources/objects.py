@@ -78,7 +78,7 @@ def block_from(value: Any, what: str) -> Block:
         raise SourceError(
             f"{what} are a sparse matrix of {value.shape[1]:,} columns", hint="reduce it first, with TruncatedSVD"
         )
-    return block_of(_array(value), what, what)
+    return block_of(np.asarray(array_of(value)), what, what)
 
 
 def table_of_numbers(given: Objects) -> ImageTable:
@@ -135,14 +135,12 @@ def label_texts(labels: Any) -> list[str]:
         raise SourceError(
             f"labels are {_kind(labels)}, not one label an item", hint="give a list, an array or a column"
         )
-    values = labels.tolist() if isinstance(labels, pd.Series) else _array(labels, dtype=object)
-    if isinstance(values, np.ndarray):
-        if values.ndim != 1:
-            raise SourceError(
-                f"labels have the shape {list(values.shape)}, but each item needs one label",
-                hint="give class names or numbers: labels.argmax(axis=1) where they are one-hot",
-            )
-        values = values.tolist()
+    values = np.array(list(array_of(labels)), dtype=object)
+    if values.ndim != 1:
+        raise SourceError(
+            f"labels have the shape {list(values.shape)}, but each item needs one label",
+            hint="give class names or numbers: labels.argmax(axis=1) where they are one-hot",
+        )
     return [_label(_plain(value), row) for row, value in enumerate(values)]
 
 
@@ -217,11 +215,9 @@ def _kind(value: object) -> str:
     return f"an object of the type {type(value).__name__}"
 
 
-def _array(value: Any, dtype: Any = None) -> Any:
-    """An array or a tensor as numpy's."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value, dtype=dtype) if dtype is None else np.array(list(value), dtype=dtype)
+def array_of(value: Any) -> Any:
+    """A tensor as an array of numpy; anything else as it is."""
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from auditor.errors import SourceError
 from auditor.sources.manifest_csv import Fits, csv_rows
 from auditor.sources.manifest_formats import READERS, decode, delimiters, load, suffix_of
 from auditor.sources.manifest_json import json_records
-from auditor.sources.manifest_parquet import class_names, first_line, named
+from auditor.sources.manifest_parquet import class_names, named, opened
 
 LONGEST_FIELD = 2**31 - 1
 """Characters of a CSV field that are read. The limit of an item comes after that, and names the item."""
@@ -116,27 +116,13 @@ def _of_json(text: str, shown: str, fits: Fits, *, lines: bool) -> Records:
 
 
 def _of_parquet(data: bytes, shown: str, fits: Fits) -> Records:
-    try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise SourceError(
-            f"reading {shown} needs pyarrow: {error}", hint="pip install 'auditor[parquet]', or save it as CSV"
-        ) from error
-    try:
-        file = parquet.ParquetFile(arrow.BufferReader(data))
+    with opened(data, shown) as file:
         fits(list(file.schema_arrow.names), 1)
         table = file.read(use_threads=False)
         classes = class_names(file.schema_arrow.metadata)
         columns = {
             name: table.column(at).to_pylist() for at, name in enumerate(_apart(list(map(str, table.column_names))))
         }
-    except SourceError:
-        raise
-    except Exception as error:  # pyarrow raises many kinds for damaged files
-        raise SourceError(
-            f"{shown} is not a readable Parquet file: {first_line(error)}", hint="write the file again"
-        ) from error
     read = _of_values(range(1, table.num_rows + 1), columns)
     named_columns = {
         name: [value or None for value in named([value or "" for value in read.columns[name]], names)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from auditor.config import PICKED_NOISE
 from auditor.gate.documents import EvidenceRow
 from auditor.gate.facts import Facts, Levels, Measurement
 from auditor.gate.figures import figure
@@ -51,7 +52,7 @@ def _ceiling(facts: Facts) -> CeilingDocument | None:
     """What a perfect list could find, by the certificate where there is one. Earlier audits have no ceiling."""
     found, certificate = facts.summary["recovery"], facts.certificate
     n, k, n_classes = found["n"], found["n_planted"], len(facts.result.classes)
-    if certificate is None or found["noise"] in ("influential", "one-sided") or n_classes < 2:
+    if certificate is None or found["noise"] in PICKED_NOISE or n_classes < 2:
         return found.get("ceiling")
     today = certificate["today"]
     return ceiling_of(n, k, [at_random(n, k, n_classes)], {"value": today["value"], "interval": today["interval"]})
