@@ -25,7 +25,7 @@ from auditor.data.objects import out_of_fold, table_from
 from auditor.errors import AuditorError, ConfigError, SourceError
 from auditor.model import vision
 from auditor.result import AuditResult
-from auditor.sources.base import IN_MEMORY, ImageTable
+from auditor.sources.base import IN_MEMORY, Columns, ImageTable, make_table
 from auditor.sources.objects import Objects
 
 QUICK: dict[str, Any] = {"weights": "none", "epochs": 2, "repeats": 1, "examples": 1, "thumbnails": 5}
@@ -184,6 +184,8 @@ def test_a_hugging_face_data_set_is_images_or_texts_by_its_columns() -> None:
     assert texts.frame["label"].tolist() == ["up", "down"] * 4 and texts.read("row-000002") == b"bad"
     with pytest.raises(SourceError, match="0 columns of classes"):
         _table(seen.remove_columns("label"))
+    with pytest.raises(SourceError, match="brings its own labels"):
+        _table(seen, Objects(labels=[0, 1] * 4))
 
 
 def test_an_estimator_judges_no_item_that_it_has_seen() -> None:
@@ -203,6 +205,10 @@ def test_an_estimator_judges_no_item_that_it_has_seen() -> None:
 
 
 # What is refused, in a sentence
+
+
+def _table_of_two() -> ImageTable:
+    return make_table("t", "t", Columns(["a", "b"], ["x", "y"]), read=lambda path: b"")
 
 
 class _Random(_Pairs):
@@ -229,6 +235,8 @@ class _Random(_Pairs):
         ({"source": [1, 2, 3]}, "not a pair of image and label"),
         ({"source": 7}, "no data set that can be audited"),
         ({"source": "photos", "labels": [1]}, "a path brings its own labels"),
+        ({"source": "photos", "groups": ["a"]}, "a path brings its own groups, so groups= would not be used"),
+        ({"source": _table_of_two(), "items": ["a", "b"]}, "a table brings its own items"),
         ({"source": _Pairs(PICTURES * 3, [0, 1] * 6)}, "outside 0 to 1"),
         ({"source": _Pairs(PICTURES[:, :2], [0, 1] * 6)}, "cannot be shown"),
         ({"source": _Random(PICTURES, [0, 1] * 6)}, "another image each time"),

@@ -58,16 +58,11 @@ def table_from(source: object, given: Objects | None, settings: AuditSettings) -
             )
         return numbers_beside(table_of_numbers(given), given, settings.classes)
     if isinstance(source, str | Path):
-        if given.labels is not None or given.items is not None:
-            raise SourceError(
-                "a path brings its own labels", hint="leave out labels= and items=, or give features= without a path"
-            )
+        _refuse_beside("a path", given, ("labels", "items", "groups"))
         if not given.numbers:
             return source
         opening = replace(Opening.of(settings.as_json()), features="", probabilities="")
         return numbers_beside(opening.open(str(source), by_name=True), given, settings.classes)
-    if isinstance(source, pd.DataFrame):
-        source = _with_columns(source, given, settings.label or "label")
     table = _table(source, given, settings)
     return numbers_beside(table, given, settings.classes) if given.numbers else table
 
@@ -75,17 +70,30 @@ def table_from(source: object, given: Objects | None, settings: AuditSettings) -
 def _table(source: object, given: Objects, settings: AuditSettings) -> ImageTable:
     """The table of an object."""
     if isinstance(source, ImageTable):
+        _refuse_beside("a table", given, ("labels", "items", "groups"))
         return source
-    if isinstance(source, pd.DataFrame):
-        return Opening.of(settings.as_json()).frame(source, by_name=given.numbers)
     if is_hugging_face(source):
+        _refuse_beside("a Hugging Face data set", given, ("labels", "items"))
         if has_images(source):
             return hugging_face_table(source, settings.label, given.groups)
-        return Opening.of(settings.as_json()).frame(hugging_face_frame(source, settings.label), by_name=given.numbers)
+        source = hugging_face_frame(source, settings.label)
+    if isinstance(source, pd.DataFrame):
+        frame = _with_columns(source, given, settings.label or "label")
+        return Opening.of(settings.as_json()).frame(frame, by_name=given.numbers)
     names = {kind.__name__ for kind in type(source).__mro__}
     if names & {"Module", "ndarray", "Tensor", "Series", "Index"} or not is_torch(source):
         raise refuse(source)
     return torch_table(source, given.labels, given.items, given.groups)
+
+
+def _refuse_beside(what: str, given: Objects, names: Sequence[str]) -> None:
+    """Refuse what a source brings itself. It would not be used, and nobody would know."""
+    for name in names:
+        if getattr(given, name) is not None:
+            raise SourceError(
+                f"{what} brings its own {name}, so {name}= would not be used",
+                hint=f"leave {name}= out, or put it into the data set",
+            )
 
 
 def _with_columns(frame: pd.DataFrame, given: Objects, label: str) -> pd.DataFrame:
