@@ -27,6 +27,12 @@ ALL_COPIES = (
     "of their labels without looks."
 )
 
+BY_HEART = (
+    "The probabilities agree with every given label, as those of a model do that learnt these labels by heart. If they "
+    "are not out of sample, they hide wrong labels. Give probabilities from cross-validation. If they are, only looks "
+    "can tell how many labels are wrong."
+)
+
 _KINDS = (
     "Every error that the model cannot refute is weighed: a class at random, a class that the model confuses with the "
     "true one on this item, a class that is like the true one in general, or one class filed as another; on all items "
@@ -93,8 +99,8 @@ def detect(
     tell("calibrating", 0.9)
     table = scores.combination.table(signals)
     estimate = estimate_share(bench, table, signals, scores)
-    if copies:
-        estimate = replace(estimate, share=None, reason=ALL_COPIES)
+    if copies or images.known_by_heart():
+        estimate = replace(estimate, share=None, reason=ALL_COPIES if copies else BY_HEART)
     suspects = reference_suspects(bench, table, estimate)
     unseen = np.flatnonzero(~known.looked[known.audited])
     scores = _everywhere(scores.select(unseen, estimate.suggested_probability), known)

@@ -88,6 +88,10 @@ class Labelled:
         """Whether nearly all items are copies of each other: fewer families than a head needs items."""
         return self.groups is not None and len(np.unique(self.groups)) < SMALLEST
 
+    def known_by_heart(self) -> bool:
+        """Whether the user's own probabilities agree with every label, as those of a model do that learnt them."""
+        return self.probabilities is not None and bool((self.probabilities.argmax(axis=1) == self.labels).all())
+
     def _columns(self) -> tuple[tuple[str, Array | None], tuple[str, Array | None]]:
         return ("found", self.found), ("groups", self.groups)
 

@@ -27,15 +27,14 @@ CANNOT_TRAIN = (
     "wrong labels among its training data may have done. Planted labels can be easier to find than real errors."
 )
 
+OUT_OF_SAMPLE = (
+    "The probabilities are taken to be out of sample: for each item by a model that did not learn from it. A model "
+    "that learnt from the items agrees with their wrong labels. Then nothing here would show them."
+)
+
 ONLY_PROBABILITIES = (
     "No features were given. So this audit sees what the probabilities tell apart and nothing else: it cannot tell "
     "copies, nor find what another model would. Features beside the probabilities find more."
-)
-
-BY_HEART = (
-    "The probabilities agree with every given label, as those of a model do that learnt these labels by heart. If they "
-    "are out of sample, no label contradicts the model. If they are not, they hide wrong labels: give probabilities "
-    "from cross-validation."
 )
 
 
@@ -84,11 +83,10 @@ class GivenReader(Reader):
         notes = [CANNOT_TRAIN.format(self.encoder.name)]
         if constant:
             notes.append(f"{constant} of the {values.shape[1]} columns of features are constant. They tell nothing.")
+        if given.probabilities is not None:
+            notes.append(OUT_OF_SAMPLE)
         if given.features is None:
             notes.append(ONLY_PROBABILITIES)
-        likely = self._likely
-        if likely is not None and _by_heart(likely[read.rows], table.frame["label"].iloc[read.rows].tolist()):
-            notes.append(BY_HEART)
         return notes
 
     def finished(self, data: Dataset, table: ImageTable, read: Features) -> Dataset:
@@ -126,12 +124,6 @@ def _class_probabilities(given: Given, classes: Sequence[str]) -> Array | None:
 def _given(table: ImageTable) -> Given:
     assert table.given is not None
     return table.given
-
-
-def _by_heart(likely: Array, labels: Sequence[str]) -> bool:
-    """Whether the given label of every item has its highest probability."""
-    index = {name: at for at, name in enumerate(sorted(set(labels)))}
-    return bool((likely.argmax(axis=1) == np.array([index[label] for label in labels])).all())
 
 
 def _refuse(settings: AuditSettings, given: str) -> None:

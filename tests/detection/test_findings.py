@@ -93,3 +93,14 @@ def test_probabilities_of_a_strong_model_with_errors_that_people_confirmed(name:
     assert found.share is not None and found.p_mislabelled is not None
     assert found.share.count_high >= checked_wrong and found.share.count >= 0.5 * checked_wrong
     assert found.p_mislabelled.max() > 0.5, "some image is more probably wrong than right"
+
+
+@pytest.mark.parametrize("agree", [1.0, 0.9])
+def test_a_model_that_knows_the_labels_by_heart_vouches_for_none(agree: float) -> None:
+    x, y = blobs(300, 2, gap=1.0)
+    labels, wrong = flip(y, 2, 0.1)
+    said = np.where(np.arange(300) < agree * 300, labels, 1 - labels)
+    likely = np.where(said[:, None] == np.arange(2), 0.98, 0.02).astype(np.float32)
+    found = detect(Labelled(x, labels, 2, probabilities=likely), seed=0, settings=QUICK)
+    assert wrong.any() and found.decided == (agree < 1)
+    assert agree < 1 or "learnt these labels by heart" in found.reason
