@@ -278,10 +278,8 @@ def _notes(made: Made, settings: AuditSettings) -> list[str]:
         notes.extend(made.inputs.trusted.notes)
         notes.extend(_settled_notes(made.inputs.data.settled()))
     else:
-        notes.append(
-            "Influence is measured on images whose labels are as uncertain as the rest. "
-            "A trusted reference (--reference) makes it sharper."
-        )
+        sharper = "" if made.inputs.data.table.given else " A trusted reference (--reference) makes it sharper."
+        notes.append(f"Influence is measured on images whose labels are as uncertain as the rest.{sharper}")
         notes.append(
             "We flipped training labels only. The test labels stayed as they were, and the influence ranking of the "
             "experiment is measured on them. So this test is slightly easier for influence than your real data. "

@@ -163,6 +163,7 @@ class PageContext:
     audit: AuditDocument
     audit_id: str
     noun: Noun
+    takes_reference: bool
     classes: list[str]
     headline: Headline
     certificate: CertificatePanel | None
@@ -198,6 +199,7 @@ def page_context(
     return PageContext(
         audit=audit,
         noun=result.noun,
+        takes_reference=result.takes_reference,
         audit_id=result.audit_id,
         classes=result.classes,
         headline=headline_of(audit, looks.certificate),

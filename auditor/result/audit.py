@@ -115,6 +115,11 @@ class AuditResult:
         return noun_in(self.summary["dataset"])
 
     @property
+    def takes_reference(self) -> bool:
+        """Whether a trusted reference could serve. It cannot where the user gave features or probabilities."""
+        return not set(str(self.summary["model"]["architecture"]).split(" and ")) <= {"features", "probabilities"}
+
+    @property
     def settings(self) -> SettingsDocument:
         """The audit's settings. What an earlier version did not name was the default."""
         return cast(SettingsDocument, {**ADDED, **self.summary["settings"]})

@@ -172,3 +172,11 @@ def test_readable_text_leaves_writing_alone():
     ):
         assert readable(text) == text
     assert readable(HOSTILE_TEXT).count("⟨U+") == 4
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "features", "features and probabilities"])
+def test_a_reference_is_not_advised_where_it_would_be_refused(architecture):
+    made = make_result(n=60, calibrated=False)
+    model = {**made.summary["model"], "architecture": architecture}
+    page = Page(render(AuditResult({**made.summary, "model": model}, made.ranking, made.planted, made.evidence)))
+    assert ("-o OUT --reference DIR" in page.text) == (architecture == "resnet18")
