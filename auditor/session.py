@@ -176,6 +176,23 @@ def write_report(
     return report.write_report(result, out, gate.kept(out, result), comparison, report.looks_in(out, result))
 
 
+def served_page(out: str | Path) -> str:
+    """The report of a finished audit as the server of `auditor review serve` shows it. Nothing is written.
+
+    Raises
+    ------
+    ResultError
+        The folder holds no whole audit.
+    """
+    from auditor import gate, report
+    from auditor.result import AuditResult
+    from auditor.review import compared
+
+    folder, result = Path(out), AuditResult.load(out)
+    looks = report.looks_in(folder, result)
+    return report.render(result, gate.kept(folder, result), compared.kept(folder, result), looks, served=True)
+
+
 def show_again(out: str | Path) -> str:
     """Render the report of an audit again, where there is one, so that it shows what people found since.
 

@@ -23,7 +23,8 @@ function Card(page) {
     const pressed = element.contains(document.activeElement) ? document.activeElement.dataset.act : null;
     const title = page.sampling() ? `${noun.one[0].toUpperCase()}${noun.one.slice(1)} to judge, labelled ${shown(table.label(item))}` : `${place.split(" of")[0]}, labelled ${shown(table.label(item))}`;
     fill(element,
-      h("div", { class: "rv-picture" }, page.whole(table.row(item), title)),
+      h("div", { class: "rv-picture", onclick: (event) => event.target.tagName === "IMG" && page.openLarge(table.row(item), title) },
+        page.whole(table.row(item), title), page.enlarge(table.row(item), title)),
       h("div", {},
         h("p", { class: "rv-place quiet" }, place,
           decision ? badge(decision.decision, page.words[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null,
@@ -32,10 +33,19 @@ function Card(page) {
           h("div", {}, h("dt", {}, page.sampling() ? "Is this label right?" : "Given label"), h("dd", {}, named(table.label(item)))),
           blind ? null : h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(item)))),
         blind ? h("p", { class: "quiet" }, "The suggestion comes after your answer.") : probabilityWords(item, suggestion),
+        othersWords(item),
         actions(item, suggestion, blind),
         blind ? null : facts(item)),
       blind ? null : why(item));
     if (pressed) element.querySelector(`[data-act="${pressed}"]`)?.focus({ preventScroll: true });
+  }
+
+  // What other reviewers say, once this one has answered.
+  function othersWords(item) {
+    const others = decisions.get(item) && table.how(item) !== "known-wrong" ? page.others(table.path(item)) : [];
+    if (!others.length) return null;
+    return h("p", { class: "rv-others" }, others.flatMap((other, at) => [
+      at ? ", " : "", h("b", {}, named(other.reviewer || "A reviewer without a name")), `: ${page.words[other.decision]}`, other.new_label === null ? null : [" to ", named(other.new_label)]]));
   }
 
   function facts(item) {

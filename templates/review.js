@@ -18,7 +18,9 @@
   const telling = !data.cannot_tell && data.p !== null && data.p.some((p) => p >= 50);
   let volatile = false;
   const forecast = Decisions.forecaster(data);
-  const decisions = Decisions.store(data, browserStorage(), warnVolatile);
+  // A server keeps the decisions where one shows the page. Else the browser does.
+  const server = data.served ? Remote(data, { changed: takeChanges, others: takeOthers, state: drawSaved }) : null;
+  const decisions = Decisions.store(data, server ?? browserStorage(), warnVolatile);
 
   const ANY = { text: "", label: "", suggested: "", state: "", order: "rank" };
   const view = { items: [], current: 0, filters: ANY, queue: "rank" };
@@ -56,10 +58,53 @@
     return h("img", { src: url, alt, decoding: "async" });
   }
 
-  // The item as it is judged: its picture, or all of its text in a box that scrolls.
+  // Whether the item is seen as a picture.
+  const pictured = (row) => data.pictures[row] !== undefined || (data.noun.kind === "image" && !excerpt.text(row));
+
+  // The item as it is judged: its picture, or all of its text in a box that scrolls. A server has it at full size.
   function whole(row, title) {
-    if (data.pictures[row] !== undefined || (data.noun.kind === "image" && !excerpt.text(row))) return picture(row, title);
-    return h("div", { class: "whole", tabindex: "0", role: "region", "aria-label": title }, excerpt.element(row, table.path(row), true));
+    if (!pictured(row)) {
+      const box = h("div", { class: "whole", tabindex: "0", role: "region", "aria-label": title }, excerpt.element(row, table.path(row), true));
+      if (server && excerpt.text(row).endsWith("…")) wholeText(row, box);
+      return box;
+    }
+    if (!server) return picture(row, title);
+    const large = full(row, title);
+    large.addEventListener("error", async () => {
+      const { words } = await server.ask(server.item(row), {});
+      large.replaceWith(picture(row, title), h("p", { class: "quiet rv-lacks" }, words || "The server does not answer. This is the small picture."));
+    }, { once: true });
+    return large;
+  }
+
+  const full = (row, title) => h("img", { src: server.item(row), alt: title, decoding: "async" });
+
+  async function wholeText(row, box) {
+    try {
+      const reply = await fetch(server.item(row));
+      if (reply.ok) fill(box, h("div", { class: "excerpt", dir: "auto" }, Dom.readable(await reply.text())));
+    } catch {
+      // The excerpt stays.
+    }
+  }
+
+  function enlarge(row, title) {
+    if (!pictured(row) || (!server && data.pictures[row] === undefined)) return null;
+    return h("button", { type: "button", class: "quiet-button rv-enlarge", "aria-keyshortcuts": "f", "data-act": "enlarge", onclick: () => openLarge(row, title) }, "Enlarge ", h("kbd", {}, "F"));
+  }
+
+  function openLarge(row, title) {
+    const here = ui.card.element.querySelector(".rv-picture img");
+    if (server && here?.src.endsWith(server.item(row))) return ui.zoom.open(full(row, title));
+    ui.zoom.open(picture(row, title), server ? "" : "This file holds a small picture. The whole one is shown by: auditor review serve OUT");
+  }
+
+  // The next pictures are on their way while a person looks at this one.
+  function fetchAhead() {
+    if (!server) return;
+    for (const item of view.items.slice(view.current + 1, view.current + 4)) {
+      if (typeof item === "number" && pictured(table.row(item))) new Image().src = server.item(table.row(item));
+    }
   }
 
   // Further examples keep places for their pictures. The data has each picture once, and this puts them there.
@@ -78,10 +123,17 @@
     if (f.label !== "" && data.label[row] !== Number(f.label)) return false;
     if (f.suggested !== "" && data.suggested[row] !== Number(f.suggested)) return false;
     const decided = decisions.get(row)?.decision ?? "open";
-    if (f.state !== "" && decided !== f.state) return false;
+    if (f.state === "disputed" ? !disputed(row) : f.state !== "" && decided !== f.state) return false;
     if (f.text === "") return true;
     const text = [table.path(row), table.label(row), table.suggestion(row) ?? "", excerpt.text(row)].join("\n").toLowerCase();
     return text.includes(f.text.toLowerCase());
+  }
+
+  // Whether another reviewer says something else. Who is unsure says nothing.
+  function disputed(row) {
+    const mine = decisions.get(row);
+    if (!server || !mine || mine.decision === "unsure") return false;
+    return server.others(table.path(row)).some((other) => other.decision !== "unsure" && (other.decision !== mine.decision || other.new_label !== mine.new_label));
   }
 
   function shownRows() {
@@ -121,30 +173,34 @@
     ui.selection = h("div", { class: "rv-selection", hidden: true });
     ui.filters = filters(classes, again);
     ui.how = h("p", { class: "rv-how" }, ...howTo());
-    ui.card = Card({ data, table, decisions, picture, whole, noun: data.noun, blind, sampling, telling, words: WORDS, decide, choose: openChooser, next: () => step(1) });
+    ui.card = Card({ data, table, decisions, picture, whole, enlarge, openLarge, others: (path) => server?.others(path) ?? [], noun: data.noun, blind, sampling, telling, words: WORDS, decide, choose: openChooser, next: () => step(1) });
     ui.chooser = Chooser(data.classes, () => new Set(targets().map(table.label)), (name) => decide("relabel", name));
-    ui.name = h("input", { type: "text", maxlength: NAME_LENGTH, autocomplete: "off", onkeydown: leave, oninput: keepName });
+    ui.zoom = Zoom(onKey);
+    ui.saved = h("p", { class: "rv-saved quiet", role: "status" });
+    ui.agreement = h("p", { class: "rv-saved rv-agreement", hidden: true });
+    ui.name = h("input", { type: "text", maxlength: NAME_LENGTH, autocomplete: "off", onkeydown: leave, oninput: keepName, onchange: () => server?.name(reviewer()) });
     ui.name.value = keptName();
+    const name = h("label", { class: "rv-name" }, h("span", {}, server ? "Your name" : "Your name, for the export"), ui.name);
     fill(app,
       queues(),
       ui.how,
-      h("div", { class: "rv-top" }, h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast), tools()),
+      h("div", { class: "rv-top" }, h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast), tools(server ? name : null)),
       h("p", { id: "rv-volatile", class: "rv-warning", hidden: !volatile },
         "This browser does not keep decisions for this page. Export them before you close it."),
       ui.filters,
       h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.shown, ui.list, ui.selection), h("div", {}, ui.card.element)),
-      h("p", {}, h("label", { class: "rv-name" }, h("span", {}, "Your name, for the export"), ui.name)),
+      server ? null : h("p", {}, name),
       h("p", { class: "rv-keys" }, ...keyHelp()));
-    app.append(ui.chooser.dialog);
+    app.append(ui.chooser.dialog, ui.zoom.dialog);
   }
 
-  function tools() {
+  function tools(name) {
     // What a button did is said beside it, so that a reader sees it without scrolling.
     return h("div", { class: "rv-side" },
       h("div", { class: "rv-tools" }, ui.undo,
         h("button", { type: "button", class: "quiet-button", onclick: () => ui.file.click() }, "Import"),
         h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file),
-      ui.said);
+      name, ...(server ? [ui.saved, ui.agreement] : []), ui.said);
   }
 
   // The two lists. Without a sample there is one, and nothing to choose.
@@ -176,7 +232,7 @@
         h("label", {}, h("span", {}, "Find"), ui.text),
         select("label", "Given label", [option("", "any"), ...classes]),
         select("suggested", "Suggested label", [option("", "any"), ...again]),
-        select("state", "State", [option("", "any"), option("open", "to review"), ...Decisions.KINDS.map((k) => option(k, WORDS[k]))]),
+        select("state", "State", [option("", "any"), option("open", "to review"), ...Decisions.KINDS.map((k) => option(k, WORDS[k])), ...(server ? [option("disputed", "reviewers disagree")] : [])]),
         select("order", "Arrange", [option("rank", "by rank"), option("pairs", "confused pairs together"),
           ...(data.groups.length ? [option("alike", "look-alikes together")] : [])]),
         h("button", { type: "button", class: "quiet-button", onclick: () => filterBy(ANY) }, "Clear")));
@@ -193,7 +249,7 @@
 
   function keyHelp() {
     const toggle = h("input", { type: "checkbox", checked: true, onchange: () => { keysOn = toggle.checked; } });
-    return [h("label", {}, toggle, " Keyboard shortcuts on"), ...keyed([["N", "next"], ["P", "previous"], ["X", "select several and decide at once"]])];
+    return [h("label", {}, toggle, " Keyboard shortcuts on"), ...keyed([["N", "next"], ["P", "previous"], ...(data.noun.kind === "image" ? [["F", "enlarge"]] : []), ["X", "select several and decide at once"]])];
   }
 
   // --- the list ------------------------------------------------------------------------------------------------
@@ -410,6 +466,7 @@
     const item = currentRow();
     if (item === null) ui.card.none(table.count ? "No suspect matches the filters." : `This audit ranked no ${one}.`);
     else ui.card.draw(item, placeOf(item), selected.size);
+    fetchAhead();
   }
 
   function placeOf(item) {
@@ -448,7 +505,7 @@
   // Keys act only while the current picture is in view and nobody is typing, so that no key decides about an unseen item. Where
   // only the rest of the tool is in view, the first key brings the card.
   function onKey(event) {
-    if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.dialog.open) return;
+    if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.dialog.open || ui.zoom.dialog.open) return;
     // A closed chooser keeps the focus until the next frame. A quick key must not be lost to it.
     const typing = event.target.closest("input:not([type=checkbox]), textarea");
     if (typing && typing !== ui.chooser.find) return;
@@ -457,6 +514,7 @@
     const acts = {
       k: () => decide("keep"), r: () => decide("relabel"), c: openChooser, d: () => decide("drop"), u: () => decide("unsure"), z: undo,
       x: () => currentRow() !== null && tick(currentRow(), {}), Escape: unpick,
+      f: () => ui.card.element.querySelector(".rv-enlarge")?.click(),
     };
     const inList = event.target.closest(".rv-list");
     if (inList) Object.assign(moves, { ArrowDown: () => step(1), ArrowUp: () => step(-1) });
@@ -543,6 +601,43 @@
     draw();
   }
 
+  // Another window has decided, or another reviewer has come.
+  function takeChanges() {
+    const before = decisions.size;
+    decisions.load();
+    selected.clear(); // some of them may be decided now
+    drawSelection();
+    refilter();
+    const first = nextOpen(0);
+    if (before === 0 && decisions.size && first >= 0) view.current = first;
+    draw();
+    if (server) drawAgreement();
+  }
+
+  // Another reviewer has decided. What this one selected stays.
+  function takeOthers() {
+    if (view.filters.state === "disputed") refilter();
+    drawRows();
+    drawCard();
+    drawAgreement();
+  }
+
+  function drawAgreement() {
+    const said = server.agreement.map((a) => [h("b", {}, named(a.reviewer || "a reviewer without a name")), ` on ${a.agreed.toLocaleString("en")} of ${a.both.toLocaleString("en")}`,
+      a.kappa === null ? "" : ` (Cohen's kappa ${a.kappa.toFixed(2).replace("-", "−")})`]);
+    const n = Array.from({ length: table.count }, (_, row) => row).filter(disputed).length;
+    ui.agreement.hidden = !said.length;
+    fill(ui.agreement, "You agree with ", said.flatMap((words, at) => (at ? [", with ", ...words] : words)), ".",
+      n ? h("button", { type: "button", class: "quiet-button", onclick: () => filterBy({ ...ANY, state: "disputed" }, true) }, `See ${plural(n, "disagreement")}`) : null);
+  }
+
+  function drawSaved({ waiting, refused, lost }) {
+    ui.saved.classList.toggle("rv-warning", Boolean(refused) || lost);
+    if (refused) ui.saved.textContent = `Not saved: ${refused}`;
+    else if (lost) ui.saved.textContent = `The server does not answer. ${waiting ? `${plural(waiting, "decision")} ${waiting === 1 ? "waits" : "wait"} in this page. Keep it open, or export your decisions.` : "What you decided before is saved."}`;
+    else ui.saved.textContent = waiting ? "Saving." : `Saved by the server as you decide${reviewer() ? ` as ${shown(reviewer())}` : ". Give your name if others review too"}.`;
+  }
+
   // --- drawing everything that decisions change ----------------------------------------------------------------
 
   function drawProgress() {
@@ -605,16 +700,12 @@
   document.querySelectorAll("details.more").forEach((d) => d.addEventListener("toggle", () => fillPlaces(d), { once: true }));
   document.querySelectorAll("[data-cell]").forEach((b) => b.addEventListener("click", () => filterCell(b.dataset.cell)));
   window.addEventListener("storage", (event) => {
-    if (event.key !== decisions.key) return;
-    decisions.load();
-    selected.clear(); // some of them may be decided in the other window now
-    drawSelection();
-    refilter();
-    draw();
+    if (!server && event.key === decisions.key) takeChanges();
   });
   window.addEventListener("beforeunload", (event) => {
-    if (volatile && decisions.size) event.preventDefault();
+    if ((volatile && !server && decisions.size) || server?.waiting) event.preventDefault();
   });
+  server?.start(reviewer());
   // On paper nothing can be opened. A hundred further examples stay off it.
   window.addEventListener("beforeprint", () => document.querySelectorAll("details:not(.more)").forEach((d) => { d.open = true; }));
 })();

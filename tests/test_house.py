@@ -15,6 +15,7 @@ PACKAGE = PROJECT / "auditor"
 FLOORS = (
     ("__main__",),
     ("cli", "pytest_plugin"),
+    ("serving",),
     ("__init__",),
     ("session",),
     ("pipeline", "gate", "report"),

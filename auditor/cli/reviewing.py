@@ -105,3 +105,24 @@ def apply_decisions(out: str, decisions: tuple[str, ...], output: str | None, ki
     said = apply(out, decisions, output=output, format=kind, source=source).text, show_again(out)
     say(terminal_text("\n".join(filter(None, said))))
     return ExitCode.OK
+
+
+@review.command("serve")
+@click.argument("out")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="A port of this machine  [default: a free one]")
+@click.option("--open", "browse", is_flag=True, help="Open the address in the browser.")
+@source_option
+def serve_report(out: str, port: int, browse: bool, source: str) -> int:
+    """Show the report of OUT on this machine alone, with full-size items; every decision is on disk at once.
+
+    Prints the address. Several browsers may use it at a time. Each reviewer gives a name, and has a file in
+    OUT/decisions. Ctrl-C stops it.
+    """
+    from auditor.serving import serve
+
+    def tell(address: str, words: str) -> None:
+        say(address)
+        say(terminal_text(words), err=True)
+
+    say(terminal_text(serve(out, port=port, source=source, browse=browse, tell=tell)))
+    return ExitCode.OK

@@ -32,12 +32,6 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM")
 MAX_JPEG_SCANS = 100
 """Progressive JPEG files have about ten scans. Thousands in a small file keep a decoder busy for hours."""
 
-TINY_EDGE = 32
-"""Edge in pixels up to which a thumbnail is a lossless PNG. For a tiny image that costs less than a lossy format."""
-
-SMALL_EDGE = 96
-"""Edge in pixels below which a thumbnail has a finer quality: a browser enlarges it, and errors would be seen."""
-
 NOT_FINITE = "the backbone gives NaN or infinite features for it"
 
 SHOWS_NOTHING = "shows nothing: it has one colour, or nearly"
@@ -199,35 +193,6 @@ def resize_rgb(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return np.array(image, dtype=np.uint8)
 
 
-def thumbnail(data: bytes, edge: int, max_pixels: int) -> bytes:
-    """A small picture of an image for people, without metadata: PNG for tiny images, WebP for others.
-
-    The longer side has at most `edge` pixels. Nothing is enlarged: a browser does that smoothly and needs no more
-    bytes. People recognise a digit of 8x8 pixels at once that way, but not in a raster of squares. Equal bytes give
-    equal bytes with the same version of Pillow.
-
-    Raises
-    ------
-    UnreadableImage
-        As `decode`.
-    """
-    image = decode(data, max_pixels=max_pixels, target=edge)
-    longest = max(image.size)
-    out = io.BytesIO()
-    if longest > edge:
-        size = (max(1, round(side * edge / longest)) for side in image.size)
-        image = image.resize(tuple(size), Image.Resampling.LANCZOS)  # type: ignore[arg-type]
-    if is_greyscale(image) or _is_grey(image):
-        image = image.convert("L")
-    image.info = {}
-    if longest <= TINY_EDGE:
-        image.save(out, format="PNG")
-    else:
-        # A quarter smaller than JPEG. Slower methods of WebP take twice the time and save three bytes in a hundred.
-        image.save(out, format="WEBP", quality=90 if longest < SMALL_EDGE else 80, method=2)
-    return out.getvalue()
-
-
 def peek_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
     """Width and height in pixels, from the header. Nothing is decoded.
 
@@ -238,11 +203,6 @@ def peek_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
     """
     with _opened(data, max_pixels) as image:
         return image.size
-
-
-def media_type(data: bytes) -> str:
-    """The media type of a thumbnail's bytes."""
-    return "image/png" if data.startswith(b"\x89PNG") else "image/webp"
 
 
 @contextmanager
@@ -313,7 +273,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB") if image.mode != "RGB" else image.copy()
 
 
-def _is_grey(image: Image.Image) -> bool:
+def has_no_colour(image: Image.Image) -> bool:
+    """Whether every pixel of an RGB image is grey."""
     pixels = np.asarray(image)
     return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
 

@@ -22,6 +22,7 @@ OPTIONAL = {
     "pyarrow": "Parquet manifests (extra parquet)",
     "timm": "backbones timm:NAME (extra timm)",
     "sentence_transformers": "encoders of texts (extra sentences)",
+    "starlette": "auditor review serve (extra serve)",
     "cleanlab": "the detection benchmark (extra bench)",
 }
 

@@ -6,7 +6,8 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from auditor.data import images
+from auditor.data import shown
+from auditor.data.images import UnreadableImage
 from auditor.sources.base import ImageTable
 
 THUMBNAIL_EDGE = 96
@@ -42,11 +43,11 @@ def thumbnails(table: ImageTable, paths: Iterable[str], max_pixels: int, *, susp
     for place, path in enumerate(dict.fromkeys(paths)):
         try:
             edge = SUSPECT_EDGE if place < suspects else THUMBNAIL_EDGE
-            picture = images.thumbnail(table.read(path), edge, max_pixels)
-        except (OSError, images.UnreadableImage):
+            picture = shown.thumbnail(table.read(path), edge, max_pixels)
+        except (OSError, UnreadableImage):
             continue
         text = base64.b64encode(picture).decode("ascii")
-        found[path] = f"data:{images.media_type(picture)};base64,{text}"
+        found[path] = f"data:{shown.media_type(picture)};base64,{text}"
     return found
 
 

@@ -44,7 +44,17 @@ from auditor.system.text import printable
 
 _STYLES = ("report.css", "review.css")
 
-_SCRIPTS = ("decisions.js", "dom.js", "excerpt.js", "arrange.js", "chooser.js", "card.js", "review.js")
+_SCRIPTS = (
+    "decisions.js",
+    "dom.js",
+    "excerpt.js",
+    "arrange.js",
+    "chooser.js",
+    "zoom.js",
+    "remote.js",
+    "card.js",
+    "review.js",
+)
 
 
 def render(
@@ -52,6 +62,8 @@ def render(
     gate: Mapping[str, Any] | None = None,
     comparison: Mapping[str, Any] | None = None,
     looks: Looks | None = None,
+    *,
+    served: bool = False,
 ) -> str:
     """The report as one HTML document.
 
@@ -65,6 +77,8 @@ def render(
         What `auditor.review.compare` says about an earlier audit. Its `sentences` are shown.
     looks
         The sample and the certificate that lie beside the audit's files.
+    served
+        The page comes from `auditor.serving`: it asks there for items at full size, and keeps decisions there.
 
     Raises
     ------
@@ -72,16 +86,17 @@ def render(
         When the audit's files lack something that the page shows.
     """
     try:
-        return _rendered(result, page_context(result, gate, comparison, looks or Looks()), looks or Looks())
+        context = page_context(result, gate, comparison, looks or Looks())
+        return _rendered(result, context, looks or Looks(), served)
     except (jinja2.UndefinedError, KeyError) as error:  # no other error is the result's fault
         raise incomplete(error) from error
 
 
-def _rendered(result: AuditResult, context: PageContext, looks: Looks) -> str:
+def _rendered(result: AuditResult, context: PageContext, looks: Looks, served: bool) -> str:
     pictures = Pictures(result)
     environment = _environment(pictures, result.noun)
     body = environment.get_template("report.html").render(vars(context))
-    data = payload(result, pictures, looks, taken=len(body.encode()))
+    data = payload(result, pictures, looks, taken=len(body.encode()), served=served)
     script = "\n".join(_template_text(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shell = environment.get_template("shell.html")
@@ -92,6 +107,7 @@ def _rendered(result: AuditResult, context: PageContext, looks: Looks) -> str:
         data=Markup(_script_json(data)),
         script=Markup(script),
         script_hash=digest,
+        served=served,
     )
 
 

@@ -95,14 +95,18 @@ class Noun(TypedDict):
 
 
 class Payload(Columns):
-    """The document that the scripts read. `pictures` and `excerpts` are what `Pictures.for_scripts` chose."""
+    """The document that the scripts read. `pictures` and `excerpts` are what `Pictures.for_scripts` chose.
 
+    `served` says that a server shows the page. It has items at full size and keeps decisions.
+    """
+
+    served: bool
     noun: Noun
     pictures: dict[str, str | int]
     excerpts: dict[str, str]
 
 
-def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 0) -> Payload:
+def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 0, *, served: bool = False) -> Payload:
     """The document that the scripts read.
 
     Parameters
@@ -113,6 +117,8 @@ def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 
         The thumbnails, after the page's markup was made.
     taken
         Bytes of that markup.
+    served
+        Whether a server shows the page.
     """
     paths = [str(path) for path in result.ranking["path"]]
     row_of = {path: row for row, path in enumerate(paths)}
@@ -124,7 +130,7 @@ def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 
     order = (*suspects, *drawn, *_explaining(columns), *_rows(pictures.later, row_of), *range(len(paths)))
     shown, noun = pictures.for_scripts(order, paths, left), result.noun
     called: Noun = {"kind": noun.kind, "a": noun.a, "one": noun.one, "many": noun.many}
-    return {**columns, "noun": called, "pictures": shown.pictures, "excerpts": shown.excerpts}
+    return {**columns, "served": served, "noun": called, "pictures": shown.pictures, "excerpts": shown.excerpts}
 
 
 def _columns(result: AuditResult, paths: list[str], row_of: Mapping[str, int]) -> Columns:

@@ -110,18 +110,25 @@ def load_review(path: str | Path, result: AuditResult) -> ReviewFile:
         is not what was audited. Or two decisions conflict.
     """
     path = Path(path)
-    document = _document(path)
-    if document["audit_id"] != result.audit_id:
-        raise DecisionsError(
-            f"{path} belongs to audit {document['audit_id']}, but this is audit {result.audit_id}",
-            hint="apply decisions to the audit whose report they were made in",
-        )
-    labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
-    audited = _Audited(path, labels, result.summary["dataset"]["hashes"], set(result.classes))
+    document = _document_of(path, result)
     with result.noun.told():
-        decisions = [audited.check(value, number) for number, value in enumerate(document["decisions"], start=1)]
+        decisions = Audited.of(result, path).check_all(document["decisions"])
         made = {decision.path: decision for decision in decisions if decision.how == "known-wrong"}
         return ReviewFile(path, _reviewer(document, path), _judged(path, decisions), tuple(made.values()))
+
+
+def load_entries(path: str | Path, result: AuditResult) -> tuple[str, list[Decision]]:
+    """The reviewer of a decisions file and all its entries as they stand, also where two of them conflict.
+
+    Raises
+    ------
+    DecisionsError
+        As `load_review`, but for conflicts.
+    """
+    path = Path(path)
+    document = _document_of(path, result)
+    with result.noun.told():
+        return _reviewer(document, path), Audited.of(result, path).check_all(document["decisions"])
 
 
 def read_decisions(path: str | Path) -> list[Decision]:
@@ -191,6 +198,17 @@ def heavier(decision: Decision, other: Decision) -> bool:
     return _WEIGHT[decision.decision] > _WEIGHT[other.decision]
 
 
+def _document_of(path: Path, result: AuditResult) -> dict[str, Any]:
+    """A decisions file as JSON, of this audit."""
+    document = _document(path)
+    if document["audit_id"] != result.audit_id:
+        raise DecisionsError(
+            f"{path} belongs to audit {document['audit_id']}, but this is audit {result.audit_id}",
+            hint="apply decisions to the audit whose report they were made in",
+        )
+    return document
+
+
 def _document(path: Path) -> dict[str, Any]:
     """A decisions file as JSON; nothing has checked its decisions yet."""
     document = read_document(
@@ -228,7 +246,7 @@ def _decision(where: str, value: object) -> Decision:
 
 
 @dataclass(frozen=True)
-class _Audited:
+class Audited:
     """The images of an audit: `labels` and `hashes` by path, and its `classes`. Decisions of `file` must fit them."""
 
     file: Path
@@ -236,7 +254,24 @@ class _Audited:
     hashes: Mapping[str, str]
     classes: set[str]
 
+    @classmethod
+    def of(cls, result: AuditResult, file: Path) -> Audited:
+        """The images of this audit."""
+        labels = dict(zip(result.ranking["path"], result.ranking["label"], strict=True))
+        return cls(file, labels, result.summary["dataset"]["hashes"], set(result.classes))
+
+    def check_all(self, values: list[object]) -> list[Decision]:
+        """The decisions of a file, each of which fits."""
+        return [self.check(value, number) for number, value in enumerate(values, start=1)]
+
     def check(self, value: object, number: int) -> Decision:
+        """A decision that fits the audit. `number` is its place in the file.
+
+        Raises
+        ------
+        DecisionsError
+            It is malformed or stale.
+        """
         where = f"{self.file}, decision {number}"
         decision = _decision(where, value)
         path, new = decision.path, decision.new_label

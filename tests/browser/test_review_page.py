@@ -17,7 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from sklearn.datasets import load_sample_images
 
-from auditor.data import images
+from auditor.data import shown
 from auditor.review import apply
 from auditor.sources import open_source
 
@@ -433,8 +433,8 @@ def _photographs(count, edge):
         top, left = (int(rng.integers(side - 320)) for side in picture.shape[:2])
         file = io.BytesIO()
         Image.fromarray(picture[top : top + 320, left : left + 320]).save(file, "PNG")
-        small = images.thumbnail(file.getvalue(), edge, 10**6)
-        found.append(f"data:{images.media_type(small)};base64,{base64.b64encode(small).decode()}")
+        small = shown.thumbnail(file.getvalue(), edge, 10**6)
+        found.append(f"data:{shown.media_type(small)};base64,{base64.b64encode(small).decode()}")
     return found
 
 
