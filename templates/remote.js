@@ -142,7 +142,7 @@ function Remote(data, told) {
       take(answer);
       if (old === "" && unnamed.size) await move(unnamed);
     }
-    told.changed();
+    told.changed(old !== "");
     tell();
     later();
   }

@@ -601,15 +601,14 @@
     draw();
   }
 
-  // Another window has decided, or another reviewer has come.
-  function takeChanges() {
-    const before = decisions.size;
+  // Another window has decided, or with `afresh` another reviewer has come, who begins at the first open suspect.
+  function takeChanges(afresh = decisions.size === 0) {
     decisions.load();
     selected.clear(); // some of them may be decided now
     drawSelection();
     refilter();
     const first = nextOpen(0);
-    if (before === 0 && decisions.size && first >= 0) view.current = first;
+    if (afresh && first >= 0) view.current = first;
     draw();
     if (server) drawAgreement();
   }

@@ -21,8 +21,8 @@ WRITTEN = {"mynet"}
 """Modules that a test writes before it imports them."""
 HOST = {"auditor/pytest_plugin.py": {"pytest"}}
 """A plugin is loaded by its host alone, so that it asks for nothing."""
-OPTIONAL_AT_THE_TOP = {"auditor/influence/pydvl/library.py"}
-"""The one module that imports at its top what is not everywhere. It is imported where pyDVL was asked for."""
+OPTIONAL_AT_THE_TOP = {"auditor/influence/pydvl/library.py", "auditor/serving/app.py"}
+"""Modules that import at their top what is not everywhere. They are imported where pyDVL or a server was asked for."""
 
 
 def _setup() -> configparser.ConfigParser:
@@ -126,3 +126,9 @@ def test_nox_runs_every_python_and_adds_pydvl_as_the_messages_say(monkeypatch: p
     monkeypatch.setattr("auditor.engines.importlib.metadata.version", lambda name: "2.5.5")
     for words in given["ADD_PYDVL"]:
         assert all(word in engines.adding_pydvl() for word in words)
+
+
+def test_the_packages_that_the_project_is_built_on_are_always_there() -> None:
+    """Among them matplotlib draws every plot: a library does what libraries do, even where our own code were quicker."""
+    mission = {"torch", "torchvision", "pydvl", "numpy", "pandas", "scikit-learn", "matplotlib", "jinja2", "click"}
+    assert mission <= ALWAYS

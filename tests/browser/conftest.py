@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("AUDITOR_NODE_CACHE") or Path.home() / ".cache" / "auditor-tests")
 
 
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
 class Page:
     """An open report: what a reviewer does with it, and what they see."""
 
@@ -198,3 +201,16 @@ def node_tools() -> Path:
         installed.unlink(missing_ok=True)
         pytest.skip(f"npm could not install axe-core and ESLint: {error}")
     return modules
+
+
+def violations(report: Page, node_tools: Path) -> list[Any]:
+    """Violations as (rule, impact, elements) of a page, with any dialog that is open."""
+    report.run((node_tools / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    report.driver.set_script_timeout(60)
+    found = report.driver.execute_async_script(
+        "const done=arguments[1];const of=v=>[v.id,v.impact,v.nodes.slice(0,3).map(n=>n.html.slice(0,160))];"
+        "axe.run(document,{runOnly:{type:'tag',values:arguments[0]},resultTypes:['violations']})"
+        ".then(r=>done(r.violations.map(of)),e=>done([[String(e),'critical',[]]]))",
+        TAGS,
+    )
+    return [v for v in found if v[1] in ("serious", "critical", "moderate")]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from builders import make_result
+from conftest import violations
 
 from auditor.report import page as report_module
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 GATE = {
     "verdict": "FAIL",
     "rules": [
@@ -23,34 +23,21 @@ GATE = {
 }
 
 
-def _violations(report, node_tools):
-    """Violations as (rule, impact, elements) of a page, with any dialog that is open."""
-    report.run((node_tools / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    report.driver.set_script_timeout(60)
-    found = report.driver.execute_async_script(
-        "const done=arguments[1];const of=v=>[v.id,v.impact,v.nodes.slice(0,3).map(n=>n.html.slice(0,160))];"
-        "axe.run(document,{runOnly:{type:'tag',values:arguments[0]},resultTypes:['violations']})"
-        ".then(r=>done(r.violations.map(of)),e=>done([[String(e),'critical',[]]]))",
-        TAGS,
-    )
-    return [v for v in found if v[1] in ("serious", "critical", "moderate")]
-
-
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
 def test_no_serious_violation(page, node_tools, width, dark):
     report = page(make_result(n=120, classes=("ant", "bee", "cat")), gate=GATE).open(width, dark)
     report.keys("krdu")
-    assert _violations(report, node_tools) == []
+    assert violations(report, node_tools) == []
 
 
 def test_no_serious_violation_while_choosing_and_selecting(page, node_tools):
     report = page(make_result(n=60)).open()
     report.choose("Arrange", "confused pairs together")
     report.click(".rv-head button")
-    assert _violations(report, node_tools) == []
+    assert violations(report, node_tools) == []
     report.keys("c")
-    assert _violations(report, node_tools) == []
+    assert violations(report, node_tools) == []
 
 
 @pytest.mark.parametrize("arguments", [{}, {"hostile": True}, {"classes": 14, "n": 400}, {"calibrated": False}])

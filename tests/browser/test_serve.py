@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from conftest import Page
+from conftest import Page, violations
 from selenium.webdriver.support.ui import WebDriverWait
 from served import audit_with_pictures, serving
 
@@ -110,7 +110,8 @@ def test_who_gives_a_name_takes_the_decisions_along(windows, served):
     one = windows[0]
     one.front().keys("kk")
     one.saved(2).name("ann").saved(2)
-    assert (kept(out, "ann.json"), kept(out, "unnamed.json")) == (["keep", "keep"], [])
+    assert kept(out, "ann.json") == ["keep", "keep"]
+    WebDriverWait(one.page.driver, 20).until(lambda _: kept(out, "unnamed.json") == [])
     one.front().keys("z")
     one.saved(1)
     assert kept(out, "ann.json") == ["keep"]
@@ -168,6 +169,15 @@ def test_the_card_shows_the_whole_picture_and_enlarges_it(windows):
     assert page.run("return document.querySelector('.rv-zoom').open")
     page.keys("f")
     assert page.errors() == []
+
+
+def test_no_serious_violation_on_the_served_page_and_enlarged(windows, node_tools):
+    page = windows[0].front()
+    page.keys("kd")
+    windows[0].saved(2)
+    assert violations(page, node_tools) == []
+    page.keys("f")
+    assert violations(page, node_tools) == []
 
 
 def test_what_has_changed_is_said_beside_the_small_picture(windows, served):
