@@ -129,6 +129,6 @@ def test_nox_runs_every_python_and_adds_pydvl_as_the_messages_say(monkeypatch: p
 
 
 def test_the_packages_that_the_project_is_built_on_are_always_there() -> None:
-    """Among them matplotlib draws every plot: a library does what libraries do, even where our own code were quicker."""
+    """Among them matplotlib draws every plot. A library does what libraries do, even where our own code is quicker."""
     mission = {"torch", "torchvision", "pydvl", "numpy", "pandas", "scikit-learn", "matplotlib", "jinja2", "click"}
     assert mission <= ALWAYS
