@@ -11,7 +11,8 @@ Each draw is another sample of the same labels: only the salt of the permanent r
 - `stop`: a reviewer who asks after every look and stops as soon as a target is proved; what the interval is worth then.
   The target is a level above the truth, or one label fewer than are wrong: to reach that one is a false pass
 - `until`: looks until at most 1% are proved to be left, where the hundred most suspicious items were corrected
-- `reviewers`: reviewers who are wrong in 3% of looks; every "wrong" gets a second look, and a third settles
+- `reviewers`: reviewers who are wrong in 3% of looks; every "wrong" and as many "right" get a second look, and a third
+  settles
 
 Scores are 1 - p(given label) of a left-out model: a linear head on features as an audit computes them, fitted on the
 given labels in five folds; for MNIST and 20news the published probabilities. Truth is `clean_label` of CIFAR-10N, and
@@ -309,19 +310,23 @@ def until(labels: Labels, spread: float, draws: int) -> dict[str, Any]:
 
 
 def reviewers(labels: Labels, design: str, draws: int, *, second: bool) -> dict[str, Any]:
-    """Reviewers who are wrong in 3% of looks. Every "wrong" gets a second look without the first; a third settles."""
+    """Reviewers who are wrong in 3% of looks.
+
+    `second` is what `auditor review sample --again` shows: every item called wrong, and as many that were called right.
+    A third look settles where the two do not agree.
+    """
     k, n = int(labels.wrong.sum()), len(labels.ids)
     plan, lines = plan_of(labels, design), []
     for draw in range(draws):
         rng, salted = np.random.default_rng([7, draw]), replace(plan, salt=str(draw))
-        said: dict[str, bool | None] = {}
-        more = 0
-        for name, wrong in answers_of(labels, salted, LOOKS).items():
-            looks = wrong ^ (rng.random(3) < ERROR)
-            said[name] = bool(looks[0])
-            if second and looks[0]:
-                said[name] = bool(looks[1] or looks[2])
-                more += 1 if looks[1] else 2
+        truth = answers_of(labels, salted, LOOKS)
+        looks = np.array(list(truth.values()))[:, None] ^ (rng.random((len(truth), 3)) < ERROR)
+        again = looks[:, 0].copy()
+        calm = rng.permutation(np.flatnonzero(~again))
+        again[calm[: int(again.sum())]] = second
+        settled = np.where(again, looks.sum(axis=1) >= 2, looks[:, 0]) if second else looks[:, 0]
+        said: dict[str, bool | None] = dict(zip(truth, settled.tolist(), strict=True))
+        more = int((again * (1 + (looks[:, 0] != looks[:, 1]))).sum()) if second else 0
         hits = (int(rng.binomial(KNOWN, 1 - ERROR)), KNOWN)
         plain, careful = bounds(salted, said), bounds(salted, said, hits=hits)
         lines.append((plain.low, plain.high, plain.at_most, careful.high, careful.at_most, more))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import types
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 import auditor.certificate
 import auditor.result
@@ -72,11 +72,12 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _object(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(kind)
+    marked = get_type_hints(kind, include_extras=True)
     return {
         "description": " ".join((kind.__doc__ or "").split()),
         "type": "object",
         "properties": {key: _of(hint, definitions) for key, hint in hints.items()},
-        "required": list(hints),
+        "required": [key for key in hints if get_origin(marked[key]) is not NotRequired],
         "additionalProperties": False,
     }
 

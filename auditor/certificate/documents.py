@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 SCHEMA_VERSION: Literal[1] = 1
 """The form of the file. A reader refuses another one."""
@@ -32,7 +32,8 @@ class PlanDocument(TypedDict):
 
     `salt` goes into every item's permanent random number. `spread` is the part of the weight that is spread evenly.
     `expected` is the guessed share of wrong labels that tunes the first bets. `checkpoints` are the planned numbers
-    of looks of a stratified reading, empty for betting.
+    of looks of a stratified reading, empty for betting. `listed` are ids in the strata that people had looked at before
+    the first drawn item, because they lead the list: they are known and not drawn. It is absent where there is none.
     """
 
     salt: str
@@ -41,6 +42,7 @@ class PlanDocument(TypedDict):
     expected: float
     checkpoints: list[int]
     strata: list[StratumDocument]
+    listed: NotRequired[list[str]]
 
 
 class ProvenShare(TypedDict):

@@ -12,8 +12,8 @@ import numpy as np
 
 from auditor.certificate import draw
 from auditor.certificate.documents import PlanDocument, Reading
-from auditor.certificate.stratified import quotas
-from auditor.system.arrays import Floats, Ints
+from auditor.certificate.stratified import LEAST, quotas
+from auditor.system.arrays import Array, Floats, Ints
 
 MOST_CREDIT = 0.45
 
@@ -82,6 +82,9 @@ class Plan:
         The planned numbers of looks of a stratified reading, rising. Empty for betting.
     strata
         The items, stratum by stratum. Strata that came later (`with_new`) stand last.
+    listed
+        Ids that people had looked at before the first drawn item, because they lead the list. They are a stratum of
+        their own and are not drawn. Quotas are those of all items, so nothing that was shown already is lost.
     """
 
     salt: str
@@ -90,11 +93,17 @@ class Plan:
     expected: float
     checkpoints: tuple[int, ...]
     strata: tuple[Stratum, ...]
+    listed: frozenset[str] = frozenset()
 
     @property
     def n(self) -> int:
-        """N, the number of items, copies included."""
-        return sum(len(stratum.items) for stratum in self.strata)
+        """n, the items that may be drawn, copies included: all but the listed ones."""
+        return int(self.open.sum())
+
+    @cached_property
+    def open(self) -> Array:
+        """bool [N], whether an item may be drawn."""
+        return np.array([name not in self.listed for name in self.ids], bool)
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -141,31 +150,47 @@ class Plan:
     @cached_property
     def place(self) -> Ints:
         """int64 [N], which place an item has among the clocks of its own stratum, from 0."""
+        return self._places(np.ones(len(self.ids), bool))
+
+    @cached_property
+    def open_place(self) -> Ints:
+        """int64 [N], the same among the items that may be drawn; N for all others."""
+        return self._places(self.open)
+
+    def _places(self, counted: Array) -> Ints:
         order = self.clock_order[np.argsort(self.stratum[self.clock_order], kind="stable")]
-        place = np.empty(self.n, np.int64)
-        place[order] = np.arange(self.n) - np.repeat(np.cumsum(self.sizes) - self.sizes, self.sizes)
+        order = order[counted[order]]
+        sizes = np.bincount(self.stratum[counted], minlength=len(self.strata))
+        place = np.full(len(self.ids), len(self.ids), np.int64)
+        place[order] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return place
 
     @cached_property
     def block(self) -> Ints:
-        """int64 [N], the first checkpoint that needs an item, from 0; K where none does."""
-        return np.asarray((self.place >= self.quotas[:, self.stratum]).sum(axis=0), dtype=np.int64)
+        """int64 [N], the first checkpoint that needs an item, from 0; K where none does.
+
+        A stratum that the listed items leave nearly empty gets `LEAST` looks at others.
+        """
+        quota = self.quotas[:, self.stratum]
+        spared = (self.place >= quota) & (self.open_place >= np.minimum(quota, LEAST))
+        return np.asarray(spared.sum(axis=0), dtype=np.int64)
 
     @cached_property
     def looking(self) -> Ints:
-        """int64 [N], positions of the items in the order of looking: by clocks, within checkpoints if stratified."""
-        order = self.clock_order
+        """int64 [n], positions of the open items in the order of looking: by clocks, in checkpoints if stratified."""
+        order: Ints = self.clock_order[self.open[self.clock_order]]
         if self.reading == "betting":
             return order
         return order[np.argsort(self.block[order], kind="stable")]
 
     def order(self, first: int | None = None) -> tuple[Drawn, ...]:
-        """Every item in the order of looking, or the `first` ones."""
+        """Every item that may be drawn in the order of looking, or the `first` ones."""
         order = self.looking
         if self.reading == "betting":
             chance = self.weights[order] / unseen(self.weights[order])
         else:
-            chance = 1 / (self.sizes[self.stratum] - self.place)[order]
+            left = np.bincount(self.stratum[self.open], minlength=len(self.strata))
+            chance = 1 / (left[self.stratum] - self.open_place)[order]
         return tuple(
             Drawn(self.ids[i], copy, stratum, weight, probability)
             for i, copy, stratum, weight, probability in zip(
@@ -193,7 +218,7 @@ class Plan:
 
     def document(self) -> PlanDocument:
         """The plan as it stands in a ledger. Equal plans give equal documents."""
-        return {
+        document: PlanDocument = {
             "salt": self.salt,
             "reading": self.reading,
             "spread": self.spread,
@@ -203,6 +228,7 @@ class Plan:
                 {"weight": s.weight, "share": s.share, "credit": s.credit, "items": list(s.items)} for s in self.strata
             ],
         }
+        return {**document, "listed": sorted(self.listed)} if self.listed else document
 
     @classmethod
     def from_document(cls, document: PlanDocument) -> Plan:
@@ -232,6 +258,7 @@ class Plan:
             float(document["expected"]),
             tuple(int(n) for n in document["checkpoints"]),
             strata,
+            frozenset(map(str, document.get("listed", ()))),
         )
 
 

@@ -14,3 +14,8 @@ def at_most(share: float) -> str:
     places = max(0, min(6, -round(math.log10(size))))
     text = f"{value:.{places}f}"
     return (text.rstrip("0").rstrip(".") if places else text) + "%"
+
+
+def condition(known_wrong: int) -> str:
+    """What an upper bound depends on where no labels known to be wrong were shown: reviewers may miss wrong ones."""
+    return "" if known_wrong else ", if no look missed a wrong label"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditor.certificate import more_looks
 from auditor.certificate.documents import CertificateDocument, ProvenShare
+from auditor.certificate.wording import condition
 from auditor.errors import DecisionsError
 from auditor.gate.facts import Decider, Facts
 from auditor.gate.figures import figure
@@ -43,7 +44,7 @@ def certified(certificate: CertificateDocument) -> str:
         said += f" and at least {least} (the same)"
     rests = f"{looks['drawn']} drawn {'look' if looks['drawn'] == 1 else 'looks'}"
     rests += f" and {looks['listed']} at the head of the list" if looks["listed"] else ""
-    said += f"; certified by {rests}"
+    said += f"; certified by {rests}{condition(looks['known_wrong'])}"
     if looks["changed"]:
         said += f"; {counted(looks['changed'], 'image is', 'images are')} new or changed since and count as wrong"
     if proven["count_at_most"] - looks["changed"] > certificate["remaining"]["count_at_most"]:

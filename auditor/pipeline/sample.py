@@ -54,7 +54,7 @@ def with_sample(result: AuditResult, table: ImageTable, max_pixels: int, ledger:
 def _proofs(plan: Plan) -> list[Proof]:
     """What looks would prove if none of them found a wrong label."""
     order = list(dict.fromkeys(drawn.id for drawn in plan.order()))
-    n = sum(len(stratum.items) for stratum in plan.strata)
+    n = plan.n
     return [
         {"looks": looks, "at_most": bounds(plan, dict.fromkeys(order[:looks], False)).at_most / n}
         for looks in PROOFS

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.certificate.documents import CertificateDocument, NextLooks, ProvenShare
-from auditor.certificate.wording import at_most
+from auditor.certificate.wording import at_most, condition
 from auditor.report.looks import Looks
 from auditor.report.wording import percent
 from auditor.result import AuditResult
@@ -74,7 +74,7 @@ def claim(certificate: CertificateDocument) -> str:
         return f"The {_looks(counted)} so far cannot exclude that all of these labels are wrong"
     return (
         f"At most {at_most(today['at_most'])} of these labels are wrong now ({certificate['confidence']:.0%}), "
-        f"whatever kind of errors they are: {_looks(counted)}"
+        f"whatever kind of errors they are{condition(looks['known_wrong'])}: {_looks(counted)}"
     )
 
 

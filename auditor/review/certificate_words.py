@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from auditor.certificate import CONFIDENCE
 from auditor.certificate.bounds import FEWEST_OF_A_CLASS, HIT_PART, hit_rate
+from auditor.certificate.wording import at_most
 from auditor.review.looks import Standing
 from auditor.review.tally import Tally
 from auditor.system.text import counted
+
+ONE_IN = 20
+"""The example of what misses do to a figure: one wrong label in so many is missed."""
 
 _EACH = (
     "The interval holds in 95% of all cases, both ends together. The upper bound (at most) and the lower bound (at "
@@ -45,9 +49,13 @@ def assumptions(tally: Tally) -> list[str]:
 
 def _about_misses(tally: Tally) -> list[str]:
     if tally.hits is None:
+        left = tally.remaining()["at_most"]
+        more = left * ONE_IN / (ONE_IN - 1)
+        example = f": where they miss one in {ONE_IN}, about {at_most(more)} in place of {at_most(left)}"
         return [
             "Misses were not measured: no labels known to be wrong were mixed in. If reviewers take wrong labels for "
-            "right ones, more are left than the figures say. `auditor review sample --known-wrong 30` measures it."
+            f"right ones, more are left than the figures say{example if more < 1 else ''}. "
+            "`auditor review sample --known-wrong 30` measures it."
         ]
     found, shown = tally.hits
     rate = hit_rate(found, shown, HIT_PART * (1 - CONFIDENCE))

@@ -15,7 +15,7 @@ from auditor.certificate.documents import (
     LooksDocument,
     NextLooks,
 )
-from auditor.certificate.wording import at_most
+from auditor.certificate.wording import at_most, condition
 from auditor.errors import DecisionsError, ResultError
 from auditor.result import AuditResult
 from auditor.review.certificate_words import assumptions, method, notes
@@ -186,7 +186,7 @@ def in_words(certificate: CertificateDocument) -> str:
         f"before the corrections: {percent(share['value'])} of the labels were wrong ({percent(low)} to "
         f"{percent(high)}), by {looks['drawn']:,} drawn looks and {looks['listed']:,} others",
         f"left after them: at most {at_most(left['at_most'])} ({left['count_at_most']:,.0f} of {n:,} labels), "
-        f"{certificate['confidence']:.0%}, whatever kind of errors they are",
+        f"{certificate['confidence']:.0%}, whatever kind of errors they are{condition(looks['known_wrong'])}",
     ]
     if certificate["today"]["count_at_most"] > left["count_at_most"]:
         lines.append(

@@ -149,8 +149,9 @@ def _plan(
 ) -> tuple[PlanDocument | None, tuple[str, ...]]:
     """The plan after these files, and sentences about it.
 
-    It is frozen when the first drawn item was looked at. What was looked at before that leaves a betting plan: these
-    items are known, and nothing about the sample chose them. In a stratified plan they stay, because quotas are fixed.
+    It is frozen when the first drawn item was looked at. What was looked at before that leaves the draw: these items
+    are known, and nothing about the sample chose them. What was looked at later stays: the sample's answers may have
+    chosen it.
     """
     if sample is None:
         if ledger.plan is None and any(decision.how == "drawn" for review in reviews for decision in review.decisions):
@@ -169,7 +170,7 @@ def _plan(
     before = _before_the_draw(ledger, reviews, ids_of(drawn))
     if before is None:
         return None, ()
-    return (without(drawn, before) if drawn["reading"] == "betting" else drawn), ()
+    return without(drawn, before), ()
 
 
 def _before_the_draw(ledger: Ledger, reviews: Sequence[ReviewFile], population: set[str]) -> set[str] | None:

@@ -13,7 +13,7 @@ from auditor.review.looks import Look
 from auditor.system.text import display
 
 _KEYS = set(LookRow.__annotations__)
-_PLAN_KEYS = set(PlanDocument.__annotations__)
+_PLAN_KEYS, _MAY_LACK = set(PlanDocument.__annotations__), {"listed"}
 _STRATUM_KEYS = {"weight", "share", "credit", "items"}
 _ID_DIGITS = 16
 
@@ -65,8 +65,9 @@ def plan_of(value: object, where: str) -> PlanDocument:
             f"{where}: the plan of the sample is damaged: {what}", hint="take the file back from version control"
         )
 
-    if not isinstance(value, dict) or set(value) != _PLAN_KEYS:
-        raise refuse(f"it has the keys {', '.join(sorted(_PLAN_KEYS))}, and no others")
+    if not isinstance(value, dict) or set(value) | _MAY_LACK != _PLAN_KEYS:
+        needed = ", ".join(sorted(_PLAN_KEYS - _MAY_LACK))
+        raise refuse(f"it has the keys {needed} and at most {', '.join(_MAY_LACK)} beside them")
     if not isinstance(value["salt"], str) or value["reading"] not in get_args(Reading):
         raise refuse("its salt must be text, and its reading betting or stratified")
     if not is_share(value["spread"]) or value["spread"] == 0 or not is_share(value["expected"]):
@@ -81,6 +82,9 @@ def plan_of(value: object, where: str) -> PlanDocument:
         raise refuse("a stratum needs a weight above 0, a share, a credit, and the ids of its items")
     if not any(stratum["items"] for stratum in strata):
         raise refuse("it holds no item")
+    listed = value.get("listed", [])
+    if not isinstance(listed, list) or not all(map(_is_id, listed)):
+        raise refuse("its listed items must be ids")
     return cast(PlanDocument, value)
 
 

@@ -14,11 +14,21 @@ Items = Collection[tuple[str, str]]
 
 def ids_of(plan: PlanDocument) -> set[str]:
     """The ids of the items that a plan may draw."""
+    return _held(plan) - set(plan.get("listed", ()))
+
+
+def _held(plan: PlanDocument) -> set[str]:
     return {item for stratum in plan["strata"] for item in stratum["items"]}
 
 
 def without(plan: PlanDocument, left_out: Set[str]) -> PlanDocument:
-    """The plan without some items. The order of all others among each other stays as it was."""
+    """The plan without some items. The order of all others among each other stays as it was.
+
+    The quotas of a stratified plan are fixed. So its items stay in their strata, and are named as listed.
+    """
+    if plan["reading"] == "stratified":
+        listed = {*plan.get("listed", ()), *left_out} & _held(plan)
+        return {**plan, "listed": sorted(listed)} if listed else plan
     strata = [_stratum(s, [item for item in s["items"] if item not in left_out]) for s in plan["strata"]]
     return {**plan, "strata": [stratum for stratum in strata if stratum["items"]]}
 
@@ -65,7 +75,8 @@ def joined(
         )
     first, second = ids_of(one), ids_of(other)
     before = {item_id(*item) for item in looked_at} - first | {item_id(*item) for item in others} - second
-    return without(_union(one, other, second - first), before), ()
+    before |= {*one.get("listed", ()), *other.get("listed", ())}
+    return without(_union(one, other, _held(other) - _held(one)), before), ()
 
 
 def _union(one: PlanDocument, other: PlanDocument, more: Set[str]) -> PlanDocument:

@@ -100,8 +100,8 @@ class Tally:
 
     @cached_property
     def population(self) -> Counter[str]:
-        """How often each id stands in the plan."""
-        return Counter(item for stratum in self.plan.strata for item in stratum.items)
+        """How often each id stands among the items that the plan may draw."""
+        return Counter(id for id in self.plan.ids if id not in self.plan.listed)
 
     @cached_property
     def _now(self) -> Counter[str]:

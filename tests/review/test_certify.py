@@ -13,6 +13,7 @@ from builders import make_result, true_labels
 from review_files import by_rank, looks_at, saved, written
 
 from auditor.certificate import Plan
+from auditor.certificate.wording import at_most
 from auditor.errors import DecisionsError, ResultError
 from auditor.result import AuditResult
 from auditor.review import Ledger, Look, Wish, apply, certify, draw_sample, read_certificate, write_certificate
@@ -182,11 +183,14 @@ def test_misses_that_were_measured_widen_the_claim_and_others_are_named(audit):
     ledger = _looked(audit, 100, listed=20)
     blind = certify(audit, ledger)
     assert "Misses were not measured" in blind["assumptions"][0]
+    share = at_most(blind["remaining"]["at_most"] / 0.95)
+    assert f"where they miss one in 20, about {share} in place of" in blind["assumptions"][0]
     shown = [
         _look(audit, p, "known-wrong", "drop" if i % 5 else "keep") for i, p in enumerate(audit.ranking["path"][-30:])
     ]
     found = certify(audit, ledger.with_looks(tuple(shown)))
     assert (found["looks"]["known_wrong"], found["looks"]["known_wrong_found"]) == (30, 24)
+    assert ", if no look missed a wrong label" in in_words(blind) and "if no look missed" not in in_words(found)
     assert found["share"]["count_at_most"] > blind["share"]["count_at_most"]
     assert found["share"]["count_at_least"] == blind["share"]["count_at_least"]
     none = ledger.with_looks(tuple(dataclasses.replace(look, decision="keep") for look in shown))

@@ -220,6 +220,8 @@ def test_a_damaged_ledger_gets_one_sentence(tmp_path, text, message):
         {"strata": [{"weight": 0.1, "share": 0.1, "credit": 0, "items": ["A" * 16]}]},
         {"strata": [{"weight": 0.1, "share": 0.1, "credit": 0, "items": [7]}]},
         {"strata": [7]},
+        {"listed": "a" * 16},
+        {"listed": ["not an id"]},
     ],
 )
 def test_a_damaged_plan_gets_one_sentence(tmp_path, change):
@@ -230,20 +232,22 @@ def test_a_damaged_plan_gets_one_sentence(tmp_path, change):
 # --- two ledgers -------------------------------------------------------------------------------------------------
 
 
-def _drawn(n: int, *, listed: range, reviewer: str) -> Ledger:
+def _drawn(n: int, *, listed: range, reviewer: str, **draw: object) -> Ledger:
     """A reviewer's ledger: some items were looked at before the draw, the next five afterwards."""
     looks = [look("keep", reviewer, hash=hash) for hash in hashes(n)[listed.start : listed.stop + 5]]
     return Ledger(
-        without(plan(n), {item_id(hash, "cat") for hash in hashes(n)[listed.start : listed.stop]}), tuple(looks)
+        without(plan(n) | draw, {item_id(hash, "cat") for hash in hashes(n)[listed.start : listed.stop]}), tuple(looks)
     )
 
 
-def test_ledgers_of_one_draw_become_one_and_what_either_looked_at_before_stays_outside():
-    anna, ben = _drawn(40, listed=range(3), reviewer="anna"), _drawn(40, listed=range(2, 5), reviewer="ben")
+@pytest.mark.parametrize("draw", [{}, {"reading": "stratified", "checkpoints": [10]}], ids=["betting", "stratified"])
+def test_ledgers_of_one_draw_become_one_and_what_either_looked_at_before_stays_outside(tmp_path, draw):
+    anna = _drawn(40, listed=range(3), reviewer="anna", **draw)
+    ben = _drawn(40, listed=range(2, 5), reviewer="ben", **draw)
     both, notes = anna.merged(ben)
     assert notes == () and len(both.looks) == 16
     assert ids_of(both.plan) == {item_id(hash, "cat") for hash in hashes(40)[5:]}
-    assert both == ben.merged(anna)[0]
+    assert both == ben.merged(anna)[0] == _load(tmp_path, both.to_text())
     assert anna.merged(anna) == (anna, ())
     assert Ledger().merged(anna) == (anna, ()) == anna.merged(Ledger())
 

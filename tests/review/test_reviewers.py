@@ -117,8 +117,9 @@ def test_labels_that_were_made_wrong_change_nothing(tmp_path, audit, out, run_cl
     assert json.loads(applied.baseline.read_text())["entries"] == []
 
 
-def test_what_was_looked_at_before_the_draw_leaves_the_plan(tmp_path, audit, out, run_cli):
-    run_cli("review", "sample", out, "-n", 20)
+@pytest.mark.parametrize("reading", ["betting", "stratified"])
+def test_what_was_looked_at_before_the_draw_leaves_the_plan(tmp_path, audit, out, run_cli, reading):
+    run_cli("review", "sample", out, "-n", 20, "--reading", reading)
     items = json.loads((out / "sample.json").read_text())["items"]
     listed = by_rank(audit, 12, TRUTH)
     seen = {entry["path"] for entry in listed}
@@ -129,6 +130,7 @@ def test_what_was_looked_at_before_the_draw_leaves_the_plan(tmp_path, audit, out
     applied = apply(out, written(tmp_path / "b.json", audit, [*listed, *drawn, *late]))
     ledger = Ledger.load(applied.ledger)
     assert len(ids_of(ledger.plan)) == N - 12 and applied.certificate["looks"]["listed"] == 12
+    assert len(ledger.plan.get("listed", [])) == (12 if reading == "stratified" else 0)
     chances = [look.probability for look in ledger.looks if look.how == "drawn"]
     assert all(chance is not None and 0 < chance < 1 for chance in chances) and len(chances) == len(drawn)
 
