@@ -27,6 +27,9 @@ from auditor.sources.given import beside
 from auditor.sources.manifest import AS_NAMED, Layout, parse_spec
 from auditor.system.text import plain
 
+_TRIED = 20
+"""How many images are looked for to tell the audited data set from another of its name."""
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -132,7 +135,7 @@ def reopen(result: AuditResult, *, source: str = "", out: str | Path | None = No
             hint="audit again from Python, or say with --source where the same items lie",
         )
     places = list(_above(out))
-    spec = wanted if source else _found(wanted, places)
+    spec = wanted if source else _audited(wanted, places, opening.root, result)
     near = replace(
         opening,
         root=_found(opening.root, places),
@@ -144,10 +147,14 @@ def reopen(result: AuditResult, *, source: str = "", out: str | Path | None = No
     except SourceError as error:
         if os.path.lexists(_file(spec)):
             raise
-        raise SourceError(
-            f"the audited data set {plain(wanted)} is not here",
-            hint="run the command in the folder in which the audit ran, or say where the data set lies with --source",
-        ) from error
+        raise _not_here(wanted) from error
+
+
+def _not_here(written: str) -> SourceError:
+    return SourceError(
+        f"the audited data set {plain(written)} is not here",
+        hint="run the command in the folder in which the audit ran, or say where the data set lies with --source",
+    )
 
 
 def moved(result: AuditResult, source: str) -> AuditResult:
@@ -181,6 +188,31 @@ def _found(written: str, places: list[Path]) -> str:
     if Path(file).is_absolute() or not file.strip() or "\0" in file or os.path.lexists(file):
         return written
     return next((f"{place}{os.sep}{written}" for place in places if os.path.lexists(place / file)), written)
+
+
+def _audited(written: str, places: list[Path], root: str, result: AuditResult) -> str:
+    """A SOURCE, where it lies: see `_found`. Of several places the first that holds an audited image is meant.
+
+    `.` and `data` lie in most folders. Elsewhere than the audit's they are another data set.
+    """
+    first = _found(written, places)
+    file = _file(written)
+    if root or Path(file).is_absolute() or not file.strip() or "\0" in file:
+        return first
+    images = sorted(result.summary["dataset"]["hashes"])[:_TRIED]
+    there = [
+        spec for spec in (written, *(f"{place}{os.sep}{written}" for place in places)) if os.path.lexists(_file(spec))
+    ]
+    found = next((spec for spec in there if _holds(Path(_file(spec)), images)), None)
+    if found is None and not Path(file).name.strip("."):
+        raise _not_here(written)
+    return found or first
+
+
+def _holds(source: Path, images: list[str]) -> bool:
+    """Whether one of the images lies in a folder, or beside a manifest."""
+    folder = source if source.is_dir() else source.parent
+    return any(os.path.lexists(folder / image) for image in images)
 
 
 def _file(spec: str) -> str:

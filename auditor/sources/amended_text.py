@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -12,7 +13,7 @@ from typing import Any
 
 from auditor.sources.manifest_columns import NoColumnError
 from auditor.sources.manifest_csv import Dialect, dialect_of
-from auditor.sources.manifest_json import json_records
+from auditor.sources.manifest_json import json_records, labels_by_path
 from auditor.sources.records import long_fields
 
 Edits = Mapping[int, object]
@@ -147,6 +148,10 @@ def json_with(text: str, label: str, edits: Callable[[Mapping[int, Any]], Edits]
     records = dict(json_records(text, "the manifest", lines=lines))
     changes = edits({number: row[label] for number, row in records.items() if isinstance(row, dict) and label in row})
     first = text.lstrip()[:1]
+    with contextlib.suppress(ValueError):
+        document = json.loads(text) if first == "{" and not lines else None
+        if labels_by_path(document) is not None:
+            return _by_path(document, list(records.items()), changes)
     if first == "[":
         return _array_with(text, label, changes)
     rows = text.split("\n")
@@ -155,6 +160,18 @@ def json_with(text: str, label: str, edits: Callable[[Mapping[int, Any]], Edits]
         return "\n".join(line for line in kept if line is not None)
     whole = [_changed(row, label, changes.get(number)) for number, row in records.items()]
     return json.dumps([row for row in whole if row is not None], ensure_ascii=False, indent=1) + "\n"
+
+
+def _by_path(document: Any, records: list[tuple[int, Any]], changes: Edits) -> str:
+    """Labels by path, or paths by label, in the form that they had."""
+    kept = [(row["path"], changes.get(number, row["label"])) for number, row in records]
+    kept = [(path, label) for path, label in kept if label is not DROPPED]
+    if not any(isinstance(paths, list) for paths in document.values()):
+        return json.dumps(dict(kept), ensure_ascii=False, indent=1) + "\n"
+    lists: dict[str, list[str]] = {label: [] for label in document}
+    for path, label in kept:
+        lists.setdefault(str(label), []).append(path)
+    return json.dumps(lists, ensure_ascii=False, indent=1) + "\n"
 
 
 def _is_row(line: str, record: object) -> bool:

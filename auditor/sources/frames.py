@@ -9,7 +9,7 @@ import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources.base import IN_MEMORY, ImageTable
-from auditor.sources.item_columns import Chosen
+from auditor.sources.item_columns import Chosen, read_nearly
 from auditor.sources.items import NEEDED, labels_of, table_of_records
 from auditor.sources.manifest import table_of_rows, with_families
 from auditor.sources.manifest_columns import Rows, locate_group
@@ -48,10 +48,14 @@ def frame_table(frame: pd.DataFrame, layout: Layout, allow_outside: bool = False
         rows = with_families(rows, named="group" in columns)
         table = table_of_rows(rows, SHOWN, layout.root or ".", layout, allow_outside)
     else:
-        chosen = Chosen(columns, NEEDED[kind], SHOWN)
-        chosen.fits(list(frame.columns), 1)
-        records = Records(range(1, len(frame) + 1), {name: _cells(frame[name]) for name in frame.columns})
+
+        def records_of(chosen: Chosen) -> Records:
+            chosen.fits(list(frame.columns), 1)
+            return Records(range(1, len(frame) + 1), {name: _cells(frame[name]) for name in frame.columns})
+
+        chosen, records, notes = read_nearly(Chosen(columns, NEEDED[kind], SHOWN), records_of)
         table = table_of_records(records, labels_of(records, chosen), chosen, kind, SHOWN, IN_MEMORY)
+        table = replace(table, notes=(*notes, *table.notes))
     return replace(table, name=SHOWN, source=IN_MEMORY)
 
 

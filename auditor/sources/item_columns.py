@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from auditor.errors import SourceError
 from auditor.sources.base import split_name
+from auditor.sources.headers import alike, read_so, understood
 from auditor.sources.manifest_columns import NoColumnError, missing
 from auditor.sources.records import Records, Value
 from auditor.sources.root import is_utf8
@@ -33,15 +34,19 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
 @dataclass(frozen=True)
 class Chosen:
-    """The columns of a manifest by role, as the user names them, and the roles that must be there."""
+    """The columns of a manifest by role, as the user names them, and the roles that must be there.
+
+    `near` are columns whose names come near a role's.
+    """
 
     columns: Mapping[str, str]
     needed: tuple[str, ...]
     shown: str
+    near: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, role: str) -> str:
         """The column that a role looks for."""
-        return self.columns.get(role, role)
+        return self.columns.get(role) or self.near.get(role, role)
 
     def fits(self, header: Sequence[str], row: int) -> None:
         """Refuse a header that lacks a column, or has two of one name where only one can be meant.
@@ -69,12 +74,49 @@ class Chosen:
             return NoColumnError(
                 f"{where}: there is no column 'label'; it has {shown or 'none'}",
                 hint="name the column of labels with --label COLUMN",
+                present=names,
             )
-        return missing(where, self.name(role), role, names)
+        return missing(where, {role: self.name(role)}, names)
 
     def of(self, records: Records, role: str) -> Sequence[Value] | None:
         """The values of a role's column; None where the manifest has no such column."""
         return records.columns.get(self.name(role))
+
+
+def read_nearly(chosen: Chosen, read: Callable[[Chosen], Records]) -> tuple[Chosen, Records, tuple[str, ...]]:
+    """The records, and the columns with those whose names come near a role's: Label, Split, ID.
+
+    Parameters
+    ----------
+    read
+        Reads the records. It raises `NoColumnError` where a needed column is missing.
+
+    Returns
+    -------
+    tuple
+        The columns by role, the records, and the notes about near names.
+
+    Raises
+    ------
+    SourceError
+        As `read`.
+    """
+    near: dict[str, str] = {}
+    try:
+        records = read(chosen)
+    except NoColumnError as error:
+        columns, notes = understood(error.present, chosen.columns, chosen.needed)
+        if not notes:
+            raise
+        near = {role: name for role, name in columns.items() if role not in chosen.columns}
+        records = read(replace(chosen, near=near))
+    for role in ("split", "group", "id"):
+        name = alike(role, records.columns)
+        if not name or role in chosen.columns or role in records.columns:
+            continue
+        if role != "split" or all(split_name(value or "") is not None for value in set(records.columns[name])):
+            near[role] = name
+    return replace(chosen, near=near), records, (read_so(near),) if near else ()
 
 
 def as_labels(values: Sequence[Value], name: str, shown: str) -> list[str]:

@@ -14,7 +14,8 @@ from auditor.errors import SourceError
 from auditor.sources.amended import Origin
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table
 from auditor.sources.groups import as_families
-from auditor.sources.item_columns import ROLES, Chosen, as_labels, as_splits, item_names
+from auditor.sources.item_columns import ROLES, Chosen, as_labels, as_splits, item_names, read_nearly
+from auditor.sources.no_label import is_error_value
 from auditor.sources.records import Records, Value, read_records
 from auditor.sources.root import is_utf8
 from auditor.system.text import display
@@ -84,15 +85,16 @@ def open_items(file: str, columns: Mapping[str, str], kind: str, shown: str, roo
     SourceError
         The file cannot be read, a column is missing, a word is not a split, or no item is left.
     """
-    chosen = Chosen(columns, NEEDED[kind], shown)
-    records = read_records(file, shown, chosen.fits)
+    chosen, records, notes = read_nearly(
+        Chosen(columns, NEEDED[kind], shown), lambda chosen: read_records(file, shown, chosen.fits)
+    )
     labels = labels_of(records, chosen)
     title = display(file.replace("\\", "/").rpartition("/")[2])
     table = table_of_records(records, labels, chosen, kind, title, root)
     assert table.places is not None
     items = zip(table.frame["path"], table.places.tolist(), strict=True)
     rows = {path: (records.numbers[place], labels[place]) for path, place in items}
-    return replace(table, origin=Origin(file, chosen.name("label"), rows))
+    return replace(table, origin=Origin(file, chosen.name("label"), rows), notes=(*notes, *table.notes))
 
 
 def labels_of(records: Records, chosen: Chosen) -> list[str]:
@@ -225,6 +227,8 @@ def _problem(content: str, label: str, kind: str) -> str:
     """Why an item takes no part; empty if it does."""
     if not label or not label.strip():
         return NO_LABEL
+    if is_error_value(label):
+        return f"{NO_LABEL}: '{label.strip()}' is a spreadsheet's error"
     if len(content) > LONGEST_TEXT:
         return f"it has {len(content):,} characters, more than the limit of {LONGEST_TEXT:,}"
     if not is_utf8(content) or not is_utf8(label):

@@ -28,6 +28,11 @@ NEUTRAL = frozenset(
 )
 """Folder names, in lower case, that say how images were made. Equal names of this kind are no sign of splits."""
 
+_SMALL = frozenset(
+    {"thumb", "thumbs", "thumbnail", "thumbnails", "_thumb", "_thumbs", "_thumbnails", "preview", "previews"}
+)
+"""Folder names, in lower case, that programs give to a folder of smaller copies."""
+
 _FEW = 20
 """A folder with one image beside 20 in its folders counts as a folder of folders."""
 
@@ -65,11 +70,19 @@ def understand(spec: str, classes: Classes, found: Found) -> Layout:
     spec
         The folder, as the user wrote it, for the hint.
     """
+    found, small, said = _without_thumbnails(found)
     inner = _inner(found)
     kept, skipped, notes = _without_copies(classes, found, inner)
+    skipped, notes = [*small, *skipped], [*said, *notes]
     inner = {folder: names for folder, names in inner.items() if folder in {above for above, _ in kept}}
     splits = [classes[folder][1] for folder, _ in kept]
     notes += _misplaced(classes, inner)
+    notes += [
+        f"The folder '{display(folder)}' has the name of a folder of smaller copies, and counts as a class. If it is "
+        "none, remove it, or name the classes with --classes."
+        for folder in sorted(inner)
+        if classes[folder][0].lower() in _SMALL
+    ]
     doubt = None
     if not any(splits):
         below = _splits_below(kept, inner)
@@ -115,6 +128,33 @@ def _without_copies(
             skipped.append(Skipped(folder, f"{what}; its {names.total()} images are left out"))
             notes.append(f"The folder '{display(folder)}' {what}. Its {names.total()} images were left out.")
     return [(folder, path) for folder, path in found if folder not in copies], skipped, notes
+
+
+def _without_thumbnails(found: Found) -> tuple[Found, list[Skipped], list[str]]:
+    """The images without smaller copies of them: cat/thumbs/1.jpg beside cat/1.jpg."""
+    stems = {(folder, _stem(path)) for folder, path in found}
+    copies: dict[str, list[str]] = {}
+    for folder, path in found:
+        above, _, name = path.rpartition("/")
+        beside, _, last = above.rpartition("/")
+        if above != folder and last.lower() in _SMALL and (folder, _stem(f"{beside}/{name}")) in stems:
+            copies.setdefault(above, []).append(path)
+    if not copies:
+        return found, [], []
+    gone = {path for paths in copies.values() for path in paths}
+    n = f"{len(gone)} images" if len(gone) > 1 else "1 image"
+    note = (
+        f"{n} in folders such as '{display(next(iter(copies)))}' {'are' if len(gone) > 1 else 'is'} left out: each has "
+        "the name of an image in the folder above, so they are its smaller copies."
+    )
+    skipped = [
+        Skipped(above, f"holds smaller copies; its {len(paths)} images are left out") for above, paths in copies.items()
+    ]
+    return [(folder, path) for folder, path in found if path not in gone], skipped, [note]
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(path)[0]
 
 
 def _misplaced(classes: Classes, inner: dict[str, Counter[str]]) -> list[str]:

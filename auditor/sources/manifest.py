@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
-
 from auditor.errors import SourceError
 from auditor.sources.amended import Origin
-from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
+from auditor.sources.base import Columns, ImageTable, make_table
 from auditor.sources.groups import as_families
+from auditor.sources.headers import understood
 from auditor.sources.item_columns import Chosen
 from auditor.sources.items import NEEDED, open_items
 from auditor.sources.manifest_columns import NoColumnError, Rows
 from auditor.sources.manifest_formats import READERS, read_rows, suffix_of
+from auditor.sources.manifest_rows import (
+    SHOWN,
+    check_text,
+    count,
+    elsewhere,
+    normalise_paths,
+    normalise_splits,
+    some,
+    without_repeats,
+)
 from auditor.sources.manifest_spec import AS_NAMED, Layout, chosen_columns, parse_spec, told_kind
 from auditor.sources.missing import Finder
 from auditor.sources.named import named_files, read_named
 from auditor.sources.records import read_records
-from auditor.sources.root import ODD_PATH, Root, is_utf8
-from auditor.sources.spelling import merged, same
+from auditor.sources.root import Root
+from auditor.sources.spelling import same
 from auditor.system.text import display
 
 __all__ = ["AS_NAMED", "Layout", "ManifestSource", "parse_spec"]
-
-_SHOWN = 3
-"""How many bad rows an error names."""
 
 
 class ManifestSource:
@@ -71,7 +75,8 @@ class ManifestSource:
         assert table.places is not None
         items = zip(table.frame["path"], table.places.tolist(), strict=True)
         where = {path: (rows.numbers[place], rows.labels[place]) for path, place in items}
-        return replace(table, origin=Origin(file, columns.get("label", "label"), where))
+        label = rows.columns.get("label", columns.get("label", "label"))
+        return replace(table, origin=Origin(file, label, where))
 
 
 def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_outside: bool) -> ImageTable:
@@ -93,11 +98,11 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
     n_places = len(rows.paths)
     root = Root(begins, allow_outside=allow_outside)
     if layout.by_name:
-        _check_text(rows, shown)
+        check_text(rows, shown)
     elif rows.read is None:
-        rows = _normalise_paths(rows, shown, allow_outside)
-    rows = _normalise_splits(rows, shown)
-    rows, skipped = _without_repeats(rows)
+        rows = normalise_paths(rows, shown, root)
+    rows = normalise_splits(rows, shown)
+    rows, skipped = without_repeats(rows)
     notes = rows.notes
     kind, read = "image", rows.read or root.read
     if layout.by_name and rows.read is None:
@@ -107,7 +112,7 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
         rows, more = _as_on_disk(root, rows, shown)
         notes += more
         if more:
-            rows, repeats = _without_repeats(rows)
+            rows, repeats = without_repeats(rows)
             skipped += repeats
     table = make_table(
         os.path.basename(shown),
@@ -141,7 +146,7 @@ def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | Im
         return read_rows(file, columns, shown)
     except NoColumnError as error:
         if layout.kind == "image":
-            raise
+            return _nearly(file, columns, shown, error)
         with contextlib.suppress(NoColumnError):
             read_records(file, shown, Chosen(columns, NEEDED["text"], shown).fits)
             kind = "text"
@@ -150,9 +155,29 @@ def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | Im
         if kind in ("text", "table"):
             return _items(file, columns, kind, layout)
         if layout.by_name:
-            return read_named(file, columns, shown)
+            with contextlib.suppress(NoColumnError):
+                return read_named(file, columns, shown)
+        with contextlib.suppress(NoColumnError):
+            return _nearly(file, columns, shown, error)
+        if understood(error.present, columns, NEEDED["text"])[1]:
+            return _items(file, columns, "text", layout)
         hint = f"{error.hint}; for a table whose rows are the items, say --kind table --label COLUMN"
         raise NoColumnError(error.message, hint=hint) from None
+
+
+def _nearly(file: str, columns: dict[str, str], shown: str, error: NoColumnError) -> Rows:
+    """The rows of a manifest whose columns have names that come near those of their roles.
+
+    Raises
+    ------
+    NoColumnError
+        They do not: the error that says which columns there are.
+    """
+    columns, notes = understood(error.present, columns, ("path", "label"))
+    if not notes:
+        raise error
+    rows = read_rows(file, columns, shown)
+    return replace(rows, columns=columns, notes=(*rows.notes, *notes))
 
 
 def _items(file: str, columns: Mapping[str, str], kind: str, layout: Layout) -> ImageTable:
@@ -167,99 +192,6 @@ def _items(file: str, columns: Mapping[str, str], kind: str, layout: Layout) -> 
     what = "texts: a column holds them" if kind == "text" else "a table: each row is an item"
     note = f"The manifest was read as {what}, and no column is called path. --kind says otherwise."
     return replace(table, notes=(note, *table.notes))
-
-
-def _normalise_paths(rows: Rows, shown: str, allow_outside: bool) -> Rows:
-    """The rows with one spelling for each path. Paths that lead out of the folder are refused unless allowed."""
-    _check_text(rows, shown)
-    paths = list(rows.paths)
-    outside: list[str] = []
-    for index, path in enumerate(paths):
-        if not ODD_PATH.search(path):
-            continue
-        where = f"row {rows.numbers[index]}"
-        if not path.strip() or "\0" in path or path.endswith("/"):
-            raise SourceError(
-                f"{shown}, {where}: {path[:80]!r} is no file path", hint="each row needs the path of an image"
-            )
-        absolute = path.startswith(("/", "\\")) or path[1:3] in (":/", ":\\")
-        parts = path.split("/")
-        if absolute or ".." in parts:
-            outside.append(f"{where} ({display(path)[:80]})")
-        kept = "/".join(part for part in parts if part not in ("", "."))
-        paths[index] = "/" + kept if path.startswith("/") else kept
-    if outside and not allow_outside:
-        raise SourceError(
-            f"{shown}: {_count(len(outside), 'path')} {'is' if len(outside) == 1 else 'are'} absolute or "
-            f"{'leads' if len(outside) == 1 else 'lead'} upwards: {_some(outside)}",
-            hint="make them relative to the manifest's folder, or allow them with --allow-outside",
-        )
-    return replace(rows, paths=paths)
-
-
-def _check_text(rows: Rows, shown: str) -> None:
-    """Refuse half characters. JSON escapes can hold them, and no file can be written with them."""
-    for texts in (rows.paths, rows.labels, rows.splits, rows.groups or ()):
-        if is_utf8("".join(texts)):
-            continue
-        bad = next(number for number, text in zip(rows.numbers, texts, strict=True) if not is_utf8(text))
-        raise SourceError(f"{shown}, row {bad}: holds half a surrogate pair", hint="write the row again as UTF-8")
-
-
-def _normalise_splits(rows: Rows, shown: str) -> Rows:
-    """The rows with one spelling for each split. A word that is not a split is refused."""
-    known = {text: split_name(text) for text in set(rows.splits)}
-    if None in known.values():
-        number, text = next((n, t) for n, t in zip(rows.numbers, rows.splits, strict=True) if known[t] is None)
-        raise SourceError(
-            f"{shown}, row {number}: '{display(text)[:60]}' is not a split",
-            hint="use train, val, test or nothing; FILE::split=COLUMN names another column",
-        )
-    return replace(rows, splits=[known[text] or "" for text in rows.splits])
-
-
-def _without_repeats(rows: Rows) -> tuple[Rows, list[Skipped]]:
-    """One row with one label for each image, and why the other rows are left out."""
-    skipped: list[Skipped] = []
-    keep = np.ones(len(rows.paths), dtype=bool)
-    for index, label in enumerate(rows.labels):
-        if not label or label.isspace():
-            keep[index] = False
-            skipped.append(Skipped(rows.paths[index], f"row {rows.numbers[index]} has no label"))
-    repeated: dict[str, list[int]] = defaultdict(list)
-    spellings, _ = merged(rows.labels)
-    paths = pd.Series(rows.paths, dtype=object)
-    for index in np.flatnonzero(keep & paths.where(keep).duplicated(keep=False).to_numpy()).tolist():
-        repeated[rows.paths[index]].append(index)
-    for path, indices in repeated.items():
-        contradiction = _contradiction(rows, indices, spellings)
-        keep[indices if contradiction else indices[1:]] = False
-        first, *others = (rows.numbers[index] for index in indices)
-        repeats = f"{_rows(others)} repeat{'s' * (len(others) == 1)} row {first}"
-        skipped.append(Skipped(path, contradiction or repeats))
-    if skipped:
-        rows = replace(
-            rows,
-            numbers=list(itertools.compress(rows.numbers, keep)),
-            paths=list(itertools.compress(rows.paths, keep)),
-            labels=list(itertools.compress(rows.labels, keep)),
-            splits=list(itertools.compress(rows.splits, keep)),
-            places=list(itertools.compress(rows.places, keep)),
-            groups=None if rows.groups is None else list(itertools.compress(rows.groups, keep)),
-        )
-    return rows, skipped
-
-
-def _contradiction(rows: Rows, indices: Sequence[int], spellings: Mapping[str, str]) -> str:
-    """How the rows of one path contradict each other. Empty if they agree. Two spellings of one label agree."""
-    for name, column in (("label", rows.labels), ("split", rows.splits)):
-        first: dict[str, int] = {}
-        for index in indices:
-            first.setdefault(spellings.get(column[index], column[index]), rows.numbers[index])
-        if len(first) > 1:
-            said = _some([f"'{display(value)[:60]}' in row {number}" for value, number in first.items()])
-            return f"the manifest gives several {name}s: {said}"
-    return ""
 
 
 def _as_on_disk(root: Root, rows: Rows, shown: str) -> tuple[Rows, tuple[str, ...]]:
@@ -284,7 +216,7 @@ def _as_on_disk(root: Root, rows: Rows, shown: str) -> tuple[Rows, tuple[str, ..
         rows = replace(rows, paths=[found.get(path, path) for path in rows.paths])
         old, new = next(iter(found.items()))
         notes.append(
-            f"{_count(len(found), 'path')} of the manifest {'is' if len(found) == 1 else 'are'} spelled in another way "
+            f"{count(len(found), 'path')} of the manifest {'is' if len(found) == 1 else 'are'} spelled in another way "
             f"on the disk, in Unicode form, blanks or slashes, such as {old[:80]!r} for {new[:80]!r}. These files were "
             "read."
         )
@@ -293,7 +225,7 @@ def _as_on_disk(root: Root, rows: Rows, shown: str) -> tuple[Rows, tuple[str, ..
         rows = replace(rows, paths=[same_file.get(path, path) for path in rows.paths])
         old, new = next(iter(same_file.items()))
         notes.append(
-            f"{_count(len(same_file), 'path')} of the manifest {'leads' if len(same_file) == 1 else 'lead'} to a file "
+            f"{count(len(same_file), 'path')} of the manifest {'leads' if len(same_file) == 1 else 'lead'} to a file "
             f"that it names in another case too, such as {old[:80]!r} and {new[:80]!r}. Each file counts once."
         )
     return rows, tuple(notes)
@@ -320,27 +252,11 @@ def _one_file(root: Root, paths: Sequence[str]) -> dict[str, str]:
 
 def _unusable(finder: Finder, problems: Mapping[str, str], rows: Rows, shown: str) -> SourceError:
     bad = [(number, path) for number, path in zip(rows.numbers, rows.paths, strict=True) if path in problems]
-    named = _some([f"row {number} ({path[:80]}): {problems[path]}" for number, path in bad])
+    named = some([f"row {number} ({path[:80]}): {problems[path]}" for number, path in bad])
     outside = any("outside the root" in problem for problem in problems.values())
-    advice = next(filter(None, (finder.advice(path) for _, path in bad[:_SHOWN])), "")
+    advice = next(filter(None, (elsewhere(path) or finder.advice(path) for _, path in bad[:SHOWN])), "")
     hint = "paths begin in the manifest's folder, or in --root, and use forward slashes; correct or remove the rows"
     return SourceError(
-        f"{shown}: {_count(len(bad), 'image')} cannot be used: {named}",
+        f"{shown}: {count(len(bad), 'image')} cannot be used: {named}",
         hint=(display(advice) or hint) + (", or allow files outside it with --allow-outside" if outside else ""),
     )
-
-
-def _some(items: Sequence[str]) -> str:
-    return "; ".join(items[:_SHOWN]) + (f"; and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
-
-
-def _rows(numbers: Sequence[int]) -> str:
-    return (
-        ("row " if len(numbers) == 1 else "rows ")
-        + ", ".join(map(str, numbers[:_SHOWN]))
-        + (" and more" if len(numbers) > _SHOWN else "")
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from auditor.errors import SourceError
+from auditor.sources.headers import alike
 from auditor.sources.root import has_image_suffix
 from auditor.system.text import display
 
@@ -23,7 +24,8 @@ class Rows:
 
     Where the table holds the images themselves, `read` gives their bytes by path. `notes` say what was understood.
     `places` count the rows of the file from 0; they are filled in when all rows have been read. `groups` name what
-    belongs together; None where there is no such column.
+    belongs together; None where there is no such column. `near` are columns that were taken for a role because
+    their names come near it, and `columns` those of the needed roles.
     """
 
     numbers: Sequence[int]
@@ -34,6 +36,8 @@ class Rows:
     notes: tuple[str, ...] = ()
     places: Sequence[int] = ()
     groups: Sequence[str] | None = None
+    near: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 _EXACT = 2.0**53
@@ -68,17 +72,42 @@ def as_text(value: object, where: str, column: str) -> str:
 
 
 class NoColumnError(SourceError):
-    """A wanted column is not there. With another delimiter it can be."""
+    """A wanted column is not there. With another delimiter it can be.
+
+    `present` are the names of the columns that are there. Empty where nothing can be guessed from them.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", present: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.present = tuple(present)
 
 
-def missing(where: str, column: str, role: str, present: list[str]) -> NoColumnError:
-    near = difflib.get_close_matches(column.lower(), [name.lower() for name in present], n=1)
+def missing(where: str, wanted: Mapping[str, str], present: Sequence[str]) -> NoColumnError:
+    """The error for columns that are not there, `wanted` by role. It names the first, and its hint all of them."""
     shown = ", ".join(f"'{display(name)[:60]}'" for name in present[:12]) + (", ..." if len(present) > 12 else "")
-    guess = next((name for name in present if near and name.lower() == near[0]), "COLUMN")
+    guesses = ",".join(f"{role}={display(_guess(column, present))}" for role, column in wanted.items())
     return NoColumnError(
-        f"{where}: there is no column '{display(column)}'; it has {shown or 'none'}",
-        hint=f"say which column to use, for example FILE::{role}={display(guess)}",
+        f"{where}: there is no column '{display(next(iter(wanted.values())))}'; it has {shown or 'none'}",
+        hint=f"say which column{'s' * (len(wanted) > 1)} to use, for example FILE::{guesses}",
+        present=present,
     )
+
+
+def _guess(column: str, present: Sequence[str]) -> str:
+    near = difflib.get_close_matches(column.lower(), [name.lower() for name in present], n=1)
+    return next((name for name in present if near and name.lower() == near[0]), "COLUMN")
+
+
+def optional(role: str, columns: Mapping[str, str], present: Iterable[str]) -> str:
+    """The name of the column for a role that need not have one: the user's, the role's own, or the only near one."""
+    names = list(present)
+    return columns.get(role) or (role if role in names else alike(role, names) or role)
+
+
+def near_names(header: Sequence[str], places: Mapping[str, int | None], columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns at these places by role, where neither the user nor the role's own name chose them."""
+    found = {role: header[at].strip() for role, at in places.items() if at is not None and role not in columns}
+    return {role: name for role, name in found.items() if name != role}
 
 
 def locate_group(header: Sequence[str], columns: Mapping[str, str], where: str) -> int | None:
@@ -89,11 +118,12 @@ def locate_group(header: Sequence[str], columns: Mapping[str, str], where: str) 
     NoColumnError
         The user chose a column that is not there once.
     """
-    names, name = [text.strip() for text in header], columns.get("group", "group")
+    names = [text.strip() for text in header]
+    name = optional("group", columns, names)
     if names.count(name) == 1:
         return names.index(name)
     if "group" in columns:
-        raise missing(where, name, "group", names)
+        raise missing(where, {"group": name}, names)
     return None
 
 
@@ -101,8 +131,9 @@ def locate_columns(header: list[str], columns: dict[str, str], shown: str, row: 
     """Where path, label and split stand in the header. A split is not needed."""
     names = [name.strip() for name in header]
     found: list[int | None] = []
+    lacking: dict[str, str] = {}
     for role in ROLES:
-        column = columns.get(role, role)
+        column = optional("split", columns, names) if role == "split" else columns.get(role, role)
         if names.count(column) > 1:
             raise SourceError(
                 f"{shown}, row {row}: there are {names.count(column)} columns '{display(column)}'",
@@ -113,12 +144,15 @@ def locate_columns(header: list[str], columns: dict[str, str], shown: str, row: 
         elif role == "split" and role not in columns:
             found.append(None)
         else:
-            if not columns and any(map(has_image_suffix, names)):
-                raise NoColumnError(
-                    f"{shown}, row {row}: this row looks like data, not like the names of columns",
-                    hint="put a row with the names path and label before it, in the order of the columns",
-                )
-            raise missing(f"{shown}, row {row}", column, role, names)
+            lacking[role] = column
+            found.append(None)
+    if lacking:
+        if not columns and any(map(has_image_suffix, names)):
+            raise NoColumnError(
+                f"{shown}, row {row}: this row looks like data, not like the names of columns",
+                hint="put a row with the names path and label before it, in the order of the columns",
+            )
+        raise missing(f"{shown}, row {row}", lacking, names)
     path, label, split = found
     assert path is not None and label is not None
     return path, label, split

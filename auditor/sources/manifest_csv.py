@@ -23,7 +23,7 @@ EMPTY = "it needs a row with the names of its columns"
 def csv_rows(text: str, delimiters: str, shown: str, fits: Fits) -> Iterator[tuple[int, list[str]]]:
     """The rows with their numbers, the header first. Blank rows are passed over.
 
-    The first delimiter that finds the wanted columns is taken. If none does, the first one gives the error.
+    The first delimiter that finds the wanted columns is taken. If none does, the one with most columns gives the error.
 
     Raises
     ------
@@ -45,7 +45,7 @@ class Dialect:
 
 
 def dialect_of(text: str, delimiters: str, fits: Fits) -> Dialect:
-    """How a text is written: with the first delimiter that finds the wanted columns, or else the first one."""
+    """How a text is written: with the first delimiter that finds the wanted columns, or else that of most columns."""
     before = start = 0
     if said := _SEPARATOR_LINE.match(text):
         start, delimiters, before = said.end(), said[1], 1
@@ -59,7 +59,19 @@ def dialect_of(text: str, delimiters: str, fits: Fits) -> Dialect:
         # A blank after each comma stands in the header too. Elsewhere a blank may be meant.
         blanks = len(header) > 1 and all(name.startswith(" ") for name in header[1:])
         return Dialect(delimiter, blanks, before, start)
-    return Dialect(delimiters[0], False, before, start)
+    return Dialect(_widest(text[start : start + 100_000], delimiters), False, before, start)
+
+
+def _widest(text: str, delimiters: str) -> str:
+    """The delimiter that gives the most columns, the first one among equals."""
+
+    def width(delimiter: str) -> int:
+        try:
+            return len(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)))
+        except (csv.Error, StopIteration):
+            return 0
+
+    return max(delimiters, key=width)
 
 
 def _parsed(text: str, dialect: Dialect, shown: str, fits: Fits) -> Iterator[tuple[int, list[str]]]:

@@ -9,7 +9,7 @@ import codecs
 import os
 
 from auditor.errors import SourceError
-from auditor.sources.manifest_columns import Rows, locate_columns, locate_group
+from auditor.sources.manifest_columns import Rows, locate_columns, locate_group, near_names
 from auditor.sources.manifest_csv import csv_rows
 from auditor.sources.manifest_json import read_json
 from auditor.sources.manifest_parquet import read_parquet
@@ -136,4 +136,5 @@ def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -
         labels.append(row[label_at])
         splits.append(row[split_at] if split_at is not None else "")
         groups.append(row[group_at] if group_at is not None else "")
-    return Rows(numbers, paths, labels, splits, groups=None if group_at is None else groups)
+    near = near_names(header, {"split": split_at, "group": group_at}, columns)
+    return Rows(numbers, paths, labels, splits, groups=None if group_at is None else groups, near=near)

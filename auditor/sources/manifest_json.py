@@ -1,4 +1,4 @@
-"""Reads a manifest in JSON: lines of objects, an array of objects, or pandas' object of columns."""
+"""Reads a manifest in JSON: lines of objects, an array of objects, pandas' object of columns, or labels by path."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterable, Iterator
 
 from auditor.errors import SourceError
-from auditor.sources.manifest_columns import ROLES, Rows, as_text, missing
+from auditor.sources.manifest_columns import Rows, as_text, missing, optional
+from auditor.sources.root import has_image_suffix
 from auditor.system.files import reason
 
 _WANTED = 'write {"path": "...", "label": "..."}'
 
 
 def read_json(text: str, columns: dict[str, str], shown: str, *, lines: bool) -> Rows:
-    """The rows of a JSON text, in whichever of the three forms it has.
+    """The rows of a JSON text, in whichever form it has.
 
     Parameters
     ----------
@@ -54,12 +55,34 @@ def _is_table(value: object) -> bool:
 
 
 def _records(document: object) -> list[object]:
+    by_path = labels_by_path(document)
+    if by_path is not None:
+        return [{"path": path, "label": label} for path, label in by_path]
+    if isinstance(document, dict) and document.keys() == {"schema", "data"} and isinstance(document["data"], list):
+        return document["data"]  # pandas' orient="table"
     if not _is_table(document):
         return document if isinstance(document, list) else [document]
     assert isinstance(document, dict)
+    if document.keys() == {"columns", "index", "data"}:  # pandas' orient="split"
+        return [dict(zip(document["columns"], row, strict=False)) for row in document["data"] if isinstance(row, list)]
+    if all(isinstance(row, dict) and row.keys() == {"path", "label"} for row in document.values()):
+        return list(document.values())  # pandas' orient="index"
     columns = {name: list(values.values()) if isinstance(values, dict) else values for name, values in document.items()}
     longest = max(map(len, columns.values()))
     return [{name: values[i] for name, values in columns.items() if i < len(values)} for i in range(longest)]
+
+
+def labels_by_path(document: object) -> list[tuple[str, object]] | None:
+    """Path and label of each image where an object has paths for names, or lists of paths. None for all others."""
+    if not isinstance(document, dict) or not document:
+        return None
+    if all(map(has_image_suffix, document)):
+        one_each = not any(isinstance(label, dict | list) for label in document.values())
+        return list(document.items()) if one_each else None
+    lists = [(path, label) for label, paths in document.items() if isinstance(paths, list) for path in paths]
+    if not lists or not all(isinstance(paths, list) for paths in document.values()):
+        return None
+    return lists if all(isinstance(path, str) and has_image_suffix(path) for path, _ in lists) else None
 
 
 def _lines(text: str, shown: str) -> Iterator[tuple[int, object]]:
@@ -75,20 +98,25 @@ def _lines(text: str, shown: str) -> Iterator[tuple[int, object]]:
 
 
 def _rows(records: Iterable[tuple[int, object]], columns: dict[str, str], shown: str) -> Rows:
-    names = {role: columns.get(role, role) for role in (*ROLES, "group")}
+    names = {role: columns.get(role, role) for role in ("path", "label")}
+    near: dict[str, str] = {}
     numbers, paths, labels, splits, groups = list[int](), list[str](), list[str](), list[str](), list[str]()
     grouped = False
     for number, record in records:
         where = f"{shown}, row {number}"
         if not isinstance(record, dict):
             raise SourceError(f"{where}: not a JSON object", hint=_WANTED)
-        for role in ("path", "label", *(role for role in ("split", "group") if role in columns)):
-            if names[role] not in record:
-                raise missing(where, names[role], role, list(record))
+        if "split" not in names:
+            names |= {role: optional(role, columns, record) for role in ("split", "group")}
+            near = {role: names[role] for role in ("split", "group") if names[role] not in (role, columns.get(role))}
+        needed = ("path", "label", *(role for role in ("split", "group") if role in columns))
+        lacking = {role: names[role] for role in needed if names[role] not in record}
+        if lacking:
+            raise missing(where, lacking, list(record))
         numbers.append(number)
         paths.append(as_text(record[names["path"]], where, names["path"]))
         labels.append(as_text(record[names["label"]], where, names["label"]))
         splits.append(as_text(record.get(names["split"]), where, names["split"]))
         grouped |= names["group"] in record
         groups.append(as_text(record.get(names["group"]), where, names["group"]))
-    return Rows(numbers, paths, labels, splits, groups=groups if grouped else None)
+    return Rows(numbers, paths, labels, splits, groups=groups if grouped else None, near=near)

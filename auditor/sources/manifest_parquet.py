@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from auditor.errors import SourceError
-from auditor.sources.manifest_columns import ROLES, Rows, as_text, locate_columns, locate_group
+from auditor.sources.headers import read_so
+from auditor.sources.manifest_columns import (
+    ROLES,
+    NoColumnError,
+    Rows,
+    as_text,
+    locate_columns,
+    locate_group,
+    near_names,
+)
 from auditor.system.files import reason
 from auditor.system.text import display
 
@@ -57,7 +66,7 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
         schema = file.schema_arrow
         classes = class_names(schema.metadata)
         columns, notes = _usual(schema, classes, columns)
-        located = locate_columns(schema.names, columns, shown)
+        located = _located(schema, columns, shown)
         group_at = locate_group(schema.names, columns, shown)
         chosen = [schema.names[at] for at in (*located, group_at) if at is not None]
         table = file.read(columns=chosen, use_threads=False)
@@ -77,7 +86,18 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
     splits = [""] * count if located[2] is None else texts[2]
     groups = None if group_at is None else texts[-1]
     read = None if images is None else images.read
-    return Rows(range(1, count + 1), texts[0], labels, splits, read, notes, groups=groups)
+    near = near_names(schema.names, {"split": located[2], "group": group_at}, columns)
+    return Rows(range(1, count + 1), texts[0], labels, splits, read, notes, groups=groups, near=near)
+
+
+def _located(schema: Any, columns: dict[str, str], shown: str) -> tuple[int, int, int | None]:
+    """See `locate_columns`. Of two columns with images none can be guessed."""
+    try:
+        return locate_columns(schema.names, columns, shown)
+    except NoColumnError as error:
+        if sum(_holds_images(field.type) for field in schema) > 1:
+            error.present = ()
+        raise
 
 
 class _Images:
@@ -147,9 +167,8 @@ def _usual(
         for role, names in found.items()
         if role not in columns and role not in schema.names and len(names) == 1
     }
-    said = " and ".join(f"'{display(name)[:60]}' as {role}" for role, name in taken.items())
     assert set(taken) <= set(ROLES)
-    return {**columns, **taken}, (f"The table's columns were read so: {said}.",) if taken else ()
+    return {**columns, **taken}, (read_so(taken),) if taken else ()
 
 
 def class_names(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:

@@ -117,6 +117,14 @@ class Root:
         """The file name of a path relative to the root."""
         return os.path.join(self.folder, path) if path else self.folder
 
+    def below(self, path: str) -> str:
+        """An absolute path as one relative to the root, where it begins with the root. Otherwise as it is."""
+        for folder in {self.folder, self.real}:
+            start = folder.rstrip(os.sep) + os.sep
+            if path.startswith(start) and path != start:
+                return path[len(start) :].lstrip("/")
+        return path
+
     def locate(self, path: str) -> str | None:
         """The absolute file name of a listed image, or None if UTF-8 cannot carry it."""
         name = self.absolute(path)

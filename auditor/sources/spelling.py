@@ -6,11 +6,13 @@ and numbers or truth values written in two ways. Names that only look alike stay
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from auditor.sources.no_label import named_missing
 from auditor.system.text import display
 
 _SHOWN = 3
@@ -21,6 +23,15 @@ _LONGEST = 60
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.0+)?", re.ASCII)
 _WHOLE_FLOAT = re.compile(r"([+-]?[0-9]{1,15})\.0+", re.ASCII)
+
+
+_LATIN = str.maketrans(
+    "АВЕКМНОРСТУХІЈЅЗԌԚԜаеорсухіјѕԁһԛԝӏкмтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορυχϲıɡ",
+    "ABEKMHOPCTYXIJS3GQWaeopcyxijsdhqwlkmtABEZHIKMNOPTYXaikvopuxcig",
+)
+"""Cyrillic and Greek letters that look like Latin ones, and these."""
+
+_QUOTES = "\"'`´‘’‚‛“”„‟«»‹›「」『』＂＇"
 
 
 def same(label: str) -> str:
@@ -92,7 +103,7 @@ def merged(labels: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     after = Counter({label: n for label, n in counts.items() if label not in renamed})
     for label, name in renamed.items():
         after[name] += counts[label]
-    return renamed, (*notes, *_look_alike(after))
+    return renamed, (*notes, *_look_alike(after), *named_missing(after))
 
 
 def _look_alike(counts: Mapping[str, int]) -> list[str]:
@@ -105,20 +116,44 @@ def _look_alike(counts: Mapping[str, int]) -> list[str]:
         return []
     return [
         f"Classes that differ only in case, blanks, signs or Unicode form: {_in_words(alike, counts)}. They count as "
-        "different classes. If each of these is one class, give it one name and audit again."
+        f"different classes.{_unseen(alike)} If each of these is one class, give it one name and audit again."
     ]
 
 
 def _skeleton(name: str) -> str:
     """A name without case, width, marks that cannot be seen, and what stands between words: blank, _, - and full stop.
 
+    Letters of other scripts become the Latin ones that they look like. Quotes around a name go. A name that was read
+    in a wrong encoding is read again, and so is one with HTML's spelling of a sign.
     Beside digits these signs count: -1 is not 1, and 1.5 is not 15.
     """
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    latin = unicodedata.normalize("NFKC", html.unescape(_read_again(name))).translate(_LATIN)
+    text = unicodedata.normalize("NFKC", latin.casefold()).translate(_LATIN)
     text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
+    text = text.strip()
+    if text[:1] in tuple(_QUOTES):
+        text = text.strip(_QUOTES) or text
     if any(c.isdigit() for c in text):
         return re.sub(r"(?<=\w)[\s-]+(?=\w)", " ", text.replace("_", " ")).strip(" .")
     return re.sub(r"[\s_.-]+", "", text) or text.strip()
+
+
+def _read_again(name: str) -> str:
+    """A name whose UTF-8 somebody took for Windows-1252, as it was meant. Others as they are."""
+    try:
+        return name if name.isascii() else name.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+def _unseen(groups: Sequence[Sequence[str]]) -> str:
+    """A sentence about the first letter that looks like a Latin one and is none. Empty where there is none."""
+    letters = ((name, c) for group in groups for name in group for c in name if c.translate(_LATIN) != c)
+    found = next(letters, None)
+    if found is None:
+        return ""
+    letter = unicodedata.name(found[1], "a letter of another alphabet")
+    return f" In '{display(found[0])[:_LONGEST]}' a letter only looks Latin: {letter}."
 
 
 def _in_words(groups: Sequence[Sequence[str]], counts: Mapping[str, int]) -> str:

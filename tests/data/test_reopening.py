@@ -199,3 +199,27 @@ def test_objects_of_a_program_cannot_be_opened_again() -> None:
     with pytest.raises(SourceError, match="objects of a program") as caught:
         reopen(gone)
     assert "--source" in caught.value.hint
+
+
+def test_another_data_set_of_the_same_name_is_not_taken_for_the_audited_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Run
+) -> None:
+    rows = _copy(tmp_path / "here" / "data" / "img")
+    for path, label in rows:
+        (tmp_path / "here" / "data" / label).mkdir(exist_ok=True)
+        shutil.move(tmp_path / "here" / "data" / "img" / path, tmp_path / "here" / "data" / label / path)
+    (tmp_path / "here" / "data" / "img").rmdir()
+    for label in ("x", "y"):
+        shutil.copytree(tmp_path / "here" / "data" / "3", tmp_path / "elsewhere" / "data" / label)
+    monkeypatch.chdir(tmp_path / "here")
+    _audited(run_cli, "data")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    done = run_cli("gate", "../here/out", "--strict-fresh", "--no-keep", "--exit-zero")
+    assert done.exit_code in (0, 3), done.stderr
+    file = tmp_path / "here" / "out" / "audit.json"
+    file.write_text(file.read_text("utf-8").replace('"source": "data"', '"source": "."'), "utf-8")
+    done = run_cli("gate", "../here/out", "--strict-fresh", "--no-keep", "--exit-zero")
+    assert done.exit_code == 2 and "the audited data set . is not here" in done.stderr and "--source" in done.stderr
+    monkeypatch.chdir(tmp_path / "here" / "data")
+    done = run_cli("gate", "../out", "--strict-fresh", "--no-keep", "--exit-zero")
+    assert done.exit_code in (0, 3), done.stderr

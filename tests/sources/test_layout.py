@@ -189,3 +189,22 @@ def test_what_drives_and_systems_leave_is_no_class(tmp_path: Path, name: str) ->
     table = open_source(str(tmp_path))
     assert list(table.frame["path"]) == ["cat/0.png", "dog/0.png"]
     assert table.skipped == () and table.notes == ()
+
+
+@pytest.mark.parametrize("name", ["thumbs", "Thumbnails", "_thumb"])
+def test_smaller_copies_beside_their_images_are_left_out_and_that_is_said(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, "cat", "dog", f"cat/{name}", f"cat/inside/{name}", n=2)
+    (tmp_path / "cat" / name / "another.png").write_bytes(png(200))
+    table = open_source(str(tmp_path))
+    own = ["cat/0.png", "cat/1.png"]
+    alone = [f"cat/inside/{name}/0.png", f"cat/inside/{name}/1.png", f"cat/{name}/another.png"]
+    assert sorted(table.frame["path"]) == sorted([*own, *alone, "dog/0.png", "dog/1.png"])
+    assert "2 images in folders such as" in table.notes[0] and "smaller copies" in table.notes[0]
+    assert [entry.path for entry in table.skipped] == [f"cat/{name}"]
+
+
+@pytest.mark.parametrize("name", ["thumbnails", "Thumbs"])
+def test_a_class_with_the_name_of_smaller_copies_stays_and_is_named(tmp_path: Path, name: str) -> None:
+    table = open_source(str(fill(tmp_path, "cat", "dog", name)))
+    assert set(table.frame["label"]) == {"cat", "dog", name}
+    assert len(table.notes) == 1 and f"'{name}' has the name of a folder of smaller copies" in table.notes[0]

@@ -69,6 +69,113 @@ def test_what_spreadsheets_write_is_read(folder: Path, text: str, encoding: str)
     assert table.skipped == () and table.notes == ()
 
 
+NEAR = ("Path;Label", "FILE_NAME;Class", "image path; LABEL", "File Name;Category", "filename;target", "img;class_name")
+
+
+@pytest.mark.parametrize("header", NEAR)
+@pytest.mark.parametrize("name", ["l.csv", "l.json", "l.jsonl", "l.parquet"])
+def test_columns_whose_names_come_near_are_read_and_that_is_said(folder: Path, header: str, name: str) -> None:
+    names = [column.strip() for column in header.split(";")]
+    table = written(folder, header + "\n" + BODY, name)
+    assert rows(table) == PLAIN
+    assert table.notes == (f"The table's columns were read so: '{names[0]}' as path and '{names[1]}' as label.",)
+    assert table.origin is not None and table.origin.label == names[1]
+
+
+def written(folder: Path, text: str, name: str) -> ImageTable:
+    """A table with `;` between its fields, written in the format of the name, and opened."""
+    frame = pd.read_csv(io.StringIO(text), sep=";", dtype=str, skipinitialspace=True)
+    file = folder / name
+    if name.endswith("csv"):
+        file.write_text(text)
+    elif name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(file)
+    else:
+        frame.to_json(file, orient="records", lines=name.endswith("l"))
+    return open_source(str(file))
+
+
+@pytest.mark.parametrize("name", ["l.csv", "l.json", "l.parquet"])
+def test_a_split_or_group_in_another_case_counts_unless_its_words_are_no_splits(folder: Path, name: str) -> None:
+    body = "img/a.png;cat;train;g\nimg/b.png;dog;test;h\nimg/c.png;cat;val;g\n"
+    table = written(folder, "path;label;Split;Group\n" + body, name)
+    assert [split for *_, split in rows(table)] == ["train", "test", "val"] and table.groups == ("g", "h", "g")
+    assert table.notes == ("The table's columns were read so: 'Split' as split and 'Group' as group.",)
+    table = written(folder, "path;label;Split\n" + body.replace(";g", "").replace(";h", "").replace("test", "7"), name)
+    assert rows(table) == PLAIN and "'Split' holds words that are no splits" in table.notes[0]
+
+
+@pytest.mark.parametrize("header", ["File;Image;label", "path;class;category", "Path;PATH;label", "a;b;c"])
+def test_columns_that_could_be_meant_twice_are_not_guessed(folder: Path, header: str) -> None:
+    with pytest.raises(SourceError, match="there is no column"):
+        opened(folder, header + "\n" + BODY.replace(";", ";x;"))
+
+
+def test_all_columns_that_are_missing_are_named_at_once(folder: Path) -> None:
+    with pytest.raises(SourceError, match="no column 'path'; it has 'a', 'labels'") as caught:
+        opened(folder, "a;labels\n" + BODY)
+    assert "FILE::path=COLUMN,label=labels" in caught.value.hint
+
+
+def test_a_text_manifest_in_another_case_is_read_too(folder: Path) -> None:
+    table = opened(folder, "Sentence,Class,ID,Split\nhello,a,x,train\nbye,b,y,test\n")
+    assert table.kind == "text" and rows(table) == [("x", "a", "train"), ("y", "b", "test")]
+    assert "'Sentence' as text and 'Class' as label and 'Split' as split and 'ID' as id" in table.notes[1]
+    assert table.origin is not None and table.origin.label == "Class"
+
+
+@pytest.mark.parametrize("start", ["file://", "file://localhost", "FILE:", ""])
+def test_absolute_paths_below_the_root_are_inside_it(folder: Path, start: str) -> None:
+    (folder / "img" / "b c.png").write_bytes(png(9))
+    name = "b%20c.png" if start else "b c.png"
+    text = f"path,label\n{start}{folder}/img/a.png,cat\n{start}{folder}/img/{name},dog\n"
+    assert rows(opened(folder, text)) == [("img/a.png", "cat", ""), ("img/b c.png", "dog", "")]
+    with pytest.raises(SourceError, match="absolute or leads upwards: row 2"):
+        opened(folder, f"path,label\n{start}/etc/img/a.png,cat\n")
+    with pytest.raises(SourceError, match="absolute or leads upwards"):
+        opened(folder, f"path,label\n{start}{folder}/../img/a.png,cat\n")
+
+
+@pytest.mark.parametrize("address", ["https://host/a.png", "s3://bucket/a.png", "gs://b/a.png"])
+def test_files_elsewhere_are_not_fetched_and_that_is_said(folder: Path, address: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        opened(folder, f"path,label\n{address},cat\nimg/b.png,dog\n")
+    assert "fetched" in caught.value.hint
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#VALUE!", " #REF! ", "Err:502", "#NV"])
+def test_the_error_of_a_spreadsheet_is_no_label(folder: Path, error: str) -> None:
+    table = opened(folder, f"path,label\nimg/a.png,cat\nimg/b.png,{error}\nimg/c.png,dog\n")
+    assert [row[:2] for row in rows(table)] == [("img/a.png", "cat"), ("img/c.png", "dog")]
+    assert f"row 3 has no label: '{error.strip()}' is a spreadsheet's error" in table.skipped[0].reason
+    table = opened(folder, f"text,label\nhello,cat\nbye,{error}\nso,dog\n")
+    assert len(table.frame) == 2 and "is a spreadsheet's error" in table.skipped[0].reason
+
+
+MAPS = {
+    "labels by path": {path: label for path, label, _ in PLAIN},
+    "paths by label": {"cat": ["img/a.png", "img/c.png"], "dog": ["img/b.png"]},
+    "split": {"columns": ["path", "label"], "index": [0, 1, 2], "data": [[p, label] for p, label, _ in PLAIN]},
+    "index": {str(at): {"path": p, "label": label} for at, (p, label, _) in enumerate(PLAIN)},
+    "table": {"schema": {}, "data": [{"index": 0, "path": p, "label": label} for p, label, _ in PLAIN]},
+}
+
+
+@pytest.mark.parametrize("form", MAPS)
+def test_other_forms_of_json_are_read(folder: Path, form: str) -> None:
+    table = opened(folder, json.dumps(MAPS[form]), "l.json")
+    assert rows(table) == PLAIN
+    assert table.origin is not None
+    changed = json.loads(table.origin.amended({"img/a.png": "dog"}, frozenset({"img/c.png"}), keep_rows=False))
+    if form == "labels by path":
+        assert changed == {"img/a.png": "dog", "img/b.png": "dog"}
+    elif form == "paths by label":
+        assert changed == {"cat": [], "dog": ["img/a.png", "img/b.png"]}
+    (folder / "again.json").write_text(json.dumps(changed))
+    assert rows(open_source(str(folder / "again.json"))) == [("img/a.png", "dog", ""), ("img/b.png", "dog", "")]
+
+
 def test_rows_are_counted_with_the_line_for_excel(folder: Path) -> None:
     with pytest.raises(SourceError, match="row 3: 3 fields"):
         opened(folder, "sep=;\npath;label\nimg/a.png;cat;x\n")

@@ -52,6 +52,14 @@ def test_only_what_is_surely_one_name_is_merged(labels: list[str], renamed: dict
         ("class_1", "class 1", "Class-1"),
         ("a  b", "a b"),
         ("true", "True", "maybe"),
+        ("s\u0441or", "scor"),
+        ("\u0421at", "cat"),
+        ("\u039a\u039f\u03a4", "KOT"),
+        ("'cat'", "cat"),
+        ("\u201ccat\u201d", "cat"),
+        ('"cat', "cat"),
+        ("fa\u00c3\u00a7ade", NFC),
+        ("R&amp;D", "R&D"),
     ],
 )
 def test_names_that_look_alike_are_named_and_kept_apart(labels: tuple[str, ...]) -> None:
@@ -63,10 +71,25 @@ def test_names_that_look_alike_are_named_and_kept_apart(labels: tuple[str, ...])
 
 @pytest.mark.parametrize(
     "labels",
-    [("C", "C++", "C#"), ("-1", "+1", "1"), ("1.5", "15"), ("1", "10"), ("+", "-"), ("cat", "cats")],
+    [
+        *(("C", "C++", "C#"), ("-1", "+1", "1"), ("1.5", "15"), ("1", "10"), ("+", "-"), ("cat", "cats")),
+        *(("5'", '5"'), ("cats'", "cats"), ("\u043a\u043e\u0442", "cat"), ("\u03b1", "\u03b2"), ("'", '"')),
+        ("\u0434\u043e\u043c", "\u0434\u044b\u043c"),
+    ],
 )
 def test_different_names_are_not_mentioned(labels: tuple[str, ...]) -> None:
     assert merged(labels) == ({}, ())
+
+
+def test_a_letter_that_only_looks_latin_is_named() -> None:
+    _, (note,) = merged(["s\u0441or", "scor"])
+    assert "CYRILLIC SMALL LETTER ES" in note
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "<NA>", "NULL"])
+def test_a_class_with_the_name_of_a_missing_value_stays_and_is_named(word: str) -> None:
+    renamed, (note,) = merged(["cat", word, word])
+    assert renamed == {} and f"'{word}' (2)" in note and "counts as a class" in note
 
 
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=12))
