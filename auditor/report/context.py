@@ -15,6 +15,7 @@ from auditor.report.headline import TOP, Headline, found_at, headline_of
 from auditor.report.looks import Looks
 from auditor.report.panels import Examples, Panel
 from auditor.report.quality import RunQuality
+from auditor.report.sitting import sitting_row
 from auditor.report.tiles import Tile, tiles
 from auditor.report.wording import number, percent
 from auditor.result import AuditResult
@@ -34,9 +35,6 @@ from auditor.result.nouns import Noun
 
 STATIC_SUSPECTS = 24
 """So many suspects stand in the page itself, for paper and for readers without scripts."""
-
-SITTING = 50
-"""Suspects that a person goes through at once."""
 
 
 @dataclass(frozen=True)
@@ -298,9 +296,8 @@ def _review(calibration: CalibrationDocument | None) -> ReviewTable:
     rows, count = calibration["review"], calibration["count"]
     # Depths 1, 2, 5, 10, 20 and so on, and the last one: a table that one glance takes in.
     round_depths = [row for row in rows if str(row["k"]).rstrip("0") in ("1", "2", "5") or row is rows[-1]]
-    sitting = next((row for row in rows if row["k"] >= SITTING), rows[-1]) if rows else None
-    known = calibration["decided"] and sitting is not None and sitting["expected_found"] is not None
-    return ReviewTable(round_depths, shares=count is None or round(count["value"]) > 0, next=sitting if known else None)
+    shares = count is None or round(count["value"]) > 0
+    return ReviewTable(round_depths, shares=shares, next=sitting_row(calibration))
 
 
 def _damping_chosen(audit: AuditDocument) -> bool:

@@ -1,7 +1,11 @@
-"""The key figures at the head of the page, each with its interval, on a scale of its own."""
+"""The three figures at the head of the page: how many are wrong, what the list finds, what a review costs and fixes.
+
+Each has its interval, on a scale of its own.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,11 +13,10 @@ from auditor.certificate.documents import CertificateDocument
 from auditor.certificate.wording import at_most
 from auditor.report.certified import between
 from auditor.report.headline import TOP, found_at, found_of_possible
-from auditor.report.quality import accuracy_interval
-from auditor.report.wording import cannot_tell, percent
+from auditor.report.sitting import Sitting, first_sitting
+from auditor.report.wording import cannot_tell, percent, whole
 from auditor.result.documents import AuditDocument
-from auditor.result.figures import Estimate, Figure, RecoveryDocument, best_ranking
-from auditor.result.nouns import noun_in
+from auditor.result.figures import Estimate, RecoveryDocument, best_ranking
 
 
 @dataclass(frozen=True)
@@ -72,18 +75,16 @@ class Tile:
 
 def tiles(audit: AuditDocument, certificate: CertificateDocument | None = None) -> list[Tile]:
     """The key figures of an audit, as far as it has them. A certificate takes the place of the model's estimate."""
-    calibration, test = audit["calibration"], audit["model"]["clean"]["test"]
+    calibration = audit["calibration"]
     shown = []
     if certificate is not None:
         shown.append(_certified(certificate))
     elif calibration and calibration["share"]:
         shown.append(_wrong_labels(calibration["share"], unknown=cannot_tell(calibration)))
-    shown.extend(_recovered(audit["recovery"]))
-    if test["n"]:
-        guessing = 1 / len(audit["dataset"]["classes"])
-        interval = accuracy_interval(test)
-        many = noun_in(audit["dataset"]).many
-        shown.append(Tile(f"Test {many} classified correctly", test["accuracy"], interval, guessing, "by guessing"))
+    shown.append(_recovered(audit["recovery"]))
+    sitting = first_sitting(calibration)
+    if sitting is not None:
+        shown.append(_sitting(sitting))
     return shown
 
 
@@ -111,33 +112,35 @@ def _top(high: float) -> float:
     return max(0.05, min(1.0, 1.6 * high))
 
 
-def _recovered(recovery: RecoveryDocument) -> list[Tile]:
-    """How much of the planted noise the list found, beside what a random order finds."""
+def _recovered(recovery: RecoveryDocument) -> Tile:
+    """How much of the planted noise the list found, beside what a perfect list and a random order find."""
     best, random = best_ranking(recovery["rankings"])[1], recovery["rankings"]["random"]
-    found, by_chance, k = found_at(best, TOP), found_at(random, TOP), recovery["n_planted"]
-    precision: Figure = best["precision_at_k"]
-    among = f"Planted labels among the top {k:,}" if k > 1 else "Planted label in the first place"
-    return [
-        Tile(
-            f"Planted labels found in the top {percent(TOP)}",
-            found["share"],
-            found["interval"],
-            by_chance["share"],
-            "at random",
-        ),
-        Tile(
-            among,
-            precision["value"],
-            precision["interval"],
-            random["precision_at_k"]["value"],
-            "at random",
-            note=_against(precision["value"], recovery),
-        ),
-    ]
+    found, by_chance = found_at(best, TOP), found_at(random, TOP)
+    return Tile(
+        f"Labels we flipped, found in the top {percent(TOP)}",
+        found["share"],
+        found["interval"],
+        by_chance["share"],
+        "at random",
+        note=_against(found["share"], recovery),
+    )
 
 
-def _against(share: float | None, recovery: RecoveryDocument) -> str:
+def _against(share: float, recovery: RecoveryDocument) -> str:
     """The same as a number, beside what a perfect list could hold. Labels that were wrong before take its places."""
-    k = recovery["n_planted"]
-    said = "" if share is None else found_of_possible(share * k, recovery, k)
+    said = found_of_possible(share * recovery["n_planted"], recovery, TOP * recovery["n"])
     return f"{said} possible" if " of at most " in said else ""
+
+
+def _sitting(sitting: Sitting) -> Tile:
+    """What a review costs and fixes."""
+    low, high = sitting.interval
+    until = "" if sitting.stop is None else f"After {sitting.stop:,}, less than one more is expected."
+    return Tile(
+        f"The next {sitting.looks:,} looks should find",
+        min(1.0, sitting.found / sitting.looks),
+        [low / sitting.looks, high / sitting.looks],
+        text=f"about {whole(sitting.found)} wrong" if round(sitting.found) else "perhaps no wrong label",
+        between=f"{whole(math.floor(low))} to {whole(math.ceil(high))}",
+        note=f"About {sitting.minutes} minute{'' if sitting.minutes == 1 else 's'}. {until}".strip(),
+    )

@@ -1,0 +1,67 @@
+"""What a first sitting of a review costs and finds, and where the list is used up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auditor.report.wording import cannot_tell
+from auditor.result.figures import CalibrationDocument, ReviewRow
+
+LOOKS = 50
+"""Looks of a first sitting, or as many as there are."""
+
+SECONDS_A_LOOK = 6
+"""What a look takes a person at a keyboard, taken for granted. It is said in minutes, as "about"."""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """A first sitting.
+
+    Attributes
+    ----------
+    looks
+        Suspects that are looked at.
+    found, interval
+        Wrong labels among them, with the 95% interval.
+    stop
+        The depth of the list after which less than one more is expected in all the rest; None where the list gets
+        nowhere near that, or where that is so from the start.
+    """
+
+    looks: int
+    found: float
+    interval: Sequence[float]
+    stop: int | None
+
+    @property
+    def minutes(self) -> int:
+        """How long it takes."""
+        return max(1, math.ceil(self.looks * SECONDS_A_LOOK / 60))
+
+
+def sitting_row(calibration: CalibrationDocument | None) -> ReviewRow | None:
+    """The row about a first sitting. None where nobody can tell what it finds."""
+    if calibration is None or not calibration["decided"] or not calibration["review"]:
+        return None
+    rows = calibration["review"]
+    row = next((row for row in rows if row["k"] >= LOOKS), rows[-1])
+    return row if row["expected_found"] is not None else None
+
+
+def first_sitting(calibration: CalibrationDocument | None) -> Sitting | None:
+    """What a first sitting finds. None where the model cannot tell how many labels are wrong."""
+    row = sitting_row(calibration)
+    if calibration is None or row is None or cannot_tell(calibration):
+        return None
+    return Sitting(row["k"], row["expected_found"], row["expected_found_interval"], _stop(calibration["review"]))
+
+
+def _stop(rows: Sequence[ReviewRow]) -> int | None:
+    """Where less than one wrong label is expected in all that follows."""
+    total = rows[-1]["expected_found"]
+    if total < 1:
+        return None
+    return next((row["k"] for row in rows[:-1] if total - row["expected_found"] < 1), None)
