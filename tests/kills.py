@@ -536,6 +536,7 @@ def commands(ground: Ground) -> list[dict[str, Any]]:
             one["full"] = {"code": end, "equal": snapshot(work) == old, "again": ground.run()[0]}
         rounds.append(one)
     os.chdir(real)
+    del ground.words  # the class's own again
     return rounds
 
 
