@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import FIXTURES, small_audit, use_hasty_detection, use_tiny_network
+from helpers import (
+    FIXTURES,
+    small_audit,
+    use_figures_once,
+    use_hasty_detection,
+    use_sketched_figures,
+    use_tiny_network,
+)
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -71,6 +78,13 @@ def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def drawn_figures() -> Iterator[dict[Any, Any]]:
+    """The figures that reports drew so far; a report that has an equal one takes it from here."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield use_figures_once(patch)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of shared data sets (`AUDITOR_DATA`, else `../shared/data`); skips where it is absent."""
@@ -102,6 +116,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Audits take a backbone of a thousandth of the work, and detect in haste: what is tested comes before or after."""
     use_tiny_network(monkeypatch)
     use_hasty_detection(monkeypatch)
+    use_sketched_figures(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +126,7 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_network(patch)
         use_hasty_detection(patch)
+        use_sketched_figures(patch)
         done = run_cli(*small_audit(FIXTURES / "digits", out))
     assert done.exit_code == 0, done.stderr
     return out
