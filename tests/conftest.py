@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import FIXTURES, small_audit, use_hasty_detection, use_tiny_network
+from helpers import (
+    FIXTURES,
+    small_audit,
+    use_figures_once,
+    use_hasty_detection,
+    use_sketched_figures,
+    use_tiny_network,
+)
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -26,6 +33,40 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("auditor")
 
+LONGEST_FIRST = (
+    "experiment/test_resume.py",
+    "browser/test_readme_round.py",
+    "test_demo.py",
+    "test_cli.py",
+    "test_hostile_commands.py",
+    "pipeline/test_stages.py",
+    "detection/test_detect.py",
+    "test_pytest_plugin.py",
+    "pipeline/test_looking.py",
+    "report/test_payload.py",
+    "detection/test_posterior.py",
+    "influence/test_cluster.py",
+    "sources/test_hostile_audit.py",
+    "gate/test_rules_configuration.py",
+    "system/test_checkpoint.py",
+    "browser/test_review_page.py",
+    "browser/test_accessibility.py",
+    "test_result.py",
+    "test_security.py",
+    "gate/test_audit_and_gate.py",
+)
+"""The files that take longest, in their order. A file is one worker's: begun last, it would keep the others waiting."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest-xdist would begin with the files of most tests."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -35,6 +76,13 @@ def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("TORCH_HOME", str(home / "torch"))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_figures() -> Iterator[dict[Any, Any]]:
+    """The figures that reports drew so far; a report that has an equal one takes it from here."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield use_figures_once(patch)
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +116,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Audits take a backbone of a thousandth of the work, and detect in haste: what is tested comes before or after."""
     use_tiny_network(monkeypatch)
     use_hasty_detection(monkeypatch)
+    use_sketched_figures(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +126,7 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_network(patch)
         use_hasty_detection(patch)
+        use_sketched_figures(patch)
         done = run_cli(*small_audit(FIXTURES / "digits", out))
     assert done.exit_code == 0, done.stderr
     return out

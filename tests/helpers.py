@@ -119,12 +119,50 @@ def use_tiny_network(patch: pytest.MonkeyPatch, kind: Any = None) -> None:
     patch.setitem(registry.OWN, "resnet18", kind or tiny_backbone())
 
 
+def use_sketched_figures(patch: pytest.MonkeyPatch) -> None:
+    """Reports of audits have empty figures: matplotlib takes longer for them than a small audit for all else."""
+    from markupsafe import Markup
+
+    from auditor.report import plots
+
+    def sketch(draw: Any, label: str, name: str, **size: Any) -> Markup:
+        return Markup('<svg class="plot" role="img" aria-label="{}"></svg>').format(label)
+
+    patch.setattr(plots, "_figure", sketch)
+
+
+def use_figures_once(patch: pytest.MonkeyPatch) -> dict[Any, Any]:
+    """Reports draw equal figures once; what is drawn is in the result. `plots` itself draws each time."""
+    from types import SimpleNamespace
+
+    from auditor.report import context, panels, plots, quality
+
+    drawn: dict[Any, Any] = {}
+
+    def once(draw: Callable[..., Any]) -> Callable[..., Any]:
+        def figure(*data: Any, **options: Any) -> Any:
+            key = plots._figure, draw, repr(data), repr(options)
+            if key not in drawn:
+                drawn[key] = draw(*data, **options)
+            return drawn[key]
+
+        return figure
+
+    kinds = ("recovery_curve", "histogram", "loss_curves", "damping_choice")
+    memory = SimpleNamespace(**{kind: once(getattr(plots, kind)) for kind in kinds})
+    for module in (context, panels, quality):
+        patch.setattr(module, "plots", memory)
+    return drawn
+
+
 def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
     """Every step of detection once and hardly converged, in a third of the time: what matters here is that it ends."""
-    from auditor.detection import DetectionSettings, label_model, views
+    from auditor.detection import DetectionSettings, grid, label_model, views
 
     hasty = {"plantings": 1, "kinds": ("uniform",), "dampings": (1.0, 10.0), "tuning": 1, "folds": 2, "splits": 1}
     defaults = tuple(hasty.get(field.name, field.default) for field in dataclasses.fields(DetectionSettings))
     patch.setattr(DetectionSettings.__init__, "__defaults__", defaults)
     for owner, name in ((label_model, "ITERATIONS"), (views, "STACK_ITERATIONS")):
         patch.setattr(owner, name, 5)
+    patch.setattr(grid, "SHARPNESS", (1.0, 1.6, 3.4))
+    patch.setattr(grid, "SHARES", grid.SHARES[::4])

@@ -27,7 +27,16 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import FIXTURES, names, small_audit, snapshot, untimed, use_hasty_detection, use_tiny_network
+from helpers import (
+    FIXTURES,
+    names,
+    small_audit,
+    snapshot,
+    untimed,
+    use_figures_once,
+    use_hasty_detection,
+    use_tiny_network,
+)
 
 from auditor import cli, gate, report
 from auditor.errors import AuditorError
@@ -536,6 +545,7 @@ def commands(ground: Ground) -> list[dict[str, Any]]:
             one["full"] = {"code": end, "equal": snapshot(work) == old, "again": ground.run()[0]}
         rounds.append(one)
     os.chdir(real)
+    del ground.words  # the class's own again
     return rounds
 
 
@@ -602,6 +612,7 @@ def main(words: list[str]) -> None:
     torch.set_num_threads(1)
     use_tiny_network(pytest.MonkeyPatch())
     use_hasty_detection(pytest.MonkeyPatch())
+    use_figures_once(pytest.MonkeyPatch())
     root = Path(tempfile.mkdtemp(prefix="auditor-kills-"))
     root.chmod(0o755)
     try:

@@ -175,3 +175,10 @@ def test_the_formatter_has_the_last_word() -> None:
     files = [p for folder in ("auditor", "tests", "benchmarks", "fixtures") for p in (PROJECT / folder).rglob("*.py")]
     marks = ("# fmt:" + " skip", "# fmt:" + " off")
     assert not [str(p) for p in files if any(mark in Path(p).read_text(encoding="utf-8") for mark in marks)]
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    from conftest import LONGEST_FIRST
+
+    tests = PACKAGE.parent / "tests"
+    assert [name for name in LONGEST_FIRST if not (tests / name).is_file()] == []

@@ -100,6 +100,7 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
     looked, wrong_found = ~unseen, heard.found[~unseen] != heard.labels[~unseen]
     trusted = -np.log(at(softmax(heard.trusted_losses, points[0].sharpness), heard.trusted) + TINY)
     known = float(trusted.sum()) / (1 + len(trusted) / WORTH)
+    heeded = 1 + looked.sum() / WORTH
     shape = len(points), len(HIDDEN)
     out = _Weighed(*(np.empty(shape) for _ in range(4)))
     for row, (point, (right, wrong, doubt)) in enumerate(zip(points, walk(heard, points, means), strict=True)):
@@ -108,10 +109,12 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
         told = float(np.log(total).sum()) * families / n / (1 + families / WORTH)
         rest = (1 - p) * doubt
         share, doubted = float(p[unseen].mean()), float(rest[unseen].mean())
+        mean_p, mean_rest = float(p.mean()), float(rest.mean())
+        p_looked, rest_looked = p[looked], rest[looked]
         for column, (times, prior) in enumerate(HIDDEN):
-            hidden = min(1.0, times * float(p.mean()) / (float(p.mean()) + float(rest.mean()) + TINY))
-            said = np.clip((p + hidden * rest)[looked], 1e-4, 1 - 1e-4)
-            answers = float(np.log(np.where(wrong_found, said, 1 - said)).sum()) / (1 + looked.sum() / WORTH)
+            hidden = min(1.0, times * mean_p / (mean_p + mean_rest + TINY))
+            said = np.clip(p_looked + hidden * rest_looked, 1e-4, 1 - 1e-4)
+            answers = float(np.log(np.where(wrong_found, said, 1 - said)).sum()) / heeded if len(said) else 0.0
             out.log_weights[row, column] = told + answers - known + point.prior + np.log(prior)
             out.stands_out[row, column], out.hidden[row, column] = share, hidden
             out.in_all[row, column] = share + hidden * doubted

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from auditor.errors import SourceError
 from auditor.sources.arrays_file import Block
@@ -179,6 +178,8 @@ def _check_order(values: Array, columns: tuple[str, ...], table: ImageTable) -> 
     Where columns are exchanged, most items of a class have their highest probability in another class's column, and
     the same other column is lowest there. Wrong labels look so only where they are the majority of a class.
     """
+    from scipy.optimize import linear_sum_assignment  # half a second, which a gate does not need
+
     index = {name: at for at, name in enumerate(columns)}
     labels = table.frame["label"].map(index)
     known = labels.notna().to_numpy() & np.isfinite(values).all(axis=1)

@@ -17,28 +17,21 @@ SEED = int(os.environ.get("AUDITOR_KILLS_SEED", "0"))
 ALL_FILES = ["audit.json", "evidence.json", "planted.csv", "ranking.csv", "report.html", "verdict.json"]
 
 
-def _driver(*words: str) -> subprocess.Popen[str]:
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """What the driver has to tell. One driver: each of them has torch to import and a ground to lay."""
+    words = ["random", str(KILLS), str(SEED), "stages", "files", "commands", "signals"]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return subprocess.Popen(
+    done = subprocess.run(
         [sys.executable, str(PROJECT / "tests" / "kills.py"), *words],
         cwd=PROJECT,
         env={**os.environ, **threads},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
-    """What the drivers, side by side, have to tell."""
-    kinds = (["random", str(KILLS), str(SEED), "stages"], ["files", "commands"], ["signals"])
-    drivers = [_driver(*words) for words in kinds]
-    found: dict[str, Any] = {}
-    for driver in drivers:
-        out, err = driver.communicate()
-        assert driver.returncode == 0, err[-3000:]
-        found |= json.loads(out.splitlines()[-1])
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
