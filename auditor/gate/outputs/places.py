@@ -12,10 +12,14 @@ from auditor.data.reopening import Opening
 from auditor.errors import AuditorError
 from auditor.gate.verdict import Judgement, RuleOutcome
 from auditor.result import AuditResult
+from auditor.result.nouns import IMAGE
 from auditor.sources.manifest import parse_spec
 
 ROOTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 """Where a CI system says that the repository lies. It takes paths from there, wherever a step runs."""
+
+MORE_ROOTS = ("BUILD_SOURCESDIRECTORY", "BITBUCKET_CLONE_DIR", "CIRCLE_WORKING_DIRECTORY", "WORKSPACE")
+"""The same from other systems. They count where no `.git` lies above and the current folder lies below them."""
 
 _TRIED = 20
 """So many audited files are looked for in a folder before it is believed to be the data set's."""
@@ -49,32 +53,41 @@ def repository() -> Path:
         if given and Path(given).is_dir():
             return Path(given).resolve()
     here = Path.cwd().resolve()
-    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+    above = (here, *here.parents)
+    marked = next((folder for folder in above if (folder / ".git").exists()), None)
+    said = (Path(given).expanduser().resolve() for name in MORE_ROOTS if (given := os.environ.get(name, "")))
+    return marked or next((folder for folder in said if folder in above), here)
 
 
 def locator(result: AuditResult) -> Callable[[str], Place]:
     """Turns a path of the result into its place.
 
     The place is known where the data set's folder holds some of the audited files. An archive or an address does not.
-    Texts and rows lie in their manifest, each at its line.
+    Texts, rows and items that are no files lie in their manifest, each at its line.
     """
     if result.noun.kind in ("text", "table"):
         return _in_manifest(result)
     root = Path(result.root)
     folder = root if root.is_dir() else root.parent if root.is_file() else None
     if folder is None or not _holds(folder, result):
-        return lambda path: Place(path, inside=False, known=False)
+        return _in_manifest(result) if result.noun.kind != IMAGE else _nowhere
     base = folder.resolve()
     return lambda path: _placed(base, PurePosixPath(path))
+
+
+def _nowhere(path: str) -> Place:
+    return Place(path, inside=False, known=False)
 
 
 def _in_manifest(result: AuditResult) -> Callable[[str], Place]:
     source = str(result.summary["dataset"]["source"])
     file = Path(parse_spec(source)[0])
     if not file.is_file():
-        return lambda path: Place(path, inside=False, known=False)
+        return _nowhere
+    by_name = result.noun.kind not in ("text", "table")
     try:
-        origin = Opening.of(result.settings).open(source).origin
+        opening = replace(Opening.of(result.settings), features="", probabilities="")
+        origin = opening.open(source, by_name=by_name).origin
         lines = {} if origin is None else origin.lines()
     except (AuditorError, OSError):  # the lines are a help; the gate does without
         lines = {}
@@ -112,7 +125,7 @@ def data_set(result: AuditResult) -> str:
     if result.noun.kind in ("text", "table"):
         file = Path(parse_spec(source)[0])
         return _placed(file.resolve(), None).path if file.is_file() else source
-    place = Path(source)
+    place = Path(parse_spec(source)[0])
     if not (place.is_dir() or place.is_file()) or not locator(result)("").known:
         return source
     return _placed(place.resolve(), None).path

@@ -285,7 +285,8 @@ def test_files_are_named_from_the_repositorys_root_wherever_the_step_runs(
     for name in places.ROOTS:
         monkeypatch.delenv(name, raising=False)
     assert _gitlab(verdict, result)[-1] == f"photos/{path}", "no repository: from the current folder"
-    for setting in (("GITHUB_WORKSPACE", ".."), ("CI_PROJECT_DIR", str(tmp_path)), None):
+    named = [(name, str(tmp_path)) for name in ("CI_PROJECT_DIR", *places.MORE_ROOTS)]
+    for setting in (("GITHUB_WORKSPACE", ".."), *named, None):
         with monkeypatch.context() as patch:
             if setting is None:
                 (tmp_path / ".git").mkdir()
@@ -435,3 +436,28 @@ def test_a_row_of_a_manifest_has_its_line(tmp_path, monkeypatch):
     entries = json.loads(get("gitlab").render(verdict, result))
     assert {"path": "data/texts.csv", "lines": {"begin": line}} in [entry["location"] for entry in entries]
     assert f"file=data/texts.csv,line={line}," in get("github").render(verdict, result)
+
+
+def test_an_item_that_is_no_file_stands_at_its_line_of_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    for name in places.ROOTS:
+        monkeypatch.delenv(name, raising=False)
+    made = as_kind(make_result(n=120, share_wrong=0.3), "features")
+    label = dict(zip(made.ranking["path"], made.ranking["label"], strict=True))
+    rows = "".join(f"{path},{given}\n" for path, given in label.items())
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "items.csv").write_text(f"path,kind\n{rows}")
+    dataset = {**made.summary["dataset"], "source": "data/items.csv::label=kind", "root": "data"}
+    result = dataclasses.replace(made, summary={**made.summary, "dataset": dataset})
+    verdict = evaluate(result, default_rules())
+    line = 2 + list(label).index(verdict.suspects(1)[0]["path"])
+    first = json.loads(get("sarif").render(verdict, result))["runs"][0]["results"][0]["locations"][0]
+    assert first["physicalLocation"] == {
+        "artifactLocation": {"uri": "data/items.csv", "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": line},
+    }
+    assert f"file=data/items.csv,line={line}," in get("github").render(verdict, result)
+    assert _gitlab(verdict, result)[0] == "data/items.csv"
