@@ -56,14 +56,6 @@ class FeaturePoints:
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """Training features [N, D], standardised and scaled to one length, and what does the same to others."""
-
-    seen: Callable[[Array], Array]
-    values: Array
-
-
-@dataclass(frozen=True)
 class Probe:
     """The head whose influences count, its problem, and what features pass through before they reach it."""
 
@@ -129,11 +121,10 @@ class HeadLearner:
     def _trained(self, labels: Array, update: Update) -> tuple[Fit, Probe]:
         """What the head that classifies says, and the head whose influences count."""
         if self.converged:
-            scaled = self._scaled()
-            return self._converged(labels, scaled), self._second(labels, scaled)
+            return self._converged(labels), self._second(labels)
         head, fit = self._classifier(labels, update)
         if self.conditioned:
-            return fit, self._second(labels, self._scaled())
+            return fit, self._second(labels)
         problem = influence.HeadProblem(self.train.last, labels, head.weight, head.bias, self.shared)
         return fit, Probe(self.train.last_of, head, problem)
 
@@ -145,35 +136,35 @@ class HeadLearner:
         )
         return head, Fit(losses, head.logits(train), head.logits(self.test.last))
 
-    def _converged(self, labels: Array, scaled: Scaled) -> Fit:
+    def _converged(self, labels: Array) -> Fit:
         """What the head at the minimum of its loss says. It starts at zero, where all classes are alike."""
-        decay = self._weight_decay(scaled)
-        head = SoftmaxHead.train(scaled.values, labels, self.n_classes, decay, device=self.choice.device)
-        start, ends = float(np.log(self.n_classes)), [mean_loss(head, scaled.values, labels)]
+        scaling = Scaling.of(self.train.x)
+        x, decay = scaling(self.train.x), self._weight_decay(scaling)
+        head = SoftmaxHead.train(x, labels, self.n_classes, decay, device=self.choice.device)
+        start, ends = float(np.log(self.n_classes)), [mean_loss(head, x, labels)]
         if self.val is not None:
-            ends.append(mean_loss(head, scaled.seen(self.val.x), self.val.y))
+            ends.append(mean_loss(head, scaling(self.val.x), self.val.y))
         losses = training.Losses(*((start, end) for end in ends))
-        return Fit(losses, head.logits(scaled.values), head.logits(scaled.seen(self.test.x)), decay)
+        return Fit(losses, head.logits(x), head.logits(scaling(self.test.x)), decay)
 
-    def _weight_decay(self, scaled: Scaled) -> float:
+    def _weight_decay(self, scaling: Scaling) -> float:
         """Of the head that classifies. It is chosen once, by the given labels, so that runs differ by labels alone."""
         if _DECAY not in self.shared:
-            x, y = scaled.values, self.train.y
+            x, y = scaling(self.train.x), self.train.y
             found = choose_weight_decay(x, y, self.n_classes, self.schedule.seed, device=self.choice.device)
             self.shared[_DECAY] = found
         return float(self.shared[_DECAY])
 
-    def _second(self, labels: Array, scaled: Scaled) -> Probe:
+    def _second(self, labels: Array) -> Probe:
         """The head whose weight decay is the damping."""
-        decay = self.choice.damping
-        head = SoftmaxHead.train(scaled.values, labels, self.n_classes, decay, device=self.choice.device)
-        problem = influence.HeadProblem(scaled.values, labels, head.weight, head.bias, self.shared)
-        return Probe(scaled.seen, head, problem)
+        seen, x = self._scaled()
+        head = SoftmaxHead.train(x, labels, self.n_classes, self.choice.damping, device=self.choice.device)
+        return Probe(seen, head, influence.HeadProblem(x, labels, head.weight, head.bias, self.shared))
 
-    def _scaled(self) -> Scaled:
+    def _scaled(self) -> tuple[Callable[[Array], Array], Array]:
         """Training features as an engine reads them, in float64 where the engine would keep them so."""
         x = self.train.x
         scaling = Scaling.of(x)
         scaled = even_rows(scaling(x))
         resident = scaled.astype(np.float64) if 2 * scaled.nbytes <= RESIDENT_BYTES else scaled
-        return Scaled(lambda rows: even_rows(scaling(rows)), resident)
+        return lambda rows: even_rows(scaling(rows)), resident

@@ -17,7 +17,7 @@ CONVERGED = (
 def model_document(encoder: Encoder, runs: tuple[Run, Run], learner: Learner, settings: AuditSettings) -> ModelDocument:
     """The model and its two runs: on the given labels, and on those with planted noise."""
     clean, seen = runs[0], encoder.transform
-    document: ModelDocument = {
+    return {
         "architecture": encoder.name,
         "weights": encoder.weights,
         "weights_sha256": encoder.sha256,
@@ -26,13 +26,10 @@ def model_document(encoder: Encoder, runs: tuple[Run, Run], learner: Learner, se
         "trained": settings.train,
         "n_features": encoder.n_features,
         "n_parameters": learner.n_parameters,
-        "epochs": settings.epochs,
+        "epochs": settings.epochs if clean.weight_decay is None else 0,
         "clean": _fit(clean),
         "corrupted": _fit(runs[1]),
     }
-    if clean.weight_decay is not None:
-        document["epochs"], document["weight_decay"] = 0, clean.weight_decay
-    return document
 
 
 def _fit(one: Run) -> FitDocument:

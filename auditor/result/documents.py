@@ -152,7 +152,7 @@ class FitDocument(TypedDict):
 class ModelDocument(TypedDict):
     """The network and its two runs: on the given labels (`clean`), and on labels with planted noise (`corrupted`).
 
-    `epochs` is 0 where the head was trained to the minimum of its loss. `weight_decay` is that head's.
+    `epochs` is 0 where the head was trained to the minimum of its loss.
     """
 
     architecture: str
@@ -164,7 +164,6 @@ class ModelDocument(TypedDict):
     n_features: int
     n_parameters: int
     epochs: int
-    weight_decay: NotRequired[float]
     clean: FitDocument
     corrupted: FitDocument
 
