@@ -153,13 +153,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, help="JSON lines that an interrupted run goes on from")
     parser.add_argument("--table", action="store_true", help="measure nothing; write the table of the rows")
+    parser.add_argument("--most", type=int, default=10**6, help="rows to run now; go on later with --rows")
     rows.add_options(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     records = rows.kept(options.rows)
     if not options.table:
         known = {(r["set"], r["encoder"], r["flips"], r["seed"]) for r in records}
-        for what, row in every(known):
+        for done, (what, row) in enumerate(every(known)):
+            if done == options.most:
+                return
             for found in measured(row, what["seed"]):
                 records.append(rows.keep(options.rows, {**what, **found}))
             print(what, {r["contender"]: round(r["AP"], 3) for r in records[-4:]}, flush=True)

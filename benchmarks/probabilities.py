@@ -87,6 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, help="JSON lines that an interrupted run goes on from")
     parser.add_argument("--table", action="store_true", help="measure nothing; write the table of the rows")
+    parser.add_argument("--most", type=int, default=10**6, help="rows to run now; go on later with --rows")
     parser.add_argument("--images", type=int, default=10_000, help="items of a set at most")
     rows.add_options(parser)
     options = parser.parse_args()
@@ -95,10 +96,13 @@ def main() -> None:
     known = {(r["set"], r["flips"], r["seed"]) for r in records}
     wanted = [(name, kind, seed) for name in SETS for kind in KINDS for seed in SEEDS]
     wanted += [(name, NONE, 0) for name in SETS]
-    for key in [] if options.table else [key for key in wanted if key not in known]:
+    missing = [] if options.table else [key for key in wanted if key not in known]
+    for key in missing[: options.most]:
         for found in measured(*key, options.images):
             records.append(rows.keep(options.rows, found))
         print(key, {r["contender"]: round(r.get("AP", r.get("first 100")), 3) for r in records[-4:]}, flush=True)
+    if len(missing) > options.most:
+        return
     frame = pd.DataFrame(records).drop(columns=list(rows.STAMP))
     means = frame.groupby(["set", "flips", "contender"], sort=False).mean(numeric_only=True).reset_index()
     print(rows.markdown(means.drop(columns=["seed", "n"])))

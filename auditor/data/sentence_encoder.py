@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.metadata
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from auditor.data.feature_cache import FeatureCache
 from auditor.errors import ConfigError, WeightsError
 from auditor.model import vision
 from auditor.system.arrays import Array
@@ -33,8 +35,8 @@ PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 OWN = "sentence_transformers."
 """Where the parts of a model may come from. A model can name any class of any package; no other is loaded."""
 
-BATCH, STEP = 32, 256
-"""Texts in a forward pass, and between two reports of progress."""
+BATCH, STEP, KEEP = 32, 256, 1024
+"""Texts in a forward pass, between two reports of progress, and in a file of the cache."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,22 @@ class SentenceEncoder:
             parts.append(self.model.encode(some, batch_size=BATCH, convert_to_numpy=True, show_progress_bar=False))
             update(start + len(some), len(texts))
         return np.concatenate(parts).astype(np.float32, copy=False)
+
+    def cached(self, texts: Sequence[str], hashes: Sequence[str], folder: Path, update: Update) -> Array:
+        """The same, from the feature cache in `folder` where it has a text; `hashes` are N sha256 in hexadecimal.
+
+        What is new goes into the cache, `KEEP` texts at a time. So a killed audit keeps what it has read.
+        """
+        cache = FeatureCache(folder, {"sentences": self.sha256, "libraries": _versions()}, self.n_features)
+        new = [at for at, digest in enumerate(hashes) if cache.get(digest) is None]
+        known = len(hashes) - len(new)
+        for start in range(0, len(new), KEEP):
+            part = new[start : start + KEEP]
+            values = self([texts[at] for at in part], _after(known + start, len(texts), update))
+            cache.add([hashes[at] for at in part], values, np.zeros(len(part), np.int32))
+        rows = [cache.get(digest) for digest in hashes]
+        empty = np.full(self.n_features, np.nan, np.float32)  # the cache keeps no row that is not finite
+        return np.stack([empty if row is None else row[0] for row in rows])
 
     def cut(self, texts: Sequence[str]) -> tuple[int, int]:
         """How many texts are longer than the network reads, and how many pieces of words it reads."""
@@ -103,6 +121,16 @@ def load_sentences(backbone: str, device: str, *, download: bool) -> SentenceEnc
             f"the model {name} cannot be loaded: {reason(error).splitlines()[0][:200]}", hint="check its files"
         ) from error
     return SentenceEncoder(backbone if Path(name) != folder else PREFIX + folder.name, _digest(folder), model.eval())
+
+
+def _after(before: int, n: int, update: Update) -> Update:
+    """Progress of a part, where `before` of all `n` were done before it."""
+    return lambda done, total: update(before + done, n)
+
+
+def _versions() -> list[str]:
+    """Versions of the libraries that decide an embedding."""
+    return [importlib.metadata.version(name) for name in ("sentence-transformers", "transformers", "torch")]
 
 
 def _library(module: str) -> Any:

@@ -12,10 +12,13 @@ from auditor import engines, influence
 from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, Weighing, learnt
 from auditor.influence.head import RESIDENT_BYTES
 from auditor.model import training
+from auditor.model.converged_head import choose_weight_decay, mean_loss
 from auditor.model.scaling import Scaling, even_rows
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
+
+_DECAY = "weight decay of the head that classifies"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class FeaturePoints:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """The head whose influences count, its problem, and what features pass through before they reach it."""
+
+    seen: Callable[[Array], Array]
+    head: SoftmaxHead
+    problem: influence.HeadProblem
+
+
+@dataclass(frozen=True)
 class HeadLearner:
     """A new linear head on frozen features, trained as the reference study trains it.
 
@@ -61,7 +73,11 @@ class HeadLearner:
     the damping. So the damped Hessian is the Hessian of the loss that was minimised. The second head sees the features
     of several layers, as detection does. The head that classifies sees the last layer's features: the last columns.
 
-    Little is held between trainings. An engine takes its work with it; `shared` keeps the part that no label touches.
+    Features that no network of images made may have any scale. With `converged` both heads see them standardised, and
+    both are trained to the minimum of their loss. The one that classifies has the weight decay that left-out given
+    labels like best. The one that gives the influences is the second head above, whatever the damping.
+
+    Little is held between trainings. An engine takes its work with it; `shared` keeps what no training touches.
     """
 
     train: FeaturePoints
@@ -72,6 +88,7 @@ class HeadLearner:
     schedule: training.Schedule
     choice: EngineChoice
     conditioned: bool = False
+    converged: bool = False
     shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -81,8 +98,8 @@ class HeadLearner:
 
     def learn(self, labels: Array, update: Update) -> Learnt:
         """Train on `labels` int64 [N] of the training split."""
-        head, fit = self._classifier(labels, update)
-        seen, probe, problem = self._influence_problem(head, labels)
+        fit, probe = self._trained(labels, update)
+        seen, problem = probe.seen, probe.problem
         engine = self.choice.open(problem, update)
         exact = engine
         if self.choice.name != "auto":
@@ -97,8 +114,19 @@ class HeadLearner:
         weighing = None
         if self.choice.weighs:
             x, y = inputs.reference()
-            weighing = Weighing.of(probe.logits(x), y, probe.logits(np.asarray(problem.features)), labels)
+            said = probe.head.logits(x), y, probe.head.logits(np.asarray(problem.features)), labels
+            weighing = Weighing.of(*said)
         return learnt(fit, self.test.y, self.choice, Engines(engine, rows, exact), inputs, weighing)
+
+    def _trained(self, labels: Array, update: Update) -> tuple[Fit, Probe]:
+        """What the head that classifies says, and the head whose influences count."""
+        if self.converged:
+            return self._converged(labels), self._second(labels)
+        head, fit = self._classifier(labels, update)
+        if self.conditioned:
+            return fit, self._second(labels)
+        problem = influence.HeadProblem(self.train.last, labels, head.weight, head.bias, self.shared)
+        return fit, Probe(self.train.last_of, head, problem)
 
     def _classifier(self, labels: Array, update: Update) -> tuple[SoftmaxHead, Fit]:
         """The head that classifies, and what its training gave."""
@@ -108,16 +136,30 @@ class HeadLearner:
         )
         return head, Fit(losses, head.logits(train), head.logits(self.test.last))
 
-    def _influence_problem(
-        self, head: SoftmaxHead, labels: Array
-    ) -> tuple[Callable[[Array], Array], SoftmaxHead, influence.HeadProblem]:
-        """What features pass through first, the head whose influences count, and its problem."""
-        if not self.conditioned:
-            problem = influence.HeadProblem(self.train.last, labels, head.weight, head.bias, self.shared)
-            return self.train.last_of, head, problem
-        scaling, scaled = self._scaled()
-        probe = SoftmaxHead.train(scaled, labels, self.n_classes, self.choice.damping, device=self.choice.device)
-        return scaling, probe, influence.HeadProblem(scaled, labels, probe.weight, probe.bias, self.shared)
+    def _converged(self, labels: Array) -> Fit:
+        """What the head at the minimum of its loss says. It starts at zero, where all classes are alike."""
+        scaling = Scaling.of(self.train.x)
+        x, decay = scaling(self.train.x), self._weight_decay(scaling)
+        head = SoftmaxHead.train(x, labels, self.n_classes, decay, device=self.choice.device)
+        start, ends = float(np.log(self.n_classes)), [mean_loss(head, x, labels)]
+        if self.val is not None:
+            ends.append(mean_loss(head, scaling(self.val.x), self.val.y))
+        losses = training.Losses(*((start, end) for end in ends))
+        return Fit(losses, head.logits(x), head.logits(scaling(self.test.x)), decay)
+
+    def _weight_decay(self, scaling: Scaling) -> float:
+        """Of the head that classifies. It is chosen once, by the given labels, so that runs differ by labels alone."""
+        if _DECAY not in self.shared:
+            x, y = scaling(self.train.x), self.train.y
+            found = choose_weight_decay(x, y, self.n_classes, self.schedule.seed, device=self.choice.device)
+            self.shared[_DECAY] = found
+        return float(self.shared[_DECAY])
+
+    def _second(self, labels: Array) -> Probe:
+        """The head whose weight decay is the damping."""
+        seen, x = self._scaled()
+        head = SoftmaxHead.train(x, labels, self.n_classes, self.choice.damping, device=self.choice.device)
+        return Probe(seen, head, influence.HeadProblem(x, labels, head.weight, head.bias, self.shared))
 
     def _scaled(self) -> tuple[Callable[[Array], Array], Array]:
         """Training features as an engine reads them, in float64 where the engine would keep them so."""

@@ -7,6 +7,7 @@ alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ def make_learner(
     choice = EngineChoice(settings.engine, damping, inputs.exact_device, settings.seed, client, weighs)
     schedule = training.Schedule(settings.epochs, settings.learning_rate, settings.batch_size, settings.seed)
     if settings.trains_head_only:
-        return _head_learner(inputs, schedule, choice, conditioned=settings.conditions_head)
+        learner = _head_learner(inputs, schedule, choice)
+        return replace(learner, conditioned=settings.conditions_head, converged=_converges(inputs, settings))
     return _network_learner(inputs, schedule, choice, settings.train, kept)
 
 
@@ -55,9 +57,12 @@ def _damping(settings: AuditSettings, chosen: float | None) -> float:
     return STUDY_DAMPING if settings.trains_head_only else NETWORK_DAMPING
 
 
-def _head_learner(
-    inputs: Inputs, schedule: training.Schedule, choice: EngineChoice, *, conditioned: bool
-) -> HeadLearner:
+def _converges(inputs: Inputs, settings: AuditSettings) -> bool:
+    """Whether no network of images made the features. Then their scale is any. The study trains as it always did."""
+    return inputs.encoder.transform is None and settings.preset != "study"
+
+
+def _head_learner(inputs: Inputs, schedule: training.Schedule, choice: EngineChoice) -> HeadLearner:
     data, trusted, n_last = inputs.data, inputs.trusted, inputs.encoder.n_features
 
     def points(name: str) -> FeaturePoints:
@@ -68,7 +73,7 @@ def _head_learner(
     if trusted is not None:
         reference = FeaturePoints(trusted.features, np.arange(len(trusted.labels)), trusted.labels, n_last)
     val = points("val") if len(data.rows("val")) else None
-    return HeadLearner(points("train"), val, points("test"), reference, data.n_classes, schedule, choice, conditioned)
+    return HeadLearner(points("train"), val, points("test"), reference, data.n_classes, schedule, choice)
 
 
 def _network_learner(

@@ -25,7 +25,7 @@ class Run:
     Attributes
     ----------
     losses, quality
-        Per epoch, and on the test split.
+        Per epoch, and on the test split. Of a head at the minimum of its loss: at the start and at the end.
     probabilities, test_probabilities
         float64 [N, C] of the training points and [n, C] of the test points.
     average_influence
@@ -35,6 +35,8 @@ class Run:
         How influence was computed.
     solves
         Every linear system that these figures took, with its residual.
+    weight_decay
+        Of a head at the minimum of its loss; None where epochs were counted.
     """
 
     losses: training.Losses
@@ -46,6 +48,7 @@ class Run:
     damping: float
     notes: tuple[str, ...]
     solves: tuple[Solve, ...]
+    weight_decay: float | None = None
 
 
 @dataclass(frozen=True)
@@ -153,11 +156,15 @@ class Weighing:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a training gave before influence: logits [N, C] of its points, [n, C] of the test points, and losses."""
+    """What a training gave before influence: logits [N, C] of its points, [n, C] of the test points, and losses.
+
+    `weight_decay` is that of a head at the minimum of its loss; None where epochs were counted.
+    """
 
     losses: training.Losses
     train_logits: Array
     test_logits: Array
+    weight_decay: float | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +227,7 @@ def learnt(
         damping=average.damping,
         notes=average.notes,
         solves=engines.solves(),
+        weight_decay=fit.weight_decay,
     )
     explainer = Explainer(
         rows=lambda chosen: engines.rows.shown_rows(*inputs.test(chosen)),

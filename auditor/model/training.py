@@ -35,10 +35,10 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Losses:
-    """Mean cross-entropy of each epoch; `val` is empty without a validation split."""
+    """Mean cross-entropy of each epoch, or at start and end; `val` is empty without a validation split."""
 
     train: tuple[float, ...]
-    val: tuple[float, ...]
+    val: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from auditor.compute import hardware
 from auditor.config import ADDED, AuditSettings
 from auditor.data import table_encoder, text_encoder
+from auditor.data.feature_cache import cache_folder
 from auditor.data.features import Features
 from auditor.data.leaks import without_copies
 from auditor.data.sentence_encoder import PREFIX, load_sentences
@@ -59,10 +60,10 @@ class ItemReader(Reader):
     def features(self, table: ImageTable, update: Update, *, settle: bool) -> tuple[Features, Array]:
         """The hash of each item's content, and what the encoder makes of it. The audited items teach the encoder."""
         read = Features.undecoded(content_hashes(table, update))
-        return read, self.encoded(table, update, teach=settle)
+        return read, self.encoded(table, read.hashes, update, teach=settle)
 
-    def encoded(self, table: ImageTable, update: Update, *, teach: bool) -> Array:
-        """float32 [N, D] of a table's items; `teach` for the audited ones."""
+    def encoded(self, table: ImageTable, hashes: Sequence[str], update: Update, *, teach: bool) -> Array:
+        """float32 [N, D] of a table's items, whose contents have these `hashes`; `teach` for the audited ones."""
         raise NotImplementedError
 
     def too_many_not_finite(self, table: ImageTable, bad: Sequence[str], n: int) -> AuditorError:
@@ -84,7 +85,7 @@ class TextReader(ItemReader):
         self.encoder = self._named(text_encoder.width(len(table.frame)))
         self._fitted: TextEncoder | None = None
 
-    def encoded(self, table: ImageTable, update: Update, *, teach: bool) -> Array:
+    def encoded(self, table: ImageTable, hashes: Sequence[str], update: Update, *, teach: bool) -> Array:
         """See `ItemReader`."""
         texts = _texts(table)
         if not teach and self._fitted is not None:
@@ -113,9 +114,9 @@ class SentenceReader(ItemReader):
         width = self._network.n_features
         self.encoder = Encoder(self._network.name, "published", self._network.sha256, width, width)
 
-    def encoded(self, table: ImageTable, update: Update, *, teach: bool) -> Array:
-        """See `ItemReader`."""
-        return self._network(_texts(table), update)
+    def encoded(self, table: ImageTable, hashes: Sequence[str], update: Update, *, teach: bool) -> Array:
+        """See `ItemReader`. What an earlier audit read comes from the feature cache."""
+        return self._network.cached(_texts(table), hashes, cache_folder(self.job.run), update)
 
     def notes(self, table: ImageTable, read: Features, values: Array) -> Sequence[str]:
         """How many texts the network did not read to their end."""
@@ -136,7 +137,7 @@ class TableReader(ItemReader):
         width = self._fitted.n_features
         self.encoder = Encoder(table_encoder.NAME, "", "", width, width)
 
-    def encoded(self, table: ImageTable, update: Update, *, teach: bool) -> Array:
+    def encoded(self, table: ImageTable, hashes: Sequence[str], update: Update, *, teach: bool) -> Array:
         """See `ItemReader`."""
         assert table.cells is not None
         return self._values if teach else self._fitted(table.cells, table.name)

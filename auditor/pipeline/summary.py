@@ -22,14 +22,13 @@ from auditor.experiment import recovery
 from auditor.experiment.run import Learner, Run
 from auditor.experiment.trials import Trial
 from auditor.pipeline.looking import looked_notes
+from auditor.pipeline.model_figures import head_notes, model_document
 from auditor.pipeline.rows import limits
 from auditor.result.ceiling import ceiling_of
 from auditor.result.documents import (
     SCHEMA_VERSION,
     AuditDocument,
-    FitDocument,
     InfluenceDocument,
-    ModelDocument,
     ReferenceSuspect,
     SettingsDocument,
     SettledDocument,
@@ -72,7 +71,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "settings": cast(SettingsDocument, chosen),
         "run": {"device": made.inputs.device, "threads": torch.get_num_threads(), "dtype": settings.dtype},
         "dataset": content,
-        "model": _model(made, settings),
+        "model": model_document(made.inputs.encoder, (made.clean, made.trials[0].run), made.learner, settings),
         "reference": {
             "kind": "test split" if trusted is None else "trusted",
             "source": None if trusted is None else trusted.source,
@@ -98,35 +97,6 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "versions": versions.installed(),
         "machine": machine.describe(),
         "notes": [noun.of(note) for note in _notes(made, settings)],
-    }
-
-
-def _model(made: Made, settings: AuditSettings) -> ModelDocument:
-    def fit(one: Run) -> FitDocument:
-        return {
-            "loss": {"train": list(one.losses.train), "val": list(one.losses.val)},
-            "test": {
-                "n": one.quality.n,
-                "accuracy": one.quality.accuracy,
-                "f1_weighted": one.quality.f1_weighted,
-                "confusion": [list(row) for row in one.quality.confusion],
-            },
-        }
-
-    encoder = made.inputs.encoder
-    seen = encoder.transform
-    return {
-        "architecture": encoder.name,
-        "weights": encoder.weights,
-        "weights_sha256": encoder.sha256,
-        "image_size": None if seen is None else seen.size,
-        "normalisation": None if seen is None else {"mean": list(seen.mean), "std": list(seen.std)},
-        "trained": settings.train,
-        "n_features": encoder.n_features,
-        "n_parameters": made.learner.n_parameters,
-        "epochs": settings.epochs,
-        "clean": fit(made.clean),
-        "corrupted": fit(made.trials[0].run),
     }
 
 
@@ -271,6 +241,7 @@ def _crowded(detection: Detection | None, rate: float) -> list[str]:
 
 def _notes(made: Made, settings: AuditSettings) -> list[str]:
     notes = [*made.inputs.data.notes, *made.clean.notes, *(made.detection.notes if made.detection else ())]
+    notes.extend(head_notes(made.clean))
     notes.extend(looked_notes(made.inputs.data))
     notes.extend(_crowded(made.detection, settings.noise_rate))
     notes.extend(limits(made.inputs.data, settings.examples))

@@ -14,7 +14,7 @@ from auditor.report.certified import CertificatePanel
 from auditor.report.headline import TOP, Headline, found_at, headline_of
 from auditor.report.looks import Looks
 from auditor.report.panels import Examples, Panel
-from auditor.report.quality import RunQuality
+from auditor.report.quality import Minimum, RunQuality
 from auditor.report.sitting import sitting_row
 from auditor.report.tiles import Tile, tiles
 from auditor.report.wording import number, percent
@@ -180,6 +180,7 @@ class PageContext:
     examples: Examples
     quality: list[RunQuality]
     losses: Markup | None
+    minima: list[Minimum]
     validated: bool
     damping_chosen: bool
     damping: Markup | None
@@ -217,6 +218,7 @@ def page_context(
         examples=panels.examples(result),
         quality=quality.run_qualities(model, result.classes),
         losses=quality.losses(model),
+        minima=quality.minima(model),
         validated=quality.validated(model),
         damping_chosen=_damping_chosen(audit),
         damping=_damping(audit),

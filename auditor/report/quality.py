@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -83,9 +84,31 @@ def _confused(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> lis
     return sorted(cells, key=lambda cell: (-cell[0], cell[1], cell[2]))[:LISTED_CONFUSIONS]
 
 
+class Minimum(NamedTuple):
+    """The loss of a model on a split, at the start of its training and at the end."""
+
+    title: str
+    start: float
+    end: float
+
+
+def minima(model: ModelDocument) -> list[Minimum]:
+    """Losses at start and end, where the head was trained to the minimum of its loss; else none."""
+    if model["epochs"]:
+        return []
+    found = []
+    for title, fit in (("Given labels", model["clean"]), ("With planted labels", model["corrupted"])):
+        for split, values in (("training", fit["loss"]["train"]), ("validation", fit["loss"]["val"])):
+            if values:
+                found.append(Minimum(f"{title}, {split}", values[0], values[-1]))
+    return found
+
+
 def losses(model: ModelDocument) -> Markup | None:
-    """The figure of both models' losses, where there are any."""
+    """The figure of both models' losses, where there are epochs."""
     clean, corrupted = model["clean"]["loss"], model["corrupted"]["loss"]
+    if not model["epochs"]:
+        return None
     if not clean["train"] and not corrupted["train"]:
         return None
     return plots.loss_curves(

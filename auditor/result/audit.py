@@ -131,8 +131,12 @@ class AuditResult:
         return str(dataset.get("root") or dataset["source"])
 
     def save(self, folder: str | Path) -> None:
-        """Write the four files into `folder`. `audit.json` comes last: a folder that has it holds a whole result."""
+        """Write the four files into `folder`. `audit.json` comes last: a folder that has it holds a whole result.
+
+        The folder is made where it is missing.
+        """
         folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         contents = {
             "ranking.csv": csv_bytes(self.ranking),
             "planted.csv": csv_bytes(self.planted.assign(planted=self.planted["planted"].astype(int))),

@@ -127,7 +127,7 @@ class Normalisation(TypedDict):
 
 
 class LossDocument(TypedDict):
-    """The loss after each epoch."""
+    """The loss after each epoch. Where the model has no epochs: at the start of its training, and at the end."""
 
     train: list[float]
     val: list[float]
@@ -150,7 +150,10 @@ class FitDocument(TypedDict):
 
 
 class ModelDocument(TypedDict):
-    """The network and its two runs: on the given labels (`clean`), and on labels with planted noise (`corrupted`)."""
+    """The network and its two runs: on the given labels (`clean`), and on labels with planted noise (`corrupted`).
+
+    `epochs` is 0 where the head was trained to the minimum of its loss.
+    """
 
     architecture: str
     weights: str

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from auditor.data.sentence_encoder import PREFIX, load_sentences
+from auditor.data import sentence_encoder
+from auditor.data.sentence_encoder import PREFIX, SentenceEncoder, load_sentences
 from auditor.errors import ConfigError, WeightsError
 
 OWN = '[{"type": "sentence_transformers.models.Transformer"}]'
@@ -65,3 +68,33 @@ def test_a_published_model_reads_texts() -> None:
     assert unit[0] @ unit[1] > unit[0] @ unit[2] + 0.2
     n, limit = network.cut(texts)
     assert n == 1 and 0 < limit < 1000 and len(network.sha256) == 64 and network.name == f"{PREFIX}model"
+
+
+class _Letters:
+    """A model that counts letters. It remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get_embedding_dimension(self) -> int:
+        return 3
+
+    def encode(self, texts: list[str], **options: Any) -> np.ndarray:
+        self.asked += texts
+        return np.array([[text.count(letter) for letter in "abc"] for text in texts], np.float64)
+
+
+def test_a_second_audit_reads_only_texts_that_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentence_encoder, "_versions", lambda: ["1"])
+    monkeypatch.setattr(sentence_encoder, "KEEP", 2)
+    texts = ["aab", "abc", "cc", "aab", "b"]
+    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    told: list[tuple[int, int]] = []
+    first, second, other = (SentenceEncoder("m", sha, _Letters()) for sha in ("1", "1", "2"))
+    values = first.cached(texts[:4], hashes[:4], tmp_path, lambda done, n: told.append((done, n)))
+    assert values.tolist() == first(texts[:4], lambda done, n: None).tolist() and values.dtype == np.float32
+    assert told[-1] == (4, 4)
+    again = second.cached(texts, hashes, tmp_path, lambda done, n: None)
+    assert second.model.asked == ["b"] and again[:4].tolist() == values.tolist()
+    other.cached(texts, hashes, tmp_path, lambda done, n: None)
+    assert len(other.model.asked) == 5  # another network's embeddings are another's

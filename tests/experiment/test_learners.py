@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 import torch
 from helpers import needs_pydvl
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
 from torch.nn.functional import cross_entropy
 
 from auditor.experiment.head_learner import FeaturePoints, HeadLearner
 from auditor.experiment.run import EngineChoice, Explainer, Run
+from auditor.model.softmax_head import SoftmaxHead
 from auditor.model.training import Schedule, train_head
 
 N, N_TEST, D, C = 14, 5, 3, 3
 DAMPING = 0.01
+
+Points = tuple[np.ndarray, np.ndarray]
+"""Features [n, D] and labels [n]."""
 
 
 def _learner(engine: str = "auto", *, conditioned: bool = False, scale: float = 1.0) -> tuple[HeadLearner, np.ndarray]:
@@ -38,10 +45,9 @@ def _explainer(learner: HeadLearner, labels: np.ndarray) -> Explainer:
     return learner.learn(labels, lambda done, total: None).explainer
 
 
-def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
+def _literal(head: SoftmaxHead, train: Points, reference: Points) -> np.ndarray:
     """[n, N] by definition: gradients of single losses, the Hessian of their mean by autograd, one dense solve."""
-    head, _ = train_head(learner.train.x, labels, C, learner.schedule)
-    x, y = torch.tensor(learner.train.x, dtype=torch.float64), torch.tensor(labels)
+    x, y = torch.tensor(train[0], dtype=torch.float64), torch.tensor(train[1])
     start = torch.cat([torch.tensor(head.weight).flatten(), torch.tensor(head.bias)]).double()
 
     def loss(parameters: torch.Tensor, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -55,10 +61,18 @@ def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
         found = torch.autograd.functional.jacobian(lambda p: loss(p, one, torch.tensor([target])), start)
         return torch.as_tensor(found)
 
-    training = torch.stack([gradient(learner.train.x[i], int(labels[i])) for i in range(N)])
-    testing = torch.stack([gradient(learner.test.x[i], int(learner.test.y[i])) for i in range(N_TEST)])
+    training, testing = (
+        torch.stack([gradient(row, int(label)) for row, label in zip(*points, strict=True)])
+        for points in (train, reference)
+    )
     damped = hessian + DAMPING * torch.eye(len(start), dtype=torch.float64)
     return (testing @ torch.linalg.solve(damped, training.T)).numpy()
+
+
+def _literal_matrix(learner: HeadLearner, labels: np.ndarray) -> np.ndarray:
+    """The same of the head that is trained as the study trains it."""
+    head, _ = train_head(learner.train.x, labels, C, learner.schedule)
+    return _literal(head, (learner.train.x, labels), (learner.test.x, learner.test.y))
 
 
 @pytest.mark.parametrize("engine", ["auto", pytest.param("direct", marks=needs_pydvl)])
@@ -113,3 +127,69 @@ def test_parameters_are_counted() -> None:
     learner, _ = _learner()
     assert learner.n_parameters == C * (D + 1)
     assert dataclasses.is_dataclass(learner) and learner.conditioned is False
+
+
+def _scaled(learner: HeadLearner, points: FeaturePoints) -> np.ndarray:
+    """Standardised over the training split, each row of length sqrt(D), by definition."""
+    x = learner.train.x.astype(np.float64)
+    z = (points.x - x.mean(axis=0)) / x.std(axis=0)
+    return z * np.sqrt(D) / np.linalg.norm(z, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("engine", ["auto", pytest.param("direct", marks=needs_pydvl)])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_the_influences_of_a_converged_head_are_their_definition(engine: str, scale: float) -> None:
+    """Its weight decay is the damping, so the Hessian of what was minimised is the damped one. No scale matters."""
+    plain, labels = _learner(engine, scale=scale)
+    learner = dataclasses.replace(plain, converged=True)
+    x, reference = _scaled(learner, learner.train), _scaled(learner, learner.test)
+    head = SoftmaxHead.train(x.astype(np.float32), labels, C, DAMPING)
+    literal = _literal(head, (x, labels), (reference, learner.test.y))
+    run, explainer = _learn(learner, labels), _explainer(learner, labels)
+    assert np.allclose(run.average_influence, literal.mean(axis=0), rtol=2e-3, atol=1e-4)
+    assert np.allclose(explainer.rows(np.arange(N_TEST)), literal, rtol=2e-3, atol=1e-4)
+
+
+def test_a_converged_head_is_at_the_minimum_whatever_the_schedule() -> None:
+    """Epochs and rate change nothing. The loss is told at its start, where all classes are alike, and at its end."""
+    plain, labels = _learner()
+    learner = dataclasses.replace(plain, converged=True, val=plain.test)
+    run = _learn(learner, labels)
+    again = _learn(dataclasses.replace(learner, schedule=Schedule(1, 1e-9, 1, 0), shared={}), labels)
+    assert run.probabilities.tobytes() == again.probabilities.tobytes()
+    assert [losses[0] for losses in (run.losses.train, run.losses.val)] == [pytest.approx(np.log(C))] * 2
+    own = run.probabilities[np.arange(N), labels]
+    assert run.losses.train[1] == pytest.approx(-np.log(own).mean()) and len(run.losses.train) == 2
+    x = learner.train.x
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    head = SoftmaxHead.train(x, labels, C, run.weight_decay or 0)
+    assert np.allclose(run.probabilities, head.probabilities(x), atol=1e-4)
+
+
+def test_planted_labels_are_learnt_with_the_weight_decay_of_the_given_ones() -> None:
+    """In whichever order: an interrupted audit learns planted labels first."""
+    plain, labels = _learner()
+    flipped = (labels + 1) % C
+    found = []
+    for order in ((labels, flipped), (flipped, labels)):
+        learner = dataclasses.replace(plain, converged=True, shared={})
+        runs = {run_labels.tobytes(): _learn(learner, run_labels) for run_labels in order}
+        found.append((runs[flipped.tobytes()].weight_decay, runs[flipped.tobytes()].probabilities.tobytes()))
+    assert found[0] == found[1]
+
+
+def test_digits_by_probabilities_are_classified_as_well_as_the_probabilities_do() -> None:
+    """The features are log odds, of another scale than a network's. Few steps of Adam tell the classes no better."""
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(1).permutation(len(y))
+    x, y = x[order] / 16, y[order]
+    p = cross_val_predict(LogisticRegression(), x, y, cv=3, method="predict_proba")
+    odds = np.log(np.maximum(p, 1e-6))
+    features = (odds - odds.mean(axis=1, keepdims=True)).astype(np.float32)
+    train, test = (FeaturePoints(features, rows, y[rows], 10) for rows in np.split(np.arange(len(y)), [1400]))
+    choice = EngineChoice("auto", 0.3, "cpu", 0)
+    learner = HeadLearner(train, None, test, test, 10, Schedule(50, 1e-3, 768, 0), choice, converged=True)
+    run = _learn(learner, train.y)
+    right = float((p[1400:].argmax(axis=1) == test.y).mean())
+    assert right > 0.85 and run.quality.accuracy >= right - 0.02
+    assert run.probabilities.max(axis=1).mean() > 0.8  # sure where the probabilities are, so confusions can be drawn

@@ -86,6 +86,17 @@ def test_people_read_the_texts(texts: tuple[Path, Any]) -> None:
     assert any("read by their words" in note for note in result.summary["notes"])
 
 
+def test_what_classifies_them_is_at_the_minimum_of_its_loss(texts: tuple[Path, Any]) -> None:
+    result = AuditResult.load(texts[0])
+    model = result.summary["model"]
+    assert model["epochs"] == 0
+    start, end = model["clean"]["loss"]["train"]
+    assert start == pytest.approx(np.log(2)) and end < start
+    assert any("trained to the minimum of its loss" in note for note in result.summary["notes"])
+    page = (texts[0] / "report.html").read_text(encoding="utf-8")
+    assert "at the minimum" in page and "Loss per epoch" not in page and " epochs." not in page
+
+
 def test_a_table_is_audited_without_the_copy_of_its_label(rows: tuple[Path, Any]) -> None:
     out, done = rows
     assert done.exit_code == 0, done.stderr
