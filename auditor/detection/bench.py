@@ -177,7 +177,7 @@ class Bench:
         rows = np.arange(self.n)
         return np.concatenate(
             [
-                table[rows, draw(self._targets(signals.log_probabilities, kind), rng)]
+                table[rows, draw(self._targets(signals.log_probabilities, self.labels, kind), rng)]
                 for kind in ("confusion", "uniform")
             ]
         )
@@ -186,12 +186,12 @@ class Bench:
         """The fixed damping, or the one with which influence finds planted labels best."""
         if self.settings.damping is not None:
             return Damping(float(self.settings.damping), False, ())
-        rng, times = np.random.default_rng([self.seed, 74]), range(self.settings.plantings)
-        planted = {
-            kind: np.stack([draw(targets, rng) for _ in times])
-            for kind, targets in ((kind, self._targets(told.log_probabilities, kind)) for kind in self.settings.kinds)
-        }
-        worth = np.exp(-told.stacked_loss[np.arange(self.n), self.labels].astype(np.float64))
+        rng, labels = np.random.default_rng([self.seed, 74]), told.labels[: self.n]
+        planted = {}
+        for kind in self.settings.kinds:
+            targets = self._targets(told.log_probabilities, labels, kind)
+            planted[kind] = np.stack([draw(targets, rng) for _ in range(self.settings.plantings)])
+        worth = np.exp(-told.stacked_loss[np.arange(self.n), labels].astype(np.float64))
 
         def said(done: int, total: int) -> None:
             tell("choosing the damping", 0.3 + 0.2 * done / total)
@@ -199,11 +199,11 @@ class Bench:
         single = Single(planted, worth, self.settings.rate)
         return choose_damping(self.study, told.labels, single, self.settings.dampings, average_precision, said)
 
-    def _targets(self, log_probabilities: Array, kind: str) -> Floats:
-        """[N, C], the distribution of a planted label of this kind, by the heads' [N + m, C] `log_probabilities`."""
+    def _targets(self, log_probabilities: Array, labels: Array, kind: str) -> Floats:
+        """[N, C], the distribution of what is planted on `labels` [N], by the heads' [N + m, C] `log_probabilities`."""
         if kind == "confusion":
-            return confusion_targets(log_probabilities[: self.n], self.labels)
-        return uniform_targets(self.labels, self.n_classes)
+            return confusion_targets(log_probabilities[: self.n], labels)
+        return uniform_targets(labels, self.n_classes)
 
     def combination(self, signals: Signals, seed: int) -> Combination:
         """Fit the combination of a labelling's signals, those of trusted images last."""
