@@ -1,6 +1,6 @@
 """Average influence and suspicion, with and without it: average precision, seconds, and the damping that was chosen.
 
-    python benchmarks/influence.py --rows rows.jsonl --only "pairs, uniform"
+    python benchmarks/influence.py --rows rows.jsonl --only "pairs, uniform 5%"
     python benchmarks/influence.py --rows rows.jsonl --table      # writes the rows there are
 
 The rows are those of `detection.py`. The rival is cross-validated self-confidence of a linear head on the same
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
     parser.add_argument("--table", action="store_true", help="run no row, write the table of the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure, write no table")
-    parser.add_argument("--only", default="", help="rows whose name contains one of these, parted by ;")
+    parser.add_argument("--only", default="", help="names of rows, parted by ;")
     parser.add_argument("--units", type=int, default=1, help="units of each row, from 0 on")
     parser.add_argument("--no-rival", action="store_true", help="leave the rival out, which takes as long as the rest")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "auditor-bench")
@@ -94,9 +94,13 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     kept = rows.kept(options.rows)
     done = {(one["row"], one["unit"]) for one in kept}
-    for row in () if options.table else every_row(options.cache, False, options.seeds, options.pairs):
-        wanted = any(name in row.name for name in options.only.split(";")) and row.unit < options.units
-        if wanted and (row.name, row.unit) not in done:
+    asked = options.only.split(";")
+
+    def wanted(name: str, unit: int) -> bool:
+        return unit < options.units and any(part.removesuffix(", reference").startswith(name) for part in asked)
+
+    for row in () if options.table else every_row(options.cache, False, options.seeds, options.pairs, wanted):
+        if row.name in asked and row.unit < options.units and (row.name, row.unit) not in done:
             kept.append(rows.keep(options.rows, measured(row, rival=not options.no_rival)))
             print({k: round(v, 3) if isinstance(v, float) else v for k, v in kept[-1].items()}, flush=True)
     if not options.measure:

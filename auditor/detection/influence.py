@@ -31,7 +31,7 @@ CLASSWISE_LIMIT = 2**24
 classes at 896 features. It takes one solve a class, with this many numbers in all right-hand sides together. The signal
 is only reported, and at 300 classes it took most of an audit's time."""
 
-TUNED = 2000
+TUNED = 1000
 """A damping is tried on as many folds as hold this many images, two at least."""
 
 
