@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,13 @@ def _plain_influence(x: np.ndarray, y: np.ndarray, n_classes: int, seed: int) ->
     return out
 
 
-def every_row(cache: Path, quick: bool, seeds: int, n_pairs: int) -> Iterator[Row]:
+Wanted = Callable[[str, int], bool]
+"""Whether a row is asked for, by its name without the reference and its unit. Flips of others are not made."""
+
+
+def every_row(
+    cache: Path, quick: bool, seeds: int, n_pairs: int, wanted: Wanted = lambda name, unit: True
+) -> Iterator[Row]:
     """Every row of the table. Its units are class pairs, seeds or parts of CIFAR-10N."""
     rates = (0.1, 0.4) if quick else (0.05, 0.1, 0.2, 0.4)
     kinds = ("uniform",) if quick else ("uniform", "confusion", "influential")
@@ -83,6 +89,8 @@ def every_row(cache: Path, quick: bool, seeds: int, n_pairs: int) -> Iterator[Ro
         for rate, kind in itertools.product(rates, kinds):
             if n_classes == 2 and kind == "confusion":
                 continue  # the same as uniform, because there is only one other class
+            if not wanted(f"{name}, {kind} {rate:.0%}", unit):
+                continue
             z = flipped(x, y, n_classes, rate, kind, unit)
             for reference in (None, trusted):
                 title = f"{name}, {kind} {rate:.0%}" + (", reference" if reference else "")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from auditor.compute.draws import draw
-from auditor.detection.influence import InfluenceStudy, choose_damping, folds_of
+from auditor.detection.influence import InfluenceStudy, Points, Single, choose_damping, folds_of
 from auditor.detection.labelled import Labelled
 from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.results import Damping, DetectionSettings
-from auditor.detection.signals import INFLUENCE_SIGNALS, Signals
+from auditor.detection.signals import INFLUENCE_SIGNALS, HeadOutputs, Signals
 from auditor.detection.suspicion import Combination, fit_combination
 from auditor.detection.views import Known, Views
 from auditor.model.scaling import Scaling
@@ -59,7 +59,10 @@ class Scorer:
 
     def suspicion(self, labels: Array, seed: int) -> Floats:
         """Give the suspicion float64 [n] of int64 [n] `labels`. `seed` draws the labels that the fit plants."""
-        signals = self._bench.views.signals(labels)
+        told = self._bench.views.heads(labels)
+        damping = self._bench.damping(told)
+        told = replace(told, influence=self._bench.study.what_if(told.labels, damping.value))
+        signals = Signals.of_heads(told, self._bench.views.table)
         combination = self._bench.combination(signals, seed)
         return combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
 
@@ -73,7 +76,7 @@ class Scores:
     suspicion
         float64 [N], log odds that the label was planted rather than given, at equal numbers of both.
     average_influence
-        float64 [N], pyDVL's mode `up`. The most negative labels do the most harm.
+        float64 [N], of the given labels. The most negative ones do the most harm.
     signals
         [N, S], one column a signal.
     suggested_label, suggested_probability
@@ -118,8 +121,8 @@ class Bench:
         int64 [N], the labels when they were first audited, what people found, and who is a copy of whom.
     trusted
         int64 [m].
-    scaling
-        Standardises features as the audited ones.
+    study
+        Measures influence of audited and trusted images.
     """
 
     views: Views
@@ -131,7 +134,7 @@ class Bench:
     n_classes: int
     settings: DetectionSettings
     seed: int
-    scaling: Scaling
+    study: InfluenceStudy
 
     @classmethod
     def set_up(
@@ -157,60 +160,50 @@ class Bench:
                 None if images.probabilities is None else images.probabilities[chosen],
             ),
         )
-        return cls(views, labels, *own, trusted, images.n_classes, settings, seed, scaling)
+        points = Points(images.features, rows, None if images.reference is None else images.reference[0], scaling)
+        groups = None if images.groups is None else own[2]
+        fold = folds_of(groups, len(labels) + len(trusted), settings.influence_folds, seed)
+        study = InfluenceStudy(points, images.n_classes, fold=fold, device=device)
+        return cls(views, labels, *own, trusted, images.n_classes, settings, seed, study)
 
     @property
     def n(self) -> int:
         """N, the number of audited images."""
         return len(self.labels)
 
-    def plant(self, signals: Signals, kind: str, key: int) -> tuple[Array, Array]:
-        """Flip `settings.rate` of the labels, drawn at random. Every class keeps one image at least.
-
-        Returns
-        -------
-        The flipped labels int64 [N], and bool [N] where they differ from the given ones.
-        """
-        labels = self.labels
-        rng = np.random.default_rng([self.seed, 74, key])
-        drawn = draw(self._targets(signals, kind), rng)
-        chosen = rng.permutation(self.n)[: max(1, round(self.settings.rate * self.n))]
-        drawn, chosen = self._with_family(drawn, chosen)
-        kept = np.unique(labels, return_index=True)[1]
-        chosen = np.setdiff1d(chosen, kept)
-        flipped = labels.copy()
-        flipped[chosen] = drawn[chosen]
-        return flipped, flipped != labels
-
-    def _with_family(self, drawn: Array, chosen: Array) -> tuple[Array, Array]:
-        """Flip whole families: the members that share their label get the class drawn for the first chosen one.
-
-        Their number stays about the same: families are taken in the order of `chosen` until it is reached.
-        """
-        if len(np.unique(self.families)) == self.n:
-            return drawn, chosen
-        drawn, taken = drawn.copy(), np.zeros(self.n, bool)
-        for row in chosen:
-            if taken.sum() >= len(chosen):
-                break
-            if not taken[row]:
-                same = (self.families == self.families[row]) & (self.labels == self.labels[row])
-                drawn[same], taken[same] = drawn[row], True
-        return drawn, np.flatnonzero(taken)
-
     def planted_one_by_one(self, table: Floats, signals: Signals) -> Floats:
         """Suspicion float64 [2 N] of labels planted on one image at a time, from `table` [N + m, C]: two an image."""
         rng = np.random.default_rng([self.seed, 75])
         rows = np.arange(self.n)
         return np.concatenate(
-            [table[rows, draw(self._targets(signals, kind), rng)] for kind in ("confusion", "uniform")]
+            [
+                table[rows, draw(self._targets(signals.log_probabilities, self.labels, kind), rng)]
+                for kind in ("confusion", "uniform")
+            ]
         )
 
-    def _targets(self, signals: Signals, kind: str) -> Floats:
-        """[N, C], the distribution of a planted label of this kind."""
+    def damping(self, told: HeadOutputs, tell: Tell = lambda step, share: None) -> Damping:
+        """The fixed damping, or the one with which influence finds planted labels best."""
+        if self.settings.damping is not None:
+            return Damping(float(self.settings.damping), False, ())
+        rng, labels = np.random.default_rng([self.seed, 74]), told.labels[: self.n]
+        planted = {}
+        for kind in self.settings.kinds:
+            targets = self._targets(told.log_probabilities, labels, kind)
+            planted[kind] = np.stack([draw(targets, rng) for _ in range(self.settings.plantings)])
+        worth = np.exp(-told.stacked_loss[np.arange(self.n), labels].astype(np.float64))
+
+        def said(done: int, total: int) -> None:
+            tell("choosing the damping", 0.3 + 0.2 * done / total)
+
+        single = Single(planted, worth, self.settings.rate)
+        return choose_damping(self.study, told.labels, single, self.settings.dampings, average_precision, said)
+
+    def _targets(self, log_probabilities: Array, labels: Array, kind: str) -> Floats:
+        """[N, C], the distribution of what is planted on `labels` [N], by the heads' [N + m, C] `log_probabilities`."""
         if kind == "confusion":
-            return confusion_targets(signals.log_probabilities[: self.n], self.labels)
-        return uniform_targets(self.labels, self.n_classes)
+            return confusion_targets(log_probabilities[: self.n], labels)
+        return uniform_targets(labels, self.n_classes)
 
     def combination(self, signals: Signals, seed: int) -> Combination:
         """Fit the combination of a labelling's signals, those of trusted images last."""
@@ -224,27 +217,6 @@ class Bench:
             use=self.settings.signals,
         )
 
-
-@dataclass(frozen=True)
-class InfluenceBench(Bench):
-    """The same with influence, which needs the features themselves."""
-
-    study: InfluenceStudy
-
-    @classmethod
-    def with_influence(cls, images: Labelled, settings: DetectionSettings, seed: int, device: str) -> InfluenceBench:
-        """Compute the bases of checked images, and get ready to measure influence."""
-        bench = Bench.set_up(images, settings, seed, device)
-        study = InfluenceStudy(
-            images.features,
-            images.n_classes,
-            reference=images.reference,
-            fold=folds_of(images.groups, bench.n, settings.influence_folds, seed),
-            device=device,
-            scaling=bench.scaling,
-        )
-        return cls(**vars(bench), study=study)
-
     def score(self, tell: Tell) -> tuple[Scores, Signals]:
         """Judge the given labels. The bases are given back, since influence needs memory of its own.
 
@@ -253,36 +225,25 @@ class InfluenceBench(Bench):
         Scores of the audited images, and signals of these and, behind them, the trusted ones.
         """
         tell("fitting heads", 0.2)
-        signals = self.views.signals(self.labels, self.given)
+        told = self.views.heads(self.labels, self.given)
         self.views.release()
+        tell("choosing the damping", 0.3)
+        damping = self.damping(told, tell)
+        tell("measuring influence", 0.5)
+        influence = self.study.measure(told.labels, damping.value)
+        signals = Signals.of_heads(replace(told, influence=influence.average), self.views.table)
         combination = self.combination(signals, self.seed)
         audited = signals.select(np.arange(self.n))
-        tell("choosing the damping", 0.3)
-        damping = self._damping(signals, tell)
-        tell("measuring influence", 0.5)
-        influence = self.study.measure(self.labels, damping.value)
         values = audited.of(self.labels)
         suggested, probability = _suggest(audited)
         silent = [one.name for one in self.views.table if one.needs_trusted and not self.views.vouched]
-        frame = pd.DataFrame(values, columns=list(audited.values)).drop(columns=silent)
+        sign = [-1 if one.helps else 1 for one in self.views.table]
+        frame = pd.DataFrame(values * sign, columns=list(audited.values)).drop(columns=silent)
         measured = [one for one in INFLUENCE_SIGNALS if self.study.by_class or not one.by_class]
-        frame = frame.assign(**{one.name: one.values(influence) for one in measured})
+        frame = frame.assign(**{one.name: one.values(influence)[: self.n] for one in measured})
+        average = frame["average_influence"].to_numpy(np.float64)
         suspicion = combination.suspicion(values)
-        scores = Scores(suspicion, influence.average, frame, suggested, probability, combination, damping)
-        return scores, signals
-
-    def _damping(self, signals: Signals, tell: Tell) -> Damping:
-        """The fixed damping, or the one with which influence finds planted flips best."""
-        if self.settings.damping is not None:
-            return Damping(float(self.settings.damping), False, ())
-        kinds = self.settings.kinds
-        plantings = [self.plant(signals, kinds[i % len(kinds)], i) for i in range(self.settings.tuning)]
-
-        def told(done: int, total: int) -> None:
-            tell("choosing the damping", 0.3 + 0.2 * done / total)
-
-        right = np.exp(signals.log_probabilities[np.arange(self.n), self.labels].astype(np.float64))
-        return choose_damping(self.study, plantings, self.settings.dampings, right, average_precision, told)
+        return Scores(suspicion, average, frame, suggested, probability, combination, damping), signals
 
 
 def average_precision(wrong: Array, suspicion: Floats, weight: Floats | None = None) -> float:

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from auditor.data.settled import Settled
 from auditor.detection import calibration as cal
-from auditor.detection.bench import InfluenceBench, Scores, Tell
+from auditor.detection.bench import Bench, Scores, Tell
 from auditor.detection.estimate import Estimate, estimate_share, family_note, reference_suspects
 from auditor.detection.labelled import Labelled
 from auditor.detection.results import Detection, DetectionSettings, Share
@@ -94,7 +94,7 @@ def detect(
     if len(known.audited) < len(images.labels):
         images = images.select(known.audited).checked()
     tell("preparing heads", 0.0)
-    bench = InfluenceBench.with_influence(images, settings or DetectionSettings(), seed, device)
+    bench = Bench.set_up(images, settings or DetectionSettings(), seed, device)
     scores, signals = bench.score(tell)
     tell("calibrating", 0.9)
     table = scores.combination.table(signals)
@@ -126,7 +126,7 @@ def _everywhere(scores: Scores, known: Settled) -> Scores:
 
 
 def _assemble(
-    bench: InfluenceBench,
+    bench: Bench,
     scores: Scores,
     estimate: Estimate,
     suspects: Array,
@@ -190,7 +190,7 @@ def influence_order(suspicion: Floats, average_influence: Floats, first: Array) 
     return order
 
 
-def _notes(bench: InfluenceBench) -> tuple[str, ...]:
+def _notes(bench: Bench) -> tuple[str, ...]:
     """What was left out or limited."""
     by_class = "" if bench.study.by_class else NOT_BY_CLASS.format(bench.n_classes)
     return tuple(note for note in (by_class, family_note(bench.families)) if note)

@@ -1,4 +1,4 @@
-"""Average influence of every image, and the damping with which it finds planted flips best.
+"""Influence that every image would have under every label, and the damping with which it finds planted labels best.
 
 The head is conditioned for detection, not for accuracy. Its features are standardised and its weight decay equals the
 damping. The matrix that is inverted is therefore the Hessian of the very objective that was minimised.
@@ -6,7 +6,7 @@ damping. The matrix that is inverted is therefore the Hessian of the very object
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from auditor.detection.kin import Kin
 from auditor.detection.results import Damping, DampingTrial
 from auditor.influence import HeadProblem
 from auditor.influence.closed_form import ClosedForm
-from auditor.influence.weighing import as_shares, given_probability, pull
+from auditor.influence.weighing import as_shares, pulls, robust_weights
 from auditor.model.scaling import Scaling, even_rows
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array, Floats
@@ -31,27 +31,29 @@ CLASSWISE_LIMIT = 2**24
 classes at 896 features. It takes one solve a class, with this many numbers in all right-hand sides together. The signal
 is only reported, and at 300 classes it took most of an audit's time."""
 
-TUNING_SPLITS = 2
-"""Splits on which a damping is tried."""
+TUNED = 1000
+"""A damping is tried on as many folds as hold this many images, two at least."""
 
 
 @dataclass(frozen=True)
 class Influence:
-    """Influence of the labels of N images.
+    """Influence of the labels of N + m images, trusted ones last.
 
     Attributes
     ----------
     average
-        float64 [N], average influence on a weighted reference, relative to the size of the label's own gradient.
+        float32 [N + m, C], what each image's average influence would be under label c: on a weighted reference,
+        relative to the size of that label's own gradient. Neither the head nor the reference has seen the image.
     classwise
-        float64 [N], the same over reference points of the image's own label only; NaN beyond `CLASSWISE_LIMIT`.
+        float64 [N + m], the same of the label it carries, over reference points of that label only; NaN beyond
+        `CLASSWISE_LIMIT`.
     own
-        float64 [N], self-influence.
+        float64 [N + m], self-influence of the label it carries, by the heads that were trained on it.
     loss
-        float64 [N], loss of the label by the head that was trained on it, at most `LOSS_CAP`.
+        float64 [N + m], loss of that label by the same heads, at most `LOSS_CAP`.
     """
 
-    average: Floats
+    average: Array
     classwise: Floats
     own: Floats
     loss: Floats
@@ -60,62 +62,72 @@ class Influence:
 def folds_of(families: Array | None, n: int, folds: int, seed: int) -> Array:
     """Draw int64 [N], the fold of each of `n` images, of two `folds` at least.
 
-    A family (int64 [N]; None where each image stands alone) lies in one fold: no copy of an image speaks for its label.
+    A family (int64 [k] of the first k images; None where each image stands alone) lies in one fold: no copy of an image
+    speaks for its label.
     """
     return Kin.of(families, n).folds(max(2, min(folds, n)), np.random.default_rng([seed, 73]))
 
 
 @dataclass(frozen=True)
-class Tried:
-    """Average influence float64 [n] of the images `rows` int64 [n]."""
+class Points:
+    """Features of the judged images, as a head sees them: standardised, with rows of one length.
 
-    rows: Array
-    average: Floats
+    Attributes
+    ----------
+    audited
+        float32 [k, D]. They are standardised whenever some are needed, so that no second copy of all is kept.
+    rows
+        int64 [N], those of them that are judged; None for all.
+    trusted
+        float32 [m, D], which come behind them; None without any.
+    scaling
+        Standardises both.
+    """
+
+    audited: Array
+    rows: Array | None
+    trusted: Array | None
+    scaling: Scaling
+
+    @property
+    def n_audited(self) -> int:
+        """N, the number of audited images."""
+        return len(self.audited) if self.rows is None else len(self.rows)
+
+    def __call__(self, chosen: Array) -> Array:
+        """float32 [n, D] of the images `chosen`, int64 [n] in rising order: 0..N-1 audited, then trusted ones."""
+        ours = chosen[chosen < self.n_audited]
+        found = self.scaling(self.audited, ours if self.rows is None else self.rows[ours])
+        if self.trusted is not None:
+            found = np.concatenate([found, self.scaling(self.trusted, chosen[len(ours) :] - self.n_audited)])
+        return even_rows(found)
 
 
 class InfluenceStudy:
-    """Measures influence of labellings of the same images on each other, and on a trusted reference where there is one.
+    """Measures what influence images would have under any label, while all other labels stay as they are.
 
-    The images are split into folds. Each fold is left out once: a head is trained on the others, and their influence is
-    measured on that fold. An image's influence is the average over the heads that it trains. Trusted images join every
-    fold that is left out. They train no head.
+    The images are split into folds. Each fold is left out once: a head is trained on the others, which are the
+    reference as well. The images that were left out are judged: none has taught the head, or speaks in the reference.
+    Half a fold as a reference was tried first, and is far too small (`docs/tried.md`). Trusted images are images like
+    all others here.
 
-    The reference knows that it is noisy (`auditor.influence.weighing`): each of its images counts by the probability of
-    its label by the head, which has not seen it. This holds for trusted images too, since those that nothing resembles
-    would outvote all others. And influence is relative to the size of the label's own gradient.
+    The reference knows that it is noisy (`auditor.influence.weighing`): each of its images counts by a power of the
+    probability of its label. And influence is relative to the size of the label's own gradient.
 
     Parameters
     ----------
-    features
-        float32 [N, D].
+    points
+        Features of N + m images.
     n_classes
         C.
-    reference
-        Trusted features [m, D] and labels [m], or None.
     fold
-        int64 [N], the fold of each image, from 0 on, at least two of them (see `folds_of`).
+        int64 [N + m], the fold of each image, from 0 on, at least two of them (see `folds_of`).
     device
         Where heads are trained and systems are solved.
-    scaling
-        Standardises features of images and reference whenever some are needed, so that no second copy of all is kept.
-        None where they are standardised already. Their rows are scaled to one length in any case.
     """
 
-    def __init__(
-        self,
-        features: Array,
-        n_classes: int,
-        *,
-        reference: tuple[Array, Array] | None,
-        fold: Array,
-        device: str = "cpu",
-        scaling: Scaling | None = None,
-    ) -> None:
-        self.features = features
-        self.scaling = scaling
-        self.device = device
-        self.n_classes = n_classes
-        self.reference = reference
+    def __init__(self, points: Points, n_classes: int, *, fold: Array, device: str = "cpu") -> None:
+        self.points, self.n_classes, self.device = points, n_classes, device
         self.splits: list[tuple[Array, Array]] = [
             (np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(int(fold.max()) + 1)
         ]
@@ -125,26 +137,46 @@ class InfluenceStudy:
     @property
     def by_class(self) -> bool:
         """Whether influence is also measured by class of the reference."""
-        return self.n_classes**2 * (self.features.shape[1] + 1) <= CLASSWISE_LIMIT
+        return self.n_classes**2 * (self.points.audited.shape[1] + 1) <= CLASSWISE_LIMIT
 
-    def measure(self, labels: Array, damping: float) -> Influence:
-        """Measure the influence of int64 [N] `labels`, with `damping` as weight decay too."""
-        total = {name: np.zeros(len(labels)) for name in ("average", "classwise", "own", "loss")}
-        times = np.zeros(len(labels))
-        for split, (train, _) in enumerate(self.splits):
-            part = self._one(labels, split, damping)
-            for name, values in total.items():
-                values[train] += getattr(part, name)
-            times[train] += 1
-        return Influence(**{name: values / np.maximum(times, 1) for name, values in total.items()})
-
-    def averages(self, labels: Array, damping: float, start: Sequence[SoftmaxHead]) -> tuple[Tried, list[SoftmaxHead]]:
-        """Measure average influence on the first `TUNING_SPLITS` splits.
-
-        One split alone prefers a damping that is too strong: an average over heads needs less of it.
+    def what_if(self, labels: Array, damping: float) -> Array:
+        """Average influence float32 [N + m, C] that each image would have under every label.
 
         Parameters
         ----------
+        labels
+            int64 [N + m], what all other images carry.
+        damping
+            Damping, and weight decay too.
+        """
+        found = np.empty((len(labels), self.n_classes), np.float32)
+        for split, (_, held) in enumerate(self.splits):
+            found[held] = self._averages(*self._fitted(labels, split, damping), held)
+        return found
+
+    def measure(self, labels: Array, damping: float) -> Influence:
+        """The same, and all that is reported of the labels that the images carry."""
+        average = np.empty((len(labels), self.n_classes), np.float32)
+        classwise, times = np.full(len(labels), np.nan), np.zeros(len(labels))
+        own, loss = np.zeros(len(labels)), np.zeros(len(labels))
+        for split, (train, held) in enumerate(self.splits):
+            head, engine = self._fitted(labels, split, damping)
+            average[held] = self._averages(head, engine, held)
+            if self.by_class:
+                classwise[held] = self._by_class(head, engine, held, labels[held])
+            p = engine.head.probabilities[torch.arange(len(train)), engine.head.labels].double().cpu().numpy()
+            loss[train] += np.minimum(-np.log(np.maximum(p, np.exp(-LOSS_CAP))), LOSS_CAP)
+            own[train] += engine.self_influence()
+            times[train] += 1
+        return Influence(average, classwise, own / np.maximum(times, 1), loss / np.maximum(times, 1))
+
+    def tried(self, labels: Array, damping: float, start: Sequence[SoftmaxHead]) -> tuple[Tried, list[SoftmaxHead]]:
+        """Average influence under every label of the images of the first folds (see `TUNED`).
+
+        Parameters
+        ----------
+        labels, damping
+            As in `what_if`.
         start
             A head a split to start from, such as those of a near damping; none for zeros.
 
@@ -152,98 +184,133 @@ class InfluenceStudy:
         -------
         Rows and their influence, and the heads.
         """
-        total, times, heads = np.zeros(len(labels)), np.zeros(len(labels)), []
-        for split, (train, held) in enumerate(self.splits[:TUNING_SPLITS]):
-            (x, y), seen, taught = self._target(labels, held), self._seen(train), labels[train]
-            first = start[split] if start else None
-            head = SoftmaxHead.train(seen, taught, self.n_classes, damping, start=first, device=self.device)
-            engine = self._engine(head, seen, taught, damping, split)
-            average = engine.weighted_average(x, y, given_probability(head.probabilities(x), y))
-            total[train] += average / pull(head.probabilities(seen), taught)
-            times[train] += 1
+        rows: list[Array] = []
+        found: list[Floats] = []
+        heads: list[SoftmaxHead] = []
+        for split, (_, held) in enumerate(self.splits):
+            if split >= 2 and sum(len(part) for part in rows) >= TUNED:
+                break
+            head, engine = self._fitted(labels, split, damping, start[split] if start else None)
+            rows.append(held)
+            found.append(self._averages(head, engine, held))
             heads.append(head)
-        rows = np.flatnonzero(times)
-        return Tried(rows, total[rows] / times[rows]), heads
+        return Tried(np.concatenate(rows), np.concatenate(found)), heads
 
-    def _target(self, labels: Array, held: Array) -> tuple[Array, Array]:
-        """Features and labels of the reference: the images that are left out, then the trusted ones."""
-        if self.reference is None:
-            return self._seen(held), labels[held]
-        x, y = self.reference
-        trusted = even_rows(x if self.scaling is None else self.scaling(x))
-        return np.concatenate([self._seen(held), trusted]), np.concatenate([labels[held], y])
+    def _fitted(
+        self, labels: Array, split: int, damping: float, start: SoftmaxHead | None = None
+    ) -> tuple[SoftmaxHead, ClosedForm]:
+        """The head of a split and its engine."""
+        train, _ = self.splits[split]
+        seen, taught = self.points(train), labels[train]
+        head = SoftmaxHead.train(seen, taught, self.n_classes, damping, start=start, device=self.device)
+        problem = HeadProblem(seen, taught, head.weight, head.bias, self._shared[split])
+        return head, ClosedForm(problem, damping, device=self.device, dtype=torch.float32)
 
-    def _seen(self, rows: Array) -> Array:
-        """Standardised features of `rows`, scaled to one length."""
-        return even_rows(self.features[rows] if self.scaling is None else self.scaling(self.features, rows))
+    def _averages(self, head: SoftmaxHead, engine: ClosedForm, held: Array) -> Floats:
+        """[n, C], average influence of the images `held` on those that the head was trained on."""
+        seen, x = engine.problem, self.points(held)
+        z = engine.directions(seen.features, seen.labels, _shares(engine))
+        return np.asarray(engine.head.what_if(z, x)[0] / pulls(head.probabilities(x)))
 
-    def _one(self, labels: Array, split: int, damping: float) -> Influence:
-        train, held = self.splits[split]
-        seen, taught = self._seen(train), labels[train]
-        head = SoftmaxHead.train(seen, taught, self.n_classes, damping, device=self.device)
-        engine = self._engine(head, seen, taught, damping, split)
-        x, y = self._target(labels, held)
-        shares = as_shares(given_probability(head.probabilities(x), y), len(y))
-        p = head.probabilities(seen)
-        size, own = pull(p, taught), p[np.arange(len(train)), taught]
-        average, classwise = self._averages(engine, taught, x, y, shares)
-        loss = np.minimum(-np.log(np.maximum(own, np.exp(-LOSS_CAP))), LOSS_CAP)
-        return Influence(average / size, classwise / size, engine.self_influence(), loss)
+    def _by_class(self, head: SoftmaxHead, engine: ClosedForm, held: Array, labels: Array) -> Floats:
+        """[n], influence of `held` under int64 [n] `labels` on the reference points of that label alone."""
+        seen, x = engine.problem, self.points(held)
+        members = _shares(engine) * (np.asarray(seen.labels) == np.arange(self.n_classes)[:, None])
+        of_class = members.sum(axis=1, keepdims=True)
+        z = engine.directions(seen.features, seen.labels, members / np.where(of_class > 0, of_class, 1))
+        found, sizes = np.zeros(len(x)), pulls(head.probabilities(x))
+        for c in np.unique(labels):
+            mine = np.flatnonzero(labels == c)
+            found[mine] = engine.head.what_if(z[c : c + 1], x[mine])[0, :, c] / sizes[mine, c]
+        return found
 
-    def _averages(self, engine: ClosedForm, labels: Array, x: Array, y: Array, shares: Floats) -> tuple[Floats, Floats]:
-        """Influence of the trained images on `x`, `y`, weighted by `shares` [1, n], and on their own class."""
-        if not self.by_class:
-            average: Floats = engine.sums(x, y, shares)[0]
-            return average, np.full(len(labels), np.nan)
-        # The average is the sum of the class-wise influences, weighted by each class's share: no further solve.
-        members = shares * (y == np.arange(self.n_classes)[:, None])
-        of_class = members.sum(axis=1)
-        by_class = engine.sums(x, y, members / np.where(of_class > 0, of_class, 1)[:, None])
-        return of_class @ by_class, by_class[labels, np.arange(len(labels))]
 
-    def _engine(self, head: SoftmaxHead, features: Array, labels: Array, damping: float, split: int) -> ClosedForm:
-        problem = HeadProblem(features, labels, head.weight, head.bias, self._shared[split])
-        return ClosedForm(problem, damping, device=self.device, dtype=torch.float32)
+def _shares(engine: ClosedForm) -> Floats:
+    """[1, n], what each training point of a head says as a reference point."""
+    labels = np.asarray(engine.problem.labels)
+    return as_shares(robust_weights(engine.head.probabilities.cpu().numpy(), labels), len(labels))
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Average influence float64 [n, C] under every label, of the images `rows` int64 [n]."""
+
+    rows: Array
+    average: Floats
+
+
+@dataclass(frozen=True)
+class Single:
+    """Labels planted on one image at a time, by which a damping is chosen.
+
+    Attributes
+    ----------
+    planted
+        Kind -> int64 [k, N], k labels of that kind for each image.
+    worth
+        float64 [N], how probable each given label was before anything was planted. An image counts by it: where the
+        given label is wrong too, a planting shows nothing.
+    rate
+        What planted labels weigh together, as a share of all.
+    """
+
+    planted: Mapping[str, Array]
+    worth: Floats
+    rate: float
 
 
 def choose_damping(
     study: InfluenceStudy,
-    plantings: Sequence[tuple[Array, Array]],
+    labels: Array,
+    single: Single,
     dampings: Sequence[float],
-    right: Floats,
     score: Callable[[Array, Floats, Floats], float],
     told: Update = lambda done, total: None,
 ) -> Damping:
-    """Choose the damping with which average influence finds planted flips best.
+    """Choose the damping with which average influence finds labels that are planted on one image at a time.
 
-    They are tried from the strongest down, until plantings are found worse again. Weaker ones overfit more.
+    This costs nothing beside the heads: influence under a planted label is known already. Flips that are planted
+    together make the labels noisier than they are, and a noisier labelling needs a stronger damping.
+
+    They are tried from the strongest down, until planted labels are found worse again. Weaker ones overfit more.
 
     Parameters
     ----------
     study
         Measures influence.
-    plantings
-        Pairs of labels int64 [N] and planted flags bool [N].
+    labels
+        int64 [N + m], as they are.
+    single
+        What is planted on the first N of them.
     dampings
         Candidates.
-    right
-        float64 [N], how probable each given label was before anything was planted. An image counts by it: where the
-        given label is wrong too, a planting shows nothing.
     score
         Average precision of bool flags [n] by a suspicion float64 [n], with weights float64 [n].
     told
         Called with the number of dampings done, and of all.
     """
-    heads: list[list[SoftmaxHead]] = [[] for _ in plantings]
+    heads: list[SoftmaxHead] = []
     trace: list[DampingTrial] = []
     for damping in sorted(dampings, reverse=True):
-        found = []
-        for i, (labels, planted) in enumerate(plantings):
-            tried, heads[i] = study.averages(labels, damping, heads[i])
-            found.append(score(planted[tried.rows], -tried.average, right[tried.rows]))
+        tried, heads = study.tried(labels, damping, heads)
+        found = [_found(tried, labels, planted, single, score) for planted in single.planted.values()]
         trace.append(DampingTrial(float(damping), float(np.mean(found)), tuple(map(float, found))))
         told(len(trace), len(dampings))
         if len(trace) > 1 and trace[-1].average_precision < trace[-2].average_precision:
             break
     best = max(trace, key=lambda trial: trial.average_precision)
     return Damping(best.damping, True, tuple(sorted(trace, key=lambda trial: trial.damping)))
+
+
+def _found(
+    tried: Tried, labels: Array, planted: Array, single: Single, score: Callable[[Array, Floats, Floats], float]
+) -> float:
+    """How well influence tells the labels `planted` [k, N] from the given ones."""
+    audited = np.flatnonzero(tried.rows < len(single.worth))
+    rows, harm = tried.rows[audited], -tried.average[audited]
+    index, times = np.arange(len(rows)), len(planted)
+    values = np.concatenate([harm[index, labels[rows]], harm[index, planted[:, rows]].ravel()])
+    flags = np.repeat([False, True], [len(rows), times * len(rows)])
+    part = single.rate / (1 - single.rate) / times
+    worth = np.concatenate([single.worth[rows], np.tile(single.worth[rows] * part, times)])
+    return score(flags, values, worth)

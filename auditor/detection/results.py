@@ -27,17 +27,15 @@ class DetectionSettings:
     signals
         Names of the signals that the suspicion may combine; None for all.
     rate
-        Share of labels that are flipped in the plantings that choose the damping.
+        What planted labels weigh among all when a damping is chosen.
     damping
         A number fixes it. None chooses it among `dampings`.
     dampings
         Candidates. Each is the weight decay of the head as well.
-    tuning
-        Number of plantings that choose the damping.
     folds
         Of the stacked head.
     influence_folds
-        Of influence: each image's influence is measured on the folds that do not hold it.
+        Of influence: each image is judged by a head and a reference that are the folds that do not hold it.
     splits
         How often the folds of the stacked head are drawn. None lets the number of images decide.
     rank_by
@@ -50,8 +48,7 @@ class DetectionSettings:
     signals: tuple[str, ...] | None = None
     rate: float = 0.1
     damping: float | None = None
-    dampings: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0)
-    tuning: int = 2
+    dampings: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     folds: int = 3
     influence_folds: int = 5
     splits: int | None = None
@@ -60,7 +57,7 @@ class DetectionSettings:
 
 @dataclass(frozen=True)
 class DampingTrial:
-    """How well average influence found planted flips at one damping: in all, and by planting."""
+    """How well average influence found planted labels at one damping: in all, and by kind of planting."""
 
     damping: float
     average_precision: float

@@ -50,6 +50,9 @@ class HeadOutputs:
         float32 [N + m, C], of the kernel head without the image's own label.
     own_loss
         float32 [N, C], loss of each label by the user's own model; None where its probabilities are not given.
+    influence
+        float32 [N + m, C], what average influence would be under each label (see `Influence`); None where it is not
+        measured.
     """
 
     labels: Array
@@ -64,6 +67,7 @@ class HeadOutputs:
     model: LabelModel
     log_probabilities: Array
     own_loss: Array | None = None
+    influence: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,10 @@ class Signal:
         Whether it says nothing without enough trusted images of every class. It is then left out of the result.
     needs_own
         Whether it rests on probabilities of the user's own model. It is not computed without them.
+    needs_influence
+        Whether it rests on influence. It is not computed where none is measured.
+    helps
+        Whether it is reported with the other sign: a high value then speaks for the label.
     """
 
     name: str
@@ -89,11 +97,15 @@ class Signal:
     values: Callable[[HeadOutputs], Array]
     needs_trusted: bool = False
     needs_own: bool = False
+    needs_influence: bool = False
+    helps: bool = False
 
 
 @dataclass(frozen=True)
 class InfluenceSignal:
     """One figure of influence that is reported beside the signals. It has no weight in the suspicion.
+
+    These are known for the given label alone. As signals they made the list no better (`docs/tried.md`).
 
     Attributes
     ----------
@@ -123,6 +135,12 @@ def _own_loss(told: HeadOutputs) -> Array:
     """Loss of label c by the user's own model."""
     assert told.own_loss is not None
     return told.own_loss
+
+
+def _harm(told: HeadOutputs) -> Array:
+    """Negative average influence of label c."""
+    assert told.influence is not None
+    return -told.influence
 
 
 def _in_fold_loss(told: HeadOutputs) -> Array:
@@ -170,6 +188,14 @@ SIGNALS: tuple[Signal, ...] = (
         lambda told: told.model.log_odds(),
     ),
     Signal(
+        "average_influence",
+        "How much the label would help the other labels, by a head and a reference that have not seen it. A negative "
+        "value does harm.",
+        _harm,
+        needs_influence=True,
+        helps=True,
+    ),
+    Signal(
         "trusted_loss",
         "How improbable the label is to a head trained on trusted labels only.",
         lambda told: told.trusted_loss,
@@ -187,13 +213,8 @@ SIGNALS: tuple[Signal, ...] = (
 
 INFLUENCE_SIGNALS = (
     InfluenceSignal(
-        "average_influence",
-        "How much the label helps on the reference images. A negative value does harm.",
-        lambda found: found.average,
-    ),
-    InfluenceSignal(
         "classwise_average_influence",
-        "Average influence on reference images of the given label only.",
+        "The same on reference images of the given label only.",
         lambda found: found.classwise,
         by_class=True,
     ),

@@ -134,7 +134,11 @@ class Views:
         give_back()
 
     def signals(self, labels: Array, given: Array | None = None) -> Signals:
-        """Compute the signals of int64 [N] `labels`. Rows are the audited images, then the trusted ones.
+        """Compute the signals of int64 [N] `labels` that need no influence. See `heads`."""
+        return Signals.of_heads(self.heads(labels, given), tuple(s for s in self.table if not s.needs_influence))
+
+    def heads(self, labels: Array, given: Array | None = None) -> HeadOutputs:
+        """What the heads say of int64 [N] `labels`. Rows are the audited images, then the trusted ones.
 
         How labels came about is read from `given`, int64 [N]: the labels before anybody corrected one. None: `labels`.
         """
@@ -144,7 +148,7 @@ class Views:
         kernel, linear = self.kernel.fit(targets), self.linear.fit(targets)
         kernel_scale, linear_scale = (temperature(fit.left_out, labels, self.device) for fit in (kernel, linear))
         stacked = self._stacked_loss(labels, targets, (kernel.ridge, linear.ridge))
-        told = HeadOutputs(
+        return HeadOutputs(
             labels=labels,
             kernel=kernel,
             linear=linear,
@@ -158,7 +162,6 @@ class Views:
             log_probabilities=kernel_scale.log_probabilities(kernel.left_out),
             own_loss=self.own_loss,
         )
-        return Signals.of_heads(told, self.table)
 
     def _trusted_loss(self) -> Array:
         """Loss of label c by a head that only trusted labels have taught. No wrong label can mislead it.

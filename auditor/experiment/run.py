@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from auditor import influence
 from auditor.influence import InfluenceEngine, Solve
-from auditor.influence.weighing import given_probability, pull
+from auditor.influence.weighing import pull, robust_weights
 from auditor.model import training
 from auditor.model.quality import Quality, quality, softmax
 from auditor.system.arrays import Array
@@ -151,7 +151,7 @@ class Weighing:
     @classmethod
     def of(cls, reference: Array, y: Array, train: Array, labels: Array) -> Weighing:
         """From logits [n, C] and labels `y` [n] of the reference, and [N, C] and `labels` [N] of training points."""
-        return cls(given_probability(softmax(reference), y), pull(softmax(train), labels))
+        return cls(robust_weights(softmax(reference), y), pull(softmax(train), labels))
 
 
 @dataclass(frozen=True)

@@ -118,18 +118,25 @@ class ClosedForm(InfluenceEngine):
         answer: Array = self.sums(x, y, mean_weights(np.asarray(y), weights))[0]
         return answer
 
+    def directions(self, x: Inputs, y: Inputs, weights: Array) -> torch.Tensor:
+        """[k, C, D+1], the inverse of the damped Hessian times `k` weighted sums of reference gradients.
+
+        `weights` is [k, n]. `LinearHead.what_if` says what they mean for any point under every label.
+        """
+        rhs = self.head.weighted_gradient(np.asarray(x), np.asarray(y), weights)
+        dampings = self._own_damping(rhs)
+        with self._threads():
+            solution = self.solve(rhs, dampings)
+        self._record(solution, dampings)
+        return solution.z.view_as(rhs)
+
     def sums(self, x: Inputs, y: Inputs, weights: Array) -> Array:
         """[k, N] influence on `k` weighted sums of reference gradients; `weights` is [k, n]."""
         return self._answer(self.head.weighted_gradient(np.asarray(x), np.asarray(y), weights))
 
     def average_factor(self, x: Inputs, y: Inputs, weights: Array | None = None) -> tuple[HeadProblem, torch.Tensor]:
         """The head and the solution [1, P] of an average, in the order of `nn.Linear`'s parameters."""
-        labels = np.asarray(y)
-        rhs = self.head.weighted_gradient(np.asarray(x), labels, mean_weights(labels, weights))
-        dampings = self._own_damping(rhs)
-        solution = self.solve(rhs, dampings)
-        self._record(solution, dampings)
-        return self.problem, to_flat(solution.z.view_as(rhs))
+        return self.problem, to_flat(self.directions(x, y, mean_weights(np.asarray(y), weights)))
 
     def average_by_class(self, x: Inputs, y: Inputs, n_classes: int) -> Array:
         """[C, N]; see `InfluenceEngine.average_by_class`."""

@@ -111,6 +111,24 @@ class LinearHead:
             out[:, part] = s.mul_(self.residuals(part).T).sum(1).double().cpu().numpy()
         return out
 
+    def what_if(self, z: torch.Tensor, points: npt.NDArray[Any]) -> Array:
+        """[k, n, C]: inner products of [k, C, D+1] directions with the gradient of each point under every label.
+
+        The gradient of `points` [n, D] under label c is `(p - e_c) x [points, 1]`. One product serves all labels. The
+        points need not be among those that trained the head.
+        """
+        k, n_classes = z.shape[0], self.n_classes
+        flat, out = z.reshape(k * n_classes, self.n_columns), np.empty((k, len(points), n_classes))
+        step = max(64, _CHUNK_BYTES // (8 * max(k * n_classes, self.n_columns)))
+        for start in range(0, len(points), step):
+            part = slice(start, start + step)
+            features = self._convert(points[part])
+            p = torch.softmax(features @ self.weight.T + self.bias, dim=1)
+            s = torch.addmm(flat[:, -1], features, flat[:, :-1].T).view(-1, k, n_classes)
+            under = (p[:, None] * s).sum(2, keepdim=True) - s
+            out[:, part] = under.transpose(0, 1).double().cpu().numpy()
+        return out
+
     def residuals(self, part: slice) -> torch.Tensor:
         """[n, C] `p_i - e_{y_i}` of the training points in `part`."""
         r = self.probabilities[part].clone()

@@ -232,7 +232,7 @@ def _experiment(inputs: Inputs, job: Job, learner: Learner, clean: Run, detectio
     """Plant noise in the given labels and find it again."""
     data, settings = inputs.data, job.settings
     plan = Plan(settings.noise, settings.noise_rate, settings.repeats, settings.seed)
-    suspicion_of = _by_influence if detection is None else _by_suspicion(inputs, job)
+    suspicion_of = _by_influence if detection is None else _by_suspicion(inputs, job, detection)
     with job.stage("experiment", "Planting noise and finding it again") as update:
         return run_trials(data.labels[data.rows("train")], plan, learner, clean, suspicion_of, update)
 
@@ -242,14 +242,15 @@ def _by_influence(repeat: int, planting: Planting, run: Run) -> Array:
     return -run.average_influence
 
 
-def _by_suspicion(inputs: Inputs, job: Job) -> SuspicionOf:
-    """Detection's suspicion of planted labels. Its scorer is made when first asked: a resumed audit may need none."""
+def _by_suspicion(inputs: Inputs, job: Job, detection: Detection) -> SuspicionOf:
+    """Detection's suspicion of planted labels, at its damping. A resumed audit may need no scorer, and makes none."""
     data, seed = inputs.data, job.settings.seed + 1
     scorer = cache(
         lambda: detecting.Scorer(
             _labelled(inputs),
             rows=data.rows("train"),
             seed=seed,
+            settings=detecting.DetectionSettings(damping=detection.damping.value),
             device=inputs.exact_device,
         )
     )

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, InfluenceEngine, NetworkProblem, engine
+from auditor.influence.closed_form import ClosedForm
 from auditor.influence.pydvl.cluster import cluster, dask_average
-from auditor.influence.weighing import as_shares, given_probability, pull
+from auditor.influence.weighing import ROBUST, as_shares, pull, pulls, robust_weights
 
 DAMPING = 0.05
 
@@ -41,7 +42,7 @@ def network() -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor], tuple[torch
 
 def weights_of(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
-        return given_probability(model(x).softmax(1).numpy(), y.numpy())
+        return robust_weights(model(x).softmax(1).numpy(), y.numpy())
 
 
 class GaussNewton(torch.nn.Module):
@@ -143,3 +144,67 @@ def test_pull_is_the_size_of_the_gradient_at_the_logits():
     expected = logits.grad.norm(dim=1).numpy()
     np.testing.assert_allclose(pull(logits.detach().softmax(1).numpy(), labels.numpy()), expected)
     assert pull(np.eye(2), np.array([0, 1])).min() > 0, "a label that pulls at nothing can be divided by"
+
+
+def test_pulls_are_the_same_for_every_label_that_an_item_could_carry():
+    p = np.concatenate([np.random.default_rng(0).dirichlet(np.ones(4), 6), np.eye(4)])
+    found = pulls(p)
+    for c in range(4):
+        np.testing.assert_allclose(found[:, c], pull(p, np.full(len(p), c)), rtol=1e-12)
+    assert found.min() > 0
+
+
+def test_weights_make_cross_entropy_the_generalised_cross_entropy():
+    logits, labels = torch.randn(7, 4, dtype=torch.float64, requires_grad=True), torch.arange(7) % 4
+    given = logits.softmax(1)[torch.arange(7), labels]
+    robust = torch.autograd.grad(((1 - given**ROBUST) / ROBUST).sum(), logits, retain_graph=True)[0]
+    plain = torch.autograd.grad(nn.functional.cross_entropy(logits, labels, reduction="sum"), logits)[0]
+    weights = robust_weights(logits.detach().softmax(1).numpy(), labels.numpy())
+    np.testing.assert_allclose(robust.numpy(), weights[:, None] * plain.numpy(), atol=1e-12)
+
+
+def what_if(problem: HeadProblem, points: np.ndarray, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Our [n, C] influence of `points` under every label."""
+    found = ClosedForm(problem, DAMPING)
+    return np.asarray(found.head.what_if(found.directions(x, y, as_shares(weights, len(y))), points)[0])
+
+
+def test_influence_under_every_label_is_what_plain_derivatives_give(head):
+    problem, x, y, weights = head
+    flat = torch.tensor(np.concatenate([np.ravel(problem.weight), problem.bias]), dtype=torch.float64)
+    taught = torch.tensor(problem.features), torch.tensor(problem.labels)
+
+    def loss(parameters: torch.Tensor, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        logits = points @ parameters[:18].view(3, 6).T + parameters[18:]
+        return nn.functional.cross_entropy(logits, labels)
+
+    def gradient(points: np.ndarray, label: int) -> torch.Tensor:
+        return torch.func.grad(loss)(flat, torch.tensor(points)[None], torch.tensor([label]))
+
+    hessian = torch.func.hessian(loss)(flat, *taught) + DAMPING * torch.eye(21)
+    shares = torch.tensor(weights / weights.sum())
+    mean = sum(share * gradient(one, int(label)) for share, one, label in zip(shares, x, y, strict=True))
+    points = np.random.default_rng(5).normal(size=(4, 6))
+    naive = [[float(mean @ torch.linalg.solve(hessian, gradient(one, c))) for c in range(3)] for one in points]
+    np.testing.assert_allclose(what_if(problem, points, x, y, weights), naive, atol=1e-7)
+
+
+def test_influence_under_every_label_is_pydvls_own_matrix_times_the_weights(network):
+    model, (x, given), (held, labels) = network
+    body = nn.Sequential(*model[:-1]).requires_grad_(False)
+    upstream = DirectInfluence(model, nn.functional.cross_entropy, DAMPING).fit(DataLoader(TensorDataset(x, given), 24))
+    weights, points = weights_of(model, held, labels), torch.randn(5, 5).double()
+    under = [upstream.influences(held, labels, points, torch.full((5,), c)).numpy() for c in range(3)]
+    body.requires_grad_(True)
+    expected = np.stack([weights @ matrix / weights.sum() for matrix in under], axis=1)
+    with torch.no_grad():
+        features, seen, target = (body(part).numpy() for part in (x, points, held))
+    problem = HeadProblem(features, given.numpy(), model[-1].weight.detach().numpy(), model[-1].bias.detach().numpy())
+    np.testing.assert_allclose(what_if(problem, seen, target, labels.numpy(), weights), expected, atol=1e-7)
+
+
+def test_a_training_point_has_the_same_influence_under_its_own_label(head):
+    problem, x, y, weights = head
+    found = what_if(problem, np.asarray(problem.features), x, y, weights)
+    own = found[np.arange(61), problem.labels]
+    np.testing.assert_allclose(own, engine(problem, "auto", DAMPING).weighted_average(x, y, weights), atol=1e-7)
