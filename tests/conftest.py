@@ -33,30 +33,6 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("auditor")
 
-LONGEST_FIRST = (
-    "experiment/test_resume.py",
-    "browser/test_readme_round.py",
-    "test_demo.py",
-    "test_cli.py",
-    "test_hostile_commands.py",
-    "pipeline/test_stages.py",
-    "detection/test_detect.py",
-    "test_pytest_plugin.py",
-    "pipeline/test_looking.py",
-    "report/test_payload.py",
-    "detection/test_posterior.py",
-    "influence/test_cluster.py",
-    "sources/test_hostile_audit.py",
-    "gate/test_rules_configuration.py",
-    "system/test_checkpoint.py",
-    "browser/test_review_page.py",
-    "browser/test_accessibility.py",
-    "test_result.py",
-    "test_security.py",
-    "gate/test_audit_and_gate.py",
-)
-"""The files that take longest, in their order. A file is one worker's: begun last, it would keep the others waiting."""
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """pytest-xdist would begin with the files of most tests."""

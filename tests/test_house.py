@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import PROJECT
+from helpers import LONGEST_FIRST, PROJECT
 
 PACKAGE = PROJECT / "auditor"
 FLOORS = (
@@ -178,7 +178,5 @@ def test_the_formatter_has_the_last_word() -> None:
 
 
 def test_the_files_that_begin_first_are_there() -> None:
-    from conftest import LONGEST_FIRST
-
     tests = PACKAGE.parent / "tests"
     assert [name for name in LONGEST_FIRST if not (tests / name).is_file()] == []

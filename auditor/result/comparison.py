@@ -25,7 +25,8 @@ class ComparedImages(TypedDict):
 class ComparedSuspects(TypedDict):
     """How many suspects both audits have, and what became of the earlier ones.
 
-    `cleared`: the same image and label, no longer a suspect. `remaining`: a suspect in both. `new`: only now.
+    `cleared`: the same image and label, no longer a suspect. `remaining`: a suspect in both. `new`: only now. `seen`:
+    so many of the cleared and the remaining were looked at.
     """
 
     earlier: int
@@ -35,6 +36,7 @@ class ComparedSuspects(TypedDict):
     cleared: int
     remaining: int
     new: int
+    seen: int
 
 
 class Comparison(TypedDict):

@@ -8,6 +8,7 @@ from auditor.result import AuditResult
 from auditor.result.comparison import ComparedEstimates, ComparedImages, ComparedSuspects, Comparison
 from auditor.result.figures import Estimate
 from auditor.result.nouns import Noun
+from auditor.system.text import counted
 
 _SUSPECT = 0.5
 """From this probability on an image counts as a suspect: it is more likely wrong than right."""
@@ -24,7 +25,7 @@ def compare(result: AuditResult, earlier: AuditResult) -> Comparison:
     before, now = _by_content(earlier), _by_content(result)
     estimate: ComparedEstimates = {"earlier": _estimate(earlier), "now": _estimate(result)}
     images = _images(before, now)
-    suspects = _suspects(before, now) if estimate["earlier"] and estimate["now"] else None
+    suspects = _suspects(before, now, _looked_at(result)) if estimate["earlier"] and estimate["now"] else None
     settings = _changed_settings(result, earlier)
     return {
         "earlier_audit_id": earlier.audit_id,
@@ -79,7 +80,16 @@ def _labels(content: _Content) -> dict[str, set[str]]:
     return labels
 
 
-def _suspects(before: _Content, now: _Content) -> ComparedSuspects:
+def _looked_at(result: AuditResult) -> set[_Key]:
+    """Contents and labels that somebody has looked at, as this audit knows."""
+    hashes, rows = result.summary["dataset"]["hashes"], result.ranking
+    if "looked" not in rows:
+        return set()
+    rows = rows[rows["looked"].fillna("") != ""]
+    return {(hashes[path], label) for path, label in zip(rows["path"], rows["label"], strict=True)}
+
+
+def _suspects(before: _Content, now: _Content, looked_at: set[_Key]) -> ComparedSuspects:
     labels = _labels(now)
     old = {key for key, (_, p) in before.items() if p >= _SUSPECT}
     new = {key for key, (_, p) in now.items() if p >= _SUSPECT}
@@ -94,6 +104,7 @@ def _suspects(before: _Content, now: _Content) -> ComparedSuspects:
         "removed": len(gone),
         "cleared": len(old - gone - relabelled - remaining),
         "remaining": len(remaining),
+        "seen": len((old - gone - relabelled) & looked_at),
     }
 
 
@@ -127,11 +138,30 @@ def _suspects_sentences(suspects: ComparedSuspects | None, noun: Noun) -> list[s
         return []
     if not suspects["earlier"] and not suspects["now"]:
         return [f"In neither audit is any single {noun.one} more likely wrong than right."]
-    return [
-        f"Earlier suspects (more likely wrong than right): {suspects['earlier']:,}; of them relabelled: "
-        f"{suspects['relabelled']:,}, removed: {suspects['removed']:,}, no longer suspects: "
-        f"{suspects['cleared']:,}, still suspects: {suspects['remaining']:,}. New suspects: {suspects['new']:,}."
-    ]
+    return [*_earlier_sentences(suspects), *_new_sentences(suspects)]
+
+
+def _earlier_sentences(suspects: ComparedSuspects) -> list[str]:
+    """What became of the earlier suspects. Those that nobody has looked at come first again."""
+    if not suspects["earlier"]:
+        return []
+    corrected = suspects["relabelled"] + suspects["removed"]
+    unseen = suspects["cleared"] + suspects["remaining"] - suspects["seen"]
+    earlier = counted(suspects["earlier"], "earlier suspect", "earlier suspects")
+    said = [f"You corrected {corrected:,} of {earlier} (labels more likely wrong than right)."]
+    if suspects["seen"]:
+        said.append(f"Somebody looked at {suspects['seen']:,} more and left the label as it is.")
+    if unseen:
+        left = f"the other {unseen:,}" if corrected or suspects["seen"] else "them"
+        still = suspects["remaining"]
+        doubt = f" ({still:,} of these are still suspects)" if still and unseen > still else ""
+        said.append(f"Nobody has looked at {left}: check them first{doubt}.")
+    return said
+
+
+def _new_sentences(suspects: ComparedSuspects) -> list[str]:
+    new = suspects["new"]
+    return [f"{counted(new, 'label is', 'labels are')} under suspicion for the first time."] if new else []
 
 
 def _settings_sentences(settings: dict[str, list[object]]) -> list[str]:

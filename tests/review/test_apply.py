@@ -347,6 +347,26 @@ def test_comparison_follows_every_suspect(audit):
     assert compare(audit, later)["images"]["added"] == 1
 
 
+def test_suspects_that_nobody_looked_at_are_said_to_come_first(audit):
+    ranking = audit.ranking.copy()
+    suspects = ranking.index[ranking["p_mislabelled"] >= 0.5]
+    n = len(suspects)
+    assert n >= 4
+    ranking.loc[suspects[0], "label"] = other_class(audit, suspects[0])
+    ranking.loc[suspects[:3], "p_mislabelled"] = 0.01
+    ranking["looked"] = ""
+    ranking.loc[suspects[1], "looked"] = "keep"
+    found = compare(dataclasses.replace(audit, ranking=ranking), audit)
+    assert found["suspects"]["seen"] == 1
+    assert found["sentences"][2:5] == [
+        f"You corrected 1 of {n} earlier suspects (labels more likely wrong than right).",
+        "Somebody looked at 1 more and left the label as it is.",
+        f"Nobody has looked at the other {n - 2}: check them first ({n - 3} of these are still suspects).",
+    ]
+    untouched = compare(audit, audit)["sentences"]
+    assert "Nobody has looked at them: check them first." in untouched
+
+
 def test_comparison_without_probabilities_makes_no_claim(audit):
     plain = make_result(n=60, calibrated=False)
     found = compare(audit, plain)
