@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from helpers import (
     FIXTURES,
+    LONGEST_FIRST,
     small_audit,
     use_figures_once,
     use_hasty_detection,
