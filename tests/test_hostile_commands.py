@@ -6,9 +6,10 @@ import csv
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,21 @@ def pipe(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def in_time(run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """`run_cli` in the test's own folder; a command that waits for a minute is interrupted, and its test fails."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError("the command waits for something that never comes")
+
+    monkeypatch.chdir(tmp_path)
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    yield run_cli
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 # What is read
 
 
@@ -57,25 +73,26 @@ _READERS = (
 
 @pytest.mark.parametrize(("words", "kind"), _READERS)
 def test_a_device_or_pipe_in_place_of_a_file_is_never_waited_for(
-    words: list[str], kind: str, pipe: Path, finished_folder: Path, tmp_path: Path
+    words: list[str], kind: str, pipe: Path, finished_folder: Path, tmp_path: Path, in_time: Run
 ) -> None:
     file = str(pipe) if kind == "pipe" else "/dev/zero"
     places = {"OUT": str(finished_folder), "FILE": file, "NEW": str(tmp_path / "new")}
-    command = [*AUDITOR, *(places.get(word, word) for word in words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
-    assert done.returncode == 2 and file in done.stderr and "Traceback" not in done.stderr
+    done = in_time(*(places.get(word, word) for word in words))
+    assert done.exit_code == 2 and file in done.stderr and "Traceback" not in done.stderr
     assert "error: " in done.stderr and not (tmp_path / "new").exists() and pipe.is_fifo()
 
 
 @pytest.mark.parametrize("name", ["audit.json", "evidence.json", "ranking.csv", "verdict.json"])
-def test_a_result_file_that_is_a_device_is_refused(name: str, finished_folder: Path, tmp_path: Path) -> None:
+def test_a_result_file_that_is_a_device_is_refused(
+    name: str, finished_folder: Path, tmp_path: Path, in_time: Run
+) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished_folder, out)
     (out / name).unlink(missing_ok=True)
     (out / name).symlink_to("/dev/zero")
-    done = subprocess.run([*AUDITOR, "report", str(out)], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == (0 if name == "verdict.json" else 2) and "Traceback" not in done.stderr
-    assert done.returncode == 0 or "a device, not a file" in done.stderr
+    done = in_time("report", out)
+    assert done.exit_code == (0 if name == "verdict.json" else 2) and "Traceback" not in done.stderr
+    assert done.exit_code == 0 or "a device, not a file" in done.stderr
 
 
 DEEP = "[" * 10_000 + "]" * 10_000
