@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import FIXTURES, names, small_audit, snapshot
+from builders import make_result
+from helpers import FIXTURES, few_images, names, small_audit, snapshot
 
 import auditor
 from auditor.errors import ConfigError
@@ -193,14 +194,16 @@ def test_a_current_folder_that_is_gone_is_one_sentence(words: list[str], tmp_pat
 
 
 @pytest.mark.parametrize("streams", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])
-def test_closed_streams_change_nothing(streams: str, finished_folder: Path) -> None:
-    done = _shell(f"{shlex.join([*AUDITOR, 'report', str(finished_folder)])} {streams}")
+def test_closed_streams_change_nothing(streams: str, tmp_path: Path) -> None:
+    make_result(n=40, thumbnails=0, examples=0).save(tmp_path)
+    done = _shell(f"{shlex.join([*AUDITOR, 'report', str(tmp_path)])} {streams}")
     assert done.returncode == 0 and done.stderr == ""
 
 
 @pytest.mark.parametrize("streams", ["2>&-", "2>&1 | head -1"])
 def test_an_audit_whose_progress_nobody_reads_goes_on(streams: str, tmp_path: Path) -> None:
-    words = [word for word in small_audit(FIXTURES / "digits", tmp_path / "out") if word != "--quiet"]
+    audit = small_audit(few_images(tmp_path / "data"), tmp_path / "out", "--image-size", "8")
+    words = [word for word in audit if word != "--quiet"]
     done = _shell(f"{shlex.join([*AUDITOR, *words])} {streams}; exit ${{PIPESTATUS[0]}}")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.html").is_file()
@@ -210,9 +213,8 @@ def test_an_audit_whose_progress_nobody_reads_goes_on(streams: str, tmp_path: Pa
 
 def test_no_home_no_locale_no_cache_is_no_obstacle(tmp_path: Path) -> None:
     bare = {"PATH": os.environ["PATH"], "HOME": "/proc/nothing", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
-    data = tmp_path / "d\u00e4ta"
-    shutil.copytree(FIXTURES / "digits", data)
-    words = [*AUDITOR, *small_audit(data, tmp_path / "out")]
+    data = few_images(tmp_path / "d\u00e4ta")
+    words = [*AUDITOR, *small_audit(data, tmp_path / "out", "--image-size", "8")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env={**bare, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert "d\u00e4ta" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
