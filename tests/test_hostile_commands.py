@@ -18,6 +18,7 @@ from builders import make_result
 from helpers import FIXTURES, few_images, names, small_audit, snapshot
 
 import auditor
+from auditor.cli import main
 from auditor.errors import ConfigError
 
 Run = Callable[..., Any]
@@ -200,8 +201,28 @@ def test_closed_streams_change_nothing(streams: str, tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stderr == ""
 
 
+@pytest.mark.parametrize("closed", [True, False], ids=["no standard error", "its reader went away"])
+def test_an_audit_whose_progress_nobody_reads_goes_on(
+    closed: bool, tmp_path: Path, tiny: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process; the next test lets a shell do it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [word for word in small_audit(few_images(tmp_path / "data"), tmp_path / "out") if word != "--quiet"]
+    with (
+        monkeypatch.context() as patch,
+        os.fdopen(writer, "w", buffering=1) as nobody,
+        pytest.raises(SystemExit) as end,
+    ):
+        patch.setattr(sys, "stderr", None if closed else nobody)
+        main(words)
+    assert not end.value.code and (tmp_path / "out" / "report.html").is_file()
+    assert capfd.readouterr().out.splitlines()[-1].startswith("report: ")
+
+
+@pytest.mark.slow  # two more processes that load torch
 @pytest.mark.parametrize("streams", ["2>&-", "2>&1 | head -1"])
-def test_an_audit_whose_progress_nobody_reads_goes_on(streams: str, tmp_path: Path) -> None:
+def test_an_audit_whose_streams_the_shell_closed_goes_on(streams: str, tmp_path: Path) -> None:
     audit = small_audit(few_images(tmp_path / "data"), tmp_path / "out", "--image-size", "8")
     words = [word for word in audit if word != "--quiet"]
     done = _shell(f"{shlex.join([*AUDITOR, *words])} {streams}; exit ${{PIPESTATUS[0]}}")
