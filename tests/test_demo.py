@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import names
+from helpers import names, use_hasty_detection
 
 from auditor.result import AuditResult
 from auditor.review import apply
@@ -20,9 +20,11 @@ from auditor.sources.manifest import Layout
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Any]) -> tuple[Path, Any]:
-    """The demo with a shorter training and fewer pictures."""
+    """The demo with a shorter training, a hasty detection and fewer pictures."""
     out = tmp_path_factory.mktemp("demo") / "out"
-    done = run_cli("demo", "-o", out, "--epochs", "2", "--examples", "0", "--thumbnails", "10")
+    with pytest.MonkeyPatch.context() as patch:
+        use_hasty_detection(patch)
+        done = run_cli("demo", "-o", out, "--epochs", "2", "--examples", "0", "--thumbnails", "10")
     return out, done
 
 

@@ -6,16 +6,19 @@ import csv
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import FIXTURES, names, small_audit, snapshot
+from builders import make_result
+from helpers import FIXTURES, few_images, names, small_audit, snapshot
 
 import auditor
+from auditor.cli import main
 from auditor.errors import ConfigError
 
 Run = Callable[..., Any]
@@ -39,6 +42,21 @@ def pipe(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def in_time(run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """`run_cli` in the test's own folder; a command that waits for a minute is interrupted, and its test fails."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError("the command waits for something that never comes")
+
+    monkeypatch.chdir(tmp_path)
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    yield run_cli
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 # What is read
 
 
@@ -57,25 +75,26 @@ _READERS = (
 
 @pytest.mark.parametrize(("words", "kind"), _READERS)
 def test_a_device_or_pipe_in_place_of_a_file_is_never_waited_for(
-    words: list[str], kind: str, pipe: Path, finished_folder: Path, tmp_path: Path
+    words: list[str], kind: str, pipe: Path, finished_folder: Path, tmp_path: Path, in_time: Run
 ) -> None:
     file = str(pipe) if kind == "pipe" else "/dev/zero"
     places = {"OUT": str(finished_folder), "FILE": file, "NEW": str(tmp_path / "new")}
-    command = [*AUDITOR, *(places.get(word, word) for word in words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
-    assert done.returncode == 2 and file in done.stderr and "Traceback" not in done.stderr
+    done = in_time(*(places.get(word, word) for word in words))
+    assert done.exit_code == 2 and file in done.stderr and "Traceback" not in done.stderr
     assert "error: " in done.stderr and not (tmp_path / "new").exists() and pipe.is_fifo()
 
 
 @pytest.mark.parametrize("name", ["audit.json", "evidence.json", "ranking.csv", "verdict.json"])
-def test_a_result_file_that_is_a_device_is_refused(name: str, finished_folder: Path, tmp_path: Path) -> None:
+def test_a_result_file_that_is_a_device_is_refused(
+    name: str, finished_folder: Path, tmp_path: Path, in_time: Run
+) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished_folder, out)
     (out / name).unlink(missing_ok=True)
     (out / name).symlink_to("/dev/zero")
-    done = subprocess.run([*AUDITOR, "report", str(out)], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == (0 if name == "verdict.json" else 2) and "Traceback" not in done.stderr
-    assert done.returncode == 0 or "a device, not a file" in done.stderr
+    done = in_time("report", out)
+    assert done.exit_code == (0 if name == "verdict.json" else 2) and "Traceback" not in done.stderr
+    assert done.exit_code == 0 or "a device, not a file" in done.stderr
 
 
 DEEP = "[" * 10_000 + "]" * 10_000
@@ -176,14 +195,36 @@ def test_a_current_folder_that_is_gone_is_one_sentence(words: list[str], tmp_pat
 
 
 @pytest.mark.parametrize("streams", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])
-def test_closed_streams_change_nothing(streams: str, finished_folder: Path) -> None:
-    done = _shell(f"{shlex.join([*AUDITOR, 'report', str(finished_folder)])} {streams}")
+def test_closed_streams_change_nothing(streams: str, tmp_path: Path) -> None:
+    make_result(n=40, thumbnails=0, examples=0).save(tmp_path)
+    done = _shell(f"{shlex.join([*AUDITOR, 'report', str(tmp_path)])} {streams}")
     assert done.returncode == 0 and done.stderr == ""
 
 
+@pytest.mark.parametrize("closed", [True, False], ids=["no standard error", "its reader went away"])
+def test_an_audit_whose_progress_nobody_reads_goes_on(
+    closed: bool, tmp_path: Path, tiny: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process; the next test lets a shell do it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [word for word in small_audit(few_images(tmp_path / "data"), tmp_path / "out") if word != "--quiet"]
+    with (
+        monkeypatch.context() as patch,
+        os.fdopen(writer, "w", buffering=1) as nobody,
+        pytest.raises(SystemExit) as end,
+    ):
+        patch.setattr(sys, "stderr", None if closed else nobody)
+        main(words)
+    assert not end.value.code and (tmp_path / "out" / "report.html").is_file()
+    assert capfd.readouterr().out.splitlines()[-1].startswith("report: ")
+
+
+@pytest.mark.slow  # two more processes that load torch
 @pytest.mark.parametrize("streams", ["2>&-", "2>&1 | head -1"])
-def test_an_audit_whose_progress_nobody_reads_goes_on(streams: str, tmp_path: Path) -> None:
-    words = [word for word in small_audit(FIXTURES / "digits", tmp_path / "out") if word != "--quiet"]
+def test_an_audit_whose_streams_the_shell_closed_goes_on(streams: str, tmp_path: Path) -> None:
+    audit = small_audit(few_images(tmp_path / "data"), tmp_path / "out", "--image-size", "8")
+    words = [word for word in audit if word != "--quiet"]
     done = _shell(f"{shlex.join([*AUDITOR, *words])} {streams}; exit ${{PIPESTATUS[0]}}")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.html").is_file()
@@ -193,9 +234,8 @@ def test_an_audit_whose_progress_nobody_reads_goes_on(streams: str, tmp_path: Pa
 
 def test_no_home_no_locale_no_cache_is_no_obstacle(tmp_path: Path) -> None:
     bare = {"PATH": os.environ["PATH"], "HOME": "/proc/nothing", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
-    data = tmp_path / "d\u00e4ta"
-    shutil.copytree(FIXTURES / "digits", data)
-    words = [*AUDITOR, *small_audit(data, tmp_path / "out")]
+    data = few_images(tmp_path / "d\u00e4ta")
+    words = [*AUDITOR, *small_audit(data, tmp_path / "out", "--image-size", "8")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env={**bare, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert "d\u00e4ta" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import FIXTURES, PROJECT, small_audit
+from helpers import FIXTURES, PROJECT, small_audit, use_hasty_detection, use_sketched_figures
 
 LISTENS = PROJECT / "auditor" / "serving" / "server.py"
 """The one module that opens a socket, at this machine's own address."""
@@ -183,6 +183,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Any
         patch.setattr(socket, "socket", Refused)
         patch.setattr(socket, "getaddrinfo", refuse)
         patch.setattr(socket, "create_connection", refuse)
+        use_hasty_detection(patch)
+        use_sketched_figures(patch)
         done = run_cli(*small_audit(data, out))
         assert done.exit_code == 0, done.stderr
         assert run_cli("report", out).exit_code == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import FIXTURES, small_audit, use_hasty_detection, use_tiny_network
+from helpers import FIXTURES, small_audit, use_hasty_detection, use_sketched_figures, use_tiny_network
 from PIL import Image
 
 import auditor
@@ -32,6 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Audi
     (data / "train" / "3" / "strange.ending").write_text("skipped by its name")
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_network(patch)
+        use_sketched_figures(patch)
         use_hasty_detection(patch)
         auditor.audit(str(data), out=out, **SETTINGS)
     return data, out, settings_from(SETTINGS)[0]

@@ -109,9 +109,9 @@ def test_settings_in_one_file_and_rules_in_the_other_are_both_found(
     assert read_settings() == {"noise_rate": 0.2}
 
 
-@settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
-    n=st.integers(300, 500),
+    n=st.integers(300, 400),
     classes=st.integers(2, 5),
     share=st.floats(0.0, 0.5),
     seed=st.integers(0, 99),

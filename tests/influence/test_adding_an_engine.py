@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers import FIXTURES, needs_pydvl, use_tiny_network
+from helpers import FIXTURES, needs_pydvl, use_hasty_detection, use_sketched_figures, use_tiny_network
 
 import auditor
 from auditor import engines
@@ -122,6 +122,8 @@ def test_it_is_offered_checked_and_gone_again() -> None:
 def test_a_whole_audit_takes_it(registered, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     registered(PLAIN)
     use_tiny_network(monkeypatch)
+    use_hasty_detection(monkeypatch)
+    use_sketched_figures(monkeypatch)
     small = {"weights": "none", "repeats": 1, "epochs": 4, "examples": 1, "cache": str(tmp_path)}
     result = auditor.audit(FIXTURES / "digits", engine="plain", **small)
     assert result.summary["influence"]["engine"] == "plain" and "--engine plain" in result.summary["command"]

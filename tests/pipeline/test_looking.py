@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers import FIXTURES, small_audit, use_tiny_network
+from helpers import FIXTURES, small_audit, use_sketched_figures, use_tiny_network
 
 from auditor.data import ledger_file
 from auditor.result import RANKING_COLUMNS, AuditResult
@@ -86,6 +86,7 @@ def looked(tmp_path_factory: pytest.TempPathFactory, run_cli: Run) -> dict[str, 
     Ledger(None, tuple(looks)).save(place / "data" / "auditor-ledger.json")
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_network(patch)
+        use_sketched_figures(patch)
         said = {}
         for name, more in (("with", ()), ("without", ("--ledger", "none"))):
             words = [word for word in small_audit(manifest, place / name, *more) if word != "--quiet"]

@@ -7,6 +7,7 @@ import dataclasses
 
 import pytest
 from builders import make_result
+from helpers import use_sketched_figures
 from report_page import Page, data_of, page_of
 
 from auditor.report.page import render
@@ -70,7 +71,8 @@ def test_fifty_thousand_images_with_heavy_pictures_stay_under_fifteen_megabytes(
         assert all(str(row) in pictures for row in range(with_pictures))  # suspects come before all others
 
 
-def test_a_hundred_further_examples_do_not_take_the_suspects_pictures():
+def test_a_hundred_further_examples_do_not_take_the_suspects_pictures(monkeypatch):
+    use_sketched_figures(monkeypatch)
     result = make_result(n=1000, classes=10, thumbnails=500, examples=50)
     heavy = dict.fromkeys(result.evidence["thumbnails"], "data:image/webp;base64," + "A" * 20_000)
     page = Page(render(dataclasses.replace(result, evidence={**result.evidence, "thumbnails": heavy})))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import FIXTURES, tiny_network, use_hasty_detection, use_tiny_network
+from helpers import FIXTURES, tiny_network, use_hasty_detection, use_sketched_figures, use_tiny_network
 
 import auditor
 from auditor import detection as detecting
@@ -147,6 +147,7 @@ def test_an_audit_killed_after_any_stage_goes_on_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train: str
 ) -> None:
     use_tiny_network(monkeypatch)
+    use_sketched_figures(monkeypatch)
     use_hasty_detection(monkeypatch)
     monkeypatch.setattr(resuming, "SAVE_EVERY", 0.0)
     calls: list[str] = []

@@ -26,13 +26,19 @@ def _figure(folder: Path, **variables: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The figure where nothing is set."""
+    return _figure(tmp_path_factory.mktemp("plain"))[:-1]
+
+
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg", "misspelt"])
-def test_no_backend_is_needed_and_a_file_of_settings_changes_nothing(backend: str, tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    plain.mkdir()
+def test_no_backend_is_needed_and_a_file_of_settings_changes_nothing(
+    backend: str, plain: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nbackend: misspelt\n", encoding="utf-8")
     *figure, left = _figure(tmp_path, MPLBACKEND=backend, MATPLOTLIBRC="/nowhere")
-    assert figure == _figure(plain)[:-1] and left == backend, "and the user's variable is as it was"
+    assert figure == plain and left == backend, "and the user's variable is as it was"
 
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
