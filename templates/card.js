@@ -95,9 +95,15 @@ function Card(page) {
         h("figure", { class: "shot" }, page.picture(other, `Labelled ${shown(table.label(other))}`),
           h("figcaption", {}, h("b", {}, named(table.label(other))), h("span", { class: "quiet" }, " " + text(value)))))));
     if (!against.length && !neighbours.length) return null;
+    // What the item looks like stands side by side: the nearest of its given label, and the nearest of all others.
+    const own = table.label(item);
+    const alike = (wanted) => neighbours.filter(([other]) => (table.label(other) === own) === wanted);
+    const near = (kind, entries, words) => strip(words, kind, entries, (value) => `similarity ${value.toFixed(2)}`);
+    const others = new Set(alike(false).map(([other]) => table.label(other)));
     return h("div", { class: "rv-why strips" },
-      strip(`Training ${noun.many} that argue against this label`, "low", against, (value) => `influence ${signed(value)}`),
-      strip("Its nearest neighbours", "", neighbours, (value) => `similarity ${value.toFixed(2)}`));
+      near("", alike(true), ["Nearest labelled ", named(own)]),
+      near("low", alike(false), others.size === 1 ? ["Nearest labelled ", named([...others][0])] : ["Nearest with another label"]),
+      strip(`Training ${noun.many} that argue against this label`, "low", against, (value) => `influence ${signed(value)}`));
   }
 
   return { element, draw, none };

@@ -577,7 +577,7 @@ def _evidence(
     why = {}
     for row in suspects.itertuples():
         against = [{**entry, "influence": -0.01 * (j + 1)} for j, entry in enumerate(others[row.label])]
-        near = own.get(row.suggested_label, [])
+        near = [*own.get(row.label, []), *own.get(row.suggested_label, [])]
         neighbours = [{**entry, "similarity": 0.93 - 0.02 * j} for j, entry in enumerate(near)]
         why[row.path] = {"against": against, "neighbours": neighbours}
         paths |= {entry["path"] for entry in against + neighbours}

@@ -16,6 +16,9 @@ from auditor.system.arrays import Array
 EXPLAINED = 100
 """Suspects whose neighbours are shown."""
 
+EACH = 3
+"""Nearest images of each of the two labels that are compared."""
+
 _CHUNK = 4096
 """Images compared with the suspects at a time."""
 
@@ -31,6 +34,8 @@ def explanations(
     data: Dataset, explainer: Explainer, suspects: Sequence[int], suggested: Array
 ) -> dict[str, WhyDocument]:
     """For each of the first suspects: training images that argue against its label, and its nearest images.
+
+    The nearest images are those of the given label and those of the suggested one, to be seen side by side.
 
     Images that argue against a label carry the suggested label, and their influence on the suspect's loss under its
     given label is the most negative.
@@ -52,7 +57,7 @@ def explanations(
     similarity[np.arange(len(chosen)), chosen] = -np.inf
     found: dict[str, WhyDocument] = {}
     for i, row in enumerate(chosen):
-        near = np.argsort(-similarity[i], kind="stable")[:4]
+        near = nearest(similarity[i], data.labels, (data.labels[row], suggested[row]))
         found[data.paths[row]] = {
             "against": _against(data, train, influence[i], row, suggested[row]) if i < len(influence) else [],
             "neighbours": [
@@ -61,6 +66,25 @@ def explanations(
             ],
         }
     return found
+
+
+def nearest(similarity: Array, labels: Array, compared: Sequence[int]) -> Array:
+    """The nearest images of the given label, then those of the suggested one; without one, the nearest of all others.
+
+    Parameters
+    ----------
+    similarity
+        float32 [N] of the suspect to all images, minus infinity to itself.
+    labels
+        int64 [N].
+    compared
+        The suspect's label and the suggested one, which is negative where there is none.
+    """
+    given, suggested = compared
+    order = np.argsort(-similarity, kind="stable")
+    order = order[np.isfinite(similarity[order])]
+    others = labels[order] == suggested if suggested not in (-1, given) else labels[order] != given
+    return np.concatenate([order[labels[order] == given][:EACH], order[others][:EACH]])
 
 
 def _against(data: Dataset, train: Array, influence: Array, row: int, suggested: int) -> list[InfluencedImage]:

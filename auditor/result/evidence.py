@@ -75,7 +75,7 @@ class LowestImage(TypedDict):
 
 
 class NeighbourImage(TypedDict):
-    """An image that looks like a suspect."""
+    """An image that looks like a suspect: among the nearest of its given label, or of its suggested one."""
 
     path: str
     label: str

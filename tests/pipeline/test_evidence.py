@@ -103,6 +103,23 @@ def test_photographs_saved_anew_stand_together_and_others_do_not(
     assert {frozenset(group) for group in groups} == copies
 
 
+@given(st.integers(0, 10**6), st.sampled_from([-1, 0, 1, 2]))
+def test_the_nearest_of_both_labels_stand_side_by_side(seed: int, suggested: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels, similarity = rng.integers(0, 3, 30), rng.random(30).astype(np.float32)
+    row = int(rng.integers(0, 30))
+    similarity[row] = -np.inf
+    found = suspects.nearest(similarity, labels, (labels[row], suggested)).tolist()
+    by_similarity = sorted(set(range(30)) - {row}, key=lambda i: -similarity[i])
+    own = [i for i in by_similarity if labels[i] == labels[row]]
+    others = [
+        i
+        for i in by_similarity
+        if (labels[i] == suggested if suggested not in (-1, labels[row]) else labels[i] != labels[row])
+    ]
+    assert found == own[:3] + others[:3]
+
+
 def test_images_are_compared_with_all_others_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.random.default_rng(0).normal(size=(23, 6)).astype(np.float32)
     chosen = np.array([4, 0, 22])
