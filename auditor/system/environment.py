@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import traceback
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -28,6 +29,9 @@ def _plain() -> dict[str, str | None]:
 _BARS = "TQDM_"
 """How the variables of tqdm begin."""
 
+_CPUS = re.compile(r"\s*\d+(-\d+(:\d+)?)?([\s,]+\d+(-\d+(:\d+)?)?)*[\s,]*", re.ASCII)
+"""What libgomp understands of GOMP_CPU_AFFINITY. With other words, and OMP_PROC_BIND beside them, it never ends."""
+
 _PREFIXES = {"torch": ("TORCH", "PYTORCH"), "numpy": ("NPY_", "NUMPY_"), "sklearn": ("SKLEARN_", "SCIPY_ARRAY_API")}
 """How the variables begin that a library reads, where they do not begin with its name."""
 
@@ -41,8 +45,11 @@ def _set(values: dict[str, str | None]) -> None:
 
 
 def settle() -> None:
-    """Make the environment plain for this whole process. Only a process of ours may do this."""
-    _set({**_plain(), **dict.fromkeys(name for name in os.environ if name.startswith(_BARS))})
+    """Make the environment plain for this whole process, before torch is loaded. Only a process of ours may do this."""
+    taken = [name for name in os.environ if name.startswith(_BARS)]
+    if not _CPUS.fullmatch(os.environ.get("GOMP_CPU_AFFINITY", "0")):
+        taken.append("GOMP_CPU_AFFINITY")
+    _set({**_plain(), **dict.fromkeys(taken)})
 
 
 def refused_import(error: BaseException) -> str:
