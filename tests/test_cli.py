@@ -539,6 +539,8 @@ def test_options_are_shown_in_groups_and_none_is_lost(command: str, run_cli: Run
     headings = ["What is read and written:", "What decides the result:", "How it is run:"]
     places = [shown.index(heading) for heading in headings]
     assert places == sorted(places)
+    for option in ("--columns", "--features", "--kind", "--reference", "--root"):
+        assert places[0] < shown.rindex(f"  {option} ") < places[1], "what is read stands under its heading"
     from auditor.cli import main
 
     for option in main.commands[command].params:
@@ -548,3 +550,16 @@ def test_options_are_shown_in_groups_and_none_is_lost(command: str, run_cli: Run
 def test_out_names_the_folder_in_every_command_that_writes_one(run_cli: Run) -> None:
     for words in (["audit"], ["demo"], ["review", "apply"]):
         assert re.search(r"-o, --out\b", run_cli(*words, "--help").stdout), words
+
+
+def test_output_means_a_format_wherever_help_names_it_and_its_old_use_stays(run_cli: Run) -> None:
+    assert "--output" not in run_cli("review", "apply", "--help").stdout
+    done = run_cli("review", "apply", "none", "none.json", "--output", "there")
+    assert done.exit_code == 2 and "no such option" not in done.stderr.lower()
+
+
+def test_a_system_without_fcntl_has_the_command() -> None:
+    code = "import sys; sys.modules['fcntl'] = None\nimport auditor, auditor.session\nfrom auditor.cli import main\n"
+    code += "main(['gate', 'none'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "holds no finished audit" in done.stderr and "Traceback" not in done.stderr

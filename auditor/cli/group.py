@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from auditor.errors import AuditorError, ExitCode
-from auditor.system.environment import settle
+from auditor.system.environment import refused_import, settle
 from auditor.system.interrupts import interrupt, no_interrupt_lost
 from auditor.system.text import terminal_text
 
@@ -97,7 +97,10 @@ def _unexpected(error: Exception) -> ExitCode:
     if os.environ.get("AUDITOR_TRACEBACK"):
         raise error
     what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    if isinstance(error, MemoryError):
+    refused = refused_import(error)
+    if refused:
+        what = refused
+    elif isinstance(error, MemoryError):
         what = "not enough memory; audit fewer --classes, or a smaller --image-size"
     elif isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else what

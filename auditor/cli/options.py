@@ -33,9 +33,17 @@ _PLACES, _RESULT, _RUN = "What is read and written", "What decides the result", 
 
 _GATE, _HELP = "The gate", "Help"
 
+_READ = frozenset(
+    {"kind", "label", "features", "probabilities", "reference", "ledger", "allow_outside", "root", "columns"}
+    | {"max_pixels", "max_unreadable", "cache", "save_matrix", "log_file"}
+)
+"""Settings about what is read and written."""
+
 
 def _heading(name: str) -> str:
     """The group of an option, by its name in Python."""
+    if name in _READ:
+        return _PLACES
     if name in {field.name for field in dataclasses.fields(AuditSettings)}:
         return _RESULT
     if name in {field.name for field in dataclasses.fields(RunSettings)}:

@@ -94,7 +94,8 @@ def certify(out: str, decisions: tuple[str, ...], json_file: str | None) -> int:
 @review.command("apply")
 @click.argument("out")
 @click.argument("decisions", nargs=-1, required=True)
-@click.option("-o", "--out", "--output", "output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
+@click.option("-o", "--out", "output", metavar="DIR", help="Where to write  [default: OUT/reviewed]")
+@click.option("--output", "output", hidden=True)  # its first name; elsewhere it means a format of the gate
 @click.option("--format", "kind", type=click.Choice(["manifest", "folder"]), default="manifest", show_default=True)
 @source_option
 def apply_decisions(out: str, decisions: tuple[str, ...], output: str | None, kind: str, source: str) -> int:

@@ -61,8 +61,9 @@ def test_the_environment_is_as_it_was_after_an_error(monkeypatch: pytest.MonkeyP
         {"MPLBACKEND": "misspelt", "PYTHONWARNINGS": "error"},
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "COLUMNS": "none", "TZ": "nonsense"},
         {"PYTHONOPTIMIZE": "2", "TERM": "dumb", "NO_COLOR": "1", "OMP_NUM_THREADS": "none"},
+        {"TQDM_MININTERVAL": "x", "TQDM_NCOLS": "x", "TORCH_LOGS": "+nonsense", "HOME": "", "TMPDIR": "/proc/none"},
     ],
-    ids=["notebook", "locale", "python"],
+    ids=["notebook", "locale", "python", "libraries"],
 )
 def test_python_m_auditor_is_the_command_under_any_of_them(variables: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "auditor"]
@@ -71,3 +72,27 @@ def test_python_m_auditor_is_the_command_under_any_of_them(variables: dict[str, 
     assert said.returncode == 0 and said.stdout.startswith("auditor, version ") and not said.stderr
     gone = subprocess.run([*command, "gate", str(tmp_path)], env=env, capture_output=True, text=True, check=False)
     assert gone.returncode == 2 and "holds no finished audit" in gone.stderr and "Traceback" not in gone.stderr
+
+
+def _audit(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """An audit of nothing, as far as the libraries are imported."""
+    command = [sys.executable, "-m", "auditor", "audit", str(folder / "none"), "-o", str(folder / "out")]
+    return subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_bars_of_another_library_do_not_keep_torch_from_being_imported(tmp_path: Path) -> None:
+    words = {"TQDM_MININTERVAL": "often", "TQDM_NCOLS": "wide", "TQDM_POSITION": "left"}
+    done = _audit(tmp_path, **words, GOMP_CPU_AFFINITY="none", OMP_PROC_BIND="maybe")  # two that libgomp hangs on
+    assert done.returncode == 2 and "there is no folder or file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("TORCH_DISTRIBUTED_DEBUG", "torch"), ("SKLEARN_WORKING_MEMORY", "sklearn")]
+)
+def test_a_value_that_a_library_refuses_is_named_with_its_variable(name: str, library: str, tmp_path: Path) -> None:
+    done = _audit(tmp_path, **{name: "nonsense"})
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "unexpected" not in done.stderr
+    assert f"the library {library} cannot be imported: ValueError" in done.stderr
+    assert f"unset {name}, or correct the value" in done.stderr
