@@ -15,9 +15,9 @@ Each draw is another sample of the same labels: only the salt of the permanent r
   settles
 
 Scores are 1 - p(given label) of a left-out model: a linear head on features as an audit computes them, fitted on the
-given labels in five folds; for MNIST and 20news the published probabilities. Truth is `clean_label` of CIFAR-10N, and
-elsewhere the votes of five people. `shuffled` scores say nothing. `adversarial` wrong labels all lie among the less
-suspicious half.
+given labels in five folds. Where a row says `audited` they are those that a whole audit draws with, and for MNIST and
+20news the published probabilities. Truth is `clean_label` of CIFAR-10N, and elsewhere the votes of five people.
+`shuffled` scores say nothing. `adversarial` wrong labels all lie among the less suspicious half.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import rows
+from scipy.special import expit
 from shared import DATA, features, need
 
 from auditor.certificate import GATE_SPREAD, SHARE_SPREAD, SMALL, Plan, bounds, make_plan
@@ -88,8 +89,21 @@ def doubt(x: Array, labels: Array, n_classes: int) -> Floats:
     return found
 
 
-def material(cache: Path | None, strong: Path | None = None) -> dict[str, Labels]:
-    """All data sets by name. `strong` is a file of float [10,000, D] with better features of CIFAR-10N's images."""
+def audited(x: Array, labels: Array, n_classes: int, file: Path) -> Floats:
+    """The scores float64 [N] that a whole audit draws with; `file` keeps them."""
+    from auditor.detection import Labelled, detect
+
+    if not file.exists():
+        np.save(file, expit(detect(Labelled(x, labels, n_classes), seed=0).suspicion))
+    return np.asarray(np.load(file))
+
+
+def material(cache: Path | None, strong: Path | None = None, whole: Path | None = None) -> dict[str, Labels]:
+    """All data sets by name.
+
+    `strong` is a file of float [10,000, D] with better features of CIFAR-10N's images. `whole` is a folder that keeps
+    the scores of whole audits.
+    """
     table = pd.read_csv(DATA / "cifar10n" / "labels.csv")
     classes = {name: i for i, name in enumerate(sorted(table["clean_label"].unique()))}
     x, truth = features("cifar10n", table["path"], cache), table["clean_label"].map(classes).to_numpy()
@@ -113,6 +127,10 @@ def material(cache: Path | None, strong: Path | None = None) -> dict[str, Labels
     found.append(_labels("few, shuffled", rng.permutation(scores), few))
     found.append(_labels("few, adversarial", scores, _hidden(scores, 50, rng)))
     found.append(_labels("few, three copies", scores[third], few[third], 3))
+    if whole is not None:
+        whole.mkdir(parents=True, exist_ok=True)
+        found.append(_labels("aggregate, audited", audited(x, given, 10, whole / "aggregate.npy"), given != truth))
+        found.append(_labels("few, audited", audited(x, np.where(few, given, truth), 10, whole / "few.npy"), few))
     if strong is not None:
         found.append(_labels("aggregate, strong features", doubt(np.load(strong), given, 10), given != truth))
         found.append(_labels("few, strong features", doubt(np.load(strong), np.where(few, given, truth), 10), few))
@@ -161,7 +179,7 @@ def _corrected(found: list[Labels]) -> Iterator[Labels]:
     for name in ("clean", "mnist"):
         labels = by_name[name]
         yield _below(labels, labels.wrong, f"{name}, top corrected")
-    for name in ("CIFAR-10N few", "few, strong features", "cifar10-test"):
+    for name in ("CIFAR-10N few", "few, strong features", "few, audited", "cifar10-test"):
         if name in by_name:
             left = _below(by_name[name], by_name[name].wrong, f"{name}, 0.3% left")
             gone = rng.permutation(np.flatnonzero(left.wrong))[round(LEFT * len(left.ids)) :]
@@ -396,6 +414,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder of the feature cache")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no row after this long")
     parser.add_argument("--strong", type=Path, help="float [10,000, D] .npy: better features of CIFAR-10N's images")
+    parser.add_argument("--audited", type=Path, help="folder that keeps the scores of whole audits; minutes to fill it")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--table", action="store_true", help="run nothing, write the table of the rows there are")
     rows.add_options(parser)
@@ -413,7 +432,10 @@ def main() -> None:
 
 def _missing(arguments: argparse.Namespace, records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     done = {(r["part"], r["data"], r["design"]) for r in records}
-    end, sets = time.monotonic() + 60 * arguments.minutes, material(arguments.cache, arguments.strong)
+    end, sets = (
+        time.monotonic() + 60 * arguments.minutes,
+        material(arguments.cache, arguments.strong, arguments.audited),
+    )
     for part, name, design in tasks(sets):
         wanted = arguments.only in f"{part}: {name}, {design}"
         if (part, name, design) in done or not wanted or time.monotonic() > end:

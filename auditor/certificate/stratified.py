@@ -5,15 +5,16 @@ above if T is as small as observed with probability `alpha` at most, where M lab
 are wrong is not known. They are put where the looks make it most likely: the product of hypergeometric likelihoods is
 log-concave, so the cheapest labels come first and greedy choice is best.
 
-These places follow the looks, so T seems to vary less there than it does: the fitted variance of a stratum with n looks
-is 1 / n too small on average, the textbook's n - 1. What the total itself ties down is not fitted. `_stretch` makes up
-for the rest. Where nothing was found, the likeliest places are the worst ones, and nothing is missing. All this is no
-proof, so the level is checked by simulation (`tests/certificate/test_stratified.py`, `benchmarks/trust.py`).
+These places follow the looks, and with a few looks a stratum they follow them too closely: wrong labels gather in the
+strata where chance found some, and T seems to vary less than it does. So neighbouring strata are paired too, and share
+one rate (collapsed strata; Cochran 1977, 5A.12). A rate p that was fitted to n looks makes p (1 - p) too small by 1 / n
+on average, and `_stretch` makes up for it. M is refuted only if it is refuted at both places. All this is no proof. The
+level is checked by simulation (`tests/certificate/test_stratified.py`, `benchmarks/trust.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -82,32 +83,34 @@ def at_most(seen: Seen, alpha: float) -> int:
     Strata that nobody has looked into may hold nothing but wrong labels.
     """
     inside = _looked_into(seen)
-    places = _likeliest(inside)
-    least = int(places.least.sum())
-    found = _last(least, least + len(places.added), partial(_may_be_more, inside, places, alpha))
+    places = _Places.of(inside)
+    found = _last(places.least, places.most, partial(_may_be_more, inside, places, alpha))
     return found + seen.total - inside.total
 
 
 def at_least(seen: Seen, alpha: float) -> int:
     """At least so many of the N labels are wrong; fails with probability `alpha` or less."""
     inside = _looked_into(seen)
-    places = _likeliest(inside)
-    least = int(places.least.sum())
-    return -_last(-least - len(places.added), -least, partial(_may_be_less, inside, places, alpha))
+    places = _Places.of(inside)
+    return -_last(-places.most, -places.least, partial(_may_be_less, inside, places, alpha))
 
 
-def _may_be_more(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
-    wrong, observed = places.of(total), _observed(seen)
-    if 0 < observed < total:
-        observed = total - (total - observed) / _stretch(seen, wrong)
-    return _law(seen, wrong, observed, below=False) > alpha * TIE
+def _may_be_more(seen: Seen, places: _Places, alpha: float, total: int) -> bool:
+    observed = _observed(seen)
+    for wrong, stretch in places.at(seen, total):
+        moved = total - (total - observed) / stretch if 0 < observed < total else observed
+        if _law(seen, wrong, moved, below=False) > alpha * TIE:
+            return True
+    return False
 
 
-def _may_be_less(seen: Seen, places: _Allocation, alpha: float, total: int) -> bool:
-    wrong, observed = places.of(-total), _observed(seen)
-    if observed > -total:
-        observed = -total + (observed + total) / _stretch(seen, wrong)
-    return 1 - _law(seen, wrong, observed, below=True) > alpha * TIE
+def _may_be_less(seen: Seen, places: _Places, alpha: float, total: int) -> bool:
+    observed, total = _observed(seen), -total
+    for wrong, stretch in places.at(seen, total):
+        moved = total + (observed - total) / stretch if observed > total else observed
+        if 1 - _law(seen, wrong, moved, below=True) > alpha * TIE:
+            return True
+    return False
 
 
 def _observed(seen: Seen) -> float:
@@ -115,19 +118,21 @@ def _observed(seen: Seen) -> float:
     return float((seen.sizes / seen.looks * seen.found).sum())
 
 
-def _stretch(seen: Seen, wrong: Ints) -> float:
-    """How much larger the standard deviation of T is than at the likeliest places `wrong` int64 [H], on average.
+def _stretch(seen: Seen, wrong: Ints, pair: Ints) -> float:
+    """How much larger the standard deviation of T is than where `wrong` int64 [H] labels of the strata are wrong.
 
-    A stratum's rate p is fitted to n looks, so p (1 - p) is too small by the variance v of the fit. The total ties the
-    strata together, which takes the part v / (sum of all) off: with one stratum nothing is fitted.
+    A pair's rate p was fitted to its n looks, with the variance p (1 - p) / n. The mean of p (1 - p) is too small by as
+    much. The total ties the pairs together, which takes off the part of each in the variance of T. So nothing is
+    lacking where there is one pair.
     """
-    size, looks, rate = seen.sizes.astype(float), seen.looks, wrong / seen.sizes
-    finite = (size - looks) / np.maximum(size - 1, 1)
-    v = rate * (1 - rate) * finite / looks
-    variance = float((size**2 * v).sum())
+    size, rate = seen.sizes.astype(float), wrong / seen.sizes
+    factor = size**2 / seen.looks * (size - seen.looks) / np.maximum(size - 1, 1)
+    variance = float((factor * rate * (1 - rate)).sum())
     if variance <= 0:
         return 1.0
-    lacking = size**2 * finite / looks * v * (1 - size**2 * v / variance)
+    sizes, looks, found, factors = (np.bincount(pair, weights=one) for one in (size, seen.looks, wrong, factor))
+    fitted = found / sizes * (1 - found / sizes) / looks
+    lacking = factors * fitted * (1 - np.minimum(1, sizes**2 * fitted / variance))
     return float(np.sqrt(1 + lacking.sum() / variance))
 
 
@@ -153,6 +158,49 @@ class _Allocation:
         """int64 [H], wrong labels by stratum that sum to `total`."""
         more = self.added[: total - int(self.least.sum())]
         return self.least + np.bincount(more, minlength=len(self.least))
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The likeliest places by stratum and by pair of neighbouring strata; `pair` int64 [H] numbers the pairs."""
+
+    single: _Allocation
+    paired: _Allocation
+    pair: Ints
+
+    @classmethod
+    def of(cls, seen: Seen) -> _Places:
+        """The last pair of an odd number of strata holds three."""
+        h = len(seen.sizes)
+        pair = np.minimum(np.arange(h) // 2, max(0, h // 2 - 1))
+        pooled = (np.bincount(pair, weights=one).astype(np.int64) for one in (seen.sizes, seen.looks, seen.found))
+        return cls(_likeliest(seen), _likeliest(Seen(*pooled)), pair)
+
+    @property
+    def least(self) -> int:
+        """The smallest total that is possible."""
+        return int(self.single.least.sum())
+
+    @property
+    def most(self) -> int:
+        """The largest."""
+        return self.least + len(self.single.added)
+
+    def at(self, seen: Seen, total: int) -> Iterator[tuple[Ints, float]]:
+        """Wrong labels by stratum, int64 [H], that sum to `total`, and the stretch there."""
+        yield self.single.of(total), 1.0
+        wrong = seen.found + self._spread(seen, total)
+        yield wrong, _stretch(seen, wrong, self.pair)
+
+    def _spread(self, seen: Seen, total: int) -> Ints:
+        """int64 [H], what each pair holds beyond the labels that were found, over its strata by their room."""
+        room = seen.sizes - seen.looks
+        more = (self.paired.of(total) - self.paired.least)[self.pair]
+        exact = more * room / np.maximum(np.bincount(self.pair, weights=room)[self.pair], 1)
+        whole = np.floor(exact).astype(np.int64)
+        rest = total - int((seen.found + whole).sum())
+        whole[np.argsort(whole - exact, kind="stable")[:rest]] += 1
+        return np.minimum(whole, room)
 
 
 def _likeliest(seen: Seen) -> _Allocation:

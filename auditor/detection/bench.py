@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from auditor.compute.draws import draw
+from auditor.detection.grid import Heard
 from auditor.detection.influence import InfluenceStudy, Points, Single, choose_damping, folds_of
-from auditor.detection.labelled import Labelled
+from auditor.detection.labelled import NOT_LOOKED, Labelled
 from auditor.detection.planting import confusion_targets, uniform_targets
+from auditor.detection.posterior import directed, posterior
 from auditor.detection.results import Damping, DetectionSettings
 from auditor.detection.signals import INFLUENCE_SIGNALS, HeadOutputs, Signals
 from auditor.detection.suspicion import Combination, fit_combination
@@ -64,7 +66,9 @@ class Scorer:
         told = replace(told, influence=self._bench.study.what_if(told.labels, damping.value))
         signals = Signals.of_heads(told, self._bench.views.table)
         combination = self._bench.combination(signals, seed)
-        return combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
+        suspicion = combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
+        heard = self._bench.heard(signals, labels, np.full(len(labels), NOT_LOOKED))
+        return directed(suspicion, posterior(heard, seed=self._bench.seed))
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,11 @@ class Bench:
     def n(self) -> int:
         """N, the number of audited images."""
         return len(self.labels)
+
+    def heard(self, signals: Signals, labels: Array, found: Array) -> Heard:
+        """What the posterior hears of int64 [N] `labels`, of which people found int64 [N] `found`."""
+        losses = signals.values["stacked_loss"]
+        return Heard(losses[: self.n], labels, found, self.families, losses[self.n :], self.trusted)
 
     def planted_one_by_one(self, table: Floats, signals: Signals) -> Floats:
         """Suspicion float64 [2 N] of labels planted on one image at a time, from `table` [N + m, C]: two an image."""

@@ -103,6 +103,7 @@ def detect(
         estimate = replace(estimate, share=None, reason=ALL_COPIES if copies else BY_HEART)
     suspects = reference_suspects(bench, table, estimate)
     unseen = np.flatnonzero(~known.looked[known.audited])
+    scores = replace(scores, suspicion=estimate.suspicion)
     scores = _everywhere(scores.select(unseen, estimate.suggested_probability), known)
     found = _assemble(bench, scores, estimate, suspects, known, names)
     tell("done", 1.0)

@@ -8,10 +8,9 @@ import numpy as np
 
 from auditor.detection import calibration as cal
 from auditor.detection.bench import Bench, Scores
-from auditor.detection.grid import Heard
 from auditor.detection.label_model import ENOUGH_TRUSTED
 from auditor.detection.labelled import NOT_LOOKED
-from auditor.detection.posterior import Spread, posterior
+from auditor.detection.posterior import Spread, directed, posterior
 from auditor.detection.results import Share
 from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats
@@ -21,7 +20,6 @@ REFERENCE_PRIOR = 0.02
 
 REFERENCE_SUSPECT = 0.5
 """A trusted label is suspect where it is wrong with more than this probability."""
-
 
 WIDEST = 0.6
 """An interval that is wider, or as wide as from all right to labels at random, decides nothing."""
@@ -45,6 +43,8 @@ class Estimate:
         Whether the interval is too wide to be an answer.
     spread
         What the interval of the share is made of.
+    suspicion
+        float64 [N], the order of the list: `directed`.
     p, low, high
         float64 [n] each, probability that the label is wrong, at the estimated share and at both ends of its interval.
     suggested_probability
@@ -60,6 +60,7 @@ class Estimate:
     share: Share | None
     cannot_tell: bool
     spread: Spread
+    suspicion: Floats
     p: Floats
     low: Floats
     high: Floats
@@ -82,13 +83,13 @@ def estimate_share(bench: Bench, table: Floats, signals: Signals, scores: Scores
         Of the given labels.
     """
     n, reference = bench.n, len(bench.trusted) >= ENOUGH_TRUSTED
-    losses, unseen = signals.values["stacked_loss"], np.flatnonzero(bench.found == NOT_LOOKED)
-    heard = Heard(losses[:n], bench.given, bench.found, bench.families, losses[n:], bench.trusted)
+    unseen = np.flatnonzero(bench.found == NOT_LOOKED)
     if not len(unseen):
-        return _nothing_left(bench)
-    known = posterior(heard, seed=bench.seed)
+        return _nothing_left(bench, scores.suspicion)
+    known = posterior(bench.heard(signals, bench.given, bench.found), seed=bench.seed)
     spread = known.spread
-    p = cal.in_order(known.p[unseen], scores.suspicion[unseen])
+    suspicion = directed(scores.suspicion, known)
+    p = cal.in_order(known.p[unseen], suspicion[unseen])
     mean = float(p.mean())
     low, high = min(spread.low, mean), max(spread.high, spread.contradicted, mean)
     value, least, most = (cal.at_share(p, share) for share in (mean, low, high))
@@ -101,6 +102,7 @@ def estimate_share(bench: Bench, table: Floats, signals: Signals, scores: Scores
         share=None if reason else cal.as_share(mean, low, high, len(unseen)),
         cannot_tell=not reason and high >= TENTH and high >= TIMES * low,
         spread=spread,
+        suspicion=suspicion,
         p=value,
         low=least,
         high=most,
@@ -111,13 +113,14 @@ def estimate_share(bench: Bench, table: Floats, signals: Signals, scores: Scores
     )
 
 
-def _nothing_left(bench: Bench) -> Estimate:
+def _nothing_left(bench: Bench, suspicion: Floats) -> Estimate:
     """People looked at every item: nothing is estimated."""
     none, doubted = np.empty(0), np.zeros(len(bench.trusted))
     return Estimate(
         share=cal.as_share(0.0, 0.0, 0.0, 0),
         cannot_tell=False,
         spread=Spread(0.0, 0.0, 0.0),
+        suspicion=suspicion,
         p=none,
         low=none,
         high=none,

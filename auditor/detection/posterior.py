@@ -25,6 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logit
 
 from auditor.detection.grid import TINY, Heard, Means, Point, at, grid_of, means_of, softmax, walk
 from auditor.system.arrays import Array, Floats
@@ -42,6 +43,9 @@ UNSEEN = 3.0
 """n labels without a single wrong one do not exclude a share of 3 / n (the rule of three)."""
 
 LEAST_WEIGHT, CHUNK = 1e-5, 20_000
+
+LEAST_P = 1e-6
+"""Probabilities closer to 0 or 1 order the list no better."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,15 @@ class Posterior:
     truth
         float32 [N, C], probability of each class for an item whose given label is wrong. Rows sum to 1, and the given
         label has none.
+    one_way
+        Probability that the errors go one way: one class filed as another.
     """
 
     value: float
     spread: Spread
     p: Floats
     truth: Array
+    one_way: float
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,23 @@ def posterior(heard: Heard, *, seed: int) -> Posterior:
     truth /= np.maximum(truth.sum(axis=1, keepdims=True), TINY)
     n = len(np.unique(heard.families[heard.unseen]))
     spread = Spread(max(0.0, low - UNSEEN / n), min(1.0, high), heard.contradicted())
-    return Posterior(float(p[heard.unseen].mean()), spread, p, truth)
+    directed = np.array([point.kind.direction is not None for point in grid[0]])  # the same for each sharpness
+    return Posterior(float(p[heard.unseen].mean()), spread, p, truth, float(weights[:, directed].sum()))
+
+
+def directed(suspicion: Floats, known: Posterior) -> Floats:
+    """Suspicion float64 [N] that knows of errors in one direction.
+
+    Labels are planted in all directions, so the combination does not learn that one class may be filed as another and
+    never the other way round. The posterior weighs that from the given labels. As far as it believes it, the order is
+    the posterior's. Both are standardised first, and the result has the centre and the spread of `suspicion`.
+    """
+    odds = logit(np.clip(known.p, LEAST_P, 1 - LEAST_P))
+    spread, other = float(suspicion.std()), float(odds.std())
+    if spread <= 0 or other <= 0:
+        return suspicion
+    moved = (odds - odds.mean()) / other * spread + suspicion.mean()
+    return np.asarray((1 - known.one_way) * suspicion + known.one_way * moved)
 
 
 def _add(

@@ -129,3 +129,19 @@ def test_the_level_holds_over_many_samples(kind: str) -> None:
     high, low = _missed(RATES[kind], 2000, 2)
     assert high <= 0.036
     assert low <= 0.036
+
+
+@pytest.mark.slow
+def test_the_level_holds_where_chance_gathers_wrong_labels_in_few_strata() -> None:
+    """Five looks in each of ten strata that carry most of the weight: likeliest places alone missed 6.5%."""
+    sizes, looks, marked = np.full(20, 500), np.repeat([5, 20], 10), np.full(20, 60)
+    rng = np.random.default_rng(3)
+    found = rng.hypergeometric(marked, sizes - marked, looks, (1000, 20))
+    assert np.mean([at_most(Seen(sizes, looks, one), LEVEL) < marked.sum() for one in found]) <= 0.057
+
+
+def test_neighbouring_strata_share_a_rate() -> None:
+    """Where chance found both wrong labels in one stratum, others like it may hold as many."""
+    seen = Seen(np.full(8, 500), np.full(8, 5), np.array([2, 0, 0, 0, 0, 0, 0, 0]))
+    spread = Seen(np.full(8, 500), np.full(8, 5), np.array([1, 1, 0, 0, 0, 0, 0, 0]))
+    assert at_most(seen, LEVEL) > 0.97 * at_most(spread, LEVEL)

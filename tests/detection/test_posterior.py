@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.detection.bench import average_precision
 from auditor.detection.grid import Heard, Kind, Point, means_of, softmax, walk
 from auditor.detection.labelled import NOT_LOOKED, WRONG
-from auditor.detection.posterior import Posterior, posterior
+from auditor.detection.posterior import Posterior, directed, posterior
 
 KINDS = ("uniform", "one-sided", "hard")
 RATES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.3)
@@ -70,6 +73,30 @@ def test_the_interval_holds_the_truth_of_every_kind(classes: int, kind: str, rat
     assert ((known.p > 0) & (known.p < 1)).all()
     np.testing.assert_allclose(known.truth.sum(axis=1), 1, atol=1e-4)
     assert (known.truth[np.arange(1200), labels] == 0).all()
+
+
+def _of_a_clean_head(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two classes with a tenth of wrong labels, judged by a head that learnt from right ones."""
+    return world(1200, 2, kind, 0.0)[0], *world(1200, 2, kind, 0.1)[1:]
+
+
+def test_it_knows_whether_errors_go_one_way() -> None:
+    one, both = (posterior(heard(*_of_a_clean_head(kind)[:2]), seed=0).one_way for kind in ("one-sided", "uniform"))
+    assert 0 <= both < 0.2 < 0.9 < one <= 1
+
+
+def test_the_list_follows_the_posterior_as_far_as_errors_go_one_way() -> None:
+    losses, labels, wrong = _of_a_clean_head("one-sided")
+    known = posterior(heard(losses, labels), seed=0)
+    plain = losses[np.arange(1200), labels]
+    order = directed(plain, known)
+    assert average_precision(wrong, order) > average_precision(wrong, plain) + 0.01
+    assert (order.mean(), order.std()) == (pytest.approx(plain.mean()), pytest.approx(plain.std(), rel=0.1))
+    np.testing.assert_array_equal(directed(plain, replace(known, one_way=0.0)), plain)
+    alone = directed(plain, replace(known, one_way=1.0))
+    assert (np.diff(known.p[np.argsort(alone)]) >= -1e-5).all()
+    flat = np.full(1200, 2.0)
+    np.testing.assert_array_equal(directed(flat, known), flat)
 
 
 def test_what_people_found_corrects_the_estimate() -> None:
