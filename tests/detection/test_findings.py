@@ -108,7 +108,7 @@ def test_a_model_that_knows_the_labels_by_heart_vouches_for_none(agree: float) -
 
 
 def test_a_model_that_no_wrong_label_misled_is_not_drowned_by_heads_that_these_labels_misled() -> None:
-    """Probabilities alone: the list adds to what they say. With a bonus for our own heads it added two thirds as much."""
+    """Probabilities alone: the list adds to what they say. With a bonus for our own heads it added less."""
     rng = np.random.default_rng(0)
     n, n_classes = 600, 8
     truth = rng.integers(0, n_classes, n)
