@@ -23,6 +23,10 @@ _SHIFT = 1e-9
 _JITTERS = (0.0, 1e-12, 1e-10, 1e-8)
 """Parts of the largest diagonal entry that are added, one after another, until there is a Cholesky factor."""
 
+WIDE = 1024
+"""Columns beyond which a matrix of fewer than half as many rows is decomposed by its rows. A ResNet50 gives 3,840: with
+24 images that takes a thousandth of the time."""
+
 _OFF_UNIT = 1e-2
 """An eigenvector whose length is farther than this from 1 is no eigenvector."""
 
@@ -62,6 +66,29 @@ def eigen(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if finite(values, vectors) and bool(((lengths - 1).abs() < _OFF_UNIT).all()):
             return values, vectors
     raise NotFiniteError(f"no eigenvectors were found of a matrix of size {matrix.shape[-1]}", hint=HINT)
+
+
+def by_rows(values: torch.Tensor) -> bool:
+    """Whether a matrix [n, P] has so few rows that its decomposition should come from these (see `WIDE`)."""
+    n, width = values.shape
+    return width > WIDE and 2 * n < width
+
+
+def right_vectors(values: torch.Tensor, tolerance: float = 1e-9) -> torch.Tensor:
+    """Orthonormal columns [P, r] that span the rows of `values` [n, P] with n < P: its right singular vectors.
+
+    Directions with less than `tolerance` of the largest squared singular value are left out.
+
+    Raises
+    ------
+    NotFiniteError
+        As `eigen`.
+    """
+    double = values.double()
+    squares, left = eigen(double @ double.T)
+    keep = squares > tolerance * squares[-1].clamp_min(torch.finfo(double.dtype).tiny)
+    found: torch.Tensor = double.T @ (left[:, keep] / squares[keep].sqrt())
+    return found.to(values.dtype)
 
 
 def root_of(matrix: torch.Tensor) -> torch.Tensor | None:

@@ -14,6 +14,7 @@ from auditor.detection.posterior import Spread, directed, posterior
 from auditor.detection.results import Share
 from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats
+from auditor.system.text import counted
 
 REFERENCE_PRIOR = 0.02
 """Share of wrong labels that is assumed of a trusted reference before its scores are looked at."""
@@ -138,12 +139,13 @@ def family_note(families: Array) -> str:
     if not copies:
         return ""
     text = (
-        f"{copies} of {len(families)} items are copies or near copies of others: {int((sizes > 1).sum())} families. No "
-        "model that judges an item has seen one of its family, and the estimate counts families."
+        f"{copies} of {len(families)} images are copies or near copies of others: "
+        f"{counted(int((sizes > 1).sum()), 'family', 'families')}. No model that judges an image has seen one of its "
+        "family, and the estimate counts families."
     )
     if copies < IN_FAMILIES * len(families):
         return text
-    return text + " Most items are copies. A wrong label may stand on all copies of one picture: look at each once."
+    return text + " Most images are copies. A wrong label may stand on all copies of one picture: look at each once."
 
 
 def _undecided(n: int, area: float, value: float, ends: tuple[float, float], n_classes: int) -> str:

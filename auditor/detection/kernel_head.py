@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from auditor.compute.hardware import threads_for
-from auditor.compute.linear import eigen, halved_by, near_root, solved, solved_by
+from auditor.compute.linear import by_rows, eigen, halved_by, near_root, solved, solved_by
 from auditor.detection.kin import Kin
 from auditor.model.scaling import CHUNK, blocks
 from auditor.system.arrays import Array
@@ -121,11 +121,12 @@ class KernelHead:
         x = torch.as_tensor(points, dtype=torch.float32, device=device)
         phi = _nystroem(x, landmarks, seed, width) if width is not None else x if consume else x.clone()
         phi -= phi.mean(0)
-        values, vectors = eigen(_gram(phi.split(CHUNK), phi).double())
+        few = by_rows(phi)  # then their inner products have the same eigenvalues, and give the basis itself
+        values, vectors = eigen(phi.double() @ phi.double().T if few else _gram(phi.split(CHUNK), phi).double())
         keep = values > max(float(values[-1]) * _RANK_TOLERANCE, _TINY)
         values, vectors = values[keep], vectors[:, keep]
         self.spectrum = values.float()
-        self.basis = _times(phi, (vectors / values.sqrt()).float())
+        self.basis = vectors.float() if few else _times(phi, (vectors / values.sqrt()).float())
         self._kin = kin or Kin.of(None, len(x))
         self._leverages: dict[float, torch.Tensor] = {}
         self._subsets: dict[bytes, tuple[float, _Subset]] = {}

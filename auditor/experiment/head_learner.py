@@ -18,8 +18,6 @@ from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
 
-_DECAY = "weight decay of the head that classifies"
-
 
 @dataclass(frozen=True)
 class FeaturePoints:
@@ -74,10 +72,11 @@ class HeadLearner:
     of several layers, as detection does. The head that classifies sees the last layer's features: the last columns.
 
     Features that no network of images made may have any scale. With `converged` both heads see them standardised, and
-    both are trained to the minimum of their loss. The one that classifies has the weight decay that left-out given
-    labels like best. The one that gives the influences is the second head above, whatever the damping.
+    both are trained to the minimum of their loss. The one that classifies has the weight decay with which left-out
+    labels of the same training are told best: labels with planted noise need more of it. The one that gives the
+    influences is the second head above, whatever the damping.
 
-    Little is held between trainings. An engine takes its work with it; `shared` keeps what no training touches.
+    Little is held between trainings. An engine takes its work with it; `shared` keeps the part that no label touches.
     """
 
     train: FeaturePoints
@@ -139,21 +138,14 @@ class HeadLearner:
     def _converged(self, labels: Array) -> Fit:
         """What the head at the minimum of its loss says. It starts at zero, where all classes are alike."""
         scaling = Scaling.of(self.train.x)
-        x, decay = scaling(self.train.x), self._weight_decay(scaling)
+        x = scaling(self.train.x)
+        decay = choose_weight_decay(x, labels, self.n_classes, self.schedule.seed, device=self.choice.device)
         head = SoftmaxHead.train(x, labels, self.n_classes, decay, device=self.choice.device)
         start, ends = float(np.log(self.n_classes)), [mean_loss(head, x, labels)]
         if self.val is not None:
             ends.append(mean_loss(head, scaling(self.val.x), self.val.y))
         losses = training.Losses(*((start, end) for end in ends))
         return Fit(losses, head.logits(x), head.logits(scaling(self.test.x)), decay)
-
-    def _weight_decay(self, scaling: Scaling) -> float:
-        """Of the head that classifies. It is chosen once, by the given labels, so that runs differ by labels alone."""
-        if _DECAY not in self.shared:
-            x, y = scaling(self.train.x), self.train.y
-            found = choose_weight_decay(x, y, self.n_classes, self.schedule.seed, device=self.choice.device)
-            self.shared[_DECAY] = found
-        return float(self.shared[_DECAY])
 
     def _second(self, labels: Array) -> Probe:
         """The head whose weight decay is the damping."""

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from auditor.compute.linear import eigen
+from auditor.compute.linear import by_rows, eigen, right_vectors
 from auditor.errors import EngineError
 from auditor.influence.base import Array, HeadProblem, check_reference, class_weights, mean_weights
 
@@ -201,9 +201,10 @@ class _FeatureBasis:
     Attributes
     ----------
     vectors
-        [D+1, D+1], eigenvectors of the features' second moments, in columns.
+        [D+1, D+1], eigenvectors of the features' second moments, in columns; with few points of many features only
+        those that the points span, [D+1, r].
     squares
-        [m, D+1], squared coordinates of `m` points in them, in units of `scale` squared.
+        [m, r], squared coordinates of `m` points in them, in units of `scale` squared.
     scale
         Size of the largest feature.
     """
@@ -219,7 +220,10 @@ class _FeatureBasis:
         features = features / scale
         if single:
             features = features.float()
-        vectors = eigen(features.T @ features / len(features))[1]
+        if single and by_rows(features):
+            vectors = right_vectors(features)
+        else:
+            vectors = eigen(features.T @ features / len(features))[1]
         return cls(vectors, (features @ vectors) ** 2, scale)
 
 
@@ -251,6 +255,11 @@ class KroneckerBasis:
         self.classes, self.columns = classes.to(head.dtype), features.vectors.to(head.dtype)
         self.diagonal = diagonal.to(head.dtype) * features.scale**2
 
+    @property
+    def whole(self) -> bool:
+        """Whether the basis is that of the whole space, and not only of what few points span."""
+        return self.columns.shape[1] == self.columns.shape[0]
+
     def rotate(self, v: torch.Tensor) -> torch.Tensor:
         """[k, C, D+1] into the basis."""
         rotated: torch.Tensor = self.classes.T @ v @ self.columns
@@ -258,8 +267,10 @@ class KroneckerBasis:
 
     def solve(self, v: torch.Tensor, dampings: torch.Tensor) -> torch.Tensor:
         """[k, C, D+1] through the inverse of the diagonal plus `dampings` [k]."""
-        scaled = self.rotate(v) / (self.diagonal + dampings[:, None, None])
-        solved: torch.Tensor = self.classes @ scaled @ self.columns.T
+        rotated, at = self.rotate(v), dampings[:, None, None]
+        solved: torch.Tensor = self.classes @ (rotated / (self.diagonal + at)) @ self.columns.T
+        if not self.whole:  # beside what the points span the diagonal is 0
+            solved += (v - self.classes @ rotated @ self.columns.T) / at
         return solved
 
     def self_influence(self, head: LinearHead, damping: float) -> Array:
@@ -267,9 +278,12 @@ class KroneckerBasis:
         inverse = 1 / (self.diagonal + damping)
         out = np.empty(head.n_points)
         for part, features in head.chunks(4 * head.n_columns):  # four temporaries of that width
-            rotated = torch.nn.functional.pad(features, (0, 1), value=1.0) @ self.columns
-            residuals = head.residuals(part) @ self.classes
-            out[part] = torch.einsum("nc,cd,nd->n", residuals**2, inverse, rotated**2).double().cpu().numpy()
+            rows = torch.nn.functional.pad(features, (0, 1), value=1.0)
+            residuals, squares = (head.residuals(part) @ self.classes) ** 2, (rows @ self.columns) ** 2
+            found = torch.einsum("nc,cd,nd->n", residuals, inverse, squares)
+            if not self.whole:
+                found += residuals.sum(1) * ((rows**2).sum(1) - squares.sum(1)).clamp_min(0) / damping
+            out[part] = found.double().cpu().numpy()
         return out
 
 

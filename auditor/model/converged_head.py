@@ -18,7 +18,7 @@ from auditor.system.arrays import Array
 WEIGHT_DECAYS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 """Candidates, the strongest first."""
 
-FOLDS = 5
+FOLDS = 3
 
 ALL_FOLDS = 2**20
 """Up to so many numbers in the features every fold is left out once. Beyond it one fold tells enough."""

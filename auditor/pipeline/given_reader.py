@@ -18,6 +18,7 @@ from auditor.pipeline.reader import Reader, content_hashes
 from auditor.sources.base import Given, ImageTable
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
+from auditor.system.text import counted
 
 SMALLEST_PROBABILITY = 1e-6
 """Smaller probabilities count as this much. Models round theirs to 0 and 1, whose logarithms are infinite."""
@@ -82,7 +83,10 @@ class GivenReader(Reader):
             )
         notes = [CANNOT_TRAIN.format(self.encoder.name)]
         if constant:
-            notes.append(f"{constant} of the {values.shape[1]} columns of features are constant. They tell nothing.")
+            are = counted(
+                constant, "column of features is constant and tells", "columns of features are constant and tell"
+            )
+            notes.append(f"{are} nothing, of {values.shape[1]} in all.")
         if given.probabilities is not None:
             notes.append(OUT_OF_SAMPLE)
         if given.features is None:

@@ -181,6 +181,7 @@ class PageContext:
     quality: list[RunQuality]
     losses: Markup | None
     minima: list[Minimum]
+    settings: dict[str, Any]
     validated: bool
     damping_chosen: bool
     damping: Markup | None
@@ -219,6 +220,7 @@ def page_context(
         quality=quality.run_qualities(model, result.classes),
         losses=quality.losses(model),
         minima=quality.minima(model),
+        settings=quality.settings_that_count(audit),
         validated=quality.validated(model),
         damping_chosen=_damping_chosen(audit),
         damping=_damping(audit),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
 from auditor.report import plots
-from auditor.result.documents import ModelDocument, QualityDocument
+from auditor.result.documents import AuditDocument, ModelDocument, QualityDocument
 
 MAX_MATRIX = 15
 """Up to so many classes a confusion matrix is shown whole. With more, its most frequent confusions are listed."""
@@ -82,6 +82,25 @@ def _matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> list[
 def _confused(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> list[tuple[int, str, str]]:
     cells = [(n, classes[i], classes[j]) for i, row in enumerate(confusion) for j, n in enumerate(row) if i != j and n]
     return sorted(cells, key=lambda cell: (-cell[0], cell[1], cell[2]))[:LISTED_CONFUSIONS]
+
+
+OF_NETWORKS = ("backbone", "weights", "image_size", "dtype", "max_pixels")
+"""Settings that count where a network of images makes the features."""
+
+OF_EPOCHS = ("epochs", "learning_rate", "batch_size")
+"""Settings that count where the head is trained by epochs."""
+
+
+def settings_that_count(audit: AuditDocument) -> dict[str, Any]:
+    """The settings of an audit without those that had no effect on it: what made the features, and what classifies."""
+    model, idle = audit["model"], set[str]()
+    if not model["epochs"]:
+        idle.update(OF_EPOCHS)
+    if model["image_size"] is None:
+        idle.update(OF_NETWORKS)
+    if model["weights_sha256"] and model["weights"]:  # a sentence encoder is a backbone too
+        idle.discard("backbone")
+    return {name: value for name, value in audit["settings"].items() if name not in idle}
 
 
 class Minimum(NamedTuple):

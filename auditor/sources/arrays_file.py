@@ -81,6 +81,11 @@ def read_block(file: str, what: str) -> Block:
         ) from error
     except Exception as error:  # damaged files raise nearly every kind of error in numpy, pandas and pyarrow
         said = reason(error).splitlines() or [type(error).__name__]
+        if said[0].startswith("Object arrays"):
+            raise SourceError(
+                f"{shown} holds Python objects, which are never unpickled, and no array of numbers",
+                hint=f"give {what} as an array of floats: numpy.save(FILE, numpy.asarray(X, numpy.float32))",
+            ) from error
         raise SourceError(
             f"the {what} {shown} cannot be read: {display(said[0][:200])}", hint="write the file again"
         ) from error

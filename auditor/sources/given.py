@@ -145,12 +145,12 @@ def _columns(table: ImageTable, block: Block, classes: Sequence[str]) -> tuple[s
         return tuple(resolved(classes, present))
     if width == len(present):
         return tuple(present)
-    more = "columns that are too few" if width < len(present) else "columns that are too many"
+    more = "too few" if width < len(present) else "too many"
     hint = "give one column a class, in the sorted order of the class names"
     if width == 1 and len(present) == 2:
         hint = "give both columns: numpy.column_stack([1 - p, p]), where p is the probability of the second class"
     raise SourceError(
-        f"the probabilities have {width} columns for {len(present)} classes, {more}: {', '.join(present[:12])}"
+        f"the probabilities have {width} columns, {more} for {len(present)} classes: {', '.join(present[:12])}"
         + (", ..." if len(present) > 12 else ""),
         hint=hint,
     )
@@ -167,8 +167,8 @@ def _check_probabilities(values: Array, table: ImageTable) -> None:
     path = display(table.frame["path"].iloc[int(bad[0])])[:80]
     what = "lie outside 0 to 1" if outside[bad[0]] else f"sum to {total[bad[0]]:.3g}, not to 1"
     raise SourceError(
-        f"the probabilities of {len(bad)} of {len(values)} items are none: the first, of '{path}', {what}",
-        hint="give what softmax or predict_proba returns, not logits or votes",
+        f"the numbers of {len(bad)} of {len(values)} items are no probabilities: the first, of '{path}', {what}",
+        hint="give what softmax or predict_proba returns: no logits, logarithms, per cent or votes",
     )
 
 

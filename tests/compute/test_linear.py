@@ -10,6 +10,7 @@ import torch
 from helpers import PROJECT
 
 from auditor.compute import linear
+from auditor.compute.linear import right_vectors
 from auditor.errors import EngineError
 
 EIGH = torch.linalg.eigh
@@ -137,3 +138,14 @@ def test_a_linear_head_that_overflows_is_trained_in_double_precision(monkeypatch
     x, y = np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1])
     head = softmax_head.SoftmaxHead.train(x, y, 2, 1e-2)
     assert torch.float64 in asked and (head.logits(x).argmax(axis=1) == y).all() and head.weight.dtype == np.float32
+
+
+def test_right_vectors_span_the_rows_and_are_orthonormal() -> None:
+    rng = np.random.default_rng(0)
+    rows = torch.tensor(rng.normal(size=(30, 200)) @ np.diag(np.logspace(0, -3, 200)), dtype=torch.float64)
+    rows[7] = rows[3]  # a copy adds no direction
+    found = right_vectors(rows)
+    assert found.shape == (200, 29)
+    torch.testing.assert_close(found.T @ found, torch.eye(29, dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(rows @ found @ found.T, rows, atol=1e-6, rtol=0)
+    assert right_vectors(torch.zeros(3, 9)).shape == (9, 0)

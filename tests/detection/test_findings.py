@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 from worlds import QUICK, blobs, flip
 
 from auditor.data.families import families
@@ -104,3 +105,22 @@ def test_a_model_that_knows_the_labels_by_heart_vouches_for_none(agree: float) -
     found = detect(Labelled(x, labels, 2, probabilities=likely), seed=0, settings=QUICK)
     assert wrong.any() and found.decided == (agree < 1)
     assert agree < 1 or "learnt these labels by heart" in found.reason
+
+
+def test_a_model_that_no_wrong_label_misled_is_not_drowned_by_heads_that_these_labels_misled() -> None:
+    """Probabilities alone: the list adds to what they say. With a bonus for our own heads it added less."""
+    rng = np.random.default_rng(0)
+    n, n_classes = 600, 8
+    truth = rng.integers(0, n_classes, n)
+    odds = rng.normal(size=(n, n_classes)) * rng.uniform(0.3, 3, size=(n, 1))  # sure of some items, not of others
+    odds[np.arange(n), truth] += 3
+    p = np.exp(odds) / np.exp(odds).sum(axis=1, keepdims=True)
+    wrong = rng.random(n) < 0.1
+    given = np.where(wrong, (truth + rng.integers(1, n_classes, n)) % n_classes, truth)
+    x = np.log(p) - np.log(p).mean(axis=1, keepdims=True)
+    likely = p.astype(np.float32)
+    found = detect(Labelled(x.astype(np.float32), given, n_classes, probabilities=likely), seed=0, settings=QUICK)
+    own, other = p[np.arange(n), given], p.copy()
+    other[np.arange(n), given] = 0
+    best = max(average_precision_score(wrong, -own), average_precision_score(wrong, other.max(axis=1) - own))
+    assert average_precision_score(wrong, found.suspicion) >= 1.2 * best

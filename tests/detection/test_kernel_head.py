@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from auditor.compute import linear
 from auditor.detection import kernel_head
 from auditor.detection.kernel_head import KernelHead, one_hot, temperature
 from auditor.model import softmax_head
@@ -134,3 +135,18 @@ def test_some_rows_are_standardised_without_being_copied_out() -> None:
     np.testing.assert_allclose(scaling.mean, x[rows].mean(axis=0, dtype=np.float64), rtol=1e-12)
     np.testing.assert_allclose(scaling.scale, x[rows].std(axis=0, dtype=np.float64), rtol=1e-7)
     np.testing.assert_array_equal(scaling(x, rows), Scaling.of(x[rows])(x[rows]))
+
+
+def test_few_points_of_many_features_give_the_same_head_by_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A linear head on 40 points of 1,200 features. Their inner products tell all there is."""
+    rng = np.random.default_rng(0)
+    x, y = unit_rows(rng.normal(size=(40, 1200)).astype(np.float32)), np.arange(40) % 3
+    targets, train = one_hot(y, 3), np.arange(40) % 4 > 0
+    found = []
+    for wide in (linear.WIDE, 10**6):
+        monkeypatch.setattr(linear, "WIDE", wide)
+        head = KernelHead(x, landmarks=0, seed=0, width=None)
+        assert len(head.spectrum) == 39
+        found.append((head.fit(targets).left_out, head.fit_on(targets, train, 0.1), head.spectrum.numpy()))
+    for one, other in zip(*found, strict=True):
+        assert np.allclose(one, other, rtol=1e-3, atol=1e-4)

@@ -8,12 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.compute import linear
 from auditor.compute.linear import eigen
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, engine
 from auditor.influence.class_basis import class_basis
 from auditor.influence.closed_form import ClosedForm
 from auditor.influence.head import LinearHead, from_flat, to_flat
+from auditor.model.softmax_head import SoftmaxHead
 
 
 def make(n_points: int, n_classes: int, n_features: int, seed: int, n_reference: int = 5, dtype=np.float64):
@@ -362,3 +364,19 @@ def test_reference_sets_that_make_no_sense_are_refused():
     features[3, 1] = np.inf
     with pytest.raises(EngineError, match="not finite"):
         engine(HeadProblem(features, problem.labels, problem.weight, problem.bias), "auto", 0.1)
+
+
+def test_few_points_of_many_features_are_solved_in_the_space_that_they_span(monkeypatch):
+    """The preconditioner stands for the whole one: the same answers and self-influences, in as few iterations."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 1200)).astype(np.float32) * np.logspace(0, -2, 1200).astype(np.float32)
+    y = np.arange(60) % 4
+    head = SoftmaxHead.train(x[:40], y[:40], 4, 1e-2)
+    found = []
+    for wide in (linear.WIDE, 10**6):
+        monkeypatch.setattr(linear, "WIDE", wide)
+        engine = ClosedForm(HeadProblem(x[:40], y[:40], head.weight, head.bias), 1e-2, dense=False)
+        found.append((engine.average(x[40:], y[40:]), engine.self_influence(), engine.solves[0]))
+    (thin, own, solve), (whole, whole_own, whole_solve) = found
+    assert np.allclose(thin, whole, rtol=1e-6, atol=1e-9) and np.allclose(own, whole_own, rtol=1e-3)
+    assert solve.converged and solve.iterations <= whole_solve.iterations + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,8 @@ def test_what_classifies_them_is_at_the_minimum_of_its_loss(texts: tuple[Path, A
     assert any("trained to the minimum of its loss" in note for note in result.summary["notes"])
     page = (texts[0] / "report.html").read_text(encoding="utf-8")
     assert "at the minimum" in page and "Loss per epoch" not in page and " epochs." not in page
+    shown = re.findall(r"<dt>(\w+)</dt>", page)
+    assert "noise_rate" in shown and not {"epochs", "backbone", "weights", "image_size"} & set(shown)
 
 
 def test_a_table_is_audited_without_the_copy_of_its_label(rows: tuple[Path, Any]) -> None:

@@ -30,6 +30,6 @@ RULE = Rule(
     at_most=True,
     levels=Levels(fail=0.01, warn=0.0),
     measure=measure,
-    advice="Repair or remove these files.",
+    advice="Repair or remove them.",
     when_undecided="Audit a data set that holds images.",
 )
