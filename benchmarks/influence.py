@@ -4,7 +4,7 @@
     python benchmarks/influence.py --rows rows.jsonl --table      # writes the rows there are
 
 The rows are those of `detection.py`. The rival is cross-validated self-confidence of a linear head on the same
-features, tuned and shuffled (cleanlab). "Fixed damping" is the best that influence could reach with any of the
+features, tuned and shuffled. "Fixed damping" is the best that influence could reach with any of the
 dampings; it takes the truth to know which. The truth serves only to compute the figures.
 """
 
@@ -22,21 +22,20 @@ import numpy as np
 import pandas as pd
 import rows
 import shared
-from peers import logistic
+from peers import out_of_sample
 from sets import Row, every_row
 
 SIGNAL = "average_influence"
 
 
-def measured(row: Row, *, rival: bool) -> dict[str, Any]:
+def measured(row: Row, *, rival: bool, bound: bool) -> dict[str, Any]:
     """One row of the table."""
     from auditor.detection import DetectionSettings, Labelled
     from auditor.detection.bench import Bench, average_precision
     from auditor.detection.signals import Signals
     from auditor.detection.suspicion import fit_combination
 
-    start = time.process_time()
-    settings = DetectionSettings()
+    start, settings = time.process_time(), DetectionSettings()
     images = Labelled(row.features, row.labels, row.n_classes, row.reference).checked()
     bench = Bench.set_up(images, settings, row.unit, "cpu")
     told = bench.views.heads(row.labels)
@@ -49,8 +48,10 @@ def measured(row: Row, *, rival: bool) -> dict[str, Any]:
     both, audited = signals.select(np.arange(n + trusted)), signals.select(np.arange(n)).of(row.labels)
     found: dict[str, Any] = {"row": row.name, "unit": row.unit, "n": n, "damping": damping.value}
     found["influence"] = average_precision(row.wrong, audited[:, list(signals.values).index(SIGNAL)])
-    by_fixed = [bench.study.what_if(told.labels, d)[np.arange(n), row.labels] for d in settings.dampings]
-    found["influence, best fixed damping"] = max(average_precision(row.wrong, -v.astype(float)) for v in by_fixed)
+    dampings = settings.dampings if bound else ()
+    by_fixed = [bench.study.what_if(told.labels, d)[np.arange(n), row.labels] for d in dampings]
+    if by_fixed:
+        found["influence, best fixed damping"] = max(average_precision(row.wrong, -v.astype(float)) for v in by_fixed)
     for name, use in (
         ("suspicion without influence", tuple(k for k in signals.values if k != SIGNAL)),
         ("suspicion", tuple(signals.values)),
@@ -60,7 +61,7 @@ def measured(row: Row, *, rival: bool) -> dict[str, Any]:
         )
         found[name] = average_precision(row.wrong, fitted.suspicion(audited))
     if rival:
-        found["rival"] = average_precision(row.wrong, logistic(row, row.unit)["cleanlab self-confidence"])
+        found["rival"] = average_precision(row.wrong, -out_of_sample(row, row.unit)[np.arange(n), row.labels])
     return found | {"seconds of the other signals": middle - start, "seconds of influence": end - middle}
 
 
@@ -72,7 +73,8 @@ def table(records: list[dict[str, Any]]) -> pd.DataFrame:
     out.insert(0, "units", grouped.size())
     out["influence - suspicion"] = out["influence"] - out["suspicion"]
     out["suspicion - without"] = out["suspicion"] - out["suspicion without influence"]
-    out["influence - rival"] = out["influence"] - out["rival"]
+    if "rival" in out:
+        out["influence - rival"] = out["influence"] - out["rival"]
     return out.round(4).reset_index()
 
 
@@ -84,9 +86,10 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
     parser.add_argument("--table", action="store_true", help="run no row, write the table of the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure, write no table")
-    parser.add_argument("--only", default="", help="names of rows, parted by ;")
+    parser.add_argument("--only", default="", help="names of rows, parted by ; (all without it)")
     parser.add_argument("--units", type=int, default=1, help="units of each row, from 0 on")
     parser.add_argument("--no-rival", action="store_true", help="leave the rival out, which takes as long as the rest")
+    parser.add_argument("--no-bound", action="store_true", help="leave out what a fixed damping could reach")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "auditor-bench")
     rows.add_options(parser)
     options = parser.parse_args()
@@ -94,14 +97,14 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     kept = rows.kept(options.rows)
     done = {(one["row"], one["unit"]) for one in kept}
-    asked = options.only.split(";")
+    asked = [part for part in options.only.split(";") if part]
 
     def wanted(name: str, unit: int) -> bool:
-        return unit < options.units and any(part.removesuffix(", reference").startswith(name) for part in asked)
+        return unit < options.units and (not asked or name in asked or f"{name}, reference" in asked)
 
     for row in () if options.table else every_row(options.cache, False, options.seeds, options.pairs, wanted):
-        if row.name in asked and row.unit < options.units and (row.name, row.unit) not in done:
-            kept.append(rows.keep(options.rows, measured(row, rival=not options.no_rival)))
+        if (not asked or row.name in asked) and row.unit < options.units and (row.name, row.unit) not in done:
+            kept.append(rows.keep(options.rows, measured(row, rival=not options.no_rival, bound=not options.no_bound)))
             print({k: round(v, 3) if isinstance(v, float) else v for k, v in kept[-1].items()}, flush=True)
     if not options.measure:
         found = table([{k: v for k, v in one.items() if k not in rows.STAMP} for one in kept])
