@@ -28,7 +28,7 @@ from sets import Row, every_row
 SIGNAL = "average_influence"
 
 
-def measured(row: Row, *, rival: bool) -> dict[str, Any]:
+def measured(row: Row, *, rival: bool, bound: bool) -> dict[str, Any]:
     """One row of the table."""
     from auditor.detection import DetectionSettings, Labelled
     from auditor.detection.bench import Bench, average_precision
@@ -49,8 +49,10 @@ def measured(row: Row, *, rival: bool) -> dict[str, Any]:
     both, audited = signals.select(np.arange(n + trusted)), signals.select(np.arange(n)).of(row.labels)
     found: dict[str, Any] = {"row": row.name, "unit": row.unit, "n": n, "damping": damping.value}
     found["influence"] = average_precision(row.wrong, audited[:, list(signals.values).index(SIGNAL)])
-    by_fixed = [bench.study.what_if(told.labels, d)[np.arange(n), row.labels] for d in settings.dampings]
-    found["influence, best fixed damping"] = max(average_precision(row.wrong, -v.astype(float)) for v in by_fixed)
+    dampings = settings.dampings if bound else ()
+    by_fixed = [bench.study.what_if(told.labels, d)[np.arange(n), row.labels] for d in dampings]
+    if by_fixed:
+        found["influence, best fixed damping"] = max(average_precision(row.wrong, -v.astype(float)) for v in by_fixed)
     for name, use in (
         ("suspicion without influence", tuple(k for k in signals.values if k != SIGNAL)),
         ("suspicion", tuple(signals.values)),
@@ -72,7 +74,8 @@ def table(records: list[dict[str, Any]]) -> pd.DataFrame:
     out.insert(0, "units", grouped.size())
     out["influence - suspicion"] = out["influence"] - out["suspicion"]
     out["suspicion - without"] = out["suspicion"] - out["suspicion without influence"]
-    out["influence - rival"] = out["influence"] - out["rival"]
+    if "rival" in out:
+        out["influence - rival"] = out["influence"] - out["rival"]
     return out.round(4).reset_index()
 
 
@@ -87,6 +90,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="names of rows, parted by ;")
     parser.add_argument("--units", type=int, default=1, help="units of each row, from 0 on")
     parser.add_argument("--no-rival", action="store_true", help="leave the rival out, which takes as long as the rest")
+    parser.add_argument("--no-bound", action="store_true", help="leave out what a fixed damping could reach")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "auditor-bench")
     rows.add_options(parser)
     options = parser.parse_args()
@@ -101,7 +105,7 @@ def main() -> None:
 
     for row in () if options.table else every_row(options.cache, False, options.seeds, options.pairs, wanted):
         if row.name in asked and row.unit < options.units and (row.name, row.unit) not in done:
-            kept.append(rows.keep(options.rows, measured(row, rival=not options.no_rival)))
+            kept.append(rows.keep(options.rows, measured(row, rival=not options.no_rival, bound=not options.no_bound)))
             print({k: round(v, 3) if isinstance(v, float) else v for k, v in kept[-1].items()}, flush=True)
     if not options.measure:
         found = table([{k: v for k, v in one.items() if k not in rows.STAMP} for one in kept])

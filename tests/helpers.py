@@ -182,7 +182,14 @@ def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
     """Every step of detection once and hardly converged, in a third of the time: what matters here is that it ends."""
     from auditor.detection import DetectionSettings, grid, label_model, views
 
-    hasty = {"plantings": 1, "kinds": ("uniform",), "dampings": (1.0, 10.0), "folds": 2, "splits": 1}
+    hasty = {
+        "plantings": 1,
+        "kinds": ("uniform",),
+        "dampings": (1.0, 10.0),
+        "folds": 2,
+        "influence_folds": 2,
+        "splits": 1,
+    }
     defaults = tuple(hasty.get(field.name, field.default) for field in dataclasses.fields(DetectionSettings))
     patch.setattr(DetectionSettings.__init__, "__defaults__", defaults)
     for owner, name in ((label_model, "ITERATIONS"), (views, "STACK_ITERATIONS")):

@@ -35,7 +35,8 @@ class DetectionSettings:
     folds
         Of the stacked head.
     influence_folds
-        Of influence: each image is judged by a head and a reference that are the folds that do not hold it.
+        Of influence: each image is judged by a head and a reference that are the folds that do not hold it. None lets
+        the number of images decide.
     splits
         How often the folds of the stacked head are drawn. None lets the number of images decide.
     rank_by
@@ -50,7 +51,7 @@ class DetectionSettings:
     damping: float | None = None
     dampings: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     folds: int = 3
-    influence_folds: int = 5
+    influence_folds: int | None = None
     splits: int | None = None
     rank_by: str = "suspicion"
 

@@ -8,7 +8,7 @@ import pytest
 from auditor import detection
 from auditor.data.settled import Settled
 
-FAST = detection.DetectionSettings(landmarks=60, plantings=1, dampings=(1.0,))
+FAST = detection.DetectionSettings(landmarks=60, plantings=1, dampings=(1.0,), influence_folds=3)
 
 
 def _clusters(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -142,11 +142,27 @@ def test_by_influence_known_wrong_labels_come_first_and_unknown_influence_last()
     assert list(np.argsort(-order[[0, 1, 2, 3, 5]])) == [0, 2, 1, 3, 4]
 
 
-def test_candidates_weaker_than_one_that_overfits_are_not_tried():
-    x, y = data(n=150)
-    given = iter((0.2, 0.5, 0.4, 0.9))
-    chosen = choose_damping(study_of(x, 3), y, single(y, 3), (1.0, 3.0, 0.3, 0.1), lambda *_: next(given))
-    assert chosen.value == 1.0 and [trial.damping for trial in chosen.trace] == [0.3, 1.0, 3.0]
+@pytest.mark.parametrize(
+    ("scores", "tried"),
+    [
+        ({0.3: 0.4, 1.0: 0.5, 3.0: 0.2}, [0.3, 1.0, 3.0]),
+        ({1.0: 0.5, 3.0: 0.6, 10.0: 0.7}, [1.0, 3.0, 10.0]),
+        ({0.1: 0.7, 0.3: 0.6, 1.0: 0.5, 3.0: 0.4}, [0.1, 0.3, 1.0, 3.0]),
+        ({0.3: 0.5, 1.0: 0.6, 3.0: 0.9, 10.0: 0.8}, [1.0, 3.0, 10.0]),
+    ],
+)
+def test_dampings_behind_one_that_is_worse_are_not_tried(monkeypatch, scores, tried):
+    x, y = data(n=40)
+    study, asked = study_of(x, 3, folds=2), []
+    whole = InfluenceStudy.tried
+    monkeypatch.setattr(InfluenceStudy, "tried", lambda self, z, d, start: asked.append(d) or whole(self, z, d, start))
+    chosen = choose_damping(study, y, single(y, 3), (1.0, 3.0, 0.3, 10.0, 0.1), lambda *_: scores[asked[-1]])
+    assert [trial.damping for trial in chosen.trace] == tried and chosen.value == max(scores, key=lambda d: scores[d])
+
+
+def test_few_images_get_more_folds():
+    assert [int(folds_of(None, n, None, 0).max()) + 1 for n in (8, 1000, 2500, 50_000)] == [8, 10, 8, 5]
+    assert int(folds_of(None, 1000, 3, 0).max()) == 2
 
 
 def test_a_damping_is_tried_on_as_many_folds_as_it_takes(monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 
 from auditor.detection import DetectionSettings
 
-QUICK = DetectionSettings(landmarks=300, plantings=1, dampings=(0.3, 3.0), folds=2)
+QUICK = DetectionSettings(landmarks=300, plantings=1, dampings=(0.3, 3.0), folds=2, influence_folds=3)
 
 
 def blobs(n: int, classes: int, *, d: int = 12, gap: float = 3.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
