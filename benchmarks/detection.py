@@ -93,22 +93,15 @@ def variants() -> dict[str, dict[str, tuple[str, ...]]]:
 
 def ablated(row: Row) -> list[dict[str, Any]]:
     """Average precision of every variant on a row. Signals are made once; only the combination is fitted anew."""
-    from auditor.detection import DetectionSettings
+    from auditor.detection import DetectionSettings, Labelled
+    from auditor.detection.bench import Bench
     from auditor.detection.suspicion import fit_combination
-    from auditor.detection.views import Views
-    from auditor.model.scaling import Scaling
 
-    settings, scaling = DetectionSettings(), Scaling.of(row.features)
-    x, trusted = row.reference or (row.features[:0], row.labels[:0])
-    views = Views(
-        np.concatenate([scaling(row.features), scaling(x)]),
-        trusted,
-        row.n_classes,
-        settings=settings,
-        seed=row.unit,
-    )
-    n, counted = len(row.labels), len(trusted) if views.vouched else 0
-    signals = views.signals(row.labels)
+    settings = DetectionSettings()
+    images = Labelled(row.features, row.labels, row.n_classes, row.reference).checked()
+    bench = Bench.set_up(images, settings, row.unit, "cpu")
+    signals = bench.signals(row.labels)
+    n, counted = bench.n, len(bench.trusted) if bench.views.vouched else 0
     audited = signals.select(np.arange(n)).of(row.labels)
     both, records = signals.select(np.arange(n + counted)), []
     for name, variant in variants().items():

@@ -35,8 +35,7 @@ def measured(row: Row, *, rival: bool, bound: bool) -> dict[str, Any]:
     from auditor.detection.signals import Signals
     from auditor.detection.suspicion import fit_combination
 
-    start = time.process_time()
-    settings = DetectionSettings()
+    start, settings = time.process_time(), DetectionSettings()
     images = Labelled(row.features, row.labels, row.n_classes, row.reference).checked()
     bench = Bench.set_up(images, settings, row.unit, "cpu")
     told = bench.views.heads(row.labels)
@@ -87,7 +86,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
     parser.add_argument("--table", action="store_true", help="run no row, write the table of the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure, write no table")
-    parser.add_argument("--only", default="", help="names of rows, parted by ;")
+    parser.add_argument("--only", default="", help="names of rows, parted by ; (all without it)")
     parser.add_argument("--units", type=int, default=1, help="units of each row, from 0 on")
     parser.add_argument("--no-rival", action="store_true", help="leave the rival out, which takes as long as the rest")
     parser.add_argument("--no-bound", action="store_true", help="leave out what a fixed damping could reach")
@@ -98,13 +97,13 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     kept = rows.kept(options.rows)
     done = {(one["row"], one["unit"]) for one in kept}
-    asked = options.only.split(";")
+    asked = [part for part in options.only.split(";") if part]
 
     def wanted(name: str, unit: int) -> bool:
-        return unit < options.units and any(part.removesuffix(", reference").startswith(name) for part in asked)
+        return unit < options.units and (not asked or name in asked or f"{name}, reference" in asked)
 
     for row in () if options.table else every_row(options.cache, False, options.seeds, options.pairs, wanted):
-        if row.name in asked and row.unit < options.units and (row.name, row.unit) not in done:
+        if (not asked or row.name in asked) and row.unit < options.units and (row.name, row.unit) not in done:
             kept.append(rows.keep(options.rows, measured(row, rival=not options.no_rival, bound=not options.no_bound)))
             print({k: round(v, 3) if isinstance(v, float) else v for k, v in kept[-1].items()}, flush=True)
     if not options.measure:

@@ -61,10 +61,7 @@ class Scorer:
 
     def suspicion(self, labels: Array, seed: int) -> Floats:
         """Give the suspicion float64 [n] of int64 [n] `labels`. `seed` draws the labels that the fit plants."""
-        told = self._bench.views.heads(labels)
-        damping = self._bench.damping(told)
-        told = replace(told, influence=self._bench.study.what_if(told.labels, damping.value))
-        signals = Signals.of_heads(told, self._bench.views.table)
+        signals = self._bench.signals(labels)
         combination = self._bench.combination(signals, seed)
         suspicion = combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
         heard = self._bench.heard(signals, labels, np.full(len(labels), NOT_LOOKED))
@@ -179,6 +176,12 @@ class Bench:
         """What the posterior hears of int64 [N] `labels`, of which people found int64 [N] `found`."""
         losses = signals.values["stacked_loss"]
         return Heard(losses[: self.n], labels, found, self.families, losses[self.n :], self.trusted)
+
+    def signals(self, labels: Array) -> Signals:
+        """Compute all signals of int64 [N] `labels`, and behind them those of the trusted images."""
+        told = self.views.heads(labels)
+        average = self.study.what_if(told.labels, self.damping(told).value)
+        return Signals.of_heads(replace(told, influence=average), self.views.table)
 
     def planted_one_by_one(self, table: Floats, signals: Signals) -> Floats:
         """Suspicion float64 [2 N] of labels planted on one image at a time, from `table` [N + m, C]: two an image."""
