@@ -4,7 +4,7 @@
     python benchmarks/influence.py --rows rows.jsonl --table      # writes the rows there are
 
 The rows are those of `detection.py`. The rival is cross-validated self-confidence of a linear head on the same
-features, tuned and shuffled (cleanlab). "Fixed damping" is the best that influence could reach with any of the
+features, tuned and shuffled. "Fixed damping" is the best that influence could reach with any of the
 dampings; it takes the truth to know which. The truth serves only to compute the figures.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import rows
 import shared
-from peers import logistic
+from peers import out_of_sample
 from sets import Row, every_row
 
 SIGNAL = "average_influence"
@@ -61,7 +61,7 @@ def measured(row: Row, *, rival: bool, bound: bool) -> dict[str, Any]:
         )
         found[name] = average_precision(row.wrong, fitted.suspicion(audited))
     if rival:
-        found["rival"] = average_precision(row.wrong, logistic(row, row.unit)["cleanlab self-confidence"])
+        found["rival"] = average_precision(row.wrong, -out_of_sample(row, row.unit)[np.arange(n), row.labels])
     return found | {"seconds of the other signals": middle - start, "seconds of influence": end - middle}
 
 

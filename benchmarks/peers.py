@@ -12,7 +12,12 @@ STUDY = "study's ranking"
 
 
 def logistic(row: Row, seed: int) -> dict[str, np.ndarray]:
-    """cleanlab on cross-validated logistic regression. C is tuned by cross-validated likelihood."""
+    """cleanlab on cross-validated logistic regression."""
+    return cleanlab_scores(row.labels, out_of_sample(row, seed))
+
+
+def out_of_sample(row: Row, seed: int) -> np.ndarray:
+    """Probabilities [N, C] of cross-validated logistic regression. C is tuned by likelihood, and folds are shuffled."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -28,7 +33,7 @@ def logistic(row: Row, seed: int) -> dict[str, np.ndarray]:
         if best is None or loss < best[0]:
             best = loss, p
     assert best is not None
-    return cleanlab_scores(row.labels, best[1])
+    return best[1]
 
 
 def cleanlab_scores(labels: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
