@@ -10,7 +10,7 @@ import pandas as pd
 
 from auditor.compute.draws import draw
 from auditor.detection.grid import Heard
-from auditor.detection.influence import InfluenceStudy, Points, Single, choose_damping, folds_of
+from auditor.detection.influence import InfluenceStudy, Points, Single, choose_damping, fold_count, folds_of
 from auditor.detection.labelled import NOT_LOOKED, Labelled
 from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.posterior import directed, posterior
@@ -163,7 +163,8 @@ class Bench:
         )
         points = Points(images.features, rows, None if images.reference is None else images.reference[0], scaling)
         groups = None if images.groups is None else own[2]
-        fold = folds_of(groups, len(labels) + len(trusted), settings.influence_folds, seed)
+        n = len(labels) + len(trusted)
+        fold = folds_of(groups, n, settings.influence_folds or fold_count(n, images.n_classes), seed)
         study = InfluenceStudy(points, images.n_classes, fold=fold, device=device)
         return cls(views, labels, *own, trusted, images.n_classes, settings, seed, study)
 

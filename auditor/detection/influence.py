@@ -31,12 +31,12 @@ CLASSWISE_LIMIT = 2**24
 classes at 896 features. It takes one solve a class, with this many numbers in all right-hand sides together. The signal
 is only reported, and at 300 classes it took most of an audit's time."""
 
-TUNED = 1000
-"""A damping is tried on as many folds as hold this many images, two at least."""
+TUNED = 5000
+"""A damping is tried on as many folds as hold this many entries [image, class], two at least."""
 
-FEWEST_FOLDS, MOST_FOLDS, FOLDED = 5, 10, 20_000
-"""Folds are as many as let each image be judged, up to this number of images in all. With few images a fold is much of
-what a head could learn from, and more folds are cheap: ten found 0.006 more on thousand images (`docs/tried.md`)."""
+FEWEST_FOLDS, MOST_FOLDS, FOLDED = 5, 10, 40_000
+"""Folds are this number over the entries [image, class], within limits. With few images a fold is much of what a head
+could learn from, and more folds are cheap: ten found 0.006 more on thousand images of two classes (`docs/tried.md`)."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,17 @@ class Influence:
     loss: Floats
 
 
-def folds_of(families: Array | None, n: int, folds: int | None, seed: int) -> Array:
-    """Draw int64 [N], the fold of each of `n` images, of two `folds` at least. None lets the number of images decide.
+def fold_count(n: int, n_classes: int) -> int:
+    """Give the number of folds for `n` images of `n_classes`."""
+    return int(np.clip(FOLDED // max(n * n_classes, 1), FEWEST_FOLDS, MOST_FOLDS))
+
+
+def folds_of(families: Array | None, n: int, folds: int, seed: int) -> Array:
+    """Draw int64 [N], the fold of each of `n` images, of two `folds` at least.
 
     A family (int64 [k] of the first k images; None where each image stands alone) lies in one fold: no copy of an image
     speaks for its label.
     """
-    if folds is None:
-        folds = int(np.clip(FOLDED // max(n, 1), FEWEST_FOLDS, MOST_FOLDS))
     return Kin.of(families, n).folds(max(2, min(folds, n)), np.random.default_rng([seed, 73]))
 
 
@@ -170,7 +173,7 @@ class InfluenceStudy:
             average[held] = self._averages(head, engine, held)
             if self.by_class:
                 classwise[held] = self._by_class(head, engine, held, labels[held])
-            p = engine.head.probabilities[torch.arange(len(train)), engine.head.labels].double().cpu().numpy()
+            p = engine.head.probabilities.gather(1, engine.head.labels[:, None])[:, 0].double().cpu().numpy()
             loss[train] += np.minimum(-np.log(np.maximum(p, np.exp(-LOSS_CAP))), LOSS_CAP)
             own[train] += engine.self_influence()
             times[train] += 1
@@ -194,7 +197,7 @@ class InfluenceStudy:
         found: list[Floats] = []
         heads: list[SoftmaxHead] = []
         for split, (_, held) in enumerate(self.splits):
-            if split >= 2 and sum(len(part) for part in rows) >= TUNED:
+            if split >= 2 and sum(part.size for part in found) >= TUNED:
                 break
             head, engine = self._fitted(labels, split, damping, start[split] if start else None)
             rows.append(held)

@@ -36,7 +36,7 @@ class DetectionSettings:
         Of the stacked head.
     influence_folds
         Of influence: each image is judged by a head and a reference that are the folds that do not hold it. None lets
-        the number of images decide.
+        the numbers of images and classes decide.
     splits
         How often the folds of the stacked head are drawn. None lets the number of images decide.
     rank_by

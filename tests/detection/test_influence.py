@@ -9,7 +9,7 @@ import torch
 from auditor.detection import influence
 from auditor.detection.bench import average_precision
 from auditor.detection.detect import influence_order
-from auditor.detection.influence import InfluenceStudy, Points, Single, choose_damping, folds_of
+from auditor.detection.influence import InfluenceStudy, Points, Single, choose_damping, fold_count, folds_of
 from auditor.influence import HeadProblem, engine
 from auditor.influence.weighing import ROBUST
 from auditor.model.scaling import Scaling, even_rows
@@ -161,8 +161,9 @@ def test_dampings_behind_one_that_is_worse_are_not_tried(monkeypatch, scores, tr
 
 
 def test_few_images_get_more_folds():
-    assert [int(folds_of(None, n, None, 0).max()) + 1 for n in (8, 1000, 2500, 50_000)] == [8, 10, 8, 5]
-    assert int(folds_of(None, 1000, 3, 0).max()) == 2
+    assert [fold_count(n, 2) for n in (0, 8, 1000, 2500, 50_000)] == [10, 10, 10, 8, 5]
+    assert fold_count(600, 200) == fold_count(5000, 10) == 5, "many classes are work enough"
+    assert int(folds_of(None, 8, fold_count(8, 2), 0).max()) + 1 == 8
 
 
 def test_a_damping_is_tried_on_as_many_folds_as_it_takes(monkeypatch):
