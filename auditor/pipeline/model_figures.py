@@ -10,8 +10,7 @@ from auditor.result.documents import FitDocument, ModelDocument
 CONVERGED = (
     "The model that classifies is a softmax regression on the standardised features. It was trained to the minimum of "
     "its loss with weight decay {:g}, the one with which left-out labels were told best; planted noise gets one of its "
-    "own. So it has no epochs, and "
-    "--epochs, --learning-rate and --batch-size do not count."
+    "own. So it has no epochs, and --epochs, --learning-rate and --batch-size do not count."
 )
 
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 from builders import SENTENCES, as_kind, make_result
+from conftest import violations
 from selenium.webdriver.support.ui import WebDriverWait
-from test_accessibility import _violations
 
 from auditor.system.text import readable
 
@@ -46,7 +46,7 @@ def test_items_are_read_and_judged_without_a_picture(page, node_tools, kind, wid
     report.keys("krdu")
     assert [d["decision"] for d in report.decisions()] == ["keep", "relabel", "drop", "unsure"]
     report.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    assert _violations(report, node_tools) == []
+    assert violations(report, node_tools) == []
     assert report.run("return window.hacked") is None and report.errors() == []
 
 
@@ -97,4 +97,4 @@ def test_plain_ids_stand_with_their_names(page, node_tools):
     report = page(result).open(390, True)
     assert report.text(".whole .item-name") == result.ranking["path"][0]
     assert report.run("return document.documentElement.scrollWidth") <= 390
-    assert _violations(report, node_tools) == [] and report.errors() == []
+    assert violations(report, node_tools) == [] and report.errors() == []
