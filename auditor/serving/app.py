@@ -67,7 +67,10 @@ def application(desk: Desk, sight: Sight, page: Callable[[], str]) -> Starlette:
         reviewer = document.get("reviewer")
         if not isinstance(reviewer, str):
             raise HTTPException(400, "The reviewer's name must be text.")
-        return _answer(await run_in_threadpool(desk.take, reviewer, document.get("changes")))
+        try:
+            return _answer(await run_in_threadpool(desk.take, reviewer, document.get("changes")))
+        except OSError as error:
+            raise HTTPException(507, f"Your decision could not be written: {reason(error)}.") from error
 
     routes = [
         Route("/", show_page),
@@ -75,7 +78,7 @@ def application(desk: Desk, sight: Sight, page: Callable[[], str]) -> Starlette:
         Route("/decisions", show_decisions, methods=["GET"]),
         Route("/decisions", take_decisions, methods=["POST"]),
     ]
-    told: dict[Any, Any] = {HTTPException: _http_error, AuditorError: _our_error, OSError: _no_room}
+    told: dict[Any, Any] = {HTTPException: _http_error, AuditorError: _our_error, OSError: _unread}
     return Starlette(routes=routes, exception_handlers=told)
 
 
@@ -122,8 +125,8 @@ def _our_error(request: Request, error: AuditorError) -> Response:
     return PlainTextResponse(f"{_sentence(error.message)}\n", status_code=status)
 
 
-def _no_room(request: Request, error: OSError) -> Response:
-    return PlainTextResponse(f"Your decision could not be written: {reason(error)}.\n", status_code=507)
+def _unread(request: Request, error: OSError) -> Response:
+    return PlainTextResponse(f"The audit's files cannot be read: {reason(error)}.\n", status_code=500)
 
 
 def _sentence(message: str) -> str:

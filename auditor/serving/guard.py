@@ -59,7 +59,7 @@ class Guard:
         if refusal is not None:
             await _refuse(send, *refusal)
             return
-        rest = scope["path"].split("/", 2)[2] if scope["path"].count("/") > 1 else ""
+        rest = _split(scope["path"])[1]
         inner = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode("utf-8", "replace"), "root_path": ""}
         await self._app(inner, receive, _with_headers(send))
 
@@ -74,10 +74,16 @@ class Guard:
             return 403, "This request comes from a foreign page."
         if scope["method"] != "GET" and any(site not in _OURS for site in headers.get(b"sec-fetch-site", [])):
             return 403, "This request comes from a foreign page."
-        token = scope["path"].split("/", 2)[1].encode("utf-8", "replace")
+        token = _split(scope["path"])[0].encode("utf-8", "replace")
         if not secrets.compare_digest(token, self._token):
             return 404, "Nothing is here. Open the address that the command printed."
         return None
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The first part of a path and what follows it. `OPTIONS *` has neither."""
+    first, _, rest = path.partition("/")[2].partition("/")
+    return first, rest
 
 
 async def _refuse(send: Send, status: int, words: str) -> None:

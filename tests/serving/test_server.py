@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import sys
 
 import pytest
@@ -98,6 +99,31 @@ def test_strangers_are_refused(server, audited):
     assert server.ask("decisions", sent, Origin=f"http://{place}", Sec_Fetch_Site="same-origin").status == 200
     form = server.ask("decisions", b"audit=1", Content_Type="application/x-www-form-urlencoded")
     assert form.status == 415  # what a foreign page can send without being asked first
+
+
+def test_an_audit_that_is_gone_while_it_is_served_gets_a_sentence(tmp_path):
+    result, out = audit_with_pictures(tmp_path, edge=8)
+    with serving(out) as server:
+        (out / "audit.json").rename(tmp_path / "audit.json")
+        answer = server.ask()
+        assert answer.status == 404 and "audit.json is missing" in answer.text
+        (out / "decisions").write_text("a file where the folder should be")
+        answer = server.ask("decisions", body(result))
+        assert answer.status == 507 and "could not be written" in answer.text
+        (out / "decisions").unlink()
+        (tmp_path / "audit.json").rename(out / "audit.json")
+        assert server.ask().status == 200 and server.ask("decisions", body(result)).status == 200
+        assert "Traceback" not in server.said
+
+
+def test_what_is_no_path_is_refused(server):
+    host, port = server.root.removeprefix("http://").rstrip("/").split(":")
+    for line in (b"OPTIONS * HTTP/1.1", b"GET http://evil.example/ HTTP/1.1", b"GET // HTTP/1.1", b"NONSENSE"):
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(line + f"\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+            status = connection.makefile("rb").readline().split()[1]
+        assert status in (b"400", b"404")
+    assert "Traceback" not in server.said
 
 
 def test_a_second_server_of_the_same_audit_is_refused(server, audited, run_cli):
