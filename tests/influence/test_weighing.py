@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import needs_pydvl
 from hypothesis import given
 from hypothesis import strategies as st
-from pydvl.influence.torch import DirectInfluence
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.errors import EngineError
 from auditor.influence import HeadProblem, InfluenceEngine, NetworkProblem, engine
 from auditor.influence.closed_form import ClosedForm
-from auditor.influence.pydvl.cluster import cluster, dask_average
 from auditor.influence.weighing import ROBUST, as_shares, pull, pulls, robust_weights
 
 DAMPING = 0.05
@@ -68,7 +67,10 @@ class GaussNewton(torch.nn.Module):
         return value + change
 
 
+@needs_pydvl
 def test_a_weighted_reference_is_pydvls_own_matrix_on_the_whole_network(network):
+    from pydvl.influence.torch import DirectInfluence
+
     model, train, reference = network
     linear = GaussNewton(model).eval()
     for parameter in model.parameters():
@@ -100,6 +102,7 @@ def head() -> tuple[HeadProblem, np.ndarray, np.ndarray, np.ndarray]:
     return HeadProblem(x, y, weight, bias), rng.normal(size=(70, 6)), rng.integers(0, 3, 70), rng.random(70)
 
 
+@needs_pydvl
 @pytest.mark.parametrize("name", ["auto", "cg", "direct", "nystroem", "arnoldi"])
 def test_weights_weigh_the_rows_of_every_engine(head, name):
     problem, x, y, weights = head
@@ -117,7 +120,10 @@ def test_equal_weights_are_the_plain_average(head):
     np.testing.assert_array_equal(found.weighted_average(x, y, np.full(70, 0.25)), found.average(x, y))
 
 
+@needs_pydvl
 def test_a_cluster_weighs_too(head):
+    from auditor.influence.pydvl.cluster import cluster, dask_average
+
     problem, x, y, weights = head
     found = engine(problem, "auto", 0.1)
     with cluster("local:1") as client:
@@ -189,7 +195,10 @@ def test_influence_under_every_label_is_what_plain_derivatives_give(head):
     np.testing.assert_allclose(what_if(problem, points, x, y, weights), naive, atol=1e-7)
 
 
+@needs_pydvl
 def test_influence_under_every_label_is_pydvls_own_matrix_times_the_weights(network):
+    from pydvl.influence.torch import DirectInfluence
+
     model, (x, given), (held, labels) = network
     body = nn.Sequential(*model[:-1]).requires_grad_(False)
     upstream = DirectInfluence(model, nn.functional.cross_entropy, DAMPING).fit(DataLoader(TensorDataset(x, given), 24))

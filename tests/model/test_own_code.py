@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import Result
-from helpers import FIXTURES, PROJECT, few_images, small_audit
+from helpers import FIXTURES, PROJECT, few_images, needs_pydvl, small_audit
 
 from auditor.config import read_settings
 from auditor.errors import ConfigError
@@ -136,6 +136,7 @@ def test_a_helper_beside_the_file_is_found_and_the_path_is_left_as_it_was(tmp_pa
     assert own_kind(f"{tmp_path / 'net.py'}:f").n_features == 123, "an edited helper is loaded anew"
 
 
+@needs_pydvl
 def test_a_file_is_not_sent_to_a_cluster(code: Path, tmp_path: Path, run_cli: Callable[..., Result]) -> None:
     words = [w for w in small_audit(FIXTURES / "digits", tmp_path / "out") if w not in ("--weights", "none")]
     done = run_cli(*words, "--backbone", f"{code}:small", "--dask", "local:1")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import small_audit
+from helpers import needs_pydvl, small_audit
 
 from auditor.data.fresh import require_fresh
 from auditor.errors import ResultError
@@ -134,7 +134,7 @@ def test_an_audit_of_the_same_rows_stands_and_of_others_does_not(rows: tuple[Pat
     [
         (["--backbone", "resnet50"], "for texts --backbone does not serve"),
         (["--train", "full"], "for texts --train does not serve"),
-        (["--preset", "study"], "for texts --preset does not serve"),
+        pytest.param(["--preset", "study"], "for texts --preset does not serve", marks=needs_pydvl),
         (["--reference", "breast-cancer"], "holds items of the kind table"),
         (["--classes", "cats,dogs"], "has no class 'dogs'"),
     ],
