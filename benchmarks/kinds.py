@@ -151,10 +151,8 @@ def every(known: set[tuple[str, str, str, int]]) -> Iterator[tuple[dict[str, Any
 def main() -> None:
     """Measure, or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=Path, help="JSON lines that an interrupted run goes on from")
-    parser.add_argument("--table", action="store_true", help="measure nothing; write the table of the rows")
     parser.add_argument("--most", type=int, default=10**6, help="rows to run now; go on later with --rows")
-    rows.add_options(parser)
+    rows.add_going_on(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     records = rows.kept(options.rows)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,11 +84,9 @@ def measured(name: str, kind: str, seed: int, images: int) -> Iterator[dict[str,
 def main() -> None:
     """Measure, or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=Path, help="JSON lines that an interrupted run goes on from")
-    parser.add_argument("--table", action="store_true", help="measure nothing; write the table of the rows")
     parser.add_argument("--most", type=int, default=10**6, help="rows to run now; go on later with --rows")
     parser.add_argument("--images", type=int, default=10_000, help="items of a set at most")
-    rows.add_options(parser)
+    rows.add_going_on(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     records = rows.kept(options.rows)

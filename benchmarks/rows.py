@@ -31,6 +31,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help=text)
 
 
+def add_going_on(parser: argparse.ArgumentParser) -> None:
+    """Give a benchmark the options of a run that goes on where it stopped: `--rows`, `--table` and `--results`."""
+    parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
+    parser.add_argument("--table", action="store_true", help="run no row, write the tables of the rows there are")
+    add_options(parser)
+
+
 # JSON lines: an interrupted run goes on from these
 
 

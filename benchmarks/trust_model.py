@@ -232,15 +232,13 @@ def reliability(records: list[dict[str, Any]]) -> pd.DataFrame:
 def main() -> None:
     """Run the rows asked for and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
     parser.add_argument("--only", default="", help="rows whose name contains this, or one of these with ; between")
     parser.add_argument("--again", action="store_true", help="second audits of these rows too")
-    parser.add_argument("--table", action="store_true", help="run no row, write the tables of the rows there are")
     parser.add_argument("--measure", action="store_true", help="only measure, write no table")
     parser.add_argument("--judge", action="store_true", help="run no row: today's gate judges all estimates in results")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no row after this long")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "auditor-bench")
-    rows.add_options(parser)
+    rows.add_going_on(parser)
     options = parser.parse_args()
     if options.judge:
         judge_again(options.results)

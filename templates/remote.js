@@ -74,7 +74,7 @@ function Remote(data, told) {
     const sent = new Map(waiting);
     const by = reviewer;
     tell();
-    const { status, words, answer } = await ask("decisions", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ audit: data.audit, reviewer: by, changes: [...sent.values()] }) });
+    const { status, words, answer } = await post(by, [...sent.values()]);
     busy = false;
     if (by !== reviewer) return send();
     refused = "";
@@ -82,7 +82,7 @@ function Remote(data, told) {
       for (const [key, entry] of sent) if (waiting.get(key) === entry) waiting.delete(key);
       take(answer);
       told.others();
-    } else if (status >= 400) refused = words;
+    } else if (status >= 400) refused = words.trim();
     tell();
     if (!answer) return later();
     if (waiting.size) send();
@@ -93,7 +93,7 @@ function Remote(data, told) {
     if (busy || waiting.size || document.hidden) return later();
     busy = true;
     const by = reviewer;
-    const { status, answer } = await ask(`decisions?reviewer=${encodeURIComponent(by)}&since=${encodeURIComponent(known.revision)}`, {});
+    const { status, answer } = await ask(`decisions?reviewer=${encodeURIComponent(by)}&since=${encodeURIComponent(known.revision)}`);
     busy = false;
     if (by === reviewer && answer && !waiting.size) {
       const before = getItem();
@@ -106,15 +106,19 @@ function Remote(data, told) {
     later();
   }
 
-  async function ask(where, what) {
+  // `answer` is what a request about decisions gives, and `words` the text of everything else. Status 0: no server.
+  async function ask(where, what = {}) {
     try {
       const reply = await fetch(where, { ...what, cache: "no-store" });
-      const json = reply.status === 200;
-      return { status: reply.status, words: json ? "" : (await reply.text()).trim(), answer: json ? await reply.json() : null };
+      const text = await reply.text();
+      const isAnswer = (reply.headers.get("Content-Type") ?? "").startsWith("application/json");
+      return { status: reply.status, words: isAnswer ? "" : text, answer: isAnswer ? JSON.parse(text) : null };
     } catch {
-      return { status: 0, words: "", answer: null }; // the server is gone
+      return { status: 0, words: "", answer: null };
     }
   }
+
+  const post = (by, changes) => ask("decisions", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ audit: data.audit, reviewer: by, changes }) });
 
   function later() {
     clearTimeout(timer);
@@ -137,7 +141,7 @@ function Remote(data, told) {
     known.others = new Map();
     known.agreement = [];
     while (busy) await new Promise((go) => setTimeout(go, 20));
-    const { answer } = await ask(`decisions?reviewer=${encodeURIComponent(wanted)}`, {});
+    const { answer } = await ask(`decisions?reviewer=${encodeURIComponent(wanted)}`);
     if (answer && wanted === reviewer) {
       take(answer);
       if (old === "" && unnamed.size) await move(unnamed);
@@ -157,7 +161,7 @@ function Remote(data, told) {
     await send();
     if (waiting.size) return; // the server does not have them under the new name, so they stay under the old one
     const back = [...unnamed.values()].map((entry) => ({ ...entry, decision: null, new_label: null }));
-    await ask("decisions", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ audit: data.audit, reviewer: "", changes: back }) });
+    await post("", back);
   }
 
   return {

@@ -71,21 +71,18 @@
     if (!server) return picture(row, title);
     const large = full(row, title);
     large.addEventListener("error", async () => {
-      const { words } = await server.ask(server.item(row), {});
-      large.replaceWith(picture(row, title), h("p", { class: "quiet rv-lacks" }, words || "The server does not answer. This is the small picture."));
+      const { status, words } = await server.ask(server.item(row));
+      large.replaceWith(picture(row, title), h("p", { class: "quiet rv-lacks" }, status >= 400 ? words.trim() : "This is the small picture: the server did not give the whole one."));
     }, { once: true });
     return large;
   }
 
   const full = (row, title) => h("img", { src: server.item(row), alt: title, decoding: "async" });
 
+  // Without an answer the excerpt stays.
   async function wholeText(row, box) {
-    try {
-      const reply = await fetch(server.item(row));
-      if (reply.ok) fill(box, h("div", { class: "excerpt", dir: "auto" }, Dom.readable(await reply.text())));
-    } catch {
-      // The excerpt stays.
-    }
+    const { status, words } = await server.ask(server.item(row));
+    if (status === 200) fill(box, h("div", { class: "excerpt", dir: "auto" }, Dom.readable(words)));
   }
 
   function enlarge(row, title) {

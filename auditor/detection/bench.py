@@ -143,12 +143,14 @@ class Bench:
     ) -> Bench:
         """Compute the bases of `rows` [n] of checked images; None for all of them."""
         scaling = Scaling.of(images.features, rows)
+        points = Points(images.features, rows, None if images.reference is None else images.reference[0], scaling)
         stacked, trusted = scaling(images.features, rows), np.empty(0, np.int64)
         if images.reference is not None:
             stacked, trusted = np.concatenate([stacked, scaling(images.reference[0])]), images.reference[1]
         chosen = slice(None) if rows is None else rows
         labels = images.taught(scaling)[chosen]
         own = images.labels[chosen], images.looks()[chosen], images.families()[chosen]
+        groups = None if images.groups is None else own[2]
         views = Views(
             stacked,
             trusted,
@@ -156,13 +158,8 @@ class Bench:
             settings=settings,
             seed=seed,
             device=device,
-            known=Known(
-                None if images.groups is None else own[2],
-                None if images.probabilities is None else images.probabilities[chosen],
-            ),
+            known=Known(groups, None if images.probabilities is None else images.probabilities[chosen]),
         )
-        points = Points(images.features, rows, None if images.reference is None else images.reference[0], scaling)
-        groups = None if images.groups is None else own[2]
         n = len(labels) + len(trusted)
         fold = folds_of(groups, n, settings.influence_folds or fold_count(n, images.n_classes), seed)
         study = InfluenceStudy(points, images.n_classes, fold=fold, device=device)

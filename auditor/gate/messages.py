@@ -8,6 +8,7 @@ from auditor.gate.facts import Decider, Levels, Measurement
 from auditor.gate.figures import figure, interval
 from auditor.gate.rules.base import Rule
 from auditor.gate.verdict import Judgement
+from auditor.system.text import sentence
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def advice(rule: Rule, levels: Levels, decided: Decision, *, unsolved: str) -> s
     if decided.open:
         return _to_decide(rule, levels, decided)
     if not decided.lacks:
-        return rule.advice if decided.decider is None else _sentence(decided.decider.sentence)
+        return rule.advice if decided.decider is None else sentence(decided.decider.sentence)
     if decided.lacks == unsolved:
         said = "Audit again with `--engine auto`, or with a larger `--damping`."
     else:
@@ -63,11 +64,6 @@ def advice(rule: Rule, levels: Levels, decided: Decision, *, unsolved: str) -> s
     if decided.decider is None or decided.decider.looks is None:
         return said
     return f"{said} Looks decide without the audit's word: {decided.decider.sentence}."
-
-
-def _sentence(text: str) -> str:
-    """Words as a sentence of their own."""
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _to_decide(rule: Rule, levels: Levels, decided: Decision) -> str:
@@ -91,8 +87,7 @@ def message(rule: Rule, found: Measurement, decided: Decision) -> str:
         parts += _open(rule, found, decided)
     elif decided.level is not None:
         parts += _against(rule, found, decided)
-    sentence = "; ".join(parts)
-    return sentence[:1].upper() + sentence[1:] + "."
+    return sentence("; ".join(parts))
 
 
 def _open(rule: Rule, found: Measurement, decided: Decision) -> list[str]:

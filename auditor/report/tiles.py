@@ -135,12 +135,13 @@ def _against(share: float, recovery: RecoveryDocument) -> str:
 def _sitting(sitting: Sitting) -> Tile:
     """What a review costs and fixes."""
     low, high = sitting.interval
-    until = "" if sitting.stop is None else f"After {sitting.stop:,}, less than one more is expected."
+    most = max(1, math.ceil(high))
+    until = "" if sitting.stop is None else f"After {sitting.stop:,} the model expects less than one more."
     return Tile(
         f"The next {sitting.looks:,} looks should find",
         min(1.0, sitting.found / sitting.looks),
         [low / sitting.looks, high / sitting.looks],
-        text=f"about {whole(sitting.found)} wrong" if round(sitting.found) else "perhaps no wrong label",
-        between=f"{whole(math.floor(low))} to {whole(math.ceil(high))}",
+        text=f"about {whole(sitting.found)} wrong" if round(sitting.found) else f"up to {whole(most)} wrong",
+        between=f"{whole(math.floor(low))} to {whole(most)}",
         note=f"About {sitting.minutes} minute{'' if sitting.minutes == 1 else 's'}. {until}".strip(),
     )

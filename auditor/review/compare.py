@@ -83,8 +83,6 @@ def _labels(content: _Content) -> dict[str, set[str]]:
 def _looked_at(result: AuditResult) -> set[_Key]:
     """Contents and labels that somebody has looked at, as this audit knows."""
     hashes, rows = result.summary["dataset"]["hashes"], result.ranking
-    if "looked" not in rows:
-        return set()
     rows = rows[rows["looked"].fillna("") != ""]
     return {(hashes[path], label) for path, label in zip(rows["path"], rows["label"], strict=True)}
 

@@ -29,7 +29,7 @@ from auditor.errors import AuditorError, DecisionsError
 from auditor.serving.desk import Desk, Held
 from auditor.serving.sight import Sight
 from auditor.system.files import reason
-from auditor.system.text import printable
+from auditor.system.text import printable, sentence
 
 MOST_BYTES = 8_000_000
 """The largest request: 50,000 decisions at once are smaller."""
@@ -122,13 +122,8 @@ def _http_error(request: Request, error: HTTPException) -> Response:
 
 def _our_error(request: Request, error: AuditorError) -> Response:
     status = 400 if isinstance(error, DecisionsError) else 404
-    return PlainTextResponse(f"{_sentence(error.message)}\n", status_code=status)
+    return PlainTextResponse(f"{sentence(printable(error.message))}\n", status_code=status)
 
 
 def _unread(request: Request, error: OSError) -> Response:
     return PlainTextResponse(f"The audit's files cannot be read: {reason(error)}.\n", status_code=500)
-
-
-def _sentence(message: str) -> str:
-    text = printable(message)
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

@@ -20,6 +20,7 @@ from auditor.serving.sight import Sight
 from auditor.session import served_page
 from auditor.system.files import reason
 from auditor.system.lock import locked
+from auditor.system.text import sentence
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -90,7 +91,7 @@ def _sight(result: AuditResult, source: str, folder: Path) -> tuple[Sight, str]:
         if source:
             raise
         why = f"the data set cannot be opened, so nothing is shown at full size: {error.message}"
-        return Sight(result, None, why), f"{why[0].upper()}{why[1:]}.\n  {error.hint}\n"
+        return Sight(result, None, why), f"{sentence(why)}\n  {error.hint}\n"
 
 
 def _application(desk: Desk, sight: Sight, page: Callable[[], str]) -> Starlette:

@@ -71,6 +71,11 @@ def counted(n: int, singular: str, plural: str) -> str:
     return f"{n} {singular if n == 1 else plural}"
 
 
+def sentence(words: str) -> str:
+    """Words as a sentence of their own: a capital first, and a full stop at the end. Empty words stay empty."""
+    return f"{words[:1].upper()}{words[1:].removesuffix('.')}." if words else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: the known names that were probably meant, or else all of them.
 

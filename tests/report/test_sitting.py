@@ -50,3 +50,9 @@ def test_the_head_of_the_page_has_three_figures() -> None:
     shown = tiles(make_result().summary)
     assert [tile.title.split(" in ")[0] for tile in shown][:2] == ["Labels probably wrong", "Labels we flipped, found"]
     assert len(shown) == 3 and "minutes" in shown[2].note
+
+
+def test_a_sitting_that_finds_next_to_nothing_says_how_many_there_may_be() -> None:
+    summary = {**make_result().summary, "calibration": _calibration([(1, 0.1), (50, 0.4), (200, 0.6)])}
+    last = tiles(summary)[2]
+    assert (last.text, last.between) == ("up to 1 wrong", "0 to 1")
