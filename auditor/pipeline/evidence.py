@@ -18,6 +18,7 @@ from auditor.pipeline.histograms import extremes, influence_histograms
 from auditor.pipeline.suspects import explanations, near_duplicates
 from auditor.pipeline.thumbnails import excerpts, mentioned, thumbnails
 from auditor.result.evidence import EvidenceDocument, ExampleDocument, LowestImage, WhyDocument
+from auditor.system.interrupts import held
 
 LOWEST = 24
 
@@ -26,7 +27,8 @@ def lowest_planted(planted: pd.DataFrame) -> list[LowestImage]:
     """The corrupted run's images of lowest average influence, and what they really are."""
     columns = ["path", "label", "trained_label", "planted", "average_influence", "influence_rank"]
     frame = planted.sort_values("influence_rank").head(LOWEST)[columns]
-    records: list[LowestImage] = json.loads(frame.to_json(orient="records"))
+    with held():  # pandas writes JSON in C, and an interrupt in one of its calls of Python ends the process
+        records: list[LowestImage] = json.loads(frame.to_json(orient="records"))
     return records
 
 

@@ -7,8 +7,10 @@ import signal
 import threading
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 
+from auditor.pipeline.evidence import lowest_planted
 from auditor.report import plots
 from auditor.system import interrupts
 from auditor.system.interrupts import held
@@ -82,3 +84,24 @@ def test_a_figure_is_drawn_to_its_end_before_an_interrupt_takes_effect(monkeypat
     with pytest.raises(KeyboardInterrupt):
         plots.histogram([0.0, 1.0], [plots.Series([1], "clean")], "x")
     assert len(asked) > 1
+
+
+def test_the_planted_images_are_told_to_their_end_before_an_interrupt_takes_effect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pandas' C code for JSON asks Python for each column. An interrupt there ended the process (SIGSEGV)."""
+    columns = ["path", "label", "trained_label", "planted", "average_influence", "influence_rank"]
+    frame = pd.DataFrame([["a.png", "cat", "dog", True, 0.5, 1]], columns=columns)
+    manager = type(frame._mgr)
+    real, asked = manager.column_arrays.fget, []
+
+    def interrupted(self: object) -> object:
+        if not asked:
+            signal.raise_signal(signal.SIGTERM)
+        asked.append(True)
+        return real(self)
+
+    monkeypatch.setattr(manager, "column_arrays", property(interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        lowest_planted(frame)
+    assert asked
