@@ -4,7 +4,7 @@ Run as a program of its own, with nothing but imports done before it forks, so t
 is lost in a fork. Prints one JSON document; asserts nothing itself.
 
     python tests/kills.py random KILLS SEED
-    python tests/kills.py files|stages|signals|commands ...
+    python tests/kills.py files|stages|signals|commands|callbacks ...
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -608,6 +609,63 @@ def side_by_side(ground: Ground) -> dict[str, Any]:
     return {"one_folder": one_folder, "one_cache": {"ends": ends, "faults": ground.faults(cleaned=True), "same": same}}
 
 
+class _Callbacks:
+    """A profiler: which Python function did which C function call? It can interrupt the first call of one pair."""
+
+    def __init__(self, target: str = "") -> None:
+        self.target, self.found = target, dict[str, int]()
+        self._stack: list[Any] = []
+        """What runs now, the innermost last; None stands for a Python function."""
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event == "c_call":
+            self._stack.append(argument)
+        elif event == "call":
+            caller = self._stack[-1] if self._stack else None
+            self._stack.append(None)
+            if caller is not None:
+                self._note(caller, frame)
+        elif self._stack:
+            self._stack.pop()
+
+    def _note(self, caller: Any, frame: FrameType) -> None:
+        name = f"{getattr(caller, '__module__', None)}.{getattr(caller, '__qualname__', type(caller).__name__)}"
+        code = frame.f_code
+        pair = f"{name} -> {code.co_filename.rpartition('site-packages')[2]}:{code.co_name}"
+        self.found[pair] = self.found.get(pair, 0) + 1
+        if pair == self.target:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGTERM)
+
+
+def callbacks(ground: Ground) -> dict[str, Any]:
+    """An interrupt in every Python function that C code calls during an audit, one at a time.
+
+    C code may take the interrupt for another error, or not expect one at all.
+    """
+    kept = ground.root / "pairs.json"
+
+    def watch() -> None:
+        profiler, leave = _Callbacks(), os._exit
+
+        def told(code: int) -> None:
+            sys.setprofile(None)
+            kept.write_text(json.dumps(profiler.found))
+            leave(code)
+
+        os._exit = told  # type: ignore[assignment]
+        sys.setprofile(profiler)
+
+    ground.clear()
+    ground.run(prepare=watch)
+    rounds = []
+    for pair in json.loads(kept.read_text()):
+        ground.clear()
+        code, said = ground.run(prepare=functools.partial(sys.setprofile, _Callbacks(pair)))
+        rounds.append({"pair": pair, "code": code, "said": said, "faults": ground.faults(cleaned=code == 0)})
+    return {"rounds": rounds}
+
+
 def main(words: list[str]) -> None:
     torch.set_num_threads(1)
     use_tiny_network(pytest.MonkeyPatch())
@@ -631,6 +689,8 @@ def main(words: list[str]) -> None:
             document |= {"stages": stage_kills(ground)}
         if "commands" in words:
             document |= {"commands": commands(ground)}
+        if "callbacks" in words:
+            document |= callbacks(ground)
         if "signals" in words:  # last, for it audits otherwise than the ground was laid
             document |= {"signals": signals(ground)}
         print(json.dumps(document))

@@ -17,10 +17,7 @@ SEED = int(os.environ.get("AUDITOR_KILLS_SEED", "0"))
 ALL_FILES = ["audit.json", "evidence.json", "planted.csv", "ranking.csv", "report.html", "verdict.json"]
 
 
-@pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
-    """What the driver has to tell. One driver: each of them has torch to import and a ground to lay."""
-    words = ["random", str(KILLS), str(SEED), "stages", "files", "commands", "signals"]
+def _driven(*words: str) -> dict[str, Any]:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run(
         [sys.executable, str(PROJECT / "tests" / "kills.py"), *words],
@@ -33,6 +30,12 @@ def told() -> dict[str, Any]:
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """What the driver has to tell. One driver: each of them has torch to import and a ground to lay."""
+    return _driven("random", str(KILLS), str(SEED), "stages", "files", "commands", "signals")
 
 
 def _calm(said: str) -> bool:
@@ -152,3 +155,13 @@ def test_two_at_once_on_one_folder_are_told_or_both_right(told: dict[str, Any]) 
 def test_two_at_once_on_one_cache_are_both_right(told: dict[str, Any]) -> None:
     one = told["side_by_side"]["one_cache"]
     assert [code for code, _ in one["ends"]] == [0, 0] and one["same"] and one["faults"] == [], one
+
+
+@pytest.mark.slow
+def test_an_interrupt_in_any_call_from_c_code_ends_the_audit_as_an_interrupt() -> None:
+    rounds = _driven("callbacks")["rounds"]
+    assert len(rounds) > 100
+    for one in rounds:
+        assert one["code"] in (0, 130) and one["faults"] == [], one
+        assert _calm(one["said"]), one
+    assert sum(one["code"] == 0 for one in rounds) < len(rounds) / 10, "nearly every interrupt came before the end"
