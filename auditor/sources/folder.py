@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
 from auditor.sources.layout import NEUTRAL, Classes, shown, understand
-from auditor.sources.root import Listing, Root, join
+from auditor.sources.root import Root
+from auditor.sources.tree import Listing, Tree, images_of, join
 from auditor.system.text import display
 
 _DEEPEST_WRAPPER = 4
@@ -32,30 +33,45 @@ class FolderSource:
         SourceError
             The folder cannot be listed, or no class folder holds an image.
         """
-        root = Root(spec, allow_outside=allow_outside)
-        skipped, notes = list[Skipped](), list[str]()
-        top = root.entries("", skipped)
-        _stray_images(root, "", top, skipped)
-        real, linked = _class_folders(root, top, skipped, notes)
-        classes = {**real, **linked}
-        listed = list(root.walk(sorted(real), sorted(linked), skipped))
-        used = {folder for folder, _ in listed}
-        skipped += [Skipped(path, "a class folder without images") for path in classes if path not in used]
-        layout = understand(spec, classes, listed)
-        left = {folder for folder, _ in layout.found}
-        table = make_table(
-            display(os.path.basename(root.real) or root.real),
-            display(spec),
-            Columns([image for _, image in layout.found], [classes[f][0] for f, _ in layout.found], layout.splits),
-            read=root.read,
-            locate=root.locate,
-            skipped=[*skipped, *layout.skipped],
-            empty=(label for folder, (label, _) in classes.items() if folder in left or folder not in used),
-        )
-        return replace(table, notes=(*notes, *layout.notes, *table.notes), doubt=layout.doubt)
+        return classes_table(Root(spec, allow_outside=allow_outside), spec)
 
 
-def _class_folders(root: Root, top: Listing, skipped: list[Skipped], notes: list[str]) -> tuple[Classes, Classes]:
+def classes_table(root: Tree, spec: str) -> ImageTable:
+    """The table of a tree whose folders name classes, or splits and below them classes.
+
+    Parameters
+    ----------
+    spec
+        What the user wrote as SOURCE.
+
+    Raises
+    ------
+    SourceError
+        No class folder holds an image.
+    """
+    skipped, notes = list[Skipped](), list[str]()
+    top = root.entries("", skipped)
+    _stray_images(root, "", top, skipped)
+    real, linked = _class_folders(root, top, skipped, notes)
+    classes = {**real, **linked}
+    listed = list(root.walk(sorted(real), sorted(linked), skipped))
+    used = {folder for folder, _ in listed}
+    skipped += [Skipped(path, "a class folder without images") for path in classes if path not in used]
+    layout = understand(spec, classes, listed)
+    left = {folder for folder, _ in layout.found}
+    table = make_table(
+        display(root.title),
+        display(spec),
+        Columns([image for _, image in layout.found], [classes[f][0] for f, _ in layout.found], layout.splits),
+        read=root.read,
+        locate=root.locate,
+        skipped=[*skipped, *layout.skipped],
+        empty=(label for folder, (label, _) in classes.items() if folder in left or folder not in used),
+    )
+    return replace(table, notes=(*notes, *layout.notes, *table.notes), doubt=layout.doubt)
+
+
+def _class_folders(root: Tree, top: Listing, skipped: list[Skipped], notes: list[str]) -> tuple[Classes, Classes]:
     """The class folders of the disk, and the class folders behind a symbolic link."""
     splits = _split_folders(root, top)
     if not splits:
@@ -75,12 +91,12 @@ def _class_folders(root: Root, top: Listing, skipped: list[Skipped], notes: list
     return real, linked
 
 
-def _class_level(root: Root, part: str, notes: list[str]) -> str:
+def _class_level(root: Tree, part: str, notes: list[str]) -> str:
     """The folder of a split that holds its class folders. Archives often repeat the split: seg_train/seg_train/cat."""
     place = part
     for _ in range(_DEEPEST_WRAPPER):
         listing = root.entries(place, [])
-        if len(listing.folders) != 1 or listing.links or root.images(place, listing, []):
+        if len(listing.folders) != 1 or listing.links or images_of(place, listing, []):
             break
         inside = listing.folders[0]
         if not (inside == part or split_name(inside) or inside.lower() in NEUTRAL):
@@ -93,7 +109,7 @@ def _class_level(root: Root, part: str, notes: list[str]) -> str:
     return place
 
 
-def _beside(root: Root, part: str, labels: set[str], skipped: list[Skipped], notes: list[str]) -> None:
+def _beside(root: Tree, part: str, labels: set[str], skipped: list[Skipped], notes: list[str]) -> None:
     """Skip a folder beside the splits. If it repeats their classes, it may well be a split: say so."""
     reason = "lies beside the folders of the splits, so it is no class"
     listing = root.entries(part, [])
@@ -108,7 +124,7 @@ def _beside(root: Root, part: str, labels: set[str], skipped: list[Skipped], not
     skipped.append(Skipped(part, reason))
 
 
-def _split_folders(root: Root, top: Listing) -> dict[str, str]:
+def _split_folders(root: Tree, top: Listing) -> dict[str, str]:
     """The top folders that are splits, with the name of the split. Empty if the top folders are classes.
 
     A folder called train is a split if it holds folders. A class with that name would hold its images directly. If
@@ -125,9 +141,9 @@ def _split_folders(root: Root, top: Listing) -> dict[str, str]:
     return splits if proven or len(splits) == len(named) else {}
 
 
-def _stray_images(root: Root, folder: str, listing: Listing, skipped: list[Skipped]) -> None:
+def _stray_images(root: Tree, folder: str, listing: Listing, skipped: list[Skipped]) -> None:
     """Skip the images that lie outside the class folders, in one entry, since there can be very many of them."""
-    strays = root.images(folder, listing, [])
+    strays = images_of(folder, listing, [])
     if strays:
         more = f" (and {len(strays) - 1} more beside it)" if len(strays) > 1 else ""
         skipped.append(Skipped(join(folder, strays[0]), "not in a class folder" + more))

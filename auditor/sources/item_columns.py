@@ -12,7 +12,7 @@ from auditor.sources.base import split_name
 from auditor.sources.headers import alike, read_so, understood
 from auditor.sources.manifest_columns import NoColumnError, missing
 from auditor.sources.records import Records, Value
-from auditor.sources.root import is_utf8
+from auditor.sources.tree import is_utf8
 from auditor.system.text import display
 
 ROLES = ("label", "text", "split", "group", "id")

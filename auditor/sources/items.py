@@ -17,7 +17,7 @@ from auditor.sources.groups import as_families
 from auditor.sources.item_columns import ROLES, Chosen, as_labels, as_splits, item_names, read_nearly
 from auditor.sources.no_label import is_error_value
 from auditor.sources.records import Records, Value, read_records
-from auditor.sources.root import is_utf8
+from auditor.sources.tree import is_utf8
 from auditor.system.text import display
 
 LONGEST_TEXT = 1_000_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from auditor.errors import SourceError
 from auditor.sources.headers import alike
-from auditor.sources.root import has_image_suffix
+from auditor.sources.tree import has_image_suffix
 from auditor.system.text import display
 
 ROLES = ("path", "label", "split")

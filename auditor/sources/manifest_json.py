@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from auditor.errors import SourceError
 from auditor.sources.manifest_columns import Rows, as_text, missing, optional
-from auditor.sources.root import has_image_suffix
+from auditor.sources.tree import has_image_suffix
 from auditor.system.files import reason
 
 _WANTED = 'write {"path": "...", "label": "..."}'

@@ -17,8 +17,9 @@ from auditor.sources.base import Skipped, split_name
 from auditor.sources.headers import read_so
 from auditor.sources.manifest_columns import Rows
 from auditor.sources.no_label import is_error_value
-from auditor.sources.root import ODD_PATH, Root, is_utf8
+from auditor.sources.root import ODD_PATH, Root
 from auditor.sources.spelling import merged
+from auditor.sources.tree import is_utf8
 from auditor.system.text import display
 
 SHOWN = 3

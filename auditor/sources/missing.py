@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from auditor.sources.root import Root, has_image_suffix, join
+from auditor.sources.root import Root
 from auditor.sources.spelling import same
+from auditor.sources.tree import has_image_suffix, join
 
 _Key = Callable[[str], str]
 

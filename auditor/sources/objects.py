@@ -18,7 +18,8 @@ from auditor.sources.base import IN_MEMORY, Columns, ImageTable, Skipped, make_t
 from auditor.sources.given import beside
 from auditor.sources.manifest_columns import as_text
 from auditor.sources.named import named_files
-from auditor.sources.root import Root, is_utf8
+from auditor.sources.root import Root
+from auditor.sources.tree import is_utf8
 from auditor.system.text import display
 
 NO_LABEL = "it has no label"

@@ -12,77 +12,18 @@ import re
 import stat
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from auditor.errors import SourceError
 from auditor.sources.base import Skipped
+from auditor.sources.tree import Listing, images_of, is_litter, is_utf8, join, name_problem
 from auditor.system.files import kind_of, read_regular, reason
 from auditor.system.text import display
-
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".avif"}
-    | {".ppm", ".pgm", ".pbm", ".pnm"}
-)
-"""A folder is searched for files with these endings. Decoding shows what a file really is."""
-
-_SIDE_CARS = frozenset(
-    {".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".db", ".ini"}
-    | {".py", ".toml", ".npy"}
-)
-"""Endings of files that often lie beside images. They are left out in silence."""
 
 ODD_PATH = re.compile(r"^[/\\]|^[A-Za-z]:[/\\]|(?:^|/)\.{0,2}(?:/|$)|\0")
 """Paths that need a closer look: absolute, with a drive, with an empty, `.` or `..` part, or with a NUL."""
 
 _MANY = 32
 """With more files than this in one folder, listing the folder is quicker than asking for each file."""
-
-_LITTER = frozenset(
-    {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r"}
-    | {"__macosx", "__pycache__", "lost+found", "found.000", "network trash folder", "temporary items"}
-    | {"$recycle.bin", "recycler", "recycled", "system volume information", "thevolumesettingsfolder"}
-    | {"@eadir", "@recycle", "@recently-snapshot", "@tmp", "@sharesnap", "@__thumb"}
-    | {"#recycle", "#snapshot", "~snapshot"}
-)
-"""Names, in lower case, that Windows, macOS, Linux and network drives leave behind. They are left out in silence."""
-
-_LITTER_ENDINGS = ("@synoeastream", "@synoresource", ":zone.identifier")
-"""Endings, in lower case, of files that such drives and Windows put beside each image."""
-
-
-def join(folder: str, name: str) -> str:
-    """A path relative to the root, with forward slashes. The root itself is ''."""
-    return f"{folder}/{name}" if folder else name
-
-
-def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can carry the text. Python writes a byte that is not UTF-8 as a surrogate, which it cannot."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def is_litter(name: str) -> bool:
-    """Whether a system or another program leaves entries of this name behind. Hidden entries count too."""
-    lower = name.lower()
-    return name.startswith(".") or lower in _LITTER or lower.endswith(_LITTER_ENDINGS)
-
-
-def has_image_suffix(name: str) -> bool:
-    """Whether a file name has the ending of an image, in upper or lower case."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The names of a folder's entries, sorted by code point."""
-
-    files: tuple[str, ...]
-    folders: tuple[str, ...]
-    links: tuple[str, ...]
-    """Symbolic links to folders."""
 
 
 class Root:
@@ -112,6 +53,11 @@ class Root:
             raise SourceError(
                 f"cannot list the folder {display(folder)}: {reason(error)}", hint="check the path and its permissions"
             ) from error
+
+    @property
+    def title(self) -> str:
+        """The folder's own name."""
+        return os.path.basename(self.real) or self.real
 
     def absolute(self, path: str) -> str:
         """The file name of a path relative to the root."""
@@ -148,12 +94,12 @@ class Root:
                 continue
             path = join(folder, entry.name)
             if entry.is_file(follow_symlinks=False):
-                target, problem = files, _name_problem(entry.name)
+                target, problem = files, name_problem(entry.name)
             elif entry.is_dir(follow_symlinks=False):
-                target, problem = folders, _name_problem(entry.name)
+                target, problem = folders, name_problem(entry.name)
             else:
                 is_folder, problem = self._follow(path)
-                problem = _name_problem(entry.name) or problem
+                problem = name_problem(entry.name) or problem
                 target = links if is_folder else files
             if problem:
                 skipped.append(Skipped(display(path), problem))
@@ -177,21 +123,9 @@ class Root:
             if not self._first_visit(folder, skipped, seen):
                 continue
             listing = self.entries(folder, skipped)
-            yield from ((top, join(folder, name)) for name in self.images(folder, listing, skipped))
+            yield from ((top, join(folder, name)) for name in images_of(folder, listing, skipped))
             first.extend((top, join(folder, name)) for name in reversed(listing.folders))
             last.extend((top, join(folder, name)) for name in listing.links)
-
-    def images(self, folder: str, listing: Listing, skipped: list[Skipped]) -> list[str]:
-        """The files of a listing with the ending of an image. Others are skipped, in silence if they are side files."""
-        names = []
-        for name in listing.files:
-            suffix = os.path.splitext(name)[1].lower()
-            if suffix in IMAGE_SUFFIXES:
-                names.append(name)
-            elif suffix not in _SIDE_CARS:
-                path = join(folder, name)
-                skipped.append(Skipped(path, f"not an image's file name ending: '{suffix}'" if suffix else "no ending"))
-        return names
 
     def problems(self, paths: Iterable[str]) -> dict[str, str]:
         """What is wrong with a path: missing, not a file, or outside the root. The value holds the bad paths only."""
@@ -272,7 +206,3 @@ class Root:
             return False
         seen.add(identity)
         return True
-
-
-def _name_problem(name: str) -> str:
-    return "" if is_utf8(name) else "its name is not valid UTF-8"

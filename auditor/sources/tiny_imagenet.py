@@ -10,7 +10,8 @@ from collections import Counter
 
 from auditor.errors import SourceError
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table
-from auditor.sources.root import Root, has_image_suffix, join
+from auditor.sources.root import Root
+from auditor.sources.tree import has_image_suffix, images_of, join
 from auditor.system.files import read_regular, reason
 from auditor.system.text import display
 
@@ -84,7 +85,7 @@ def label_names(ids: set[str], words: dict[str, str]) -> dict[str, str]:
 def _validation(root: Root, skipped: list[Skipped]) -> list[tuple[str, str, str]]:
     """(path, WordNet id, "val") of each validation image."""
     listing = root.entries("val/images", skipped)
-    present = set(root.images("val/images", listing, skipped))
+    present = set(images_of("val/images", listing, skipped))
     rows: dict[str, tuple[str, str, str]] = {}
     for number, line in enumerate(_lines(root, _ANNOTATIONS), start=1):
         if not line:
