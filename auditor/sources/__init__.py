@@ -18,13 +18,18 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
 from auditor.errors import SourceError
+from auditor.sources.archives import ArchiveSource
 from auditor.sources.base import SPLITS, Columns, ImageTable, Skipped, Source, make_table, outside_hint
+from auditor.sources.cifar import CifarSource
 from auditor.sources.digits import DigitsSource
 from auditor.sources.folder import FolderSource
+from auditor.sources.idx import IdxSource
 from auditor.sources.manifest import AS_NAMED, Layout, ManifestSource
+from auditor.sources.npz import NpzSource
 from auditor.sources.samples import BreastCancerSource, DocstringsSource
 from auditor.sources.spelling import resolved
 from auditor.sources.tiny_imagenet import TinyImageNetSource
+from auditor.sources.webdataset import WebDatasetSource
 from auditor.system.text import display
 
 __all__ = ["SPLITS", "Columns", "ImageTable", "Skipped", "Source", "kinds", "make_table", "open_source"]
@@ -37,6 +42,11 @@ _FIRST: tuple[type[Source], ...] = (
     BreastCancerSource,
     DocstringsSource,
     ManifestSource,
+    ArchiveSource,
+    WebDatasetSource,
+    NpzSource,
+    IdxSource,
+    CifarSource,
     TinyImageNetSource,
 )
 """These kinds are asked first, the most special one at the beginning."""
@@ -146,7 +156,7 @@ _REMEDIES = {
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), _UNPICKLED),
     **dict.fromkeys((".txt", ".dat", ".lst"), "write a table with a header, path,label, as .csv or .tsv; "),
-    **dict.fromkeys((".rar", ".7z", ".tar", ".tgz"), "unpack the archive and give its folder; "),
+    **dict.fromkeys((".rar", ".7z", ".gz", ".zst"), "unpack the archive and give its folder; "),
 }
 """What to do with a file of a kind that people have, and that no source reads; by its ending."""
 

@@ -66,7 +66,7 @@ def torch_table(source: Any, labels: Any = None, items: Any = None, groups: Any 
         folder = dict(files)
         return labelled(title, names, texts, lambda path: roots[folder[path]].read(path), group_names(groups, n))
     _refuse_random(source)
-    return labelled(title, names, texts, lambda path: _png(_pair(source, _at(row, path))[0]), group_names(groups, n))
+    return labelled(title, names, texts, lambda path: as_png(_pair(source, _at(row, path))[0]), group_names(groups, n))
 
 
 def _at(row: Mapping[str, int], path: str) -> int:
@@ -137,14 +137,14 @@ def _pair(source: Any, at: int) -> tuple[Any, Any]:
 def _refuse_random(source: Any) -> None:
     """Refuse a data set that gives another image each time: what people look at would not be what was audited."""
     at = len(source) // 2
-    if len({_png(_pair(source, at)[0]) for _ in range(3)}) > 1:
+    if len({as_png(_pair(source, at)[0]) for _ in range(3)}) > 1:
         raise SourceError(
             f"item {at} of {type(source).__name__} is another image each time",
             hint="audit the data set without random transforms",
         )
 
 
-def _png(image: Any) -> bytes:
+def as_png(image: Any) -> bytes:
     """An image of PIL, an array or a tensor as a PNG file.
 
     Raises

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table, split_name
 from auditor.sources.layout import NEUTRAL, Classes, shown, understand
+from auditor.sources.metadata import metadata_table
 from auditor.sources.root import Root
 from auditor.sources.tree import Listing, Tree, images_of, join
 from auditor.system.text import display
@@ -33,7 +34,8 @@ class FolderSource:
         SourceError
             The folder cannot be listed, or no class folder holds an image.
         """
-        return classes_table(Root(spec, allow_outside=allow_outside), spec)
+        root = Root(spec, allow_outside=allow_outside)
+        return metadata_table(root, spec) or classes_table(root, spec)
 
 
 def classes_table(root: Tree, spec: str) -> ImageTable:

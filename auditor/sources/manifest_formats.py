@@ -61,7 +61,11 @@ def read_rows(file: str, columns: dict[str, str], shown: str) -> Rows:
     SourceError
         The file cannot be read, is empty, is damaged, or lacks a column.
     """
-    data = load(file, shown)
+    return rows_of(load(file, shown), file, columns, shown)
+
+
+def rows_of(data: bytes, file: str, columns: dict[str, str], shown: str) -> Rows:
+    """The rows of a manifest from its bytes. Its name tells the format; see `read_rows`."""
     kind = READERS[suffix_of(file)]
     if kind == "parquet":
         return read_parquet(data, columns, shown)

@@ -17,9 +17,9 @@ from auditor.sources.base import Skipped, split_name
 from auditor.sources.headers import read_so
 from auditor.sources.manifest_columns import Rows
 from auditor.sources.no_label import is_error_value
-from auditor.sources.root import ODD_PATH, Root
+from auditor.sources.root import ODD_PATH
 from auditor.sources.spelling import merged
-from auditor.sources.tree import is_utf8
+from auditor.sources.tree import Tree, is_utf8
 from auditor.system.text import display
 
 SHOWN = 3
@@ -32,7 +32,7 @@ _ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+")
 """What stands before a path on another machine, with the slashes that are left when paths are put into one form."""
 
 
-def normalise_paths(rows: Rows, shown: str, root: Root) -> Rows:
+def normalise_paths(rows: Rows, shown: str, root: Tree) -> Rows:
     """The rows with one spelling for each path. Paths that lead out of the folder are refused unless allowed.
 
     An absolute path that begins with the folder is made relative to it. `file://` stands for an absolute path.

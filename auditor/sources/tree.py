@@ -76,7 +76,11 @@ class Tree(Protocol):
     ----------
     title
         Its name in a report.
+    allow_outside
+        Whether paths may leave it.
     """
+
+    allow_outside: bool
 
     @property
     def title(self) -> str: ...
@@ -87,6 +91,14 @@ class Tree(Protocol):
 
     def walk(self, real: Iterable[str], linked: Iterable[str], skipped: list[Skipped]) -> Iterator[tuple[str, str]]:
         """Every image below the given folders, as (given folder, path of the image)."""
+        ...
+
+    def below(self, path: str) -> str:
+        """An absolute path as one relative to the tree, where it begins with the tree. Otherwise as it is."""
+        ...
+
+    def problems(self, paths: Iterable[str]) -> dict[str, str]:
+        """What is wrong with a path: missing, not a file, or outside. The value holds the bad paths only."""
         ...
 
     def read(self, path: str) -> bytes:

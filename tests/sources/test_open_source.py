@@ -129,6 +129,11 @@ def test_kinds_that_are_registered_and_built_in_are_asked_once(install: Install)
         "breast-cancer",
         "docstrings",
         "manifest",
+        "archive",
+        "webdataset",
+        "npz",
+        "idx",
+        "cifar",
         "tiny_imagenet",
         "folder",
     ]
