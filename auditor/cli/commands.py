@@ -75,8 +75,9 @@ def audit(
 ) -> int:
     """Audit the data set SOURCE and write report.html and the result's files into OUT.
 
-    SOURCE is a folder with one sub-folder a class (train, val, test above them or not), Tiny ImageNet as published,
-    a manifest (CSV, JSON lines, Parquet) with the columns path and label, or "digits".
+    SOURCE is a folder with one sub-folder a class (train, val, test above them or not), a zip or tar of one, a
+    manifest (CSV, JSON lines, Parquet) with the columns path and label, webdataset shards, an npz file, IDX files,
+    the binary version of CIFAR, Tiny ImageNet as published, or "digits".
     """
     asked = {"baseline": baseline, "outputs": outputs, "update_baseline": update_baseline}
     if not with_gate and any(asked.values()):
