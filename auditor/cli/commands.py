@@ -132,7 +132,7 @@ def _delivered(done: GateRun) -> int:
 @click.argument("out")
 @click.option("--config", "config_file", metavar="FILE", help="Rules  [default: auditor.toml or pyproject.toml]")
 @gate_options()
-@click.option("--strict-fresh", is_flag=True, help="Refuse a result that is older than its data.")
+@click.option("--strict-fresh", is_flag=True, help="Refuse a result that is older than its data, weights or reference.")
 @source_option
 @click.option("--init", is_flag=True, help="Write a commented auditor.toml with levels derived from this audit.")
 @click.option("--no-keep", is_flag=True, help="Leave OUT as it is: keep no verdict there for the report to show.")

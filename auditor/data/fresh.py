@@ -60,11 +60,16 @@ def _same_weights(summary: AuditDocument, settings: AuditSettings) -> bool:
         return not known  # the encoder comes with the package; a network of the user's is asked again
     if settings.weights in ("none", "imagenet"):  # torch itself checks the checksum of ImageNet's weights
         return summary["model"]["weights"] == settings.weights
-    path = Path(settings.weights).expanduser()
+    return _digest(settings.weights) == known
+
+
+def _digest(weights: str) -> str:
+    """The sha256 of a weights file; empty where there is none."""
+    path = Path(weights).expanduser()
     if not path.is_file():
-        return False
+        return ""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == known
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> bool:
@@ -91,8 +96,11 @@ def _other_numbers(result: AuditResult, table: ImageTable) -> bool:
 
 
 def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
-    if not settings.reference:
-        return True
+    return not settings.reference or _reference_now(summary, settings) == summary["reference"]["content_hash"]
+
+
+def _reference_now(summary: AuditDocument, settings: AuditSettings) -> str:
+    """The hash of what the reference holds today; empty where it cannot be read."""
     try:
         table = reopening.open_trusted(settings, summary["dataset"]["kind"])
         known = summary["dataset"]["classes"]
@@ -100,8 +108,8 @@ def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
         frame = frame[frame["label"].isin(known)]
         hashes = [hashlib.sha256(table.read(path)).hexdigest() for path in frame["path"]]
     except (AuditorError, OSError):
-        return False
-    return content_hash(frame["path"], hashes, frame["label"]) == summary["reference"]["content_hash"]
+        return ""
+    return content_hash(frame["path"], hashes, frame["label"])
 
 
 def require_fresh(
@@ -124,7 +132,8 @@ def require_fresh(
     ------
     ResultError
         The data set is not what was audited. The message says how many images differ, with an example of each kind. Or
-        people have looked at more since: the audit's ledger is another one now.
+        people have looked at more since: the audit's ledger is another one now. Or the weights file or the reference
+        lies here and holds something else.
     SourceError
         The data set cannot be opened.
     """
@@ -132,7 +141,9 @@ def require_fresh(
         named = source or str(result.summary["dataset"]["source"])
     table = reopening.reopen(result, source=source, out=out) if open_table is None else open_table(named)
     with complete_result():
-        found, other = changes(result, table), _other_numbers(result, table)
+        found, other, beside = changes(result, table), _other_numbers(result, table), _other_beside(result, out)
+    if beside:
+        raise ResultError(f"the audit is older than its {beside}", hint="run the audit again")
     if other:
         raise ResultError(
             "the features, probabilities or groups are others than those of the audit", hint="run the audit again"
@@ -145,6 +156,24 @@ def require_fresh(
     if ledger_digest(ledger) != _ledger_of(result):
         what = "it used a ledger that is not there any more" if ledger is None else f"{plain(str(ledger))} has changed"
         raise ResultError(f"the audit is older than what people found: {what}", hint="run the audit again")
+
+
+def _other_beside(result: AuditResult, out: str | Path | None) -> str:
+    """The weights file or the reference, where it lies here and holds something else than for the audit; else empty."""
+    summary, said = result.summary, result.summary["settings"]
+    weights = reopening.located(str(said["weights"]), out)
+    if said["weights"] not in ("none", "imagenet") and _digest(weights) not in ("", summary["model"]["weights_sha256"]):
+        return f"weights file {plain(weights)}"
+    reference = reopening.located(str(said["reference"]), out) if said["reference"] else ""
+    settings = AuditSettings(
+        reference=reference,
+        columns=said.get("columns", ""),
+        label=said.get("label", ""),
+        allow_outside=said["allow_outside"],
+    )
+    if reference and _reference_now(summary, settings) not in ("", summary["reference"]["content_hash"]):
+        return f"reference {plain(reference)}"
+    return ""
 
 
 def _ledger_of(result: AuditResult) -> str:

@@ -180,21 +180,21 @@ def _errors(q: Floats, labels: Array, mixing: Floats) -> dict[str, Floats]:
     }
 
 
-def walk(heard: Heard, points: list[Point], means: Means) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """For every point: the joint probabilities of right and of wrong labels [n], and the head's doubt [n]."""
+def walk(heard: Heard, points: list[Point], means: Means) -> Iterator[tuple[Floats, Floats]]:
+    """For every point: the joint probabilities of right and of wrong labels [n]."""
     q, hard = softmax(heard.losses, points[0].sharpness), _hardness(heard.losses)
     of_label, errors = at(q, heard.labels), _errors(q, heard.labels, means.mixing)
-    doubt, hardness = 1 - of_label, {power: hard**power for power in means.hardness}
+    hardness = {power: hard**power for power in means.hardness}
     for point in points:
         if point.kind.direction is not None:
             true, given = point.kind.direction
             rate = min(point.share / max(float(means.classes[true]), 1e-6), MOST_WRONG)
             right = np.where(heard.labels == true, (1 - rate) * of_label, of_label)
-            yield right, np.where(heard.labels == given, rate * q[:, true], 0.0), doubt
+            yield right, np.where(heard.labels == given, rate * q[:, true], 0.0)
             continue
         parts = point.kind.parts
         hits = [point.share / len(parts) * hardness[power] / means.hardness[power] for _, power in parts]
         total = np.sum(hits, axis=0)
         within = np.minimum(1, MOST_WRONG / np.maximum(total, TINY))
         wrong = np.sum([hit * errors[name] for hit, (name, _) in zip(hits, parts, strict=True)], axis=0) * within
-        yield (1 - total * within) * of_label, wrong, doubt
+        yield (1 - total * within) * of_label, wrong

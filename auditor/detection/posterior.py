@@ -14,8 +14,9 @@ Every combination is a point of a grid. Its weight is the prior times the likeli
 never the exact law of the true class. The likelihood therefore counts as if there were at most `WORTH` items
 (coarsened posterior; Miller and Dunson, 2019).
 
-People also make errors that look like the head's own doubt. Of the items that it doubts, and whose labels no kind of
-error explains, the same part is taken to be wrong as of all doubts (`HIDDEN` times it). The lower end leaves these out.
+People also make errors that look like the head's own doubt (`auditor.detection.hidden`). Of the items that it doubts,
+and whose labels no kind of error explains, as large a part is taken to be wrong as of all doubts, or none, or twice as
+large a part. The lower end leaves these out.
 
 The answers of people are evidence of the same weights. They say directly which doubts were errors.
 """
@@ -28,10 +29,8 @@ import numpy as np
 from scipy.special import logit
 
 from auditor.detection.grid import TINY, Heard, Means, Point, at, grid_of, means_of, softmax, walk
+from auditor.detection.hidden import HIDDEN, SHAPES, mixture, shapes
 from auditor.system.arrays import Array, Floats
-
-HIDDEN = ((0.0, 0.25), (1.0, 0.5), (2.0, 0.25))
-"""How common errors are that look like doubt, as a multiple of those that stand out, and its prior."""
 
 WORTH = 600.0
 """Items that the likelihood counts as at most. It is the same for looks and for trusted items."""
@@ -93,12 +92,15 @@ class Posterior:
 
 @dataclass(frozen=True)
 class _Weighed:
-    """The grid with its evidence: log weights, shares that stand out and in all, and parts hidden, [points, hidden]."""
+    """The points of one sharpness with their evidence, float64 [points, hidden] each but the last.
+
+    Log weights, shares that stand out and in all, and how hidden errors are shaped, [points, hidden, SHAPES].
+    """
 
     log_weights: Floats
     stands_out: Floats
     in_all: Floats
-    hidden: Floats
+    shaped: Floats
 
 
 def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
@@ -108,23 +110,25 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
     trusted = -np.log(at(softmax(heard.trusted_losses, points[0].sharpness), heard.trusted) + TINY)
     known = float(trusted.sum()) / (1 + len(trusted) / WORTH)
     heeded = 1 + looked.sum() / WORTH
-    shape = len(points), len(HIDDEN)
-    out = _Weighed(*(np.empty(shape) for _ in range(4)))
-    for row, (point, (right, wrong, doubt)) in enumerate(zip(points, walk(heard, points, means), strict=True)):
+    hides = shapes(softmax(heard.losses, points[0].sharpness), heard.labels)
+    size = len(points), len(HIDDEN)
+    out = _Weighed(np.empty(size), np.empty(size), np.empty(size), np.empty((*size, SHAPES)))
+    for row, (point, (right, wrong)) in enumerate(zip(points, walk(heard, points, means), strict=True)):
         total = right + wrong + TINY
         p = wrong / total
         told = float(np.log(total).sum()) * families / n / (1 + families / WORTH)
-        rest = (1 - p) * doubt
-        share, doubted = float(p[unseen].mean()), float(rest[unseen].mean())
-        mean_p, mean_rest = float(p.mean()), float(rest.mean())
-        p_looked, rest_looked = p[looked], rest[looked]
-        for column, (times, prior) in enumerate(HIDDEN):
-            hidden = min(1.0, times * mean_p / (mean_p + mean_rest + TINY))
-            said = np.clip(p_looked + hidden * rest_looked, 1e-4, 1 - 1e-4)
+        share, mean_p = float(p[unseen].mean()), float(p.mean())
+        available = (1 - p) @ hides / n
+        left = available if unseen.all() else (1 - p)[unseen] @ hides[unseen] / unseen.sum()
+        p_looked, rest_looked = p[looked], (1 - p)[looked, None] * hides[looked]
+        for column, kind in enumerate(HIDDEN):
+            hidden = min(1.0, kind.times * mean_p / (mean_p + available[-1] + TINY))
+            shaped = mixture(available, hidden * available[-1], steep=kind.steep)
+            said = np.clip(p_looked + rest_looked @ shaped, 1e-4, 1 - 1e-4)
             answers = float(np.log(np.where(wrong_found, said, 1 - said)).sum()) / heeded if len(said) else 0.0
-            out.log_weights[row, column] = told + answers - known + point.prior + np.log(prior)
-            out.stands_out[row, column], out.hidden[row, column] = share, hidden
-            out.in_all[row, column] = share + hidden * doubted
+            out.log_weights[row, column] = told + answers - known + point.prior + np.log(kind.prior)
+            out.stands_out[row, column], out.in_all[row, column] = share, share + left @ shaped
+            out.shaped[row, column] = shaped
     return out
 
 
@@ -154,7 +158,7 @@ def posterior(heard: Heard, *, seed: int) -> Posterior:
         rows = np.arange(start, min(start + CHUNK, len(p)))
         part = heard.select(rows)
         for points, m, one, weight in zip(grid, means, weighed, kept, strict=True):
-            _add(p, truth, rows, part, (points, m), one.hidden, weight)
+            _add(p, truth, rows, part, (points, m), one.shaped, weight)
     truth[np.arange(len(p)), heard.labels] = 0
     truth /= np.maximum(truth.sum(axis=1, keepdims=True), TINY)
     n = len(np.unique(heard.families[heard.unseen]))
@@ -184,18 +188,23 @@ def _add(
     rows: Array,
     part: Heard,
     grid: tuple[list[Point], Means],
-    hidden: Floats,
+    shaped: Floats,
     weight: Floats,
 ) -> None:
-    """Add what the points of one sharpness say of some rows, by their weights [points, hidden]."""
+    """Add what the points of one sharpness say of some rows, by their weights [points, hidden].
+
+    `shaped` is [points, hidden, SHAPES].
+    """
     used = np.flatnonzero(weight.sum(axis=1) > 0)
     if not len(used):
         return
     points = [grid[0][row] for row in used]
-    for row, (right, wrong, doubt) in zip(used, walk(part, points, grid[1]), strict=True):
+    q = softmax(part.losses, points[0].sharpness)
+    hides = shapes(q, part.labels)
+    for row, (right, wrong) in zip(used, walk(part, points, grid[1]), strict=True):
         odds = wrong / (right + wrong + TINY)
-        p[rows] += weight[row].sum() * odds + (weight[row] @ hidden[row]) * (1 - odds) * doubt
-    truth[rows] += np.float32(weight.sum()) * softmax(part.losses, points[0].sharpness).astype(np.float32)
+        p[rows] += weight[row].sum() * odds + (1 - odds) * (hides @ (weight[row] @ shaped[row]))
+    truth[rows] += np.float32(weight.sum()) * q.astype(np.float32)
 
 
 def _sample(heard: Heard, seed: int) -> Heard:

@@ -55,7 +55,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     chosen = settings.as_json()
     content = data.summary()
     # Audits of earlier versions keep their id. Where the data set lies is no part of it.
-    naming = {k: v for k, v in chosen.items() if ADDED.get(k) != v and k not in _PLACES}
+    naming = {k: v for k, v in chosen.items() if ADDED.get(k) != v and k not in _PLACES} | _hashes(made, settings)
     ledger = None if data.looked is None else data.looked.use
     noun = noun_of(data.table.kind)
     seen = [] if ledger is None else [ledger["sha256"]]
@@ -98,6 +98,16 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "machine": machine.describe(),
         "notes": [noun.of(note) for note in _notes(made, settings)],
     }
+
+
+def _hashes(made: Made, settings: AuditSettings) -> dict[str, str]:
+    """Settings that name a file or a data set -> what lay there. Other bytes under one name are another audit."""
+    found = {}
+    if settings.weights not in ("none", "imagenet"):
+        found["weights"] = made.inputs.encoder.sha256
+    if made.inputs.trusted is not None:
+        found["reference"] = made.inputs.trusted.content_hash
+    return found
 
 
 def _influence(made: Made) -> InfluenceDocument:

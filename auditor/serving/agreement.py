@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from auditor.review.decisions import Decision
@@ -32,29 +32,37 @@ class Agreement(TypedDict):
     kappa: float | None
 
 
-def others_of(mine: Mapping[str, Decision], theirs: Mapping[str, Sequence[Decision]]) -> list[Other]:
+def one_each(decisions: Iterable[Decision]) -> dict[str, Decision]:
+    """A reviewer's look at each item by path: the latest of several, as in the ledger.
+
+    A second look of the same person is no second opinion. Judgements of labels that were made wrong are left out.
+    """
+    return {d.path: d for d in decisions if d.how != "known-wrong"}
+
+
+def others_of(mine: Mapping[str, Decision], theirs: Mapping[str, Mapping[str, Decision]]) -> list[Other]:
     """What other reviewers say of items that this one has judged. Of all other items nothing is told: it would lead.
 
     Parameters
     ----------
     mine
-        This reviewer's decisions by path.
+        This reviewer's look at each item by path.
     theirs
-        The decisions of the others by their names.
+        The looks of the others (`one_each`) by their names.
     """
     return [
         {"reviewer": name, "path": d.path, "decision": d.decision, "new_label": d.new_label}
-        for name, decisions in sorted(theirs.items())
-        for d in decisions
+        for name, looks in sorted(theirs.items())
+        for d in looks.values()
         if d.path in mine
     ]
 
 
-def agreement(mine: Mapping[str, Decision], theirs: Mapping[str, Sequence[Decision]]) -> list[Agreement]:
+def agreement(mine: Mapping[str, Decision], theirs: Mapping[str, Mapping[str, Decision]]) -> list[Agreement]:
     """How far this reviewer agrees with each of the others, where they share an item. Parameters as `others_of`."""
     found: list[Agreement] = []
-    for name, decisions in sorted(theirs.items()):
-        pairs = [(mine[d.path], d) for d in decisions if d.path in mine]
+    for name, looks in sorted(theirs.items()):
+        pairs = [(mine[path], d) for path, d in looks.items() if path in mine]
         sure = [(_verdict(a), _verdict(b)) for a, b in pairs if "unsure" not in (a.decision, b.decision)]
         if sure:
             agreed = sum(a == b for a, b in sure)
@@ -67,7 +75,7 @@ def _verdict(decision: Decision) -> tuple[str, str]:
     return ("drop", "") if decision.decision == "drop" else ("label", decision.final_label)
 
 
-def _kappa(pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]]) -> float | None:
+def _kappa(pairs: list[tuple[tuple[str, str], tuple[str, str]]]) -> float | None:
     kinds = {verdict: number for number, verdict in enumerate(sorted({v for pair in pairs for v in pair}))}
     if len(kinds) < 2:
         return None

@@ -18,7 +18,7 @@ from auditor.errors import DecisionsError
 from auditor.result import AuditResult
 from auditor.review.decisions import Audited, Decision, load_entries
 from auditor.review.documents import DECISIONS_KIND, SCHEMA_VERSION, DecisionEntry
-from auditor.serving.agreement import Agreement, Other, agreement, others_of
+from auditor.serving.agreement import Agreement, Other, agreement, one_each, others_of
 from auditor.system import files
 from auditor.system.text import display
 
@@ -154,14 +154,11 @@ class Desk:
 
     def _shown(self, name: str) -> Held:
         held = self._held.get(name, {})
-        mine = {d.path: d for d in held.values() if d.how not in _OWN}
-        theirs = {
-            other: [d for d in decisions.values() if d.how != "known-wrong"]
-            for other, decisions in self._held.items()
-            if other != name
-        }
+        first = {d.path: d for d in held.values() if d.how not in _OWN}
+        looks = {other: one_each(decisions.values()) for other, decisions in self._held.items()}
+        mine = looks.pop(name, {})
         entries = tuple(entry(d) for d in held.values())
-        return Held(self.revision, entries, tuple(others_of(mine, theirs)), tuple(agreement(mine, theirs)))
+        return Held(self.revision, entries, tuple(others_of(first, looks)), tuple(agreement(mine, looks)))
 
     def _checked(self, changes: object) -> list[tuple[Key, Decision | None]]:
         if not isinstance(changes, list):

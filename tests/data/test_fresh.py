@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from helpers import FIXTURES, small_audit, use_hasty_detection, use_sketched_figures, use_tiny_network
 from PIL import Image
 
 import auditor
 from auditor.config import AuditSettings, settings_from
 from auditor.data import features, fresh, images
+from auditor.errors import ResultError
 
 SETTINGS = {"weights": "none", "train": "head", "repeats": 1, "epochs": 2, "examples": 1, "thumbnails": 4}
 
@@ -131,6 +133,7 @@ def test_a_gate_where_one_percent_of_the_images_changed_reads_only_those_again(
 ) -> None:
     data, decoded, forwarded = tmp_path / "data", [], []
     shutil.copytree(FIXTURES / "digits", data)
+    weights = Path(shutil.copy(random_weights, tmp_path / "weights.pth"))
     resize, forward = images.resize_rgb, features.forward
 
     def resized(*words: Any) -> Any:
@@ -143,7 +146,7 @@ def test_a_gate_where_one_percent_of_the_images_changed_reads_only_those_again(
 
     monkeypatch.setattr(images, "resize_rgb", resized)
     monkeypatch.setattr(features, "forward", forwards)
-    words = small_audit(data, tmp_path / "out", "--weights", str(random_weights), "--cache", str(tmp_path / "c"))
+    words = small_audit(data, tmp_path / "out", "--weights", str(weights), "--cache", str(tmp_path / "c"))
     words = [*(word for word in words if word != "--quiet"), "--gate", "--exit-zero"]
     first = run_cli(*words)
     assert first.exit_code in (0, 3), first.stderr
@@ -157,6 +160,23 @@ def test_a_gate_where_one_percent_of_the_images_changed_reads_only_those_again(
     assert again.exit_code in (0, 3), again.stderr
     assert len(decoded) == sum(forwarded) == 2
     assert "158 images were in the cache, 2 went through the network" in again.stderr
+    other_bytes_under_the_name_of_the_weights(tmp_path, data, weights)
+
+
+def other_bytes_under_the_name_of_the_weights(folder: Path, data: Path, weights: Path) -> None:
+    """An audit is known by what its weights file holds, not by its name."""
+    options = {**SETTINGS, "weights": str(weights)}
+    first = auditor.audit(str(data), out=folder / "first", **options)
+    fresh.require_fresh(first, out=folder / "first")
+    state = torch.load(weights, weights_only=True)
+    torch.save({name: value * 1.5 if value.is_floating_point() else value for name, value in state.items()}, weights)
+    assert fresh.previous(folder / "first", str(data), settings_from(options)[0]) is None
+    with pytest.raises(ResultError, match=r"older than its weights file .*weights\.pth"):
+        fresh.require_fresh(first, out=folder / "first")
+    second = auditor.audit(str(data), out=folder / "second", **options)
+    assert second.audit_id != first.audit_id and second.settings == first.settings
+    weights.unlink()
+    fresh.require_fresh(second, out=folder / "second")  # a machine that only judges need not hold the weights
 
 
 def test_images_that_a_reference_settled_are_no_change(tmp_path: Path, tiny: None) -> None:
@@ -171,8 +191,11 @@ def test_images_that_a_reference_settled_are_no_change(tmp_path: Path, tiny: Non
     settings = settings_from(options)[0]
     known = fresh.previous(tmp_path / "out", str(FIXTURES / "digits"), settings)
     assert known is not None and known.summary["reference"]["settled"]["n"] == 8
+    fresh.require_fresh(known, out=tmp_path / "out")
     next((trusted / "3").iterdir()).unlink()
     assert fresh.previous(tmp_path / "out", str(FIXTURES / "digits"), settings) is None
+    with pytest.raises(ResultError, match="older than its reference"):
+        fresh.require_fresh(known, out=tmp_path / "out")
 
 
 def test_an_audit_of_a_version_that_named_no_backbone_still_stands(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from auditor.detection.bench import average_precision
 from auditor.detection.grid import Heard, Kind, Point, means_of, softmax, walk
+from auditor.detection.hidden import SHAPES, mixture, shapes
 from auditor.detection.labelled import NOT_LOOKED, WRONG
 from auditor.detection.posterior import Posterior, directed, posterior
 
@@ -155,7 +156,46 @@ def test_right_and_wrong_of_all_labels_add_up_to_one(classes: int, n: int, share
     total = np.zeros((len(points), n))
     means = means_of(heard(losses, np.zeros(n, np.int64)), 1.6)
     for label in range(classes):
-        for row, (right, wrong, _) in enumerate(walk(heard(losses, np.full(n, label)), points, means)):
+        for row, (right, wrong) in enumerate(walk(heard(losses, np.full(n, label)), points, means)):
             assert (right >= 0).all() and (wrong >= 0).all()
             total[row] += right + wrong
     np.testing.assert_allclose(total, 1, atol=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 6), st.integers(1, 12), st.floats(0.0, 1.0), st.booleans(), st.integers(0, 10**6))
+def test_hidden_errors_make_up_what_is_wanted_of_them(
+    classes: int, n: int, part: float, steep: bool, seed: int
+) -> None:
+    """They are probabilities, and steep ones are never more of a label that the head doubts less."""
+    rng = np.random.default_rng(seed)
+    q, labels = softmax(3 * rng.normal(size=(n, classes)), 1.0), rng.integers(0, classes, n)
+    hides, rest = shapes(q, labels), rng.random(n)
+    assert hides.shape == (n, SHAPES) and ((hides >= 0) & (hides <= 1)).all()
+    assert (np.diff(hides[:, :-1], axis=1) >= -1e-12)[hides[:, -2] == 1].all(), "more power, more contradicted errors"
+    available = rest @ hides / n
+    p = hides @ mixture(available, part * available[-1], steep=steep)
+    assert (p >= 0).all() and (p <= 1 + 1e-9).all()
+    assert rest @ p / n == pytest.approx(part * available[-1], abs=1e-9)
+
+
+def test_without_looks_nobody_knows_which_doubts_are_errors_and_looks_tell() -> None:
+    """Errors that gather where the head contradicts most: people who looked there make the rest of the list surer."""
+    losses, _, _ = world(1200, 6, "uniform", 0.0)
+    q = softmax(losses, 1.0)
+    rng = np.random.default_rng(3)
+    labels = (rng.random((1200, 1)) > q.cumsum(1)[:, :-1]).sum(1)  # calibrated: no label tells what follows
+    surer = q**3 / (q**3).sum(1, keepdims=True)
+    right = np.minimum(1, surer[np.arange(1200), labels] / q[np.arange(1200), labels])
+    wrong = rng.random(1200) > right
+    found = np.full(1200, NOT_LOOKED)
+    some = rng.permutation(1200)[:300]
+    found[some] = np.where(wrong[some], WRONG, labels[some])
+    alone, told = posterior(heard(losses, labels), seed=0), posterior(heard(losses, labels, found), seed=0)
+    rest = found == NOT_LOOKED
+    assert abs(told.value - wrong[rest].mean()) < abs(alone.value - wrong[rest].mean())
+
+    def sure(known: Posterior) -> float:
+        return float(np.log(np.where(wrong, known.p, 1 - known.p))[rest].mean())
+
+    assert sure(told) > sure(alone)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.review.decisions import Decision
-from auditor.serving.agreement import agreement, others_of
+from auditor.serving.agreement import agreement, one_each, others_of
 
 WORDS = ["keep", "cat", "dog", "drop", "unsure"]
 
@@ -27,7 +27,7 @@ def by_definition(pairs):
 @given(st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS)), min_size=1, max_size=12))
 def test_agreement_is_cohens(words):
     mine = {f"{n}.png": decided(n, a) for n, (a, _) in enumerate(words)}
-    theirs = {"bo": [*(decided(n, b) for n, (_, b) in enumerate(words)), decided(99, "keep")]}
+    theirs = {"bo": one_each([*(decided(n, b) for n, (_, b) in enumerate(words)), decided(99, "keep")])}
     assert len(others_of(mine, theirs)) == len(words)
     sure = [pair for pair in words if "unsure" not in pair]
     found = agreement(mine, theirs)
@@ -39,5 +39,6 @@ def test_agreement_is_cohens(words):
 
 
 def test_relabelling_to_what_another_one_kept_is_a_difference():
-    mine, theirs = {"0.png": decided(0, "keep")}, {"bo": [decided(0, "cat")], "cy": [decided(0, "keep")]}
+    mine = one_each([decided(0, "keep")])
+    theirs = {"bo": one_each([decided(0, "cat")]), "cy": one_each([decided(0, "keep")])}
     assert [(a["reviewer"], a["agreed"]) for a in agreement(mine, theirs)] == [("bo", 0), ("cy", 1)]

@@ -119,6 +119,19 @@ def test_another_reviewers_answer_is_told_only_of_what_one_has_judged(audited, o
     assert [(a["reviewer"], a["both"], a["agreed"]) for a in held.agreement] == [("bo", 2, 1)]
 
 
+def test_two_looks_of_one_reviewer_at_one_item_are_compared_once(audited, out):
+    result = audited[0]
+    desk = Desk(result, out)
+    desk.take("bo", [change(result, 0, "relabel", other_class(result, 0)), change(result, 1)])
+    desk.take("bo", [change(result, 0, how="again"), change(result, 3, how="again")])
+    held = desk.take("ann", [change(result, row) for row in (0, 1, 3)])
+    assert [(a["both"], a["agreed"]) for a in held.agreement] == [(3, 3)], "the latest look counts, as in the ledger"
+    assert len(held.others) == 3
+    seen = desk.held("bo")
+    assert [(a["reviewer"], a["both"], a["agreed"]) for a in seen.agreement] == [("ann", 3, 3)], "both count the same"
+    assert result.ranking["path"][3] not in {o["path"] for o in seen.others}, "a second look is blind until then"
+
+
 def test_decisions_of_many_threads_are_all_kept(audited, out):
     result = audited[0]
     desk = Desk(result, out)

@@ -1,0 +1,98 @@
+"""Wrong labels that look like the head's own doubt, so that no label can tell them from it: how many, and where.
+
+A head that is calibrated to the given labels explains all of them without a single error. A surer head explains them as
+well, if errors make up for the difference. Say the true class has the probabilities r = q^t (scaled to 1) with a power
+t above 1, and the given labels follow the head's q. Then label j is right with probability min(1, r_j / q_j), and else
+a hidden error. At t = 1 nothing is hidden. As t grows, every label that the head contradicts becomes an error. These
+errors are steep: they gather where the head contradicts most. Or errors are even: the same part of every doubt 1 - q_j
+is one. No given label speaks for either, so both count half. The answers of people do, and weigh them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.system.arrays import Array, Floats
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """How common hidden errors are, as a multiple of those that stand out; whether they are steep; and the prior."""
+
+    times: float
+    steep: bool
+    prior: float
+
+
+HIDDEN = (
+    Hidden(0.0, False, 0.25),
+    Hidden(1.0, False, 0.25),
+    Hidden(1.0, True, 0.25),
+    Hidden(2.0, False, 0.125),
+    Hidden(2.0, True, 0.125),
+)
+
+SHAPES = 7
+"""Columns of `shapes`: five powers, the limit of all powers, and doubt."""
+
+
+def shapes(q: Floats, labels: Array) -> Floats:
+    """float64 [n, SHAPES], probability that a label is a hidden error at powers t = 1.5, 2, 3, 4, 8 and beyond.
+
+    The last column is the doubt 1 - q_j.
+
+    Parameters
+    ----------
+    q
+        float64 [n, C], the head's probabilities.
+    labels
+        int64 [n].
+    """
+    rows = np.arange(len(q))
+    own = q[rows, labels]
+    out = np.empty((len(q), SHAPES))
+    square = q * q
+    fourth = square * square
+    for column, power in enumerate((q * np.sqrt(q), square, square * q, fourth, fourth * fourth)):
+        surer = power[rows, labels] / power.sum(axis=1)
+        out[:, column] = np.clip(1 - surer / np.maximum(own, _TINY), 0, 1)
+    out[:, -2] = own < q.max(axis=1)
+    out[:, -1] = 1 - own
+    return out
+
+
+def mixture(available: Floats, wanted: float, *, steep: bool) -> Floats:
+    """float64 [SHAPES], by how much each shape is taken so that hidden errors make up `wanted` on average.
+
+    Steep ones take the power at which they do, between the two next ones. Where all contradicted labels are too few,
+    the rest is even.
+
+    Parameters
+    ----------
+    available
+        float64 [SHAPES], mean of each shape over the items that may hide an error.
+    wanted
+        At most the mean doubt.
+    """
+    out = np.zeros(SHAPES)
+    doubt = float(available[-1])
+    if wanted <= 0 or doubt <= 0:
+        return out
+    powers = np.maximum.accumulate(available[:-1])
+    above = int(np.searchsorted(powers, wanted)) if steep else SHAPES
+    if not steep:
+        out[-1] = min(1.0, wanted / doubt)
+    elif above < len(powers):
+        below = float(powers[above - 1]) if above else 0.0
+        out[above] = (wanted - below) / max(float(powers[above]) - below, _TINY)
+        if above:
+            out[above - 1] = 1 - out[above]
+    else:
+        most = float(powers[-1])
+        out[-1] = min(1.0, (wanted - most) / max(doubt - most, _TINY))
+        out[-2] = 1 - out[-1]
+    return out
