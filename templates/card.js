@@ -25,17 +25,17 @@ function Card(page) {
     fill(element,
       h("div", { class: "rv-picture", onclick: (event) => event.target.tagName === "IMG" && page.openLarge(table.row(item), title) },
         page.whole(table.row(item), title), page.enlarge(table.row(item), title)),
-      h("div", {},
+      h("div", { class: "rv-about" },
         h("p", { class: "rv-place quiet" }, place,
           decision ? badge(decision.decision, page.words[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null,
           selected ? h("span", { class: "badge warn" }, `Keys apply to the ${selected.toLocaleString("en")} selected`) : null),
         h("dl", { class: "rv-labels" },
           h("div", {}, h("dt", {}, page.sampling() ? "Is this label right?" : "Given label"), h("dd", {}, named(table.label(item)))),
-          blind ? null : h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion), likely(item)))),
+          blind ? null : h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion)))),
         blind ? h("p", { class: "quiet" }, "The suggestion comes after your answer.") : probabilityWords(item, suggestion),
-        othersWords(item),
-        actions(item, suggestion, blind),
-        blind ? null : facts(item)),
+        othersWords(item)),
+      actions(item, blind),
+      blind ? null : facts(item),
       blind ? null : why(item));
     if (pressed) element.querySelector(`[data-act="${pressed}"]`)?.focus({ preventScroll: true });
   }
@@ -68,24 +68,40 @@ function Card(page) {
     return h("span", { class: "quiet" }, ", as far as the model can see. It finds no clear error" + (most ? `, and cannot rule out ${about(most)}.` : "."));
   }
 
-  // The model's probability of the suggested label.
-  function likely(item) {
-    const p = data.likely[explained(item)];
-    return p === undefined ? null : h("span", { class: "rv-likely" }, `model: ${percent(p)}`);
+  // Before the first answer about a drawn item no class but the one to judge is named.
+  function actions(item, blind) {
+    const classes = blind ? [{ name: table.label(item), p: null, key: null, role: "keep" }] : likely(item);
+    const plain = (act, key, text, onclick) => h("button", { type: "button", "aria-keyshortcuts": key.toLowerCase(), "data-act": act, onclick }, h("span", {}, text), h("kbd", {}, key));
+    return h("div", { class: "rv-actions" + (blind ? " is-blind" : "") },
+      h("div", { class: "rv-likeliest" }, classes.map((one) => classButton(item, one))),
+      h("div", { class: "rv-others-acts" },
+        plain("choose", "C", blind ? "Wrong: another class" : "Another class", page.choose),
+        action(item, "drop", "D", "Drop"), action(item, "unsure", "U", "Unsure"), plain("next", "N", "Next", page.next)));
   }
 
-  function actions(item, suggestion, blind) {
-    return h("div", { class: "rv-actions" },
-      action(item, "keep", "K", "Keep ", named(table.label(item))),
-      suggestion === null ? null : action(item, "relabel", "R", "Relabel to ", named(suggestion)),
-      h("button", { type: "button", onclick: page.choose, "aria-keyshortcuts": "c", "data-act": "choose" }, h("span", {}, blind ? "Wrong: another class" : "Another class"), h("kbd", {}, "C")),
-      action(item, "drop", "D", "Drop"), action(item, "unsure", "U", "Unsure"),
-      h("button", { type: "button", onclick: page.next, "aria-keyshortcuts": "n", "data-act": "next" }, h("span", {}, "Next"), h("kbd", {}, "N")));
+  const likely = (item) => page.likeliest.of(item, settled.has(explained(item)));
+
+  const LETTERS = { keep: "K", relabel: "R" };
+
+  // A class with its probability. It is pressed where the decision that stands says it.
+  function classButton(item, { name, p, key, role }) {
+    const decision = decisions.get(item);
+    const pressed = role === "keep" ? decision?.decision === "keep" : decision?.decision === "relabel" && decision.new_label === name;
+    const keys = [key, LETTERS[role]].filter(Boolean);
+    const note = { keep: "Keep ", relabel: "Relabel to ", class: "Relabel to " }[role];
+    return h("button", { type: "button", class: `act-${role}`, style: `--p:${((p ?? 0) * 100).toFixed(1)}%`, "aria-pressed": String(pressed), "aria-keyshortcuts": keys.join(" ").toLowerCase(), "data-act": role === "class" ? `class-${key}` : role, onclick: () => page.decideClass(name) },
+      h("span", { class: "rv-class" }, h("span", { class: "rv-verb" }, note), named(name)),
+      p === null ? null : h("span", { class: "rv-p" }, h("span", { class: "visually-hidden" }, "likely: "), percent(p)), keys.map((one) => h("kbd", {}, one)));
   }
 
-  function action(item, decision, key, ...text) {
+  function action(item, decision, key, text) {
     const pressed = decisions.get(item)?.decision === decision;
-    return h("button", { type: "button", class: `act-${decision}`, "aria-pressed": String(pressed), "aria-keyshortcuts": key.toLowerCase(), "data-act": decision, onclick: () => page.decide(decision) }, h("span", {}, ...text), h("kbd", {}, key));
+    return h("button", { type: "button", class: `act-${decision}`, "aria-pressed": String(pressed), "aria-keyshortcuts": key.toLowerCase(), "data-act": decision, onclick: () => page.decide(decision) }, h("span", {}, text), h("kbd", {}, key));
+  }
+
+  // The name behind a digit; null where the card has none.
+  function nameOf(item, key) {
+    return page.blind(item) ? null : likely(item).find((one) => one.key === key)?.name ?? null;
   }
 
   function why(item) {
@@ -93,7 +109,7 @@ function Card(page) {
     const strip = (title, kind, entries, text) => entries.length === 0 ? null
       : h("div", { class: "strip" }, h("h3", { class: "strip-title " + kind }, title), h("div", { class: "shots small" }, entries.map(([other, value]) =>
         h("figure", { class: "shot" }, page.picture(other, `Labelled ${shown(table.label(other))}`),
-          h("figcaption", {}, h("b", {}, named(table.label(other))), h("span", { class: "quiet" }, " " + text(value)))))));
+          h("figcaption", {}, h("b", {}, named(table.label(other))), text ? h("span", { class: "quiet" }, " " + text(value)) : null)))));
     if (!against.length && !neighbours.length) return null;
     // What the item looks like stands side by side: the nearest of its given label, and the nearest of all others.
     const own = table.label(item);
@@ -103,8 +119,8 @@ function Card(page) {
     return h("div", { class: "rv-why strips" },
       near("", alike(true), ["Nearest labelled ", named(own)]),
       near("low", alike(false), others.size === 1 ? ["Nearest labelled ", named([...others][0])] : ["Nearest with another label"]),
-      strip(`Training ${noun.many} that argue against this label`, "low", against, (value) => `influence ${signed(value)}`));
+      strip(`Training ${noun.many} that argue against this label`, "low", against, null));
   }
 
-  return { element, draw, none };
+  return { element, draw, none, nameOf };
 }

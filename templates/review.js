@@ -161,7 +161,7 @@
     ui.progress = h("progress", { max: Math.max(1, table.count), value: 0, "aria-label": "Reviewed" });
     ui.tally = h("p", { class: "rv-tally" });
     ui.forecast = h("p", { class: "rv-forecast" });
-    ui.said = h("p", { class: "rv-said", role: "status" });
+    ui.toast = Toast(undo);
     ui.undo = h("button", { type: "button", class: "quiet-button", onclick: undo, "aria-keyshortcuts": "z" }, "Undo ", h("kbd", {}, "Z"));
     ui.file = h("input", { type: "file", accept: ".json,application/json", class: "visually-hidden", id: "rv-file", tabindex: "-1", "aria-label": "Decisions file", onchange: importFile });
     ui.shown = h("p", { class: "rv-count" });
@@ -170,7 +170,7 @@
     ui.selection = h("div", { class: "rv-selection", hidden: true });
     ui.filters = filters(classes, again);
     ui.how = h("p", { class: "rv-how" }, ...howTo());
-    ui.card = Card({ data, table, decisions, picture, whole, enlarge, openLarge, others: (path) => server?.others(path) ?? [], noun: data.noun, blind, sampling, telling, words: WORDS, decide, choose: openChooser, next: () => step(1) });
+    ui.card = Card({ data, table, decisions, picture, whole, enlarge, openLarge, others: (path) => server?.others(path) ?? [], noun: data.noun, blind, sampling, telling, words: WORDS, likeliest: Likeliest(data, table), decide, decideClass, choose: openChooser, next: () => step(1) });
     ui.chooser = Chooser(data.classes, () => new Set(targets().map(table.label)), (name) => decide("relabel", name));
     ui.zoom = Zoom(onKey);
     ui.saved = h("p", { class: "rv-saved quiet", role: "status" });
@@ -180,24 +180,22 @@
     const name = h("label", { class: "rv-name" }, h("span", {}, server ? "Your name" : "Your name, for the export"), ui.name);
     fill(app,
       queues(),
-      ui.how,
       h("div", { class: "rv-top" }, h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast), tools(server ? name : null)),
       h("p", { id: "rv-volatile", class: "rv-warning", hidden: !volatile },
         "This browser does not keep decisions for this page. Export them before you close it."),
-      ui.filters,
-      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.shown, ui.list, ui.selection), h("div", {}, ui.card.element)),
+      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.filters, ui.shown, ui.list, ui.selection), h("div", {}, ui.card.element)),
+      ui.how,
       server ? null : h("p", {}, name),
       h("p", { class: "rv-keys" }, ...keyHelp()));
-    app.append(ui.chooser.dialog, ui.zoom.dialog);
+    app.append(ui.chooser.dialog, ui.zoom.dialog, ui.toast.element);
   }
 
   function tools(name) {
-    // What a button did is said beside it, so that a reader sees it without scrolling.
     return h("div", { class: "rv-side" },
       h("div", { class: "rv-tools" }, ui.undo,
         h("button", { type: "button", class: "quiet-button", onclick: () => ui.file.click() }, "Import"),
         h("button", { type: "button", class: "main-button", id: "rv-export", onclick: exportFile }, "Export decisions.json"), ui.file),
-      name, ...(server ? [ui.saved, ui.agreement] : []), ui.said);
+      name, ...(server ? [ui.saved, ui.agreement] : []));
   }
 
   // The two lists. Without a sample there is one, and nothing to choose.
@@ -239,7 +237,7 @@
 
   // Drawn items show no suggestion that could be taken.
   function howTo() {
-    const other = sampling() ? [["C", "another class is right"]] : [["R", "take the suggestion"], ["C", "another class"]];
+    const other = sampling() ? [["C", "another class is right"]] : [["R", "take the suggestion"], ["1–3", "take that class"], ["C", "another class"]];
     return [h("b", {}, `Press one key per ${one}. The next appears by itself.`), h("b", { class: "rv-touch" }, `Tap once per ${one}. The next appears by itself.`),
       ...keyed([["K", "the label is right"], ...other, ["D", `drop the ${one}`], ["U", "cannot tell"], ["Z", "undo"]])];
   }
@@ -416,6 +414,7 @@
       if (chosen.length) openChooser();
       return;
     }
+    if (label !== null && rowList.every((row) => table.label(row) === label)) return decide("keep");
     decisions.decide(rowList.map((row) => {
       const to = decision === "relabel" ? (label ?? table.suggestion(row)) : null;
       return to === table.label(row) ? [row, "keep", null] : [row, decision, to];
@@ -423,11 +422,14 @@
     const what = rowList.length > 1 ? items(rowList.length) : nameOf(rowList[0]);
     const to = decision === "relabel" ? ` to ${shown(label ?? (rowList.length > 1 ? "the suggestions" : table.suggestion(rowList[0])))}` : "";
     const rest = chosen.length > rowList.length ? ` Still selected, as they have no suggestion: ${chosen.length - rowList.length}.` : "";
-    say(`${decision === "unsure" ? "Left as unsure" : WORDS[decision][0].toUpperCase() + WORDS[decision].slice(1)}: ${what}${to}.${rest}`);
+    say(`${decision === "unsure" ? "Left as unsure" : WORDS[decision][0].toUpperCase() + WORDS[decision].slice(1)}: ${what}${to}.${rest}`, { decided: true });
     rowList.forEach((row) => selected.delete(row));
     drawSelection();
     afterDecision();
   }
+
+  // The class that a button or a digit of the card names, for everything that keys apply to.
+  const decideClass = (name) => name !== null && decide("relabel", name);
 
   function afterDecision() {
     const row = currentRow();
@@ -443,7 +445,7 @@
     if (!rowList.length) return say("Nothing to undo.");
     if (sampling() !== table.sample.includes(rowList[0]) && (sampling() || rowList[0] >= table.all)) changeQueue(sampling() ? "rank" : "sample");
     refilter(rowList[0]);
-    say(`Undone: ${rowList.length > 1 ? items(rowList.length) : nameOf(rowList[0])}.`);
+    say(`Undone: ${rowList.length > 1 ? items(rowList.length) : nameOf(rowList[0])}.`, { short: true });
     draw();
   }
 
@@ -453,9 +455,7 @@
     return place >= 0 ? `look ${place + 1}` : shown(table.path(item));
   }
 
-  function say(text) {
-    ui.said.textContent = text;
-  }
+  const say = (text, how) => ui.toast.say(text, how);
 
   // --- the card ------------------------------------------------------------------------------------------------
 
@@ -511,6 +511,7 @@
     const acts = {
       k: () => decide("keep"), r: () => decide("relabel"), c: openChooser, d: () => decide("drop"), u: () => decide("unsure"), z: undo,
       x: () => currentRow() !== null && tick(currentRow(), {}), Escape: unpick,
+      ...Object.fromEntries(["1", "2", "3"].map((digit) => [digit, () => currentRow() !== null && decideClass(ui.card.nameOf(currentRow(), digit))])),
       f: () => ui.card.element.querySelector(".rv-enlarge")?.click(),
     };
     const inList = event.target.closest(".rv-list");

@@ -50,7 +50,7 @@ function Zoom(act) {
     if (key === "+" || key === "=") step(1);
     else if (key === "-") step(-1);
     else if (key === "f") dialog.close();
-    else if (/^[a-z]$/.test(key) && !event.repeat) {
+    else if (/^[a-z1-3]$/.test(key) && !event.repeat) {
       // The item is in view here, so keys may decide about it.
       dialog.close();
       act(event);

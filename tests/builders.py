@@ -606,7 +606,28 @@ def _evidence(
         ].to_dict("records"),
         "why": why,
         "near_duplicates": [order[i : i + 2] for i in (0, 4) if i + 2 <= len(order)],
+        "likeliest": {row.path: _likeliest(row, names) for row in suspects.itertuples() if row.p_mislabelled >= 0},
+        "map": _map(ranking, truth, names, rng),
     }
+
+
+def _likeliest(row: Any, names: list[str]) -> list[dict[str, Any]]:
+    """The given and the suggested class of a suspect, and a third one that is not very likely."""
+    third = 0.1 * row.p_mislabelled if len(names) > 2 else 0.0
+    chances = {row.label: 1 - row.p_mislabelled, row.suggested_label: row.p_mislabelled - third}
+    others = [name for name in names if name not in chances]
+    chances |= {others[0]: third} if third else {}
+    order = sorted(chances.items(), key=lambda one: -one[1])
+    return [{"label": label, "probability": round(p, 4)} for label, p in order]
+
+
+def _map(ranking: pd.DataFrame, truth: dict[str, str], names: list[str], rng: np.random.Generator) -> dict[str, Any]:
+    """A cloud of points for each class that the images really show, on a circle."""
+    angle = 2 * np.pi * ranking["path"].map(truth).map({name: i for i, name in enumerate(names)}) / len(names)
+    centre = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    places = 0.5 + 0.3 * centre + rng.normal(0, 0.06, centre.shape)
+    points = (places.clip(0, 1) * 65535).round().astype("<u2")[:50_000]
+    return {"n": len(points), "points": base64.b64encode(points.tobytes()).decode()}
 
 
 SENTENCES = (

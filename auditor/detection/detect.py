@@ -104,6 +104,7 @@ def detect(
     suspects = reference_suspects(bench, table, estimate)
     unseen = np.flatnonzero(~known.looked[known.audited])
     scores = replace(scores, suspicion=estimate.suspicion)
+    estimate = replace(estimate, likeliest=estimate.likeliest.spread(known.rest, len(known.given)))
     scores = _everywhere(scores.select(unseen, estimate.suggested_probability), known)
     found = _assemble(bench, scores, estimate, suspects, known, names)
     tell("done", 1.0)
@@ -153,6 +154,7 @@ def _assemble(
         weights={name: float(weights.get(name, 0.0)) for name in scores.signals.columns},
         suggested_label=scores.suggested_label,
         suggested_probability=scores.suggested_probability,
+        likeliest=estimate.likeliest,
         p_mislabelled=np.where(unseen, p, known.found_wrong) if decided else None,
         damping=scores.damping,
         share=estimate.share and _of_all(estimate.share, known),

@@ -10,6 +10,7 @@ from auditor.detection import calibration as cal
 from auditor.detection.bench import Bench, Scores
 from auditor.detection.label_model import ENOUGH_TRUSTED
 from auditor.detection.labelled import NOT_LOOKED
+from auditor.detection.likeliest import Likeliest, likeliest, nothing
 from auditor.detection.posterior import Spread, directed, posterior
 from auditor.detection.results import Share
 from auditor.detection.signals import Signals
@@ -50,6 +51,8 @@ class Estimate:
         float64 [n] each, probability that the label is wrong, at the estimated share and at both ends of its interval.
     suggested_probability
         float64 [n], probability that the suggested label is the true one.
+    likeliest
+        The likeliest classes of the n images; none where nothing can be decided.
     doubted
         float64 [m], probability that each trusted label is wrong.
     basis
@@ -66,6 +69,7 @@ class Estimate:
     low: Floats
     high: Floats
     suggested_probability: Floats
+    likeliest: Likeliest
     doubted: Floats
     basis: str
     reason: str
@@ -108,6 +112,7 @@ def estimate_share(bench: Bench, table: Floats, signals: Signals, scores: Scores
         low=least,
         high=most,
         suggested_probability=scores.suggested_probability[unseen] if reason else suggested,
+        likeliest=nothing(len(unseen)) if reason else likeliest(known.truth[unseen], bench.given[unseen], value),
         doubted=doubted,
         basis="trusted reference" if reference else "shape of the posterior",
         reason=reason,
@@ -126,6 +131,7 @@ def _nothing_left(bench: Bench, suspicion: Floats) -> Estimate:
         low=none,
         high=none,
         suggested_probability=none,
+        likeliest=nothing(0),
         doubted=doubted,
         basis="shape of the posterior",
         reason="",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from auditor.detection.likeliest import Likeliest
 from auditor.detection.posterior import Spread
 from auditor.result.wording import CANNOT_TELL, NO_ANSWER
 from auditor.system.arrays import Array, Floats, Ints
@@ -114,6 +115,9 @@ class Detection:
         int64 [N] and float64 [N], the other label that the leave-one-out head prefers, and the probability that it is
         the true one. It is never above `p_mislabelled`. Where nothing could be decided it is the head's own. The label
         is -1 where the given one is settled as right.
+    likeliest
+        The likeliest classes of each image, by `p_mislabelled`; none of settled ones, and none where nothing could be
+        decided.
     p_mislabelled
         float64 [N], or None where nothing could be decided. Where people looked it is 1 or 0: whether they found
         `Labelled.labels` wrong. The rest adds up to `share.count`.
@@ -147,6 +151,7 @@ class Detection:
     weights: dict[str, float]
     suggested_label: Ints
     suggested_probability: Floats
+    likeliest: Likeliest
     p_mislabelled: Floats | None
     damping: Damping
     share: Share | None

@@ -15,9 +15,11 @@ from auditor.detection import Detection
 from auditor.experiment.run import Learnt, Run
 from auditor.pipeline.examples import examples
 from auditor.pipeline.histograms import extremes, influence_histograms
+from auditor.pipeline.plane import plane
 from auditor.pipeline.suspects import explanations, near_duplicates
 from auditor.pipeline.thumbnails import excerpts, mentioned, thumbnails
-from auditor.result.evidence import EvidenceDocument, ExampleDocument, LowestImage, WhyDocument
+from auditor.result.evidence import EvidenceDocument, ExampleDocument, LikelyClass, LowestImage, WhyDocument
+from auditor.system.arrays import Ints
 from auditor.system.interrupts import held
 
 LOWEST = 24
@@ -37,6 +39,12 @@ def _suspects(data: Dataset, ranking: pd.DataFrame, settings: AuditSettings) -> 
     position = {path: i for i, path in enumerate(data.paths)}
     paths = list(ranking[ranking["rank"].notna()].head(settings.thumbnails)["path"])
     return paths, [position[path] for path in paths]
+
+
+def _in_order(data: Dataset, ranking: pd.DataFrame) -> Ints:
+    """The rows of all images, int64 [N], in the order of the ranking."""
+    position = {path: i for i, path in enumerate(data.paths)}
+    return np.array([position[path] for path in ranking["path"]], dtype=np.int64)
 
 
 class Explained(TypedDict):
@@ -79,7 +87,9 @@ def gather_evidence(
         "lowest_planted_run": lowest_planted(planted),
         "why": explained["why"],
         "near_duplicates": near_duplicates(data, rows),
+        "map": plane(data.features, data.labels, _in_order(data, ranking)),
         "suggested_probability": _suggested_probability(data, detection, rows),
+        "likeliest": _likeliest(data, detection, rows),
         "sample": [],
         "proves": [],
     }
@@ -98,4 +108,19 @@ def _suggested_probability(data: Dataset, detection: Detection | None, rows: Seq
         data.paths[row]: round(float(detection.suggested_probability[row]), 4)
         for row in rows
         if data.trusted_labels[row] < 0 and not (looked is not None and looked[row])
+    }
+
+
+def _likeliest(data: Dataset, detection: Detection | None, rows: Sequence[int]) -> dict[str, list[LikelyClass]]:
+    """The likeliest classes of each suspect. Where nothing could be decided, and of certain ones, there are none."""
+    if detection is None:
+        return {}
+    labels, chances = detection.likeliest.labels, detection.likeliest.probabilities
+    return {
+        data.paths[row]: [
+            {"label": data.classes[label], "probability": round(float(p), 4)}
+            for label, p in zip(labels[row], chances[row], strict=True)
+        ]
+        for row in rows
+        if detection.p_mislabelled is not None and (labels[row] >= 0).all()
     }

@@ -13,11 +13,17 @@ from auditor.pipeline.rows import explained_rows
 from auditor.result.evidence import InfluencedImage, WhyDocument
 from auditor.system.arrays import Array
 
-EXPLAINED = 100
-"""Suspects whose neighbours are shown."""
+EXPLAINED = 500
+"""Suspects whose neighbours are shown: several sittings of 50 looks, and as many as have a picture by default."""
+
+ARGUED = 100
+"""Suspects that also get a row of the influence matrix. Each costs a solve, and neighbours cost next to nothing."""
 
 EACH = 3
 """Nearest images of each of the two labels that are compared."""
+
+_AT_ONCE = 100
+"""Suspects that are explained at a time: a number for each of them and each image is held."""
 
 _CHUNK = 4096
 """Images compared with the suspects at a time."""
@@ -48,11 +54,20 @@ def explanations(
         int64 [N] class indices; negative where there is none.
     """
     chosen = np.array(list(suspects)[:EXPLAINED], dtype=np.int64)
-    if not len(chosen):
-        return {}
+    n_rows, found = explained_rows(data, ARGUED), {}
+    for start in range(0, len(chosen), _AT_ONCE):
+        some = chosen[start : start + _AT_ONCE]
+        found.update(_explained(data, explainer, some, max(0, n_rows - start), suggested))
+    return found
+
+
+def _explained(
+    data: Dataset, explainer: Explainer, chosen: Array, n_rows: int, suggested: Array
+) -> dict[str, WhyDocument]:
+    """What explains a few suspects. The first `n_rows` of them get a row of the influence matrix."""
     train = data.rows("train")
-    n_rows = explained_rows(data, EXPLAINED)
-    influence = explainer.rows_of(chosen[:n_rows], data.labels[chosen[:n_rows]])
+    asked = chosen[:n_rows]
+    influence = explainer.rows_of(asked, data.labels[asked]) if len(asked) else np.empty((0, len(train)))
     similarity = _similarity(data.features, chosen)
     similarity[np.arange(len(chosen)), chosen] = -np.inf
     found: dict[str, WhyDocument] = {}
@@ -81,10 +96,16 @@ def nearest(similarity: Array, labels: Array, compared: Sequence[int]) -> Array:
         The suspect's label and the suggested one, which is negative where there is none.
     """
     given, suggested = compared
-    order = np.argsort(-similarity, kind="stable")
-    order = order[np.isfinite(similarity[order])]
-    others = labels[order] == suggested if suggested not in (-1, given) else labels[order] != given
-    return np.concatenate([order[labels[order] == given][:EACH], order[others][:EACH]])
+    others = labels == suggested if suggested not in (-1, given) else labels != given
+    return np.concatenate([_highest(similarity, labels == given), _highest(similarity, others)])
+
+
+def _highest(values: Array, among: Array) -> Array:
+    """The rows of the `EACH` highest finite values, the highest first and ties by row. `among` is bool [N]."""
+    rows = np.flatnonzero(among & np.isfinite(values))
+    if len(rows) > EACH:
+        rows = rows[values[rows] >= np.partition(values[rows], -EACH)[-EACH]]
+    return rows[np.argsort(-values[rows], kind="stable")][:EACH]
 
 
 def _against(data: Dataset, train: Array, influence: Array, row: int, suggested: int) -> list[InfluencedImage]:

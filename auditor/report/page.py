@@ -51,6 +51,8 @@ _SCRIPTS = (
     "arrange.js",
     "chooser.js",
     "zoom.js",
+    "toast.js",
+    "likeliest.js",
     "remote.js",
     "card.js",
     "review.js",

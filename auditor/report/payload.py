@@ -16,7 +16,7 @@ from auditor.report.looks import Looks, Place, places, sample_of
 from auditor.report.pictures import Pictures
 from auditor.report.wording import cannot_tell
 from auditor.result import AuditResult
-from auditor.result.evidence import WhyDocument
+from auditor.result.evidence import LikelyClass, WhyDocument
 from auditor.result.figures import Estimate
 
 MAX_BYTES = 14_500_000
@@ -54,8 +54,9 @@ class Columns(TypedDict):
         By row: images that argue against its label with their influence, then its neighbours with their similarity.
     settled
         Rows whose label the reference contradicts.
-    likely
-        By row, the model's probability of the suggested label.
+    likeliest
+        By row, the likeliest classes, the likeliest first: their place in `classes` and ten thousand times the
+        probability.
     groups
         Rows of suspects that look alike.
     sample
@@ -79,7 +80,7 @@ class Columns(TypedDict):
     hashes: str
     why: dict[str, tuple[list[Link], list[Link]]]
     settled: list[int]
-    likely: dict[str, float]
+    likeliest: dict[str, list[tuple[int, int]]]
     groups: list[list[int]]
     sample: list[Place]
     cannot_tell: bool
@@ -155,7 +156,7 @@ def _columns(result: AuditResult, paths: list[str], row_of: Mapping[str, int]) -
         "hashes": "".join(_packed(hashes.get(path, "")) for path in paths),
         "why": _why(evidence["why"], row_of),
         "settled": sorted(_rows((wrong["path"] for wrong in result.summary["reference"]["settled"]["wrong"]), row_of)),
-        "likely": _likely(evidence["suggested_probability"], row_of),
+        "likeliest": _likeliest(evidence["likeliest"], row_of, index),
         "groups": [rows for group in evidence["near_duplicates"] if len(rows := _rows(group, row_of)) > 1],
         "sample": [],
         "cannot_tell": cannot_tell(calibration),
@@ -216,6 +217,11 @@ def _why(why: Mapping[str, WhyDocument], row_of: Mapping[str, int]) -> dict[str,
     }
 
 
-def _likely(probabilities: Mapping[str, float], row_of: Mapping[str, int]) -> dict[str, float]:
-    found = sorted((row_of[path], p) for path, p in probabilities.items() if path in row_of)
-    return {str(row): round(p, 4) for row, p in found}
+def _likeliest(
+    found: Mapping[str, list[LikelyClass]], row_of: Mapping[str, int], index: Mapping[str, int]
+) -> dict[str, list[tuple[int, int]]]:
+    rows = sorted((row_of[path], classes) for path, classes in found.items() if path in row_of)
+    return {
+        str(row): [(index[one["label"]], round(1e4 * one["probability"])) for one in classes if one["label"] in index]
+        for row, classes in rows
+    }

@@ -82,11 +82,28 @@ class NeighbourImage(TypedDict):
     similarity: float
 
 
+class LikelyClass(TypedDict):
+    """A class that an item may show, and the probability that it is the true one."""
+
+    label: str
+    probability: float
+
+
 class WhyDocument(TypedDict):
     """Training images that speak against a suspect's label, and images that look like the suspect."""
 
     against: list[InfluencedImage]
     neighbours: list[NeighbourImage]
+
+
+class MapDocument(TypedDict):
+    """Places of items on a plane: of the first `n` rows of `ranking.csv`.
+
+    `points` is base64 of x and y of each row, whole numbers of 16 bits, the lower byte first.
+    """
+
+    n: int
+    points: str
 
 
 class DrawnImage(TypedDict):
@@ -120,7 +137,9 @@ class EvidenceDocument(TypedDict):
     lowest_planted_run: list[LowestImage]
     why: dict[str, WhyDocument]
     near_duplicates: list[list[str]]
+    map: MapDocument
     suggested_probability: dict[str, float]
+    likeliest: dict[str, list[LikelyClass]]
     sample: list[DrawnImage]
     proves: list[Proof]
 
@@ -139,7 +158,9 @@ def no_evidence() -> EvidenceDocument:
         "lowest_planted_run": [],
         "why": {},
         "near_duplicates": [],
+        "map": {"n": 0, "points": ""},
         "suggested_probability": {},
+        "likeliest": {},
         "sample": [],
         "proves": [],
     }

@@ -5,8 +5,6 @@ Each reviewer has a file of decisions, as the report exports it. `auditor review
 
 from __future__ import annotations
 
-import hashlib
-import re
 import secrets
 import threading
 from collections.abc import Iterable
@@ -16,14 +14,12 @@ from typing import Any
 
 from auditor.errors import DecisionsError
 from auditor.result import AuditResult
+from auditor.review.agreement import Agreement, Other, agreement, one_each, others_of
+from auditor.review.decision_files import FOLDER, document, entry, file_name
 from auditor.review.decisions import Audited, Decision, load_entries
-from auditor.review.documents import DECISIONS_KIND, SCHEMA_VERSION, DecisionEntry
-from auditor.serving.agreement import Agreement, Other, agreement, one_each, others_of
+from auditor.review.documents import DecisionEntry
 from auditor.system import files
 from auditor.system.text import display
-
-FOLDER = "decisions"
-"""The folder below an audit's that holds the files."""
 
 NAME_LENGTH = 80
 """Characters of a reviewer's name."""
@@ -36,8 +32,6 @@ Key = tuple[str, str, str]
 
 _OWN = ("again", "known-wrong")
 """Looks that are items of their own, beside the decision about the item. `templates/decisions.js` has them too."""
-
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 
 
 @dataclass(frozen=True)
@@ -102,14 +96,8 @@ class Desk:
             return {reviewer: len(held) for reviewer, held in sorted(self._held.items()) if held}
 
     def file_of(self, reviewer: str) -> Path:
-        """The reviewer's file. Names that differ have files that differ, on disks that know no capitals too."""
-        if not reviewer:
-            return self.folder / "unnamed.json"
-        if _PLAIN.match(reviewer) and reviewer != "unnamed":
-            return self.folder / f"{reviewer}.json"
-        readable = re.sub(r"[^a-z0-9]+", "-", reviewer.lower()).strip("-")[:30]
-        digest = hashlib.sha256(reviewer.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        return self.folder / f"{readable or 'reviewer'}-{digest}.json"
+        """The reviewer's file."""
+        return self.folder / file_name(reviewer)
 
     @property
     def revision(self) -> str:
@@ -177,27 +165,7 @@ class Desk:
 
     def _write(self, name: str, decisions: Iterable[Decision]) -> None:
         self.folder.mkdir(exist_ok=True)
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "kind": DECISIONS_KIND,
-            "audit_id": self.audit_id,
-            "reviewer": name,
-            "decisions": [entry(decision) for decision in decisions],
-        }
-        files.write_json(self.file_of(name), document)
-
-
-def entry(decision: Decision) -> DecisionEntry:
-    """A decision as a file holds it."""
-    return {
-        "path": decision.path,
-        "hash": decision.hash,
-        "label": decision.label,
-        "decision": decision.decision,
-        "new_label": decision.new_label,
-        "time": decision.time,
-        "how": decision.how,
-    }
+        files.write_json(self.file_of(name), document(self.audit_id, name, decisions))
 
 
 def _key(decision: Decision) -> Key:

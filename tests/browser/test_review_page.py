@@ -473,3 +473,33 @@ def test_what_the_reference_holds_under_another_label_is_said_instead_of_a_proba
     assert second["path"] in report.text(".rv-card")
     assert "The trusted reference" not in report.text(".rv-card") and "likely that" in report.text(".rv-card")
     assert report.errors() == []
+
+
+def test_a_card_on_one_screen_with_its_likeliest_classes_and_a_way_back(page):
+    result = make_result(n=60, classes=("ant", "bee", "cat", "dog"))
+    report = page(result).open()
+    card = report.run("const b=document.querySelector('.rv-card').getBoundingClientRect();return [b.top,b.height]")
+    assert card[0] >= 50 and card[1] <= 850
+    first, second = (result.evidence["likeliest"][path] for path in result.ranking["path"].head(2))
+    shown = report.run("return [...document.querySelectorAll('.rv-likeliest button')].map(e=>e.innerText)")
+    for one, text, key in zip(first, shown, "123", strict=True):
+        assert one["label"] in text and f"{100 * one['probability']:.0f}%" in text and key in text
+    report.keys("13")
+    given = list(result.ranking["label"].head(2))
+    wanted = [first[0]["label"], second[2]["label"]]
+    assert [d["new_label"] or d["label"] for d in report.decisions()] == wanted
+    assert [d["decision"] for d in report.decisions()] == [
+        "keep" if w == g else "relabel" for w, g in zip(wanted, given, strict=True)
+    ]
+    assert report.run("return document.querySelector('.rv-toast').checkVisibility({visibilityProperty:true})")
+    report.click(".rv-toast button")
+    assert len(report.decisions()) == 1 and "Undone" in report.text(".rv-said")
+    # On a phone the buttons stay at the window's edge while the card is in view.
+    report.open(390)
+    for scrolled in (0, 150, 300):
+        report.run("window.scrollBy(0, arguments[0])", scrolled)
+        boxes = report.run(
+            "return [...document.querySelectorAll('.rv-actions button')].map(e=>e.getBoundingClientRect())"
+            ".map(b=>[b.top,b.bottom,b.left,b.right])"
+        )
+        assert all(50 < top < bottom <= 900 and 0 <= left < right <= 390 for top, bottom, left, right in boxes)

@@ -25,6 +25,10 @@ def holds(found: Detection, wrong: np.ndarray) -> None:
     assert found.review["expected_found"].iloc[-1] == pytest.approx(found.share.count)
     assert found.by_class["expected"].sum() == pytest.approx(found.share.count)
     assert (found.suggested_probability <= found.p_mislabelled + 1e-6).all()
+    # The three likeliest classes have the list's own probabilities: what is left of one for the label that is given.
+    chances, kept = found.likeliest.probabilities, 1 - found.p_mislabelled
+    assert (np.isclose(chances, kept[:, None]).any(axis=1) | (kept <= chances[:, -1] + 1e-6)).all()
+    assert (chances.sum(axis=1) <= 1 + 1e-6).all()
 
 
 @pytest.mark.parametrize("gap", [1.0, 3.0])

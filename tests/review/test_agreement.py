@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor.review.agreement import agreement, one_each, others_of
 from auditor.review.decisions import Decision
-from auditor.serving.agreement import agreement, one_each, others_of
 
 WORDS = ["keep", "cat", "dog", "drop", "unsure"]
 
