@@ -16,6 +16,9 @@ from auditor.errors import ConfigError, ExitCode
 from auditor.session import Order, carry_out, write_report
 from auditor.system.text import terminal_text
 
+_TOOLS = ("label-studio", "csv", "fiftyone", "coco", "hf")
+"""The names in `auditor.review.tools.TOOLS`, which is not imported for `--help`."""
+
 if TYPE_CHECKING:
     from auditor.gate import GateRun
 
@@ -165,6 +168,29 @@ def report(out: str, compare: str | None, source: str) -> int:
     result = moved(AuditResult.load(out), source)
     earlier = AuditResult.load(compare) if compare else None
     say(f"report: {write_report(Path(out), result, earlier=earlier)}")
+    return ExitCode.OK
+
+
+@main.command()
+@click.argument("out")
+@click.option("--to", "tool", required=True, type=click.Choice(_TOOLS), help="The tool.")
+@click.option("-o", "--out", "file", required=True, metavar="FILE", help="Where to write the tasks.")
+@click.option("-n", "n", type=click.IntRange(1), default=100, show_default=True, help="How many suspects.")
+@click.option("--sample", is_flag=True, help="The drawn sample instead (sample.json), without suggestions.")
+@click.option(
+    "--link", default="", metavar="PREFIX", help="Name images by PREFIX and their path instead of embedding them."
+)
+@source_option
+def export(out: str, file: str, source: str, **wished: Any) -> int:
+    """Write the suspects of OUT as tasks for the tool where labels get fixed, the most suspicious first.
+
+    Each task has the suggested label as a prediction with its score. Items that were looked at are left out.
+    `auditor review import` takes the answers back.
+    """
+    from auditor.review import Wanted
+    from auditor.review import export as write_tasks
+
+    say(terminal_text(write_tasks(out, Wanted(**wished), file, source=source).text))
     return ExitCode.OK
 
 

@@ -108,6 +108,22 @@ def apply_decisions(out: str, decisions: tuple[str, ...], output: str | None, ki
     return ExitCode.OK
 
 
+@review.command("import")
+@click.argument("out")
+@click.argument("answers")
+@click.option("-o", "--out", "folder", default="", metavar="DIR", help="Where to write  [default: OUT/decisions]")
+def import_(out: str, answers: str, folder: str) -> int:
+    """Turn ANSWERS of a labelling tool to tasks of `auditor export` into decisions, a file for each person.
+
+    ANSWERS is Label Studio's export as JSON, or the CSV of `--to csv` with its column `answer` filled in. Says how far
+    people agree. Applies nothing: `auditor review apply` does.
+    """
+    from auditor.review import import_answers
+
+    say(terminal_text(import_answers(out, answers, folder=folder).text))
+    return ExitCode.OK
+
+
 @review.command("serve")
 @click.argument("out")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="A port of this machine  [default: a free one]")

@@ -13,6 +13,8 @@ from auditor.review.baseline import Baseline, BaselineEntry
 from auditor.review.certify import certify, read_certificate, write_certificate
 from auditor.review.compare import compare
 from auditor.review.decisions import Decision, load_decisions, read_decisions
+from auditor.review.export import Exported, Wanted, export
+from auditor.review.imported import Imported, import_answers
 from auditor.review.ledger import Ledger
 from auditor.review.looks import Look, Standing, settle
 from auditor.review.sample_file import read_sample, write_sample
@@ -25,9 +27,12 @@ __all__ = [
     "BaselineEntry",
     "Certified",
     "Decision",
+    "Exported",
+    "Imported",
     "Ledger",
     "Look",
     "Standing",
+    "Wanted",
     "Wish",
     "apply",
     "certify",
@@ -35,6 +40,8 @@ __all__ = [
     "compare",
     "draw",
     "draw_sample",
+    "export",
+    "import_answers",
     "load_decisions",
     "plan_for",
     "read_certificate",
