@@ -40,8 +40,8 @@ def measured(row: Row, *, rival: bool, bound: bool) -> dict[str, Any]:
     bench = Bench.set_up(images, settings, row.unit, "cpu")
     told = bench.views.heads(row.labels)
     middle = time.process_time()
-    damping = bench.damping(told)
-    told = replace(told, influence=bench.study.what_if(told.labels, damping.value))
+    damping, heads = bench.damping(told)
+    told = replace(told, influence=bench.study.what_if(told.labels, damping.value, heads))
     end = time.process_time()
     signals = Signals.of_heads(told, bench.views.table)
     n, trusted = bench.n, len(bench.trusted) if bench.views.vouched else 0

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from auditor.compute.draws import draw
+from auditor.detection.damping import Single, choose_damping
 from auditor.detection.grid import Heard
-from auditor.detection.influence import InfluenceStudy, Points, Single, choose_damping, fold_count, folds_of
+from auditor.detection.influence import InfluenceStudy, Points, fold_count, folds_of
 from auditor.detection.labelled import NOT_LOOKED, Labelled
 from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.posterior import directed, posterior
@@ -19,6 +20,7 @@ from auditor.detection.signals import INFLUENCE_SIGNALS, HeadOutputs, Signals
 from auditor.detection.suspicion import Combination, fit_combination
 from auditor.detection.views import Known, Views
 from auditor.model.scaling import Scaling
+from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array, Floats, Ints
 
 Tell = Callable[[str, float], None]
@@ -178,7 +180,8 @@ class Bench:
     def signals(self, labels: Array) -> Signals:
         """Compute all signals of int64 [N] `labels`, and behind them those of the trusted images."""
         told = self.views.heads(labels)
-        average = self.study.what_if(told.labels, self.damping(told).value)
+        damping, heads = self.damping(told)
+        average = self.study.what_if(told.labels, damping.value, heads)
         return Signals.of_heads(replace(told, influence=average), self.views.table)
 
     def planted_one_by_one(self, table: Floats, signals: Signals) -> Floats:
@@ -192,10 +195,10 @@ class Bench:
             ]
         )
 
-    def damping(self, told: HeadOutputs, tell: Tell = lambda step, share: None) -> Damping:
-        """The fixed damping, or the one with which influence finds planted labels best."""
+    def damping(self, told: HeadOutputs, tell: Tell = lambda step, share: None) -> tuple[Damping, list[SoftmaxHead]]:
+        """The fixed damping, or the one with which influence finds planted labels best, and heads trained with it."""
         if self.settings.damping is not None:
-            return Damping(float(self.settings.damping), False, ())
+            return Damping(float(self.settings.damping), False, ()), []
         rng, labels = np.random.default_rng([self.seed, 74]), told.labels[: self.n]
         planted = {}
         for kind in self.settings.kinds:
@@ -238,9 +241,9 @@ class Bench:
         told = self.views.heads(self.labels, self.given)
         self.views.release()
         tell("choosing the damping", 0.3)
-        damping = self.damping(told, tell)
+        damping, heads = self.damping(told, tell)
         tell("measuring influence", 0.5)
-        influence = self.study.measure(told.labels, damping.value)
+        influence = self.study.measure(told.labels, damping.value, heads)
         signals = Signals.of_heads(replace(told, influence=influence.average), self.views.table)
         combination = self.combination(signals, self.seed)
         audited = signals.select(np.arange(self.n))

@@ -1,4 +1,4 @@
-"""Influence that every image would have under every label, and the damping with which it finds planted labels best.
+"""Influence that every image would have under every label.
 
 The head is conditioned for detection, not for accuracy. Its features are standardised and its weight decay equals the
 damping. The matrix that is inverted is therefore the Hessian of the very objective that was minimised.
@@ -6,7 +6,7 @@ damping. The matrix that is inverted is therefore the Hessian of the very object
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,13 @@ import numpy as np
 import torch
 
 from auditor.detection.kin import Kin
-from auditor.detection.results import Damping, DampingTrial
 from auditor.influence import HeadProblem
 from auditor.influence.closed_form import ClosedForm
 from auditor.influence.weighing import as_shares, pulls, robust_weights
 from auditor.model.scaling import Scaling, even_rows
 from auditor.model.softmax_head import SoftmaxHead
+from auditor.model.whitened_head import Whitening, spaced, train_along
 from auditor.system.arrays import Array, Floats
-from auditor.system.progress import Update
 
 LOSS_CAP = 60.0
 """No loss is reported higher than this."""
@@ -33,6 +32,9 @@ is only reported, and at 300 classes it took most of an audit's time."""
 
 TUNED = 5000
 """A damping is tried on as many folds as hold this many entries [image, class], two at least."""
+
+RESIDENT = 2**25
+"""Up to this many numbers, standardised features are kept as a copy. More are standardised when they are needed."""
 
 FEWEST_FOLDS, MOST_FOLDS, FOLDED = 5, 10, 40_000
 """Folds are this number over the entries [image, class], within limits. With few images a fold is much of what a head
@@ -136,7 +138,11 @@ class InfluenceStudy:
     """
 
     def __init__(self, points: Points, n_classes: int, *, fold: Array, device: str = "cpu") -> None:
+        n = len(fold)
         self.points, self.n_classes, self.device = points, n_classes, device
+        self._whitening = Whitening.of(points(spaced(n)), device)
+        whole = n * points.audited.shape[1] <= RESIDENT
+        self._seen = points(np.arange(n)) if whole else None
         self.splits: list[tuple[Array, Array]] = [
             (np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(int(fold.max()) + 1)
         ]
@@ -148,7 +154,11 @@ class InfluenceStudy:
         """Whether influence is also measured by class of the reference."""
         return self.n_classes**2 * (self.points.audited.shape[1] + 1) <= CLASSWISE_LIMIT
 
-    def what_if(self, labels: Array, damping: float) -> Array:
+    def _points(self, chosen: Array) -> Array:
+        """float32 [n, D] of the images `chosen`, as a head sees them."""
+        return self.points(chosen) if self._seen is None else self._seen[chosen]
+
+    def what_if(self, labels: Array, damping: float, start: Sequence[SoftmaxHead] = ()) -> Array:
         """Average influence float32 [N + m, C] that each image would have under every label.
 
         Parameters
@@ -157,19 +167,21 @@ class InfluenceStudy:
             int64 [N + m], what all other images carry.
         damping
             Damping, and weight decay too.
+        start
+            Heads to start from, of the first splits. They must have learnt from these labels.
         """
         found = np.empty((len(labels), self.n_classes), np.float32)
         for split, (_, held) in enumerate(self.splits):
-            found[held] = self._averages(*self._fitted(labels, split, damping), held)
+            found[held] = self._averages(*self._fitted(labels, split, damping, start), held)
         return found
 
-    def measure(self, labels: Array, damping: float) -> Influence:
+    def measure(self, labels: Array, damping: float, start: Sequence[SoftmaxHead] = ()) -> Influence:
         """The same, and all that is reported of the labels that the images carry."""
         average = np.empty((len(labels), self.n_classes), np.float32)
         classwise, times = np.full(len(labels), np.nan), np.zeros(len(labels))
         own, loss = np.zeros(len(labels)), np.zeros(len(labels))
         for split, (train, held) in enumerate(self.splits):
-            head, engine = self._fitted(labels, split, damping)
+            head, engine = self._fitted(labels, split, damping, start)
             average[held] = self._averages(head, engine, held)
             if self.by_class:
                 classwise[held] = self._by_class(head, engine, held, labels[held])
@@ -184,10 +196,8 @@ class InfluenceStudy:
 
         Parameters
         ----------
-        labels, damping
+        labels, damping, start
             As in `what_if`.
-        start
-            A head a split to start from, such as those of a near damping; none for zeros.
 
         Returns
         -------
@@ -199,31 +209,32 @@ class InfluenceStudy:
         for split, (_, held) in enumerate(self.splits):
             if split >= 2 and sum(part.size for part in found) >= TUNED:
                 break
-            head, engine = self._fitted(labels, split, damping, start[split] if start else None)
+            head, engine = self._fitted(labels, split, damping, start)
             rows.append(held)
             found.append(self._averages(head, engine, held))
             heads.append(head)
         return Tried(np.concatenate(rows), np.concatenate(found)), heads
 
     def _fitted(
-        self, labels: Array, split: int, damping: float, start: SoftmaxHead | None = None
+        self, labels: Array, split: int, damping: float, start: Sequence[SoftmaxHead]
     ) -> tuple[SoftmaxHead, ClosedForm]:
         """The head of a split and its engine."""
+        first = start[split] if split < len(start) else None
         train, _ = self.splits[split]
-        seen, taught = self.points(train), labels[train]
-        head = SoftmaxHead.train(seen, taught, self.n_classes, damping, start=start, device=self.device)
+        seen, taught = self._points(train), labels[train]
+        head = train_along(self._whitening, (seen, taught), self.n_classes, damping, start=first, device=self.device)
         problem = HeadProblem(seen, taught, head.weight, head.bias, self._shared[split])
         return head, ClosedForm(problem, damping, device=self.device, dtype=torch.float32)
 
     def _averages(self, head: SoftmaxHead, engine: ClosedForm, held: Array) -> Floats:
         """[n, C], average influence of the images `held` on those that the head was trained on."""
-        seen, x = engine.problem, self.points(held)
+        seen, x = engine.problem, self._points(held)
         z = engine.directions(seen.features, seen.labels, _shares(engine))
         return np.asarray(engine.head.what_if(z, x)[0] / pulls(head.probabilities(x)))
 
     def _by_class(self, head: SoftmaxHead, engine: ClosedForm, held: Array, labels: Array) -> Floats:
         """[n], influence of `held` under int64 [n] `labels` on the reference points of that label alone."""
-        seen, x = engine.problem, self.points(held)
+        seen, x = engine.problem, self._points(held)
         members = _shares(engine) * (np.asarray(seen.labels) == np.arange(self.n_classes)[:, None])
         of_class = members.sum(axis=1, keepdims=True)
         z = engine.directions(seen.features, seen.labels, members / np.where(of_class > 0, of_class, 1))
@@ -246,90 +257,3 @@ class Tried:
 
     rows: Array
     average: Floats
-
-
-@dataclass(frozen=True)
-class Single:
-    """Labels planted on one image at a time, by which a damping is chosen.
-
-    Attributes
-    ----------
-    planted
-        Kind -> int64 [k, N], k labels of that kind for each image.
-    worth
-        float64 [N], how probable each given label was before anything was planted. An image counts by it: where the
-        given label is wrong too, a planting shows nothing.
-    rate
-        What planted labels weigh together, as a share of all.
-    """
-
-    planted: Mapping[str, Array]
-    worth: Floats
-    rate: float
-
-
-def choose_damping(
-    study: InfluenceStudy,
-    labels: Array,
-    single: Single,
-    dampings: Sequence[float],
-    score: Callable[[Array, Floats, Floats], float],
-    told: Update = lambda done, total: None,
-) -> Damping:
-    """Choose the damping with which average influence finds labels that are planted on one image at a time.
-
-    This costs nothing beside the heads: influence under a planted label is known already. Flips that are planted
-    together make the labels noisier than they are, and a noisier labelling needs a stronger damping.
-
-    They are tried from the middle one upward, or else downward, until planted labels are found worse again.
-
-    Parameters
-    ----------
-    study
-        Measures influence.
-    labels
-        int64 [N + m], as they are.
-    single
-        What is planted on the first N of them.
-    dampings
-        Candidates.
-    score
-        Average precision of bool flags [n] by a suspicion float64 [n], with weights float64 [n].
-    told
-        Called with the number of dampings done, and of all.
-    """
-    order, trials = sorted(dampings), dict[int, DampingTrial]()
-    middle = len(order) // 2
-
-    def tried(place: int, start: Sequence[SoftmaxHead]) -> list[SoftmaxHead]:
-        at, heads = study.tried(labels, order[place], start)
-        found = [_found(at, labels, planted, single, score) for planted in single.planted.values()]
-        trials[place] = DampingTrial(float(order[place]), float(np.mean(found)), tuple(map(float, found)))
-        told(len(trials), len(order))
-        return heads
-
-    first = tried(middle, ())
-    for places, step in ((range(middle + 1, len(order)), 1), (range(middle - 1, -1, -1), -1)):
-        heads = first
-        for place in places:
-            heads = tried(place, heads)
-            if trials[place].average_precision < trials[place - step].average_precision:
-                break
-        if middle + step in trials and trials[middle + step].average_precision > trials[middle].average_precision:
-            break  # the other way is downhill
-    trace = tuple(trials[place] for place in sorted(trials))
-    return Damping(max(trace, key=lambda trial: trial.average_precision).damping, True, trace)
-
-
-def _found(
-    tried: Tried, labels: Array, planted: Array, single: Single, score: Callable[[Array, Floats, Floats], float]
-) -> float:
-    """How well influence tells the labels `planted` [k, N] from the given ones."""
-    audited = np.flatnonzero(tried.rows < len(single.worth))
-    rows, harm = tried.rows[audited], -tried.average[audited]
-    index, times = np.arange(len(rows)), len(planted)
-    values = np.concatenate([harm[index, labels[rows]], harm[index, planted[:, rows]].ravel()])
-    flags = np.repeat([False, True], [len(rows), times * len(rows)])
-    part = single.rate / (1 - single.rate) / times
-    worth = np.concatenate([single.worth[rows], np.tile(single.worth[rows] * part, times)])
-    return score(flags, values, worth)

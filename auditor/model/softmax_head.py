@@ -84,7 +84,7 @@ def _minimised(
     )
 
     def closure() -> float:
-        loss, weight.grad, bias.grad = _softmax_loss(x, y, weight, bias, weight_decay)
+        loss, weight.grad, bias.grad = softmax_loss(x, y, weight, bias, weight_decay)
         if not finite(weight.grad, bias.grad):  # L-BFGS would end with an error of another name
             raise NotFiniteError("a gradient is not finite")
         return loss
@@ -97,7 +97,7 @@ def _minimised(
     return (weight, bias) if finite(weight, bias) else None
 
 
-def _softmax_loss(
+def softmax_loss(
     x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, weight_decay: float
 ) -> tuple[float, torch.Tensor, torch.Tensor]:
     """What `SoftmaxHead.train` minimises, and its gradients [C, D] and [C].

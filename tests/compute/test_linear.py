@@ -127,14 +127,14 @@ def test_influence_goes_on_where_a_library_gives_nan(monkeypatch: pytest.MonkeyP
 def test_a_linear_head_that_overflows_is_trained_in_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     from auditor.model import softmax_head
 
-    found, asked = softmax_head._softmax_loss, []
+    found, asked = softmax_head.softmax_loss, []
 
     def loss(x, *more):  # type: ignore[no-untyped-def]
         asked.append(x.dtype)
         value, by_weight, by_bias = found(x, *more)
         return (value, by_weight * torch.nan, by_bias) if x.dtype == torch.float32 else (value, by_weight, by_bias)
 
-    monkeypatch.setattr(softmax_head, "_softmax_loss", loss)
+    monkeypatch.setattr(softmax_head, "softmax_loss", loss)
     x, y = np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1])
     head = softmax_head.SoftmaxHead.train(x, y, 2, 1e-2)
     assert torch.float64 in asked and (head.logits(x).argmax(axis=1) == y).all() and head.weight.dtype == np.float32

@@ -8,8 +8,9 @@ import torch
 
 from auditor.detection import influence
 from auditor.detection.bench import average_precision
+from auditor.detection.damping import Single, choose_damping
 from auditor.detection.detect import influence_order
-from auditor.detection.influence import InfluenceStudy, Points, Single, choose_damping, fold_count, folds_of
+from auditor.detection.influence import InfluenceStudy, Points, fold_count, folds_of
 from auditor.influence import HeadProblem, engine
 from auditor.influence.weighing import ROBUST
 from auditor.model.scaling import Scaling, even_rows
@@ -124,7 +125,7 @@ def test_wrong_labels_are_found_although_the_reference_holds_as_many():
 def test_the_damping_that_tells_planted_labels_best_is_chosen():
     x, y = data(n=150)
     study, worth = study_of(x, 3, folds=3), np.linspace(0.5, 1, 150)
-    chosen = choose_damping(study, y, single(y, 3, worth), (0.001, 1.0), average_precision)
+    chosen, _ = choose_damping(study, y, single(y, 3, worth), (0.001, 1.0), average_precision)
     by_damping = {trial.damping: trial.average_precision for trial in chosen.trace}
     assert by_damping[chosen.value] == max(by_damping.values()) and chosen.chosen
     harm, planted, rows = -study.what_if(y, chosen.value).astype(float), single(y, 3).planted["uniform"], np.arange(150)
@@ -156,7 +157,7 @@ def test_dampings_behind_one_that_is_worse_are_not_tried(monkeypatch, scores, tr
     study, asked = study_of(x, 3, folds=2), []
     whole = InfluenceStudy.tried
     monkeypatch.setattr(InfluenceStudy, "tried", lambda self, z, d, start: asked.append(d) or whole(self, z, d, start))
-    chosen = choose_damping(study, y, single(y, 3), (1.0, 3.0, 0.3, 10.0, 0.1), lambda *_: scores[asked[-1]])
+    chosen, _ = choose_damping(study, y, single(y, 3), (1.0, 3.0, 0.3, 10.0, 0.1), lambda *_: scores[asked[-1]])
     assert [trial.damping for trial in chosen.trace] == tried and chosen.value == max(scores, key=lambda d: scores[d])
 
 

@@ -113,7 +113,7 @@ def test_the_softmax_heads_loss_and_gradient_are_autograds_however_the_points_ar
     expected = expected + 0.5 * 0.3 * (weight.square().sum() + 1e-3 * bias.square().sum())
     expected.backward()
     with torch.no_grad():
-        loss, by_weight, by_bias = softmax_head._softmax_loss(x, y, weight, bias, 0.3)
+        loss, by_weight, by_bias = softmax_head.softmax_loss(x, y, weight, bias, 0.3)
     assert loss == pytest.approx(float(expected.detach()), rel=1e-6)
     np.testing.assert_allclose(by_weight, weight.grad, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(by_bias, bias.grad, rtol=1e-5, atol=1e-7)
