@@ -13,7 +13,7 @@ from auditor.review.baseline import Baseline, BaselineEntry
 from auditor.review.certify import certify, read_certificate, write_certificate
 from auditor.review.compare import compare
 from auditor.review.decisions import Decision, load_decisions, read_decisions
-from auditor.review.export import Exported, Wanted, export
+from auditor.review.exporting import Exported, Wanted, export
 from auditor.review.imported import Imported, import_answers
 from auditor.review.ledger import Ledger
 from auditor.review.looks import Look, Standing, settle

@@ -6,6 +6,7 @@ The form is that of https://labelstud.io/guide/tasks and https://labelstud.io/gu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -17,6 +18,9 @@ from auditor.system.text import display
 
 _OURS = "auditor_id"
 """The field of a task's data that says which audit it comes from."""
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot hold in any way."""
 
 _LABEL, _INSTEAD = "label", "instead"
 """Names of the two groups of choices in the labelling interface."""
@@ -88,6 +92,12 @@ def _task(tasks: Tasks, task: Task) -> dict[str, Any]:
 
 def _interface(tasks: Tasks) -> str:
     """The labelling interface: the item, its given label, all classes, and two ways out."""
+    for name in tasks.classes:
+        if _NOT_XML.search(name):
+            raise DecisionsError(
+                f"the class {name!r} holds a character that Label Studio's interface cannot hold",
+                hint="rename the class, or use --to csv",
+            )
     pictures = any(task.link for task in tasks.tasks)
     item = '<Image name="item" value="$image" zoom="true" zoomControl="true"/>'
     classes = "\n".join(f"    <Choice value={quoteattr(name)}/>" for name in tasks.classes)
