@@ -2,8 +2,28 @@
 
 // The order of the list. In an arranged list a number is an item, and an object is a group's heading.
 const Arrange = (() => {
+  // What a column sorts by, and the direction. What has no value comes last, and ties go by rank.
+  const KEYS = {
+    probability: { of: (row, data) => data.p?.[row], sign: -1 },
+    least: { of: (row, data) => data.suspicion[row], sign: 1 },
+    harmful: { of: (row, data) => data.influence[row], sign: 1 },
+    helpful: { of: (row, data) => data.influence[row], sign: -1 },
+    given: { of: (row, data, table) => table.label(row), sign: 1 },
+    suggested: { of: (row, data, table) => table.suggestion(row), sign: 1 },
+    file: { of: (row, data, table) => table.path(row), sign: 1 },
+  };
+  const SORTED = [["probability", "by probability"], ["least", "least suspicious first"], ["harmful", "lowest influence first"], ["helpful", "highest influence first"],
+    ["given", "by given label"], ["suggested", "by suggested label"], ["file", "by name"]];
+
+  function sorted(found, { of, sign }, data, table) {
+    const keyed = found.map((row) => [of(row, data, table) ?? null, row]);
+    const place = ([a, i], [b, j]) => (a === b ? i - j : a === null ? 1 : b === null ? -1 : a < b ? -sign : sign);
+    return keyed.sort(place).map(([, row]) => row);
+  }
+
   function list(found, order, data, table) {
     if (order === "rank") return found;
+    if (order in KEYS) return sorted(found, KEYS[order], data, table);
     const groups = order === "alike" ? alike(found, data, table) : confusedPairs(found, data, table);
     return groups.flatMap((group) => [group, ...group.rows]);
   }
@@ -40,5 +60,5 @@ const Arrange = (() => {
     return [...groups.values()].sort((a, b) => b.weight - a.weight || a.rows[0] - b.rows[0]);
   }
 
-  return { list };
+  return { list, SORTED };
 })();

@@ -24,12 +24,14 @@ const Decisions = (() => {
     const path = (item) => data.dirs[data.dir[row(item)]] + data.file[row(item)];
     const sample = (data.sample ?? []).map(([at, , how], place) => (how === "drawn" ? at : data.label.length + place));
     const drawn = new Set(sample);
+    let places = null;
     return {
       count: data.ranked,
       all: data.label.length,
       sample,
       row,
       path,
+      find: (wanted) => (places ??= new Map(data.file.map((_, at) => [path(at), at]))).get(wanted),
       how: (item) => own(item)?.[2] ?? "rank",
       drawn: (item) => drawn.has(item),
       label: (item) => data.classes[own(item)?.[1] ?? data.label[item]],

@@ -22,10 +22,11 @@
   const server = data.served ? Remote(data, { changed: takeChanges, others: takeOthers, state: drawSaved }) : null;
   const decisions = Decisions.store(data, server ?? browserStorage(), warnVolatile);
 
-  const ANY = { text: "", label: "", suggested: "", state: "", order: "rank" };
+  const ANY = { text: "", label: "", suggested: "", state: "", order: "rank", min: "", lasso: "", near: "" };
   const view = { items: [], current: 0, filters: ANY, queue: "rank" };
   const selected = new Set();
   let lastTicked = null;
+  let moved = false; // whether the reader has gone to an item, so that the address names it
   let keysOn = true;
 
   const sampling = () => view.queue === "sample";
@@ -121,6 +122,7 @@
     if (f.suggested !== "" && data.suggested[row] !== Number(f.suggested)) return false;
     const decided = decisions.get(row)?.decision ?? "open";
     if (f.state === "disputed" ? !disputed(row) : f.state !== "" && decided !== f.state) return false;
+    if (!ui.explore.matches(row)) return false;
     if (f.text === "") return true;
     const text = [table.path(row), table.label(row), table.suggestion(row) ?? "", excerpt.text(row)].join("\n").toLowerCase();
     return text.includes(f.text.toLowerCase());
@@ -169,6 +171,9 @@
     ui.list = h("div", { class: "rv-list", tabindex: "0", role: "region", "aria-label": "Suspects", onscroll: drawRows }, ui.sheet);
     ui.selection = h("div", { class: "rv-selection", hidden: true });
     ui.filters = filters(classes, again);
+    ui.explore = Explore({ data, table, noun: data.noun, telling, filters: () => view.filters, open: currentRow, showRow, filterBy: (change) => filterBy({ ...view.filters, ...change }) });
+    ui.classpage = ClassPage(data, table, (a, b) => filterBy({ ...ANY, label: String(a), suggested: String(b) }, true));
+    ui.similar = Similar({ data, table, noun: data.noun, open: currentRow, sampling, listed: () => view.items.filter((item) => typeof item === "number"), decided: (item) => !isOpen(item), pick });
     ui.how = h("p", { class: "rv-how" }, ...howTo());
     ui.card = Card({ data, table, decisions, picture, whole, enlarge, openLarge, others: (path) => server?.others(path) ?? [], noun: data.noun, blind, sampling, telling, words: WORDS, likeliest: Likeliest(data, table), decide, decideClass, choose: openChooser, next: () => step(1) });
     ui.chooser = Chooser(data.classes, () => new Set(targets().map(table.label)), (name) => decide("relabel", name));
@@ -183,11 +188,12 @@
       h("div", { class: "rv-top" }, h("div", { class: "rv-progress" }, ui.tally, ui.progress, ui.forecast), tools(server ? name : null)),
       h("p", { id: "rv-volatile", class: "rv-warning", hidden: !volatile },
         "This browser does not keep decisions for this page. Export them before you close it."),
-      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.filters, ui.shown, ui.list, ui.selection), h("div", {}, ui.card.element)),
+      ui.explore.element,
+      h("div", { class: "rv-body" }, h("div", { class: "rv-queue" }, ui.filters, ui.classpage.element, ui.shown, ui.list, ui.similar.element, ui.selection), h("div", {}, ui.card.element)),
       ui.how,
       server ? null : h("p", {}, name),
       h("p", { class: "rv-keys" }, ...keyHelp()));
-    app.append(ui.chooser.dialog, ui.zoom.dialog, ui.toast.element);
+    app.append(ui.chooser.dialog, ui.zoom.dialog, ui.similar.dialog, ui.toast.element);
   }
 
   function tools(name) {
@@ -228,7 +234,7 @@
         select("label", "Given label", [option("", "any"), ...classes]),
         select("suggested", "Suggested label", [option("", "any"), ...again]),
         select("state", "State", [option("", "any"), option("open", "to review"), ...Decisions.KINDS.map((k) => option(k, WORDS[k])), ...(server ? [option("disputed", "reviewers disagree")] : [])]),
-        select("order", "Arrange", [option("rank", "by rank"), option("pairs", "confused pairs together"),
+        select("order", "Arrange", [option("rank", "by rank"), option("pairs", "confused pairs together"), ...Arrange.SORTED.map(([value, title]) => option(value, title)),
           ...(data.groups.length ? [option("alike", "look-alikes together")] : [])]),
         h("button", { type: "button", class: "quiet-button", onclick: () => filterBy(ANY) }, "Clear")));
   }
@@ -338,6 +344,7 @@
   }
 
   function show(at) {
+    moved = true;
     view.current = at;
     reveal();
     drawRows();
@@ -464,6 +471,51 @@
     if (item === null) ui.card.none(table.count ? "No suspect matches the filters." : `This audit ranked no ${one}.`);
     else ui.card.draw(item, placeOf(item), selected.size);
     fetchAhead();
+    drawAround();
+  }
+
+  // What follows the open item and the filters.
+  function drawAround() {
+    ui.similar.draw();
+    ui.classpage.draw(sampling() || view.filters.label === "" ? -1 : Number(view.filters.label));
+    if (!sampling()) ui.explore.draw();
+    if (ui.address) ui.address.write();
+  }
+
+  // Opens a row of the ranking. A filter that hides it is taken away.
+  function showRow(row) {
+    if (!view.items.includes(row)) filterBy(ANY);
+    show(view.items.indexOf(row));
+  }
+
+  // --- the address ---------------------------------------------------------------------------------------------
+
+  const CLASSES = ["label", "suggested"];
+
+  // The sample's address names no path: it may tell the label. Classes have their names there, so that it stays true.
+  function addressed() {
+    if (sampling()) return { queue: "sample" };
+    const changed = Object.entries(view.filters).filter(([name, value]) => value !== ANY[name]);
+    const chosen = changed.map(([name, value]) => [name, CLASSES.includes(name) ? data.classes[Number(value)] : value]);
+    return { ...Object.fromEntries(chosen), open: moved && currentRow() !== null ? table.path(currentRow()) : "" };
+  }
+
+  // What an address says may be anything: what nobody can choose here is left out.
+  function goTo(wanted) {
+    const queue = wanted.queue === "sample" && table.sample.length ? "sample" : "rank";
+    if (queue !== view.queue) changeQueue(queue);
+    const found = { ...ANY };
+    for (const name of Object.keys(ANY)) {
+      if (wanted[name] === undefined) continue;
+      const value = CLASSES.includes(name) ? String(data.classes.indexOf(wanted[name])) : wanted[name];
+      const known = ui[name]?.options ? [...ui[name].options].some((o) => o.value === value) : name !== "min" || Number.isFinite(Number(value));
+      if (known) found[name] = value;
+    }
+    if (!sampling()) filterBy(found, true);
+    const row = table.find(wanted.open);
+    const at = row === undefined ? -1 : view.items.indexOf(row);
+    if (at >= 0 && !sampling()) show(at);
+    document.getElementById("review").scrollIntoView();
   }
 
   function placeOf(item) {
@@ -480,7 +532,7 @@
   // With `fromTop` the first suspect of the new list comes next. Otherwise the current one stays, if it is listed.
   function filterBy(wanted, fromTop = false) {
     view.filters = wanted;
-    for (const name of Object.keys(wanted)) ui[name].value = wanted[name];
+    for (const name of Object.keys(wanted)) if (ui[name]?.value !== undefined) ui[name].value = wanted[name];
     if (fromTop) view.current = 0;
     refilter(fromTop ? -1 : undefined);
     draw();
@@ -502,7 +554,7 @@
   // Keys act only while the current picture is in view and nobody is typing, so that no key decides about an unseen item. Where
   // only the rest of the tool is in view, the first key brings the card.
   function onKey(event) {
-    if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.dialog.open || ui.zoom.dialog.open) return;
+    if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || ui.chooser.dialog.open || ui.zoom.dialog.open || ui.similar.dialog.open) return;
     // A closed chooser keeps the focus until the next frame. A quick key must not be lost to it.
     const typing = event.target.closest("input:not([type=checkbox]), textarea");
     if (typing && typing !== ui.chooser.find) return;
@@ -658,6 +710,7 @@
       : "Most suspicious first: the quickest way to find errors. It cannot prove how many are left. The sample can.");
     fill(ui.how, ...howTo());
     ui.filters.hidden = sampling();
+    ui.explore.element.hidden = sampling();
     app.classList.toggle("is-sampling", sampling());
   }
 
@@ -692,6 +745,8 @@
   const start = nextOpen(0);
   if (start >= 0) view.current = start;
   draw();
+  ui.address = Address(addressed, goTo);
+  ui.address.follow();
   new ResizeObserver(drawRows).observe(ui.list);
   document.addEventListener("keydown", onKey);
   document.querySelectorAll("details.more").forEach((d) => d.addEventListener("toggle", () => fillPlaces(d), { once: true }));

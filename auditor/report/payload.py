@@ -9,15 +9,15 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 from auditor.report.looks import Looks, Place, places, sample_of
 from auditor.report.pictures import Pictures
 from auditor.report.wording import cannot_tell
 from auditor.result import AuditResult
-from auditor.result.evidence import LikelyClass, WhyDocument
-from auditor.result.figures import Estimate
+from auditor.result.evidence import LikelyClass, MapDocument, WhyDocument
+from auditor.result.figures import CalibrationDocument, Estimate
 
 MAX_BYTES = 14_500_000
 """What markup and data may weigh. The rows come first, then the suspects' pictures, then all others."""
@@ -59,6 +59,10 @@ class Columns(TypedDict):
         probability.
     groups
         Rows of suspects that look alike.
+    map
+        Places of the first rows on a plane, as `MapDocument.points` has them; empty where there is no map.
+    by_class
+        By class: wrong labels that are expected, with both ends; None without an estimate.
     sample
         The drawn items, in the order in which a reviewer sees them.
     cannot_tell
@@ -82,6 +86,8 @@ class Columns(TypedDict):
     settled: list[int]
     likeliest: dict[str, list[tuple[int, int]]]
     groups: list[list[int]]
+    map: str
+    by_class: list[tuple[float, float, float] | None] | None
     sample: list[Place]
     cannot_tell: bool
 
@@ -158,9 +164,30 @@ def _columns(result: AuditResult, paths: list[str], row_of: Mapping[str, int]) -
         "settled": sorted(_rows((wrong["path"] for wrong in result.summary["reference"]["settled"]["wrong"]), row_of)),
         "likeliest": _likeliest(evidence["likeliest"], row_of, index),
         "groups": [rows for group in evidence["near_duplicates"] if len(rows := _rows(group, row_of)) > 1],
+        "map": _map(evidence["map"], len(paths)),
+        "by_class": _by_class(calibration, result.classes) if known else None,
         "sample": [],
         "cannot_tell": cannot_tell(calibration),
     }
+
+
+def _map(found: MapDocument, n: int) -> str:
+    """The places of the map, if they are what an audit wrote: four bytes for each of the first rows."""
+    try:
+        raw = base64.b64decode(found["points"], validate=True)
+    except (ValueError, TypeError):
+        return ""
+    return found["points"] if raw and len(raw) == 4 * found["n"] and found["n"] <= n else ""
+
+
+def _by_class(calibration: CalibrationDocument | None, classes: list[str]) -> list[tuple[float, float, float] | None]:
+    """Expected wrong labels by class, with both ends of the interval."""
+    rows = {row["label"]: row for row in calibration["by_class"]} if calibration else {}
+    return [_expected(row["count"], row["n"], row["share_interval"]) if row else None for row in map(rows.get, classes)]
+
+
+def _expected(count: float, n: int, share: Sequence[float]) -> tuple[float, float, float]:
+    return round(count, 2), round(share[0] * n, 2), round(share[1] * n, 2)
 
 
 def _explaining(columns: Columns) -> Iterator[int]:
