@@ -96,6 +96,13 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     use_sketched_figures(monkeypatch)
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audits with their own backbone detect in haste and draw no figures."""
+    use_hasty_detection(monkeypatch)
+    use_sketched_figures(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def finished_folder(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Result]) -> Path:
     """The files of one finished small audit (with `tiny` beneath it); read only."""

@@ -28,6 +28,8 @@ from auditor.result import AuditResult
 from auditor.sources.base import IN_MEMORY, Columns, ImageTable, make_table
 from auditor.sources.objects import Objects
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 QUICK: dict[str, Any] = {"weights": "none", "epochs": 2, "repeats": 1, "examples": 1, "thumbnails": 5}
 X, Y = load_wine(return_X_y=True)
 EXAMPLES = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -30,6 +30,8 @@ from auditor.model.resnet import ResNet18
 from auditor.model.weights import load_weights
 from auditor.result import AuditResult
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 NONE = Weights("none", None, "")
 SMALL = {"weights": "none", "epochs": 3, "repeats": 1, "examples": 1, "thumbnails": 5}
 

@@ -20,6 +20,8 @@ from auditor.errors import ConfigError
 from auditor.model import backbone_kind, vision
 from auditor.model.own_code import own_kind
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 CODE = """
 import torch
 from torch import nn

@@ -19,6 +19,8 @@ from auditor.model.resnet import ResNet18
 from auditor.model.torchvision_kinds import TorchvisionKind
 from auditor.model.weights import load_weights
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 NONE = Weights("none", None, "")
 
 

@@ -21,6 +21,8 @@ from auditor.sources.base import Skipped, left_out
 if TYPE_CHECKING:
     from click.testing import Result
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 UNREADABLE = unreadable_images()
 
 
