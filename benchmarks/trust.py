@@ -7,6 +7,7 @@
 Each draw is another sample of the same labels: only the salt of the permanent random numbers changes. The parts:
 
 - `width`: bounds after 300 looks, at any moment and at planned looks, beside simple samples; how often they miss
+- `level`: how often each bound at a planned look misses, by five times as many draws: only the true number is tried
 - `gate`: one wrong label too many for a gate at 1%; how often it passes at any of the first 600 looks
 - `stop`: a reviewer who asks after every look and stops as soon as a target is proved; what the interval is worth then.
   The target is a level above the truth, or one label fewer than are wrong: to reach that one is a false pass
@@ -37,8 +38,8 @@ from shared import DATA, features, need
 
 from auditor.certificate import GATE_SPREAD, SHARE_SPREAD, SMALL, Plan, bounds, make_plan
 from auditor.certificate.betting import Track, candidates, refuted_at
-from auditor.certificate.bounds import ALONE, SIDE, Population
-from auditor.certificate.stratified import Seen, at_least, at_most
+from auditor.certificate.bounds import ALONE, PLANNED_PART, SIDE, Population
+from auditor.certificate.stratified import Seen, at_least, at_most, refuted
 from auditor.system.arrays import Array, Floats
 
 LOOKS, LONG = 300, 600
@@ -50,6 +51,8 @@ TARGET = 0.01
 LEFT = 0.003
 ERROR = 0.03
 """The share of looks in which a simulated reviewer is wrong, either way."""
+MORE = 5
+"""Times as many draws where a draw is quick."""
 KNOWN = 30
 """Known-wrong labels that are shown among the others."""
 
@@ -248,6 +251,20 @@ def _simple(n: int, found: int) -> tuple[int, int, int, int]:
     return at_least(seen, SIDE), at_most(seen, SIDE), at_least(seen, ALONE), at_most(seen, ALONE)
 
 
+def level(labels: Labels, design: str, draws: int) -> dict[str, Any]:
+    """How often each bound at a planned look misses. Looks are drawn by stratum, and only the true number is tried."""
+    plan, k, rng = plan_of(labels, design), int(labels.wrong.sum()), np.random.default_rng(9)
+    truth = dict(zip(labels.ids, labels.wrong.tolist(), strict=True))
+    marked = np.bincount(plan.stratum, weights=[truth[name] for name in plan.ids], minlength=len(plan.sizes))
+    marked, looks = marked.astype(int), plan.quotas[0]
+    ends = ((SIDE, True), (SIDE, False), (PLANNED_PART * ALONE, True), (PLANNED_PART * ALONE, False))
+    found = rng.hypergeometric(marked, plan.sizes - marked, looks, (draws, len(looks)))
+    missed = np.array([[refuted(Seen(plan.sizes, looks, x), a, k, upward=up) for a, up in ends] for x in found])
+    high, low, most, least = missed.mean(axis=0).tolist()
+    both = {"missed": float((missed[:, 0] | missed[:, 1]).mean()), "missed_high": high, "missed_low": low}
+    return {"looks": LOOKS, **both, "missed_at_most": most, "missed_at_least": least}
+
+
 def gate(labels: Labels, kind: str, draws: int) -> dict[str, Any]:
     """How often "at most 1%" is proved within 600 looks although one label more is wrong.
 
@@ -378,7 +395,10 @@ def tasks(sets: dict[str, Labels]) -> Iterator[tuple[str, str, str]]:
         yield "stop", name, f"{moment}; next level"
         if labels.wrong.any():
             yield "stop", name, f"{moment}; one too many"
-        yield "width", name, "planned look, spread 0.8" if rare else "planned look"
+        planned = "planned look, spread 0.8" if rare else "planned look"
+        yield "width", name, planned
+        if labels.wrong.any():
+            yield "level", name, planned
         if name in ("CIFAR-10N aggregate", "CIFAR-10N few", "aggregate, adversarial"):
             yield "width", name, "any moment, simple"
             yield "width", name, "four checkpoints"
@@ -395,6 +415,8 @@ def measure(part: str, labels: Labels, design: str, draws: int) -> dict[str, Any
     """One row."""
     if part == "width":
         return width(labels, design, draws)
+    if part == "level":
+        return level(labels, design, MORE * draws)
     if part == "gate":
         return gate(labels, design, draws)
     if part == "until":
@@ -442,7 +464,8 @@ def _missing(arguments: argparse.Namespace, records: list[dict[str, Any]]) -> It
             continue
         labels, draws, start = sets[name], 5 if arguments.quick else arguments.draws, time.perf_counter()
         record = {"part": part, "data": name, "n": len(labels.ids), "wrong": int(labels.wrong.sum())}
-        record |= {"design": design, "draws": draws, **measure(part, labels, design, draws)}
+        times = MORE if part == "level" else 1
+        record |= {"design": design, "draws": times * draws, **measure(part, labels, design, draws)}
         yield rows.keep(arguments.rows, record | {"seconds": round(time.perf_counter() - start, 1)})
 
 

@@ -8,6 +8,7 @@ from auditor.certificate import betting, stratified
 from auditor.certificate.bounds import (
     ABSENT,
     ALONE,
+    PLANNED_PART,
     RIGHT,
     WRONG,
     Answers,
@@ -95,7 +96,7 @@ def _by_strata(population: Population, future: Array, allowed: Ints, level: floa
     for k in range(len(plan.checkpoints)):
         seen = seen_by_stratum(stratum, np.where(block <= k, worst(future), -1), len(plan.strata))
         looks = int((block <= k).sum())
-        most[looks:] = np.minimum(most[looks:], stratified.at_most(seen, level / len(plan.checkpoints)))
+        most[looks:] = np.minimum(most[looks:], stratified.at_most(seen, PLANNED_PART * level / len(plan.checkpoints)))
     return np.asarray(most <= allowed)
 
 

@@ -29,7 +29,7 @@ FINE = 400
 PRIOR = 5
 """Looks that the guessed share stands for when the first bets are made."""
 
-MOST_UP, MOST_DOWN = 0.95, 0.9
+MOST_UP, MOST_DOWN = 0.975, 0.9
 """The part of the wealth that a bet risks at most."""
 
 FIRST_BLOCK, LONGEST_BLOCK = 32, 1024

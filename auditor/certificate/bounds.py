@@ -21,6 +21,10 @@ CONFIDENCE = 0.95
 SIDE, ALONE = (1 - CONFIDENCE) / 2, 1 - CONFIDENCE
 """The error of each end of the interval, and of each one-sided bound."""
 
+PLANNED_PART = 0.8
+"""The part of its error that a one-sided bound at planned looks spends. Places follow the looks, so with all of it the
+bound fails in up to 5.6% of the draws in simulation where 5% is nominal. The ends of the interval hold their level."""
+
 HIT_PART, CHANCE_PART = 0.2, 0.1
 """Where known-wrong labels measured what reviewers miss: the part of an upper bound's error that goes to `hit_rate`,
 and the part that goes to chance, since more may be missed than on average. The rest is left to the looks, so that the
@@ -292,9 +296,9 @@ def _by_strata(population: Population, side: float, alone: float) -> _Reading:
             seen_by_stratum(stratum, np.where(block <= k, read(codes), -1), len(plan.strata)) for read in (worst, best)
         )
         high = min(high, stratified.at_most(more, side / part))
-        at_most = min(at_most, stratified.at_most(more, alone / part))
+        at_most = min(at_most, stratified.at_most(more, PLANNED_PART * alone / part))
         low = max(low, stratified.at_least(less, SIDE / part))
-        at_least = max(at_least, stratified.at_least(less, ALONE / part))
+        at_least = max(at_least, stratified.at_least(less, PLANNED_PART * ALONE / part))
         value = (stratified.estimate(more) + stratified.estimate(less)) / 2
     return _Reading(np.flatnonzero(block < reached), value, low, high, at_least, at_most)
 

@@ -95,6 +95,23 @@ def at_least(seen: Seen, alpha: float) -> int:
     return -_last(-places.most, -places.least, partial(_may_be_less, inside, places, alpha))
 
 
+def refuted(seen: Seen, alpha: float, total: int, *, upward: bool) -> bool:
+    """Whether `total` wrong labels are refuted: `at_most(seen, alpha) < total`, or `at_least(seen, alpha) > total`.
+
+    One step in place of a search, for simulations that know the truth.
+    """
+    inside = _looked_into(seen)
+    places = _Places.of(inside)
+    if upward:
+        total -= seen.total - inside.total
+        if not places.least < total <= places.most:
+            return total > places.most
+        return not _may_be_more(inside, places, alpha, total)
+    if not places.least <= total < places.most:
+        return total < places.least
+    return not _may_be_less(inside, places, alpha, -total)
+
+
 def _may_be_more(seen: Seen, places: _Places, alpha: float, total: int) -> bool:
     observed = _observed(seen)
     for wrong, stretch in places.at(seen, total):

@@ -5,7 +5,8 @@ well, if errors make up for the difference. Say the true class has the probabili
 t above 1, and the given labels follow the head's q. Then label j is right with probability min(1, r_j / q_j), and else
 a hidden error. At t = 1 nothing is hidden. As t grows, every label that the head contradicts becomes an error. These
 errors are steep: they gather where the head contradicts most. Or errors are even: the same part of every doubt 1 - q_j
-is one. No given label speaks for either, so both count half. The answers of people do, and weigh them.
+is one. No given label speaks for either, so both count half. The answers of people do, and weigh them. Where errors go
+one way, hidden ones do too (`toward`).
 """
 
 from __future__ import annotations
@@ -63,6 +64,18 @@ def shapes(q: Floats, labels: Array) -> Floats:
     out[:, -2] = own < q.max(axis=1)
     out[:, -1] = 1 - own
     return out
+
+
+def toward(hides: Floats, q: Floats, labels: Array, direction: tuple[int, int] | None) -> Floats:
+    """`hides` [n, SHAPES] where errors go one way, `direction` (true, given): items that hold the given class.
+
+    Of each doubt that part counts which points to the true class. None for errors that know no direction.
+    """
+    if direction is None:
+        return hides
+    true, given = direction
+    part = np.where(labels == given, q[:, true] / np.maximum(1 - q[:, given], _TINY), 0.0)
+    return np.asarray(hides * np.minimum(part, 1)[:, None])
 
 
 def mixture(available: Floats, wanted: float, *, steep: bool) -> Floats:

@@ -29,7 +29,7 @@ import numpy as np
 from scipy.special import logit
 
 from auditor.detection.grid import TINY, Heard, Means, Point, at, grid_of, means_of, softmax, walk
-from auditor.detection.hidden import HIDDEN, SHAPES, mixture, shapes
+from auditor.detection.hidden import HIDDEN, SHAPES, mixture, shapes, toward
 from auditor.system.arrays import Array, Floats
 
 WORTH = 600.0
@@ -110,7 +110,7 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
     trusted = -np.log(at(softmax(heard.trusted_losses, points[0].sharpness), heard.trusted) + TINY)
     known = float(trusted.sum()) / (1 + len(trusted) / WORTH)
     heeded = 1 + looked.sum() / WORTH
-    hides = shapes(softmax(heard.losses, points[0].sharpness), heard.labels)
+    hides_of = _hides(heard, points)
     size = len(points), len(HIDDEN)
     out = _Weighed(np.empty(size), np.empty(size), np.empty(size), np.empty((*size, SHAPES)))
     for row, (point, (right, wrong)) in enumerate(zip(points, walk(heard, points, means), strict=True)):
@@ -118,6 +118,7 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
         p = wrong / total
         told = float(np.log(total).sum()) * families / n / (1 + families / WORTH)
         share, mean_p = float(p[unseen].mean()), float(p.mean())
+        hides = hides_of[point.kind.direction]
         available = (1 - p) @ hides / n
         left = available if unseen.all() else (1 - p)[unseen] @ hides[unseen] / unseen.sum()
         p_looked, rest_looked = p[looked], (1 - p)[looked, None] * hides[looked]
@@ -130,6 +131,13 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
             out.stands_out[row, column], out.in_all[row, column] = share, share + left @ shaped
             out.shaped[row, column] = shaped
     return out
+
+
+def _hides(heard: Heard, points: list[Point]) -> dict[tuple[int, int] | None, Floats]:
+    """Where errors may hide, by the direction in which they go; points of one sharpness."""
+    q = softmax(heard.losses, points[0].sharpness)
+    hides = shapes(q, heard.labels)
+    return {d: toward(hides, q, heard.labels, d) for d in dict.fromkeys(point.kind.direction for point in points)}
 
 
 def posterior(heard: Heard, *, seed: int) -> Posterior:
@@ -200,10 +208,11 @@ def _add(
         return
     points = [grid[0][row] for row in used]
     q = softmax(part.losses, points[0].sharpness)
-    hides = shapes(q, part.labels)
-    for row, (right, wrong) in zip(used, walk(part, points, grid[1]), strict=True):
+    hides = _hides(part, points)
+    for row, point, (right, wrong) in zip(used, points, walk(part, points, grid[1]), strict=True):
         odds = wrong / (right + wrong + TINY)
-        p[rows] += weight[row].sum() * odds + (1 - odds) * (hides @ (weight[row] @ shaped[row]))
+        doubted = hides[point.kind.direction] @ (weight[row] @ shaped[row])
+        p[rows] += weight[row].sum() * odds + (1 - odds) * doubted
     truth[rows] += np.float32(weight.sum()) * q.astype(np.float32)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.certificate import bounds, make_plan
-from auditor.certificate.betting import Track, candidates, edge, fair_answers, peaks, refuted_at
+from auditor.certificate.betting import MOST_DOWN, MOST_UP, Track, candidates, edge, fair_answers, peaks, refuted_at
 from auditor.system.arrays import Floats
 
 ITEMS = st.lists(st.tuples(st.floats(0.05, 1), st.floats(0, 0.4), st.sampled_from([0.0, 1.0])), min_size=1, max_size=12)
@@ -36,12 +36,12 @@ def _naive(track: Track, wrong: Floats, m: int, *, upward: bool) -> float:
         variance = (2.5 * start + sum((a - b) ** 2 for a, b in zip(zs, means, strict=True))) / (5 + t)
         if upward:
             bet = max(0.0, (share - mean) / (variance + (share - mean) ** 2))
-            bet = min(bet, 0.95 / (high - share)) if high > share else min(bet, 1e6)
+            bet = min(bet, MOST_UP / (high - share)) if high > share else min(bet, 1e6)
             wealth *= max(1 + bet * (share - z), 1e-12)
             impossible = m > n - (t + 1) + wrong[: t + 1].sum()
         else:
             bet = max(0.0, (mean - share) / (variance + (mean - share) ** 2))
-            bet = min(bet, 0.9 / (share - low)) if share > low else min(bet, 1e6)
+            bet = min(bet, MOST_DOWN / (share - low)) if share > low else min(bet, 1e6)
             wealth *= max(1 + bet * (z - share), 1e-12)
             impossible = m < wrong[: t + 1].sum()
         largest = math.inf if impossible else max(largest, wealth)

@@ -199,3 +199,16 @@ def test_without_looks_nobody_knows_which_doubts_are_errors_and_looks_tell() -> 
         return float(np.log(np.where(wrong, known.p, 1 - known.p))[rest].mean())
 
     assert sure(told) > sure(alone)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.2])
+def test_looks_that_find_one_class_right_say_nothing_of_errors_that_go_the_other_way(rate: float) -> None:
+    losses, labels, wrong = world(1200, 2, "one-sided", rate)
+    looked = np.argsort(-posterior(heard(losses, labels), seed=0).p, kind="stable")[:100]
+    found = np.full(1200, NOT_LOOKED)
+    found[looked] = np.where(wrong[looked], WRONG, labels[looked])
+    rest = found == NOT_LOOKED
+    known = posterior(heard(losses, labels, found), seed=0)
+    low, high = ends(known)
+    assert low <= wrong[rest].mean() <= high
+    assert known.p[rest & (labels == 0)].mean() < 0.02, "nothing was filed as this class"
