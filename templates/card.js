@@ -50,7 +50,7 @@ function Card(page) {
 
   function facts(item) {
     const row = table.row(item);
-    return h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, shown(table.path(item))));
+    return h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, page.original(row) ? h("a", { href: page.original(row), target: "_blank", rel: "noopener" }, shown(table.path(item))) : shown(table.path(item))));
   }
 
   function probabilityWords(item, suggestion) {

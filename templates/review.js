@@ -91,10 +91,17 @@
     return h("button", { type: "button", class: "quiet-button rv-enlarge", "aria-keyshortcuts": "f", "data-act": "enlarge", onclick: () => openLarge(row, title) }, "Enlarge ", h("kbd", {}, "F"));
   }
 
+  // The file of a row, where it lies beside this page. Its address is relative and cannot leave the folder.
+  const absent = new Set(data.files?.absent ?? []);
+  function original(row) {
+    if (!data.files || server || absent.has(row)) return null;
+    return "./" + (data.files.base + table.path(row)).split("/").map(encodeURIComponent).join("/");
+  }
+
   function openLarge(row, title) {
     const here = ui.card.element.querySelector(".rv-picture img");
     if (server && here?.src.endsWith(server.item(row))) return ui.zoom.open(full(row, title));
-    ui.zoom.open(picture(row, title), server ? "" : "This file holds a small picture. The whole one is shown by: auditor review serve OUT");
+    ui.zoom.open(picture(row, title), server ? "" : original(row) && !blind(currentRow()) ? h("span", {}, "This is a small picture. ", h("a", { href: original(row), target: "_blank", rel: "noopener" }, "Open the whole one")) : "This file holds a small picture. The whole one is shown by: auditor review serve OUT");
   }
 
   // The next pictures are on their way while a person looks at this one.
@@ -175,7 +182,7 @@
     ui.classpage = ClassPage(data, table, (a, b) => filterBy({ ...ANY, label: String(a), suggested: String(b) }, true));
     ui.similar = Similar({ data, table, noun: data.noun, open: currentRow, sampling, listed: () => view.items.filter((item) => typeof item === "number"), decided: (item) => !isOpen(item), pick });
     ui.how = h("p", { class: "rv-how" }, ...howTo());
-    ui.card = Card({ data, table, decisions, picture, whole, enlarge, openLarge, others: (path) => server?.others(path) ?? [], noun: data.noun, blind, sampling, telling, words: WORDS, likeliest: Likeliest(data, table), decide, decideClass, choose: openChooser, next: () => step(1) });
+    ui.card = Card({ data, table, decisions, picture, whole, enlarge, openLarge, original, others: (path) => server?.others(path) ?? [], noun: data.noun, blind, sampling, telling, words: WORDS, likeliest: Likeliest(data, table), decide, decideClass, choose: openChooser, next: () => step(1) });
     ui.chooser = Chooser(data.classes, () => new Set(targets().map(table.label)), (name) => decide("relabel", name));
     ui.zoom = Zoom(onKey);
     ui.saved = h("p", { class: "rv-saved quiet", role: "status" });

@@ -6,7 +6,7 @@ function Toast(undo) {
   const SECONDS = 8;
   const said = h("p", { class: "rv-said", role: "status" });
   const back = h("button", { type: "button", class: "quiet-button", hidden: true, onclick: undo }, "Undo ", h("kbd", {}, "Z"));
-  const close = h("button", { type: "button", class: "quiet-button rv-close", "aria-label": "Close this message", onclick: hide }, "×");
+  const close = h("button", { type: "button", class: "quiet-button rv-close", onclick: hide }, h("span", { "aria-hidden": "true" }, "×"), h("span", { class: "visually-hidden" }, "Close this message"));
   const element = h("div", { class: "rv-toast", onpointerenter: stay, onfocusin: stay }, said, back, close);
   let timer = null;
 

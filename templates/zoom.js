@@ -6,7 +6,7 @@ function Zoom(act) {
   const STEPS = [1, 1.5, 2, 3, 4, 6, 8];
   const stage = h("div", { class: "rv-stage", tabindex: "0", role: "region", "aria-label": "Enlarged" });
   const size = h("span", { class: "quiet", role: "status" });
-  const tool = (title, name, key, onclick) => h("button", { type: "button", class: "quiet-button", "aria-label": name, "aria-keyshortcuts": key, onclick }, title);
+  const tool = (title, name, key, onclick) => h("button", { type: "button", class: "quiet-button", "aria-keyshortcuts": key, onclick }, h("span", { "aria-hidden": "true" }, title), h("span", { class: "visually-hidden" }, name));
   const close = h("button", { type: "button", class: "quiet-button", onclick: () => dialog.close() }, "Close ", h("kbd", {}, "Esc"));
   const dialog = h("dialog", { class: "rv-zoom", "aria-label": "Enlarged", onkeydown: onKey },
     h("div", { class: "rv-zoom-bar" }, size, tool("−", "Smaller", "-", () => step(-1)), tool("+", "Larger", "+", () => step(1)), close), stage);

@@ -19,6 +19,7 @@ from auditor.report.sitting import sitting_row
 from auditor.report.tiles import Tile, tiles
 from auditor.report.wording import number, percent
 from auditor.result import AuditResult
+from auditor.result.ceiling import possible_at
 from auditor.result.documents import AuditDocument
 from auditor.result.evidence import ExtremesOfClass, LowestImage
 from auditor.result.figures import (
@@ -149,6 +150,7 @@ class ReviewTable:
 class Limits:
     """From how many classes or examples on the page shows a part of them."""
 
+    planted: int = panels.ENOUGH
     panels: int = panels.MAX_PANELS
     matrix: int = quality.MAX_MATRIX
     examples: int = 6
@@ -284,8 +286,21 @@ def _recovery(recovery: RecoveryDocument, noun: Noun) -> ShownRecovery:
         {**ranking, "name": name, "title": title} for name, title, ranking in compared if ranking
     ]
     found = percent(found_at(best_ranking(rankings)[1], TOP)["share"])
+    perfect = _perfect(recovery)
     said = f"Recovery curve: checking the top {percent(TOP)} of the list finds {found} of the planted labels"
-    return {**recovery, "rows": rows, "figure": plots.recovery_curve(rankings, said, of=noun.many)}
+    figure = plots.recovery_curve(rankings, said, of=noun.many, perfect=perfect)
+    return {**recovery, "rows": rows, "figure": figure}
+
+
+def _perfect(recovery: RecoveryDocument) -> list[tuple[float, float]]:
+    """What a perfect list finds: shares of the images checked and of the planted labels."""
+    n, planted, ceiling = recovery["n"], recovery["n_planted"], recovery.get("ceiling")
+    if not n or not planted:
+        return []
+    if ceiling is None:
+        return [(0.0, 0.0), (planted / n, 1.0), (1.0, 1.0)]
+    wrong = min(float(n), ceiling["still_wrong"]["value"] + ceiling["other_wrong"]["value"])
+    return [(0.0, 0.0), (wrong / n, possible_at(ceiling, wrong)["value"] / planted), (1.0, 1.0)]
 
 
 def _by_class(rows: Sequence[RecoveryOfClass], calibration: CalibrationDocument | None) -> list[ClassRow]:

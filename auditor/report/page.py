@@ -22,7 +22,8 @@ from markupsafe import Markup
 
 from auditor.report.context import PageContext, page_context
 from auditor.report.looks import Looks
-from auditor.report.payload import Payload, payload
+from auditor.report.originals import Originals, beside
+from auditor.report.payload import Kept, Payload, payload
 from auditor.report.pictures import Pictures
 from auditor.report.wording import (
     effect,
@@ -71,6 +72,7 @@ def render(
     looks: Looks | None = None,
     *,
     served: bool = False,
+    originals: Originals | None = None,
 ) -> str:
     """The report as one HTML document.
 
@@ -86,6 +88,8 @@ def render(
         The sample and the certificate that lie beside the audit's files.
     served
         The page comes from `auditor.serving`: it asks there for items at full size, and keeps decisions there.
+    originals
+        The audited files that lie beside the page, to link to.
 
     Raises
     ------
@@ -94,16 +98,16 @@ def render(
     """
     try:
         context = page_context(result, gate, comparison, looks or Looks())
-        return _rendered(result, context, looks or Looks(), served)
+        return _rendered(result, context, looks or Looks(), Kept(served, originals))
     except (jinja2.UndefinedError, KeyError) as error:  # no other error is the result's fault
         raise incomplete(error) from error
 
 
-def _rendered(result: AuditResult, context: PageContext, looks: Looks, served: bool) -> str:
+def _rendered(result: AuditResult, context: PageContext, looks: Looks, kept: Kept) -> str:
     pictures = Pictures(result)
     environment = _environment(pictures, result.noun)
     body = environment.get_template("report.html").render(vars(context))
-    data = payload(result, pictures, looks, taken=len(body.encode()), served=served)
+    data = payload(result, pictures, looks, taken=len(body.encode()), kept=kept)
     script = "\n".join(_template_text(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shell = environment.get_template("shell.html")
@@ -114,7 +118,7 @@ def _rendered(result: AuditResult, context: PageContext, looks: Looks, served: b
         data=Markup(_script_json(data)),
         script=Markup(script),
         script_hash=digest,
-        served=served,
+        served=kept.served,
     )
 
 
@@ -130,7 +134,7 @@ def write_report(
     The arguments are those of `render`.
     """
     path = Path(out) / "report.html"
-    files.write_text(path, render(result, gate, comparison, looks))
+    files.write_text(path, render(result, gate, comparison, looks, originals=beside(result, out)))
     return path
 
 

@@ -12,9 +12,12 @@ from auditor.report.plots import Series
 from auditor.report.wording import UNFELT
 from auditor.result import AuditResult
 from auditor.result.documents import QualityDocument
-from auditor.result.evidence import ExampleDocument, ExtremesOfClass, HistogramDocument, PlantedHistogram
+from auditor.result.evidence import ExampleDocument, ExtremesOfClass, PlantedHistogram
 from auditor.result.nouns import Noun
 from auditor.system.text import printable
+
+ENOUGH = 30
+"""Planted and untouched labels that a class's histogram needs: fewer make spikes, not a shape."""
 
 MAX_PANELS = 12
 """So many classes get a histogram and a strip of extreme images. More would make a page that nobody reads."""
@@ -22,22 +25,10 @@ MAX_PANELS = 12
 
 @dataclass(frozen=True)
 class Panel:
-    """A class's histograms of average influence, and how many images each of them shows.
-
-    Attributes
-    ----------
-    label
-        The class.
-    clean, n
-        From the run on the given labels.
-    corrupted, n_planted, n_untouched
-        From the run with planted labels: planted beside all others.
-    """
+    """A class's histogram of average influence: planted labels beside all others, and how many of each it shows."""
 
     label: str
-    clean: Markup | None
-    n: int
-    corrupted: Markup | None
+    figure: Markup
     n_planted: int
     n_untouched: int
 
@@ -86,26 +77,20 @@ def first_classes(result: AuditResult) -> list[str]:
 
 
 def panels(result: AuditResult) -> list[Panel]:
-    """Histograms of average influence, by class."""
-    histograms = result.evidence["histograms"]
-    many = result.noun.many
-    found = [_panel(label, histograms["clean"], histograms["corrupted"], many) for label in first_classes(result)]
-    return [panel for panel in found if panel.clean or panel.corrupted]
+    """Histograms of average influence in the experiment, by class, where enough labels were planted to show a shape."""
+    found = (_panel(label, result.evidence["histograms"]["corrupted"], result.noun) for label in first_classes(result))
+    return [panel for panel in found if panel is not None]
 
 
-def _panel(label: str, given: HistogramDocument, corrupted: PlantedHistogram, many: str) -> Panel:
-    name, left, right = printable(label), None, None
-    counts = given["counts"].get(label, [])
+def _panel(label: str, corrupted: PlantedHistogram, noun: Noun) -> Panel | None:
     planted, untouched = corrupted["planted"].get(label, []), corrupted["clean"].get(label, [])
-    if counts:
-        left = plots.histogram(
-            given["edges"], [Series(counts, "clean")], f"Average influence of {many} labelled {name}"
-        )
-    if untouched:
-        series = [Series(untouched, "clean")] + ([Series(planted, "wrong")] if sum(planted) else [])
-        said = f"Average influence of {many} trained as {name}: {sum(planted)} planted, {sum(untouched)} others"
-        right = plots.histogram(corrupted["edges"], series, said)
-    return Panel(label, left, sum(counts), right, sum(planted), sum(untouched))
+    n_planted, n_untouched = sum(planted), sum(untouched)
+    if min(n_planted, n_untouched) < ENOUGH:
+        return None
+    series = [Series(untouched, "clean"), Series(planted, "wrong")]
+    what = f"{noun.many} trained as {printable(label)}: {n_planted} planted, {n_untouched} others"
+    figure = plots.histogram(corrupted["edges"], series, f"Average influence of {what}")
+    return Panel(label, figure, n_planted, n_untouched)
 
 
 def extremes(result: AuditResult) -> list[ExtremesOfClass]:

@@ -10,9 +10,11 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from auditor.report.looks import Looks, Place, places, sample_of
+from auditor.report.originals import Originals
 from auditor.report.pictures import Pictures
 from auditor.report.wording import cannot_tell
 from auditor.result import AuditResult
@@ -101,19 +103,36 @@ class Noun(TypedDict):
     many: str
 
 
+class Files(TypedDict):
+    """Files beside the page: their folder, and the rows that have none."""
+
+    base: str
+    absent: list[int]
+
+
 class Payload(Columns):
     """The document that the scripts read. `pictures` and `excerpts` are what `Pictures.for_scripts` chose.
 
-    `served` says that a server shows the page. It has items at full size and keeps decisions.
+    `served` says that a server shows the page. It has items at full size and keeps decisions. `files` are those
+    beside it.
     """
 
     served: bool
+    files: Files | None
     noun: Noun
     pictures: dict[str, str | int]
     excerpts: dict[str, str]
 
 
-def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 0, *, served: bool = False) -> Payload:
+@dataclass(frozen=True)
+class Kept:
+    """Where the items are kept at full size: by a server that shows the page, or in files beside it."""
+
+    served: bool = False
+    originals: Originals | None = None
+
+
+def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 0, kept: Kept = Kept()) -> Payload:
     """The document that the scripts read.
 
     Parameters
@@ -124,8 +143,8 @@ def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 
         The thumbnails, after the page's markup was made.
     taken
         Bytes of that markup.
-    served
-        Whether a server shows the page.
+    kept
+        Where the items are kept at full size.
     """
     paths = [str(path) for path in result.ranking["path"]]
     row_of = {path: row for row, path in enumerate(paths)}
@@ -137,7 +156,17 @@ def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 
     order = (*suspects, *drawn, *_explaining(columns), *_rows(pictures.later, row_of), *range(len(paths)))
     shown, noun = pictures.for_scripts(order, paths, left), result.noun
     called: Noun = {"kind": noun.kind, "a": noun.a, "one": noun.one, "many": noun.many}
-    return {**columns, "served": served, "noun": called, "pictures": shown.pictures, "excerpts": shown.excerpts}
+    files: Files | None = None
+    if kept.originals is not None:
+        files = {"base": kept.originals.base, "absent": list(kept.originals.absent)}
+    return {
+        **columns,
+        "served": kept.served,
+        "files": files,
+        "noun": called,
+        "pictures": shown.pictures,
+        "excerpts": shown.excerpts,
+    }
 
 
 def _columns(result: AuditResult, paths: list[str], row_of: Mapping[str, int]) -> Columns:

@@ -90,13 +90,17 @@ class Series:
     outline: bool = False
 
 
-def recovery_curve(rankings: RankingsDocument, label: str, *, of: str = "images") -> Markup:
+def recovery_curve(
+    rankings: RankingsDocument, label: str, *, of: str = "images", perfect: Sequence[tuple[float, float]] = ()
+) -> Markup:
     """Share of planted labels found against share of images checked, with 95% bands.
 
     Parameters
     ----------
     label
         What a screen reader says.
+    perfect
+        What a perfect list finds, as points of the same two shares.
     """
 
     def line(ax: Axes, ranking: RankingDocument, colour: str, dash: Any, width: float, *, band: bool) -> None:
@@ -108,6 +112,8 @@ def recovery_curve(rankings: RankingsDocument, label: str, *, of: str = "images"
         )
 
     def draw(ax: Axes) -> None:
+        if perfect:
+            ax.plot(*zip(*perfect, strict=True), color=_BY_NAME["ink"], linewidth=1)
         line(ax, rankings["random"], "muted", (0, (1, 2.5)), 1.2, band=False)
         line(ax, rankings["influence"], "clean", (0, (5, 2)), 1.8, band=True)
         if rankings["suspicion"]:

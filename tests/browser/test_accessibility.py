@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -28,6 +29,7 @@ GATE = {
 def test_no_serious_violation(page, node_tools, width, dark):
     report = page(make_result(n=120, classes=("ant", "bee", "cat")), gate=GATE).open(width, dark)
     report.keys("krdu")
+    report.run("document.querySelectorAll('details:not(.more)').forEach((d) => { d.open = true; })")
     assert violations(report, node_tools) == []
 
 
@@ -40,11 +42,29 @@ def test_no_serious_violation_while_choosing_and_selecting(page, node_tools):
     assert violations(report, node_tools) == []
 
 
+def _luminance(colour):
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_texts_stand_out_where_axe_cannot_tell(scheme):
+    """Axe judges no text on a gradient or in a figure: tables that scroll, the bars of the likeliest classes, plots."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8").split(":root {")[1 + scheme]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", style.split("}")[0]))
+    for text in ("ink", "muted", "clean", "wrong"):
+        for behind in ("paper", "surface", "clean-soft") + (("line",) if text in ("ink", "muted") else ()):
+            light, dark = sorted((_luminance(colours[text]), _luminance(colours[behind])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, behind)
+
+
 @pytest.mark.parametrize("arguments", [{}, {"hostile": True}, {"classes": 14, "n": 400}, {"calibrated": False}])
 def test_no_page_is_wider_than_its_screen(page, arguments):
     report = page(make_result(**arguments))
     for width in (320, 390, 768, 1440):
         report.open(width)
+        report.run("document.querySelectorAll('details:not(.more)').forEach((d) => { d.open = true; })")
         assert report.run("return document.documentElement.scrollWidth") <= width
 
 
@@ -62,6 +82,7 @@ def test_figures_of_a_row_stand_on_one_line_however_their_titles_wrap(page, widt
 @pytest.mark.parametrize("width", [390, 768])
 def test_no_cell_of_a_table_lies_over_its_neighbour(page, width):
     report = page(make_result(n=300, classes=("butcher_shop", "confectionery", "cat"))).open(width)
+    report.run("document.querySelectorAll('details:not(.more)').forEach((d) => { d.open = true; })")
     over = report.run(
         "return [...document.querySelectorAll('td,th')].filter(c=>c.clientWidth&&c.scrollWidth>c.clientWidth+1)"
         ".map(c=>c.innerText)"

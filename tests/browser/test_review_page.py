@@ -8,6 +8,8 @@ import hashlib
 import io
 import json
 import math
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from sklearn.datasets import load_sample_images
 
 from auditor.data import shown
+from auditor.report.originals import beside
 from auditor.review import apply
 from auditor.sources import open_source
 
@@ -459,6 +462,13 @@ def test_fifty_thousand_images(page, tmp_path):
     report.choose("Find", result.ranking["path"].iloc[49_999])
     report.keys("d")
     assert [d["decision"] for d in report.decisions()] == ["keep", "keep", "relabel", "relabel", "drop"]
+
+
+def test_originals_beside_the_page_are_linked(page, tmp_path):
+    result = _result_with_files(tmp_path / "data", n=30, hostile=False, classes=("a#b", "c?d %41"))
+    report = page(result, originals=beside(result, tmp_path)).open()
+    address = report.run("return document.querySelector('.rv-facts a').href")
+    assert Path(unquote(urlparse(address).path)) == tmp_path / "data" / result.ranking["path"].iloc[0]
 
 
 def test_what_the_reference_holds_under_another_label_is_said_instead_of_a_probability(page):
