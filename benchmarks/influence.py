@@ -31,7 +31,8 @@ SIGNAL = "average_influence"
 def measured(row: Row, *, rival: bool, bound: bool) -> dict[str, Any]:
     """One row of the table."""
     from auditor.detection import DetectionSettings, Labelled
-    from auditor.detection.bench import Bench, average_precision
+    from auditor.detection.bench import Bench
+    from auditor.detection.precision import average_precision
     from auditor.detection.signals import Signals
     from auditor.detection.suspicion import fit_combination
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,13 @@ from auditor.detection.damping import Single, choose_damping
 from auditor.detection.grid import Heard
 from auditor.detection.influence import InfluenceStudy, Points, fold_count, folds_of
 from auditor.detection.labelled import NOT_LOOKED, Labelled
+from auditor.detection.own_model import Together, heads_part, plant_together, repeats
 from auditor.detection.planting import confusion_targets, uniform_targets
 from auditor.detection.posterior import directed, posterior
+from auditor.detection.precision import average_precision
 from auditor.detection.results import Damping, DetectionSettings
 from auditor.detection.signals import INFLUENCE_SIGNALS, HeadOutputs, Signals
-from auditor.detection.suspicion import Combination, fit_combination
+from auditor.detection.suspicion import OWN, Combination, fit_combination
 from auditor.detection.views import Known, Views
 from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
@@ -64,7 +67,7 @@ class Scorer:
     def suspicion(self, labels: Array, seed: int) -> Floats:
         """Give the suspicion float64 [n] of int64 [n] `labels`. `seed` draws the labels that the fit plants."""
         signals = self._bench.signals(labels)
-        combination = self._bench.combination(signals, seed)
+        combination = self._bench.combination(signals, seed, self._bench.together(signals.log_probabilities, labels))
         suspicion = combination.suspicion(signals.select(np.arange(len(labels))).of(labels))
         heard = self._bench.heard(signals, labels, np.full(len(labels), NOT_LOOKED))
         return directed(suspicion, posterior(heard, seed=self._bench.seed))
@@ -218,17 +221,41 @@ class Bench:
             return confusion_targets(log_probabilities[: self.n], labels)
         return uniform_targets(labels, self.n_classes)
 
-    def combination(self, signals: Signals, seed: int) -> Combination:
-        """Fit the combination of a labelling's signals, those of trusted images last."""
+    def together(self, log_probabilities: Array, labels: Array) -> list[Together]:
+        """Labellings with labels planted together, of each kind. None without a model of the user's."""
+        if self.views.own_loss is None:
+            return []
+        rng, rows, found = np.random.default_rng([self.seed, 76]), np.arange(self.n), list[Together]()
+        for kind in self.settings.kinds * repeats(self.n, self.settings.rate):
+            targets = self._targets(log_probabilities, labels, kind)
+            planted = plant_together(targets, labels, self.families, self.settings.rate, rng)
+            signals = self.views.signals(planted)
+            values = {name: table[rows, planted].astype(np.float64) for name, table in signals.values.items()}
+            found.append(Together(values, planted != labels))
+        return found
+
+    def combination(self, signals: Signals, seed: int, trials: Sequence[Together]) -> Combination:
+        """Fit the combination of a labelling's signals, those of trusted images last. `trials`: see `together`.
+
+        Of the signals of the user's model, `own_gap` is the best where its probabilities are no odds, and says less
+        than the others where they are. Labels planted together tell whether it counts.
+        """
         vouched = len(self.trusted) if self.views.vouched else 0
-        return fit_combination(
+        fit = partial(
+            fit_combination,
             signals.select(np.arange(self.n + vouched)),
             n_trusted=vouched,
             plantings=self.settings.plantings,
             seed=seed,
             kinds=self.settings.kinds,
-            use=self.settings.signals,
         )
+        if not trials:
+            return fit(use=self.settings.signals)
+        used = list(signals.values) if self.settings.signals is None else list(self.settings.signals)
+        choices = [tuple(name for name in used if name != left_out) for left_out in ("own_gap", "")]
+        parts = [heads_part(fit(use=use), list(signals.values), set(OWN), trials) for use in choices]
+        use, part = max(zip(choices, parts, strict=True), key=lambda choice: choice[1].found)
+        return fit(use=use, heads_part=part.value)
 
     def score(self, tell: Tell) -> tuple[Scores, Signals]:
         """Judge the given labels. The bases are given back, since influence needs memory of its own.
@@ -239,13 +266,14 @@ class Bench:
         """
         tell("fitting heads", 0.2)
         told = self.views.heads(self.labels, self.given)
+        trials = self.together(told.log_probabilities, self.labels)
         self.views.release()
         tell("choosing the damping", 0.3)
         damping, heads = self.damping(told, tell)
         tell("measuring influence", 0.5)
         influence = self.study.measure(told.labels, damping.value, heads)
         signals = Signals.of_heads(replace(told, influence=influence.average), self.views.table)
-        combination = self.combination(signals, self.seed)
+        combination = self.combination(signals, self.seed, trials)
         audited = signals.select(np.arange(self.n))
         values = audited.of(self.labels)
         suggested, probability = _suggest(audited)
@@ -257,21 +285,6 @@ class Bench:
         average = frame["average_influence"].to_numpy(np.float64)
         suspicion = combination.suspicion(values)
         return Scores(suspicion, average, frame, suggested, probability, combination, damping), signals
-
-
-def average_precision(wrong: Array, suspicion: Floats, weight: Floats | None = None) -> float:
-    """Average precision of bool [N] `wrong` by float64 [N] `suspicion`. Equal values share one threshold.
-
-    Images count by `weight` float64 [N], above 0, or all alike. It is scikit-learn's `average_precision_score` but for
-    the last bits, and 0 where nothing is wrong.
-    """
-    order = np.argsort(-suspicion, kind="stable")
-    last = np.append(np.diff(suspicion[order]) != 0, True)
-    counted = np.ones(len(order)) if weight is None else weight[order]
-    found, listed = np.cumsum(wrong[order] * counted)[last], np.cumsum(counted)[last]
-    if not found[-1]:
-        return 0.0
-    return float(np.sum(np.diff(found, prepend=0) * found / listed) / found[-1])
 
 
 def _suggest(signals: Signals) -> tuple[Array, Floats]:

@@ -131,6 +131,14 @@ def _margin(loss: Array) -> Array:
     return np.asarray(np.where(log_p >= best, second, best) - log_p)
 
 
+def _gap(loss: Array) -> Array:
+    """Probability of the best other class minus that of c, -1 to 1, from float32 [n, C] losses."""
+    p = np.exp(-loss)
+    order = np.sort(p, axis=1)
+    best, second = order[:, -1:], order[:, -2:-1]
+    return np.asarray(np.where(p >= best, second, best) - p)
+
+
 def _own_loss(told: HeadOutputs) -> Array:
     """Loss of label c by the user's own model."""
     assert told.own_loss is not None
@@ -206,6 +214,12 @@ SIGNALS: tuple[Signal, ...] = (
         "own_margin",
         "By how much your own model prefers another label.",
         lambda told: _margin(_own_loss(told)),
+        needs_own=True,
+    ),
+    Signal(
+        "own_gap",
+        "By how much more probable another label is to your own model.",
+        lambda told: _gap(_own_loss(told)),
         needs_own=True,
     ),
 )

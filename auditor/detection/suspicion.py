@@ -43,6 +43,10 @@ wrong label, and nothing is added. Nor is it beside probabilities of the user's 
 outside, and what is added would drown them (`docs/tried.md`)."""
 
 
+OWN = ("own_loss", "own_margin", "own_gap")
+"""The signals of the user's own model."""
+
+
 @dataclass(frozen=True)
 class Combination:
     """Suspicion as a weighted sum of signals.
@@ -84,6 +88,7 @@ def fit_combination(
     seed: int,
     kinds: tuple[str, ...],
     use: tuple[str, ...] | None = None,
+    heads_part: float = 1.0,
 ) -> Combination:
     """Fit the combination on labels planted one at a time.
 
@@ -102,6 +107,8 @@ def fit_combination(
     use
         Names of the signals that may have a weight; None for all. With two classes `margin` has none in any case: it
         says the same as `stacked_loss`.
+    heads_part
+        Beside probabilities of the user's own model, the weights of all other signals are multiplied by this.
     """
     rng = np.random.default_rng([seed, 72])
     n_classes = signals.log_probabilities.shape[1]
@@ -120,10 +127,27 @@ def fit_combination(
     parts = {"stacked_loss": LOSS_PART * at_random, "error_odds": ODDS_PART * (1 - at_random)}
     bonus = np.array([guarded * parts.get(name, 0.0) for name in signals.values])
     used = np.array([(use is None or name in use) and (many or name != "margin") for name in signals.values])
-    return fit_weights(given, planted, worth, used, bonus)
+    part = np.array([1.0 if name in OWN else heads_part for name in signals.values])
+    return fit_weights(given, planted, worth, used, Added(bonus, part))
 
 
-def fit_weights(given: Floats, planted: Floats, worth: Floats, use: Array, bonus: Floats) -> Combination:
+@dataclass(frozen=True)
+class Added:
+    """What changes the weights of standardised signals after the fit.
+
+    Attributes
+    ----------
+    bonus
+        float64 [S], added to them, in units of the combination's spread.
+    part
+        float64 [S], by which they are multiplied.
+    """
+
+    bonus: Floats
+    part: Floats
+
+
+def fit_weights(given: Floats, planted: Floats, worth: Floats, use: Array, added: Added) -> Combination:
     """Fit logistic regression of planted against given labels. No weight is negative.
 
     Parameters
@@ -136,8 +160,8 @@ def fit_weights(given: Floats, planted: Floats, worth: Floats, use: Array, bonus
         float64 [N], weight of each image. Its planted labels together weigh as much.
     use
         bool [S], the signals that may have a weight.
-    bonus
-        float64 [S], added to the weights of standardised signals, in units of the combination's spread.
+    added
+        What changes the fitted weights.
     """
     both = np.concatenate([given, planted])
     times = len(planted) // len(given)
@@ -159,7 +183,8 @@ def fit_weights(given: Floats, planted: Floats, worth: Floats, use: Array, bonus
     start = np.append(np.where(constant, 0, 0.1), 0.0)
     found = bounded(loss, start, bounds, maxiter=200)
     weights = np.where(constant, 0, found[:-1])
-    weights = weights + np.where(constant, 0, bonus * _moments(x @ weights, weight)[1])
+    weights = weights + np.where(constant, 0, added.bonus * _moments(x @ weights, weight)[1])
+    weights = weights * added.part
     stretch, intercept = _unshrunk(x @ weights, y, weight)
     return Combination(centre, scale, weights * stretch, intercept)
 

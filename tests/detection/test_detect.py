@@ -15,9 +15,9 @@ from sklearn.metrics import average_precision_score
 from worlds import QUICK, blobs, flip
 
 from auditor.detection import Detection, Labelled, Scorer, detect
-from auditor.detection.bench import average_precision
 from auditor.detection.influence import InfluenceStudy
 from auditor.detection.kernel_head import KernelHead
+from auditor.detection.precision import average_precision
 from auditor.detection.signals import SIGNALS
 from auditor.errors import AuditorError
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from auditor.detection import influence
-from auditor.detection.bench import average_precision
 from auditor.detection.damping import Single, choose_damping
 from auditor.detection.detect import influence_order
 from auditor.detection.influence import InfluenceStudy, Points, fold_count, folds_of
+from auditor.detection.precision import average_precision
 from auditor.influence import HeadProblem, engine
 from auditor.influence.weighing import ROBUST
 from auditor.model.scaling import Scaling, even_rows

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.detection.bench import average_precision
 from auditor.detection.grid import Heard, Kind, Point, means_of, softmax, walk
 from auditor.detection.hidden import SHAPES, mixture, shapes
 from auditor.detection.labelled import NOT_LOOKED, WRONG
 from auditor.detection.posterior import Posterior, directed, posterior
+from auditor.detection.precision import average_precision
 
 KINDS = ("uniform", "one-sided", "hard")
 RATES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.3)
