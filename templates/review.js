@@ -732,7 +732,7 @@
     const [low, high] = f.interval.map(about);
     const proof = table.sample.length ? " Looks at the sample can tell." : "";
     if (data.cannot_tell) return [`The model cannot tell without looks how many errors are left: between ${low} and ${high}.${proof}`];
-    if (f.total < 0.5) return [`The model finds no clear error among the rest, and cannot rule out ${errors(f.interval[1])}.${proof}`];
+    if (f.total < 0.5) return [`The model finds no clear error among the rest, and cannot rule out ${errors(f.interval[1])}. More of this list should find little.${proof}`];
     const remain = about(f.total) === "1" ? "remains" : "remain";
     return ["The next ", h("b", {}, f.depth.toLocaleString("en")), " should contain about ", h("b", {}, errors(f.within)),
       `. About ${about(f.total)} ${remain} in total (${low} to ${high}).`];

@@ -141,10 +141,12 @@ def _test(recovery: RecoveryDocument, best: RankingDocument) -> str:
     planted, top = recovery["n_planted"], found_at(best, TOP)
     found = top["share"] * planted  # a mean over the plantings, so it may lie between two whole numbers
     possible = found_of_possible(found, recovery, TOP * recovery["n"])
+    if " of at most " in possible:
+        possible = f"{possible.replace(' of at most ', ' (at most ')} were possible)"
     about = "" if abs(found - round(found)) < 1e-6 else "about "
     return (
         f"In a test with {planted:,} label{'' if planted == 1 else 's'} we flipped ourselves, checking the top "
-        f"{percent(TOP)} of the list found {about}{possible} ({percent(top['share'])})"
+        f"{percent(TOP)} of the list found {about}{possible}"
     )
 
 
@@ -164,7 +166,7 @@ def _chance(recovery: RecoveryDocument, best: RankingDocument, noun: Noun) -> st
     """What that find is worth: its interval, and what checking at random would find."""
     top, random = found_at(best, TOP), found_at(recovery["rankings"]["random"], TOP)
     said = (
-        f"The plausible range of that share is {percents(top['interval'])} (95% interval). "
+        f"That is {percent(top['share'])} of the flipped labels (plausible range {percents(top['interval'])}). "
         f"Checking {percent(TOP)} of the {noun.many} at random would find {percent(random['share'])}."
     )
     if _beats_chance(recovery, best):

@@ -512,4 +512,5 @@ def test_a_card_on_one_screen_with_its_likeliest_classes_and_a_way_back(page):
             "return [...document.querySelectorAll('.rv-actions button')].map(e=>e.getBoundingClientRect())"
             ".map(b=>[b.top,b.bottom,b.left,b.right])"
         )
+        assert report.run("return document.querySelector('.rv-picture img').clientWidth") > 250
         assert all(50 < top < bottom <= 900 and 0 <= left < right <= 390 for top, bottom, left, right in boxes)

@@ -197,7 +197,7 @@ def test_the_ceiling_of_recovery_is_said_where_wrong_labels_take_places() -> Non
     next(row for row in suspicion["found"] if row["inspected"] == 0.1)["share"] = 0.8
     suspicion["precision_at_k"]["value"] = 0.8
     shown = changed(result, recovery=recovery)
-    assert f"found {round(0.8 * k)} of at most about {possible} (80%)" in headline(shown)
+    assert f"found {round(0.8 * k)} (at most about {possible} were possible)" in headline(shown)
     assert tiles(shown.summary)[1].note == f"{round(0.8 * k)} of at most about {possible} possible"
     assert "of at most about" in Page(render(shown)).text
 

@@ -23,7 +23,7 @@ def test_headline_gives_the_estimate_with_its_interval_and_what_was_found_of_the
     assert (
         f"About {round(count['value'])} of 200 labels in photos are probably wrong (between {low} and {high}). "
         f"In a test with {recovery['n_planted']} labels we flipped ourselves, checking the top 10% of the list found "
-        f"{found} ({wording.percent(tenth['share'])})." in text
+        f"{found}. That is {wording.percent(tenth['share'])} of the flipped labels" in text
     )
     assert wording.percents(tenth["interval"]) in text
     assert "at random would find 10%" in text and "better than chance" not in text
@@ -76,9 +76,9 @@ def test_headline_says_how_many_could_be_found_where_the_top_of_the_list_has_not
     result = make_result(n=1000, planted_rate=0.2)
     recovery = result.summary["recovery"]
     assert recovery["n"] == 800 and recovery["n_planted"] == 160
-    assert " of at most 80 (" in headline(result)
+    assert " (at most 80 were possible)." in headline(result)
     free = changed(make_result(n=1000), recovery={**make_result(n=1000).summary["recovery"], "ceiling": None})
-    assert " of at most " not in headline(free)
+    assert "at most" not in headline(free)
 
 
 def test_a_mean_over_plantings_is_no_exact_count():
@@ -86,7 +86,7 @@ def test_a_mean_over_plantings_is_no_exact_count():
     recovery = copy.deepcopy(result.summary["recovery"])
     tenth = next(row for row in recovery["rankings"]["suspicion"]["found"] if row["inspected"] == 0.1)
     tenth["share"] = (60 + 1 / 3) / recovery["n_planted"]
-    assert "of the list found about 60 (" in headline(changed(result, recovery=recovery))
+    assert "of the list found about 60." in headline(changed(result, recovery=recovery))
 
 
 def test_one_is_one():
