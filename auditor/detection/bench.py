@@ -160,7 +160,7 @@ class Bench:
             settings=settings,
             seed=seed,
             device=device,
-            known=Known(groups, None if images.probabilities is None else images.probabilities[chosen]),
+            known=Known(groups, _likely(images, chosen), images.tuned),
         )
         n = len(labels) + len(trusted)
         fold = folds_of(groups, n, settings.influence_folds or fold_count(n, images.n_classes), seed)
@@ -257,6 +257,14 @@ class Bench:
         average = frame["average_influence"].to_numpy(np.float64)
         suspicion = combination.suspicion(values)
         return Scores(suspicion, average, frame, suggested, probability, combination, damping), signals
+
+
+def _likely(images: Labelled, chosen: slice | Array) -> Array | None:
+    """Probabilities of the chosen images, and of the trusted ones behind them; None where none are given."""
+    if images.probabilities is None:
+        return None
+    ours, theirs = images.probabilities[chosen], images.reference_probabilities
+    return ours if theirs is None else np.concatenate([ours, theirs])
 
 
 def average_precision(wrong: Array, suspicion: Floats, weight: Floats | None = None) -> float:
