@@ -27,6 +27,7 @@ from auditor.model.backbone import BackboneKind, channels_last
 from auditor.model.placing import images_on
 from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
+from auditor.model.tapped import pooled
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
 
@@ -244,7 +245,7 @@ def _seen(upper: nn.Module, classifier: str, x: torch.Tensor) -> tuple[torch.Ten
             logits: torch.Tensor = upper(x)
     finally:
         handle.remove()
-    return entered[-1], logits
+    return pooled(entered[-1]), logits
 
 
 def _start_head(upper: nn.Module, classifier: str, maps: Maps, y: torch.Tensor, train: Array) -> None:

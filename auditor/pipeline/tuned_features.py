@@ -105,7 +105,7 @@ class Tuner:
             return torch.cat(parts)
 
         with job.stage("maps", "Running the frozen layers") as update:
-            self.maps = Maps(images, self.n + self.m, self.halves, inputs.device, update)
+            self.maps = Maps(images, self.n + self.m, self.halves, inputs.exact_device, update)
         job.progress.say(self._cost(job.settings.repeats))
 
     def _cost(self, repeats: int) -> str:
@@ -113,9 +113,9 @@ class Tuner:
         steps = FOLDS * self.recipe.epochs * math.ceil(self.n * (FOLDS - 1) / FOLDS / BATCH)
         minutes = steps * tuning.step_seconds(self.halves, self.maps, self.n_classes) / 60
         more = "once more" if repeats == 1 else f"{repeats} times more"
+        long = counted(max(1, round(minutes)), "minute", "minutes")
         return (
-            f"  tuning {FOLDS} networks for {self.recipe.epochs} epochs takes about "
-            f"{counted(max(1, round(minutes)), 'minute', 'minutes')} here, and the experiment does it {more} on its own part; "
+            f"  tuning {FOLDS} networks for {self.recipe.epochs} epochs takes about {long} here, and the experiment does it {more} on its own part; "
             f"the frozen layers' answers take {size_text(self.maps.values.nbytes)}"
         )
 

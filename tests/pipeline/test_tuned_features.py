@@ -31,6 +31,7 @@ def audited(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned")
     torch.save({k: v for k, v in tiny_network(2, 0).state_dict().items() if "fc." not in k}, folder / "w.pth")
     learnt: list[tuple[np.ndarray, np.ndarray]] = []
+    stops = [KeyboardInterrupt()]  # at the second fold; the same command then goes on
     asked: list[np.ndarray] = []
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_network(patch)
@@ -39,9 +40,12 @@ def audited(tmp_path_factory):
         real, told = tuning.tuned, tuning.answers
         patch.setattr(stage, "FOLDS", 2)
 
-        def learning(halves, maps, labels, train, *rest):
-            learnt.append((labels[train], train))
-            return real(halves, maps, labels, train, *rest)
+        def learning(halves, maps, labels, train, recipe, *rest):
+            if recipe.epochs > 1:  # one epoch is a trial of how long a step takes
+                if len(learnt) == 1 and stops:
+                    raise stops.pop()
+                learnt.append((labels[train], train))
+            return real(halves, maps, labels, train, recipe, *rest)
 
         def asking(upper, classifier, maps, rows):
             asked.append(rows)
@@ -51,9 +55,10 @@ def audited(tmp_path_factory):
         patch.setattr(tuning, "answers", asking)
         more = ["--weights", str(folder / "w.pth"), "--train", "layers:layer4,fc", "--epochs", "2", "--image-size", "8"]
         words = [*small_audit(DIGITS, folder / "out", *more), "--cache", str(folder / "cache")]
-        done = CliRunner().invoke(main, [word for word in words if word != "--quiet"], catch_exceptions=False)
-    print(done.output)
-    return done, folder / "out", learnt[1:], asked
+        words = [word for word in words if word != "--quiet"]
+        stopped, done = (CliRunner().invoke(main, words, catch_exceptions=False) for _ in range(2))
+        assert stopped.exit_code == 130
+    return done, folder / "out", learnt, asked
 
 
 def test_no_network_that_judges_an_image_has_seen_its_label(audited):
