@@ -115,7 +115,8 @@ class Tuner:
         more = "once more" if repeats == 1 else f"{repeats} times more"
         long = counted(max(1, round(minutes)), "minute", "minutes")
         return (
-            f"  tuning {FOLDS} networks for {self.recipe.epochs} epochs takes about {long} here, and the experiment does it {more} on its own part; "
+            f"  tuning {FOLDS} networks for {self.recipe.epochs} epochs takes about {long} here, "
+            f"and the experiment does it {more} on its own part; "
             f"the frozen layers' answers take {size_text(self.maps.values.nbytes)}"
         )
 
