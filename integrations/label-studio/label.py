@@ -1,12 +1,12 @@
 """Puts an audit's suspects into Label Studio, and brings the answers back.
 
-    pip install label-studio label-studio-sdk      # an environment of its own
-    label-studio start                             # in another terminal; copy an access token from Account & Settings
-    export LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=...
-    auditor export OUT --to label-studio -o tasks.json
-    python label.py push tasks.json                # prints the project's number
-    python label.py pull NUMBER answers.json       # when people have labelled
-    auditor review import OUT answers.json
+pip install label-studio label-studio-sdk      # an environment of its own
+label-studio start                             # in another terminal; copy an access token from Account & Settings
+export LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=...
+auditor export OUT --to label-studio -o tasks.json
+python label.py push tasks.json                # prints the project's number
+python label.py pull NUMBER answers.json       # when people have labelled
+auditor review import OUT answers.json
 """
 
 from __future__ import annotations
