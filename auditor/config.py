@@ -88,7 +88,9 @@ class AuditSettings:
     weights: str = _setting(
         "imagenet", "Backbone weights: imagenet, none, or a file with the backbone's state_dict.", metavar="W"
     )
-    train: str = _setting("head", "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc).")
+    train: str = _setting(
+        "head", "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc), for detection too."
+    )
     engine: str = _setting("auto", "Which engine inverts the Hessian.", choices=engines.names)
     damping: str = _setting("auto", "Hessian regularisation: auto (chosen by recovery of planted flips) or a number.")
     reference: str = _setting("", "A data set with trusted labels to measure influence on.", metavar="SOURCE")

@@ -163,7 +163,7 @@ class Bench:
             settings=settings,
             seed=seed,
             device=device,
-            known=Known(groups, None if images.probabilities is None else images.probabilities[chosen]),
+            known=Known(groups, _likely(images, chosen), images.tuned),
         )
         n = len(labels) + len(trusted)
         fold = folds_of(groups, n, settings.influence_folds or fold_count(n, images.n_classes), seed)
@@ -223,7 +223,7 @@ class Bench:
 
     def together(self, log_probabilities: Array, labels: Array) -> list[Together]:
         """Labellings with labels planted together, of each kind. None without a model of the user's."""
-        if self.views.own_loss is None:
+        if not any(signal.needs_own for signal in self.views.table):
             return []
         rng, rows, found = np.random.default_rng([self.seed, 76]), np.arange(self.n), list[Together]()
         for kind in self.settings.kinds * repeats(self.n, self.settings.rate):
@@ -285,6 +285,14 @@ class Bench:
         average = frame["average_influence"].to_numpy(np.float64)
         suspicion = combination.suspicion(values)
         return Scores(suspicion, average, frame, suggested, probability, combination, damping), signals
+
+
+def _likely(images: Labelled, chosen: slice | Array) -> Array | None:
+    """Probabilities of the chosen images, and of the trusted ones behind them; None where none are given."""
+    if images.probabilities is None:
+        return None
+    ours, theirs = images.probabilities[chosen], images.reference_probabilities
+    return ours if theirs is None else np.concatenate([ours, theirs])
 
 
 def _suggest(signals: Signals) -> tuple[Array, Floats]:

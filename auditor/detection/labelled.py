@@ -25,7 +25,7 @@ class Labelled:
     Attributes
     ----------
     features
-        float32 [N, D] of a backbone that saw none of the labels.
+        float32 [N, D] of a backbone that has not seen the item's own label.
     labels
         int64 [N], the labels 0..C-1 as they were when the items were first audited, corrections left aside.
     n_classes
@@ -38,7 +38,11 @@ class Labelled:
     groups
         int64 [N], the family of each item. Copies of one picture are a family. None where every item stands alone.
     probabilities
-        float32 [N, C] of a model of the user's that did not learn from the item, above 0; None where none are given.
+        float32 [N, C] of a model that did not learn from the item, above 0; None where none are given.
+    reference_probabilities
+        float32 [m, C], the same of trusted items; None where there is no reference or are no probabilities.
+    tuned
+        Whether the probabilities are those of networks that the audit tuned itself. Else they are the user's.
     """
 
     features: Array
@@ -48,6 +52,8 @@ class Labelled:
     found: Array | None = None
     groups: Array | None = None
     probabilities: Array | None = None
+    reference_probabilities: Array | None = None
+    tuned: bool = False
 
     def checked(self) -> Labelled:
         """Return the same with the dtypes above. An empty reference becomes None.
@@ -72,17 +78,26 @@ class Labelled:
                 f"what people found must lie in 0..{self.n_classes - 1}", hint="-1 is not looked at, -2 is wrong"
             )
         if self.probabilities is not None:
-            _check_probabilities(self.probabilities, (len(labels), self.n_classes), self.reference)
+            _check_probabilities(self.probabilities, (len(labels), self.n_classes))
+        same = replace(self, features=features, labels=labels, found=found, groups=groups)
         reference = self.reference
         if reference is None or not len(reference[1]):
-            return Labelled(features, labels, self.n_classes, None, found, groups, self.probabilities)
+            return replace(same, reference=None, reference_probabilities=None)
         reference = _pair(*reference, self.n_classes, "the reference")
         if reference[0].shape[1] != features.shape[1]:
             raise AuditorError(
                 f"the reference has {reference[0].shape[1]} features, the images have {features.shape[1]}",
                 hint="take both from the same backbone",
             )
-        return Labelled(features, labels, self.n_classes, reference, found, groups)
+        if self.probabilities is not None:
+            self._check_of_reference(len(reference[1]))
+        return replace(same, reference=reference)
+
+    def _check_of_reference(self, m: int) -> None:
+        """Refuse a reference of `m` items without probabilities where the audited items have some."""
+        if self.reference_probabilities is None:
+            raise AuditorError("a reference cannot be used where probabilities are given: it has none")
+        _check_probabilities(self.reference_probabilities, (m, self.n_classes))
 
     def too_few_families(self) -> bool:
         """Whether nearly all items are copies of each other: fewer families than a head needs items."""
@@ -90,7 +105,9 @@ class Labelled:
 
     def known_by_heart(self) -> bool:
         """Whether the user's own probabilities agree with every label, as those of a model do that learnt them."""
-        return self.probabilities is not None and bool((self.probabilities.argmax(axis=1) == self.labels).all())
+        if self.probabilities is None or self.tuned:
+            return False
+        return bool((self.probabilities.argmax(axis=1) == self.labels).all())
 
     def _columns(self) -> tuple[tuple[str, Array | None], tuple[str, Array | None]]:
         return ("found", self.found), ("groups", self.groups)
@@ -135,11 +152,9 @@ class Labelled:
         return replace(few, found=found, groups=groups)
 
 
-def _check_probabilities(values: Array, shape: tuple[int, int], reference: object) -> None:
+def _check_probabilities(values: Array, shape: tuple[int, int]) -> None:
     if values.shape != shape or not (np.isfinite(values).all() and (values > 0).all()):
         raise AuditorError(f"probabilities must be above 0 and of shape {shape}, not {values.shape}")
-    if reference is not None:
-        raise AuditorError("a reference cannot be used where probabilities are given: it has none")
 
 
 def _column(values: Array | None, name: str, n: int) -> Array | None:

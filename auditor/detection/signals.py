@@ -49,7 +49,8 @@ class HeadOutputs:
     log_probabilities
         float32 [N + m, C], of the kernel head without the image's own label.
     own_loss
-        float32 [N, C], loss of each label by the user's own model; None where its probabilities are not given.
+        float32 [N + m, C], loss of each label by the user's own model, or by networks that were tuned on other folds;
+        None where there are no probabilities.
     influence
         float32 [N + m, C], what average influence would be under each label (see `Influence`); None where it is not
         measured.
@@ -86,6 +87,8 @@ class Signal:
         Whether it says nothing without enough trusted images of every class. It is then left out of the result.
     needs_own
         Whether it rests on probabilities of the user's own model. It is not computed without them.
+    needs_tuned
+        Whether it rests on probabilities of networks that the audit tuned. It is not computed without them.
     needs_influence
         Whether it rests on influence. It is not computed where none is measured.
     helps
@@ -97,6 +100,7 @@ class Signal:
     values: Callable[[HeadOutputs], Array]
     needs_trusted: bool = False
     needs_own: bool = False
+    needs_tuned: bool = False
     needs_influence: bool = False
     helps: bool = False
 
@@ -221,6 +225,18 @@ SIGNALS: tuple[Signal, ...] = (
         "By how much more probable another label is to your own model.",
         lambda told: _gap(_own_loss(told)),
         needs_own=True,
+    ),
+    Signal(
+        "tuned_loss",
+        "How improbable the label is to a network that was tuned on other images.",
+        _own_loss,
+        needs_tuned=True,
+    ),
+    Signal(
+        "tuned_margin",
+        "By how much a network that was tuned on other images prefers another label.",
+        lambda told: _margin(_own_loss(told)),
+        needs_tuned=True,
     ),
 )
 """This package's signals, in the order in which the suspicion combines them."""

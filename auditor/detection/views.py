@@ -16,7 +16,7 @@ from auditor.detection.kin import Kin
 from auditor.detection.label_model import fit_label_model
 from auditor.detection.registry import all_signals
 from auditor.detection.results import DetectionSettings
-from auditor.detection.signals import HeadOutputs, Signals
+from auditor.detection.signals import HeadOutputs, Signal, Signals
 from auditor.model.scaling import Scaling, unit_rows
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
@@ -52,12 +52,14 @@ class Known:
         int64 [N], the family of each image; None where each stands alone. No head that judges an image has seen one of
         its family, and no image is its family's neighbour.
     own
-        float32 [N, C], probabilities of the user's own model, above 0; None where none are given. No trusted images
-        then.
+        float32 [N + m, C], probabilities of a model that has not seen the images, above 0; None where none are given.
+    tuned
+        Whether that model is the audit's own tuned network, and not the user's.
     """
 
     families: Array | None = None
     own: Array | None = None
+    tuned: bool = False
 
 
 NOTHING = Known()
@@ -106,7 +108,7 @@ class Views:
     ) -> None:
         families, own = known.families, known.own
         self.own_loss = None if own is None else -np.log(own)
-        self.table = tuple(signal for signal in all_signals() if own is not None or not signal.needs_own)
+        self.table = tuple(signal for signal in all_signals() if _served(signal, known))
         unit = unit_rows(scaled, consume=True)
         self.trusted, self.seed, self.device = (
             np.array(trusted),
@@ -223,6 +225,13 @@ class Views:
             best = mean, losses, decay
         assert best is not None
         return best[1], best[2]
+
+
+def _served(signal: Signal, known: Known) -> bool:
+    """Whether what the signal rests on is there."""
+    if signal.needs_tuned:
+        return known.own is not None and known.tuned
+    return not signal.needs_own or (known.own is not None and not known.tuned)
 
 
 def _enough_of_each(trusted: Array, n_classes: int) -> bool:

@@ -148,6 +148,13 @@ class BackboneKind(ABC):
         Copy `network` where you change it: it is used again.
         """
 
+    def parts(self, network: nn.Module) -> list[tuple[str, nn.Module]]:
+        """The network as named modules, one after another. Empty where it is no such chain: then nothing is kept of it.
+
+        Tuning keeps the answers of the parts that are frozen. Names are those inside `network`.
+        """
+        return []
+
     def build(self, weights: Weights, n_classes: int, image_size: int, seed: int) -> nn.Module:
         """A network with `weights` in its backbone and a new classifying layer, in eval mode.
 

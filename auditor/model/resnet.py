@@ -44,6 +44,11 @@ class ResNet18(BackboneKind):
         """See `BackboneKind`."""
         return _Layered(feature_extractor(network)).requires_grad_(False).eval()
 
+    def parts(self, network: nn.Module) -> list[tuple[str, nn.Module]]:
+        """See `BackboneKind`."""
+        chain = list(network.named_children())
+        return [*chain[:-1], ("flatten", nn.Flatten()), chain[-1]]
+
     def cache_key(self) -> dict[str, object]:
         """The key of earlier versions, which knew one backbone: their caches stay valid."""
         return {"layers": "2,3,4"}

@@ -18,8 +18,10 @@ from auditor.errors import ConfigError
 from auditor.experiment import noise
 from auditor.model import training
 from auditor.model.backbone import Backbone, Encoder
+from auditor.model.tuning import map_bytes
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
+from auditor.pipeline.tuned_features import serves
 from auditor.sources.base import ImageTable
 from auditor.system.lock import refuse_inside
 
@@ -84,6 +86,7 @@ def before_reading(table: ImageTable, reader: Reader, settings: AuditSettings) -
         network = copy.deepcopy(reader.backbone.network)
         training.trainable(network, settings.train, reader.backbone.kind.classifier)
         _check_pixels(reader.backbone, settings, n_images)
+        _check_maps(reader.backbone, settings, n_images)
     _check_time(settings, reader.encoder, n_images, n_classes)
     _check_probabilities(settings, n_images, n_classes)
     _check_engine(network, reader, settings, n_images, n_classes)
@@ -126,6 +129,18 @@ def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) ->
         f"keeping the pixels of {n_images} images of {edge} x {edge}",
         "cpu",
         "choose a smaller --image-size or fewer --classes; pretrained weights with --train head keep no pixels",
+    )
+
+
+def _check_maps(backbone: Backbone, settings: AuditSettings, n_images: int) -> None:
+    if not serves(backbone, settings):
+        return
+    edge = backbone.transform.size
+    influence.require(
+        map_bytes(backbone.kind, backbone.network, settings.train, edge) * n_images,
+        f"keeping what the frozen layers say of {n_images} images of {edge} x {edge}",
+        "cpu",
+        "train later layers alone (their inputs are smaller), or choose a smaller --image-size or fewer --classes",
     )
 
 

@@ -33,6 +33,7 @@ from auditor.pipeline.evidence import Explained, explain_suspects, gather_eviden
 from auditor.pipeline.job import Job
 from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
+from auditor.pipeline.tuned_features import Tuner, serves
 from auditor.result import AuditResult
 from auditor.result.nouns import noun_of
 from auditor.review.ledger import Ledger
@@ -129,12 +130,13 @@ def _audited(inputs: Inputs, job: Job, ledger: Ledger) -> AuditResult:
     """Everything after the pixels: detection, the two kinds of run, and the result."""
     checks.before_training(inputs.data, job.settings)
     inputs = _with_families(inputs, job)
-    detection = _detect(inputs, job)
+    tuner = Tuner(inputs, job) if serves(inputs.backbone, job.settings) else None
+    detection = _detect(inputs, job, tuner)
     damping = None if detection is None else detection.damping.value
     taught = replace(inputs, data=inputs.data.taught())
     learner = Remembering(make_learner(taught, job.settings, damping, job.client, job.kept), job.kept)
     given = _learn_given(inputs, job, learner, detection)
-    trials = _experiment(taught, job, learner, given.run, detection)
+    trials = _experiment(taught, job, learner, given.run, _suspicions(taught, job, detection, tuner))
     with job.stage("result", "Putting the result together"):
         planted = rankings.planted(taught.data, trials[0], by=job.settings.rank_by)
         shown = gather_evidence(
@@ -146,16 +148,21 @@ def _audited(inputs: Inputs, job: Job, ledger: Ledger) -> AuditResult:
     return with_sample(result, inputs.data.table, job.settings.max_pixels, ledger)
 
 
-def _detect(inputs: Inputs, job: Job) -> Detection | None:
+def _detect(inputs: Inputs, job: Job, tuner: Tuner | None) -> Detection | None:
     """Suspicion, calibration and the damping; None for the study, which ranks by influence alone."""
     if job.settings.preset == "study":
         return None
-    data = inputs.data
+    data, images, notes = inputs.data, _labelled(inputs, looks=True), list[str]()
+    if tuner is not None:
+        with job.stage("tuning", "Tuning the network on folds") as update:
+            taught = np.where(data.trusted_labels >= 0, -1, data.taught().labels)
+            told = tuner(taught, np.arange(len(taught)), "tuned", update)
+        images, notes = told.joined(images), [tuner.note(told, taught)]
     with job.stage("detection", "Looking for wrong labels") as update:
-        return job.kept.once(
+        found = job.kept.once(
             "detection",
             lambda: detecting.detect(
-                _labelled(inputs, looks=True),
+                images,
                 seed=job.settings.seed,
                 settings=detecting.DetectionSettings(rank_by=job.settings.rank_by),
                 names=data.paths,
@@ -164,6 +171,7 @@ def _detect(inputs: Inputs, job: Job) -> Detection | None:
                 tell=lambda step, share: update(round(100 * share), 100),
             ),
         )
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _with_families(inputs: Inputs, job: Job) -> Inputs:
@@ -228,13 +236,19 @@ def _save_matrix(inputs: Inputs, job: Job, explainer: Explainer) -> None:
     explainer.save_matrix(path, {"rows": rows, "columns": columns, "audit": key})
 
 
-def _experiment(inputs: Inputs, job: Job, learner: Learner, clean: Run, detection: Detection | None) -> list[Trial]:
+def _experiment(inputs: Inputs, job: Job, learner: Learner, clean: Run, suspicion_of: SuspicionOf) -> list[Trial]:
     """Plant noise in the given labels and find it again."""
     data, settings = inputs.data, job.settings
     plan = Plan(settings.noise, settings.noise_rate, settings.repeats, settings.seed)
-    suspicion_of = _by_influence if detection is None else _by_suspicion(inputs, job, detection)
     with job.stage("experiment", "Planting noise and finding it again") as update:
         return run_trials(data.labels[data.rows("train")], plan, learner, clean, suspicion_of, update)
+
+
+def _suspicions(inputs: Inputs, job: Job, detection: Detection | None, tuner: Tuner | None) -> SuspicionOf:
+    """What ranks the experiment's labels: as the given ones were ranked."""
+    if detection is None:
+        return _by_influence
+    return _by_suspicion(inputs, job, detection) if tuner is None else _by_tuned(inputs, job, detection, tuner)
 
 
 def _by_influence(repeat: int, planting: Planting, run: Run) -> Array:
@@ -258,5 +272,25 @@ def _by_suspicion(inputs: Inputs, job: Job, detection: Detection) -> SuspicionOf
     def suspicion(repeat: int, planting: Planting, run: Run) -> Array:
         # The combination is fitted on plantings of its own, seeded apart from the one it judges.
         return job.kept.once(f"suspicion-{repeat}", lambda: scorer().suspicion(planting.labels, seed + repeat))
+
+    return suspicion
+
+
+def _by_tuned(inputs: Inputs, job: Job, detection: Detection, tuner: Tuner) -> SuspicionOf:
+    """The same with networks that are tuned anew on each planting: others would have seen the labels it replaces."""
+    rows, seed = inputs.data.rows("train"), job.settings.seed + 1
+
+    def suspicion(repeat: int, planting: Planting, run: Run) -> Array:
+        def computed() -> Array:
+            told = tuner(planting.labels, rows, f"tuned-{repeat}", lambda done, total: None)
+            scorer = detecting.Scorer(
+                told.joined(_labelled(inputs).select(rows)),
+                seed=seed,
+                settings=detecting.DetectionSettings(damping=detection.damping.value),
+                device=inputs.exact_device,
+            )
+            return scorer.suspicion(planting.labels, seed + repeat)
+
+        return job.kept.once(f"suspicion-{repeat}", computed)
 
     return suspicion
