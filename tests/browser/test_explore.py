@@ -7,7 +7,6 @@ import base64
 import numpy as np
 import pytest
 from builders import make_result
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
 
 RESULT = {"n": 300, "classes": ("ant", "bee", "c&t #1", "dog"), "share_wrong": 0.2}
@@ -42,13 +41,16 @@ def test_the_map_lists_what_a_line_is_drawn_around_and_the_address_keeps_it(page
     size = report.run("return [arguments[0].clientWidth, arguments[0].clientHeight]", canvas)
     places = np.frombuffer(base64.b64decode(result.evidence["map"]["points"]), "<u2").reshape(-1, 2) / 65535
     left = places[:, 0] < (0.4 * size[0] - 10) / (size[0] - 20)
-    corners = [(-0.498, -0.497), (-0.1, -0.497), (-0.1, 0.497), (-0.498, 0.497)]
-    hand = ActionChains(report.driver, duration=20)
-    for number, (x, y) in enumerate(corners):
-        hand.move_to_element_with_offset(canvas, round(x * size[0]), round(y * size[1]))
-        if not number:
-            hand.click_and_hold()
-    hand.release().perform()
+    corners = [[0.002, 0.003], [0.4, 0.003], [0.4, 0.997], [0.002, 0.997]]
+    report.run(
+        "const [map, corners] = arguments, box = map.getBoundingClientRect();"
+        "const send = (kind, [x, y]) => map.dispatchEvent(new PointerEvent(kind, {clientX: box.left + 1 + x * "
+        "map.clientWidth, clientY: box.top + 1 + y * map.clientHeight, pointerId: 1}));"
+        "send('pointerdown', corners[0]); corners.forEach((c) => send('pointermove', c));"
+        "send('pointerup', corners[3]);",
+        canvas,
+        corners,
+    )
     assert _count(report) == pytest.approx(left.sum(), abs=3) and 0 < left.sum() < 300
     _settled(report, "lasso=")
     listed = report.text(".rv-count")
