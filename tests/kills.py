@@ -371,6 +371,10 @@ WRITING: dict[str, Any] = {
     "deliver": Judged,
 }
 TRAININGS = ("head", "layers:layer4,fc", "full")
+TUNED = ("maps begins", "maps goes on", "tuning begins", "tuning goes on")
+"""Stages that there are only where detection rests on tuned features. They stand before its own."""
+TUNED_SIGNALS = {"layers:layer4,fc": (signal.SIGINT, signal.SIGTERM), "full": (signal.SIGKILL,)}
+"""What is tried in them, by training: each of the three signals once."""
 
 
 def _die_in(moment: str, which: signal.Signals) -> Callable[[], None]:
@@ -407,6 +411,14 @@ def _die_in(moment: str, which: signal.Signals) -> Callable[[], None]:
     return prepare
 
 
+def _stops(number: int, train: str) -> Iterator[tuple[str, signal.Signals]]:
+    """The moments of an audit in their order, and the signal that comes there."""
+    for place, moment in enumerate(MOMENTS):
+        if moment == "detection begins":
+            yield from ((tuned, which) for tuned in TUNED for which in TUNED_SIGNALS.get(train, ()))
+        yield moment, (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[(number + place) % 3]
+
+
 def signals(ground: Ground) -> list[dict[str, Any]]:
     """One command after the other is stopped at the next moment of its audit, by each signal in turn, and the last one
     left alone: what is trained and which signal comes where goes round, until every signal was at every moment.
@@ -425,8 +437,7 @@ def signals(ground: Ground) -> list[dict[str, Any]]:
         ground.expected = ground.told()
         ground.clear()
         stopped = []
-        for place, moment in enumerate(MOMENTS):
-            which = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[(number + place) % 3]
+        for moment, which in _stops(number, train):
             end, words = ground.run(prepare=_die_in(moment, which))
             stopped.append(
                 {
