@@ -94,6 +94,7 @@ def export(out: str | Path, wanted: Wanted, file: str | Path, *, source: str = "
     name = str(result.summary["dataset"]["name"])
     data, beside = tool.export(Tasks(result.audit_id, name, tuple(sorted(result.classes)), tasks))
     written = {file: data, **{file.with_suffix(ending): more for ending, more in beside.items()}}
+    file.parent.mkdir(parents=True, exist_ok=True)
     for path, content in written.items():
         files.write_bytes(path, content)
     return Exported(tuple(written), _said(written, tasks, result, wanted, out))

@@ -290,6 +290,13 @@ def test_a_file_of_no_tool_is_one_sentence(data: bytes, tmp_path: Path, audit: A
     assert error.value.hint
 
 
+def test_the_tasks_themselves_are_no_answers_and_folders_are_made(tmp_path: Path, audit: AuditResult) -> None:
+    export(tmp_path / "out", Wanted("label-studio", link="/x/"), tmp_path / "new" / "folder" / "tasks.json")
+    with pytest.raises(DecisionsError, match="nobody's answers") as error:
+        import_answers(tmp_path / "out", tmp_path / "new" / "folder" / "tasks.json")
+    assert "JSON-MIN" in error.value.hint
+
+
 def test_formulas_in_a_sheet_are_escaped_and_come_back(tmp_path: Path) -> None:
     result = saved(tmp_path, make_result(n=60, hostile=True))
     rows = tasks(tmp_path, "csv", n=60)

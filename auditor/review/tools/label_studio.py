@@ -40,8 +40,8 @@ class LabelStudio:
         return text.encode() + b"\n", {".xml": _interface(tasks).encode()}
 
     def recognises(self, data: bytes) -> bool:
-        """Whether it is a list of tasks."""
-        return data.lstrip()[:1] == b"[" and b'"annotations"' in data
+        """Whether it is a list of tasks of ours."""
+        return data.lstrip()[:1] == b"[" and (b'"annotations"' in data or f'"{_OURS}"'.encode() in data)
 
     def answers(self, data: bytes, shown: str) -> Answers:
         """The answers of its export as JSON. An annotation that was skipped or is empty is no answer."""
@@ -121,7 +121,7 @@ def _interface(tasks: Tasks) -> str:
 def _annotations(task: dict[str, Any], values: dict[str, Any], where: str) -> Iterator[Answer]:
     annotations = task.get("annotations")
     if not isinstance(annotations, list):
-        raise DecisionsError(f"{where} has no list of annotations", hint=_EXPORT)
+        raise DecisionsError(f"{where} has no list of annotations, so nobody's answers stand there", hint=_EXPORT)
     names = ("path", "hash", "given_label", "list")
     if not all(isinstance(values.get(name), str) for name in names):
         raise DecisionsError(f"{where} lacks one of {', '.join(names)}", hint=_EXPORT)
