@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -14,11 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as arrow
 import pyarrow.parquet as parquet
 import pytest
 from helpers import small_audit, use_figures_once, use_hasty_detection, use_tiny_network
 from hostile import png
+from hypothesis import given
+from hypothesis import strategies as st
 
 from auditor.errors import SourceError
 from auditor.sources import ImageTable, archive, archive_tar, archive_zip, open_source
@@ -336,3 +340,39 @@ def test_metadata_without_labels_leaves_the_class_folders(tmp_path: Path) -> Non
     caption = {"train/metadata.csv": b"file_name,caption\ncat/0.png,hello\n"}
     table = open_source(str(folder(tmp_path / "a", FILES | caption)))
     assert len(table.frame) == len(FILES) and set(table.frame["label"]) == {"cat", "dog"}
+
+
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, bytes]]:
+    """Names and bytes of whole archives of every kind, and of an npz file."""
+    folders = {kind: tmp_path_factory.mktemp("whole") for kind in MAKERS}
+    found = [MAKERS[kind](folder) for kind, folder in folders.items()]
+    arrays = tmp_path_factory.mktemp("whole") / "a.npz"
+    np.savez_compressed(arrays, images=np.zeros((4, 3, 3), np.uint8), labels=np.arange(4))
+    return [(path.name, path.read_bytes()) for path in (*found, arrays)]
+
+
+@given(
+    st.integers(0, 99),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=20)), min_size=1, max_size=6),
+)
+def test_any_damage_gives_a_table_or_one_clear_error(
+    wholes: list[tuple[str, bytes]],
+    tmp_path_factory: pytest.TempPathFactory,
+    which: int,
+    damage: list[tuple[float, int, bytes]],
+) -> None:
+    name, data = wholes[which % len(wholes)]
+    for place, gone, new in damage:
+        at = int(place * len(data))
+        data = data[:at] + new + data[at + gone :]
+    path = tmp_path_factory.mktemp("damaged") / name
+    path.write_bytes(data)
+    try:
+        table = open_source(str(path))
+    except SourceError as error:
+        assert error.hint
+        return
+    for image in table.frame["path"]:
+        with contextlib.suppress(OSError):
+            table.read(image)
