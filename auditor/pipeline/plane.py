@@ -24,6 +24,9 @@ EACH = 10
 EDGE = 0.002
 """The part of the items that lies at each edge of the map, however far out it is."""
 
+EVEN = 1e-9
+"""A column whose tails differ by a smaller part has none that is longer. Its sign stays."""
+
 STEPS = 65_535
 """Places along each side."""
 
@@ -66,8 +69,13 @@ def _places(features: Array, labels: Ints, shown: Ints) -> Array:
         return _two(everyone)
     if not _varies_within(low, labels[learnt]):
         return _two(everyone)
-    told = LinearDiscriminantAnalysis().fit(low, labels[learnt])
-    places = told.transform(everyone)
+    try:
+        told = LinearDiscriminantAnalysis().fit(low, labels[learnt])
+        places = told.transform(everyone)
+    except (IndexError, ValueError, np.linalg.LinAlgError):  # where the classes' means do not differ, by scikit-learn
+        return _two(everyone)
+    if not places.shape[1] or not np.isfinite(places).all():
+        return _two(everyone)
     if places.shape[1] > 1:
         return _two(places)
     # Two classes differ in one direction. The other one is that of most variance beside it.
@@ -93,7 +101,8 @@ def _scaled(places: Array) -> Array:
     if not len(places):
         return places
     places = places - np.median(places, axis=0)
-    places = places * np.where((places**3).sum(axis=0) < 0, -1.0, 1.0)
+    cubes = np.sort(places**3, axis=0)  # the order of the items must not decide by a rounding error
+    places = places * np.where(cubes.sum(axis=0) < -EVEN * np.abs(cubes).sum(axis=0), -1.0, 1.0)
     low, high = np.quantile(places, EDGE, axis=0), np.quantile(places, 1 - EDGE, axis=0)
     width = np.where(high > low, high - low, 1.0)
     return np.asarray(np.round(np.clip((places - low) / width, 0.0, 1.0) * STEPS))
