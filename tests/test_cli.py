@@ -563,3 +563,9 @@ def test_a_system_without_fcntl_has_the_command() -> None:
     code += "main(['gate', 'none'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "holds no finished audit" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_tools_of_an_export_are_those_that_there_are(run_cli: Run) -> None:
+    from auditor.review.tools import TOOLS
+
+    assert f"[{'|'.join(TOOLS)}]" in run_cli("export", "--help").stdout

@@ -253,9 +253,11 @@ class Bench:
             return fit(use=self.settings.signals)
         used = list(signals.values) if self.settings.signals is None else list(self.settings.signals)
         choices = [tuple(name for name in used if name != left_out) for left_out in ("own_gap", "")]
-        parts = [heads_part(fit(use=use), list(signals.values), set(OWN), trials) for use in choices]
-        use, part = max(zip(choices, parts, strict=True), key=lambda choice: choice[1].found)
-        return fit(use=use, heads_part=part.value)
+        found = [fit(use=use) for use in choices]
+        parts = [heads_part(one, list(signals.values), set(OWN), trials) for one in found]
+        best = max(range(len(choices)), key=lambda choice: parts[choice].found)
+        part = parts[best].value
+        return found[best] if part == 1 else fit(use=choices[best], heads_part=part)
 
     def score(self, tell: Tell) -> tuple[Scores, Signals]:
         """Judge the given labels. The bases are given back, since influence needs memory of its own.

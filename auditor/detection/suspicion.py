@@ -18,7 +18,7 @@ from auditor.compute.draws import draw
 from auditor.compute.minimum import Ends, bounded
 from auditor.detection.likelihood import UNIFORM
 from auditor.detection.planting import confusion_targets, uniform_targets
-from auditor.detection.signals import Signals
+from auditor.detection.signals import SIGNALS, Signals
 from auditor.system.arrays import Array, Floats
 
 GIVEN_WORTH = 0.1
@@ -43,7 +43,7 @@ wrong label, and nothing is added. Nor is it beside probabilities of the user's 
 outside, and what is added would drown them (`docs/tried.md`)."""
 
 
-OWN = ("own_loss", "own_margin", "own_gap")
+OWN = tuple(signal.name for signal in SIGNALS if signal.needs_own)
 """The signals of the user's own model."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,22 +80,50 @@ def _minimised(
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Weight [C, D] and bias [C] after L-BFGS from `start`, in the precision of `x` [N, D]; None if not finite."""
     weight, bias = (torch.tensor(part, dtype=x.dtype, device=x.device) for part in (start.weight, start.bias))
+    done = lbfgs(
+        [weight, bias], lambda: softmax_loss(x, y, weight, bias, weight_decay), iterations, 1e-5, n_numbers=x.numel()
+    )
+    return (weight, bias) if done and finite(weight, bias) else None
+
+
+def lbfgs(
+    parts: list[torch.Tensor],
+    objective: Callable[[], tuple[float, torch.Tensor, torch.Tensor]],
+    iterations: int,
+    tolerance: float,
+    *,
+    n_numbers: int,
+) -> bool:
+    """Move `parts` to the minimum of an objective by L-BFGS. False where a gradient is not finite.
+
+    Parameters
+    ----------
+    parts
+        Two tensors, changed in place.
+    objective
+        Gives the value at `parts` and the gradient of each.
+    tolerance
+        The largest entry of a gradient at which descent ends.
+    n_numbers
+        How many numbers each step reads, for the choice of threads.
+    """
     optimiser = torch.optim.LBFGS(
-        [weight, bias], max_iter=iterations, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=1e-5
+        parts, max_iter=iterations, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=tolerance
     )
 
     def closure() -> float:
-        loss, weight.grad, bias.grad = softmax_loss(x, y, weight, bias, weight_decay)
-        if not finite(weight.grad, bias.grad):  # L-BFGS would end with an error of another name
+        value, by_first, by_second = objective()
+        parts[0].grad, parts[1].grad = by_first, by_second
+        if not finite(by_first, by_second):  # L-BFGS would end with an error of another name
             raise NotFiniteError("a gradient is not finite")
-        return loss
+        return value
 
     try:
-        with threads_for(x.numel()):
+        with threads_for(n_numbers):
             optimiser.step(closure)
     except NotFiniteError:
-        return None
-    return (weight, bias) if finite(weight, bias) else None
+        return False
+    return True
 
 
 def softmax_loss(

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from auditor.compute.hardware import threads_for
-from auditor.compute.linear import NotFiniteError, eigen, finite, orthonormal
-from auditor.model.softmax_head import SoftmaxHead, softmax_loss
+from auditor.compute.linear import eigen, finite, orthonormal
+from auditor.model.softmax_head import SoftmaxHead, lbfgs, softmax_loss
 from auditor.system.arrays import Array
 
 DIRECTIONS = 128
@@ -124,23 +124,14 @@ def _descended(
     weight, bias = (torch.tensor(part, dtype=x.dtype, device=x.device) for part in (start.weight, start.bias))
     moved = [stretched(weight, 1 / lengths, 1 / beside), bias / of_bias]
     tolerance = _GRADIENT * weight_decay**-0.5
-    optimiser = torch.optim.LBFGS(
-        moved, max_iter=_ITERATIONS, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=tolerance
-    )
 
-    def closure() -> float:
+    def objective() -> tuple[float, torch.Tensor, torch.Tensor]:
         loss, by_weight, by_bias = softmax_loss(
             x, y, stretched(moved[0], lengths, beside), moved[1] * of_bias, weight_decay
         )
-        moved[0].grad, moved[1].grad = stretched(by_weight, lengths, beside), by_bias * of_bias
-        if not finite(moved[0].grad, moved[1].grad):  # L-BFGS would end with an error of another name
-            raise NotFiniteError("a gradient is not finite")
-        return loss
+        return loss, stretched(by_weight, lengths, beside), by_bias * of_bias
 
-    try:
-        with threads_for(x.numel()):
-            optimiser.step(closure)
-    except NotFiniteError:
+    if not lbfgs(moved, objective, _ITERATIONS, tolerance, n_numbers=x.numel()):
         return None
     found = stretched(moved[0], lengths, beside), moved[1] * of_bias
     return found if finite(*found) else None

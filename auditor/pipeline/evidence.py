@@ -36,13 +36,12 @@ def lowest_planted(planted: pd.DataFrame) -> list[LowestImage]:
 
 def _suspects(data: Dataset, ranking: pd.DataFrame, settings: AuditSettings) -> tuple[list[str], list[int]]:
     """Paths and rows of the images shown as suspects, the most suspicious first."""
-    position = {path: i for i, path in enumerate(data.paths)}
-    paths = list(ranking[ranking["rank"].notna()].head(settings.thumbnails)["path"])
-    return paths, [position[path] for path in paths]
+    shown = ranking[ranking["rank"].notna()].head(settings.thumbnails)
+    return list(shown["path"]), _in_order(data, shown).tolist()
 
 
 def _in_order(data: Dataset, ranking: pd.DataFrame) -> Ints:
-    """The rows of all images, int64 [N], in the order of the ranking."""
+    """The rows of the images of a ranking, int64 [n], in its order."""
     position = {path: i for i, path in enumerate(data.paths)}
     return np.array([position[path] for path in ranking["path"]], dtype=np.int64)
 

@@ -67,8 +67,6 @@ def _places(features: Array, labels: Ints, shown: Ints) -> Array:
     everyone = reduced.transform(features[shown].astype(np.float64))
     if len(np.unique(labels[learnt])) < 2 or len(learnt) <= len(np.unique(labels[learnt])):
         return _two(everyone)
-    if not _varies_within(low, labels[learnt]):
-        return _two(everyone)
     try:
         told = LinearDiscriminantAnalysis().fit(low, labels[learnt])
         places = told.transform(everyone)
@@ -84,11 +82,6 @@ def _places(features: Array, labels: Ints, shown: Ints) -> Array:
     return _two(
         places if beside is None else np.hstack([places, beside.transform(everyone - everyone @ axis @ axis.T)])
     )
-
-
-def _varies_within(low: Array, labels: Ints) -> bool:
-    """Whether items of one class differ. Fisher's discriminant is not defined otherwise."""
-    return any(np.ptp(low[labels == name], axis=0).any() for name in np.unique(labels))
 
 
 def _two(places: Array) -> Array:

@@ -90,7 +90,7 @@ def export(out: str | Path, wanted: Wanted, file: str | Path, *, source: str = "
     tasks = list(_sampled(out, result) if wanted.sample else _suspects(result, wanted.n))
     if not tasks:
         raise DecisionsError("there is nothing to look at: everything on the list was looked at", hint="audit again")
-    tasks = _with_content(tasks, result, tool, wanted.link, lambda: _table(result, source, out))
+    tasks = _with_content(tasks, result, tool, wanted.link, lambda: reopen(result, source=source, out=out))
     name = str(result.summary["dataset"]["name"])
     data, beside = tool.export(Tasks(result.audit_id, name, tuple(sorted(result.classes)), tasks))
     written = {file: data, **{file.with_suffix(ending): more for ending, more in beside.items()}}
@@ -127,15 +127,11 @@ def _sampled(out: str | Path, result: AuditResult) -> Iterator[Task]:
         yield Task(item["path"], item["hash"], item["label"], "sample", "", None, place, "", "")
 
 
-def _table(result: AuditResult, source: str, out: str | Path) -> ImageTable:
-    return reopen(result, source=source, out=out)
-
-
 def _with_content(
     tasks: Sequence[Task], result: AuditResult, tool: Tool, link: str, opened: Callable[[], ImageTable]
 ) -> list[Task]:
     """The tasks with an address of each image, with the image itself, or with the text that people read."""
-    kind = _kind(result)
+    kind = result.noun.kind
     if kind == "image" and (link or not tool.embeds):
         return [replace(task, link=link + quote(task.path) if link else "") for task in tasks]
     if kind == "features" or (result.summary["dataset"]["source"] == IN_MEMORY and kind != "image"):
@@ -158,10 +154,6 @@ def _with_content(
             )
         done.append(replace(task, link=f"data:{shown.media_type(picture)};base64,{encoded}"))
     return done
-
-
-def _kind(result: AuditResult) -> str:
-    return result.noun.kind
 
 
 def _said(

@@ -14,7 +14,7 @@ from auditor.review.decision_files import FOLDER, document, file_name
 from auditor.review.decisions import Audited, Decision, load_entries
 from auditor.review.documents import How
 from auditor.review.sample_file import read_sample
-from auditor.review.tools import TOOLS, Answer
+from auditor.review.tools import ANSWERING, Answer
 from auditor.review.tools.contract import DROP, UNSURE, Answers
 from auditor.system import files
 from auditor.system.files import read_regular, reason
@@ -78,7 +78,7 @@ def _read(file: str | Path, shown: str) -> Answers:
         data = read_regular(str(file), limit=LARGEST)
     except OSError as error:
         raise DecisionsError(f"cannot read the answers {shown}: {reason(error)}", hint="check the path") from error
-    tool = next((tool for tool in TOOLS.values() if tool.recognises(data)), None)
+    tool = next((tool for tool in ANSWERING if tool.recognises(data)), None)
     if tool is None:
         raise DecisionsError(
             f"{shown} is of no tool whose answers are read",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, cast
 
 from auditor.errors import SourceError
-from auditor.sources.archive import Archive, Member, damaged, too_large
+from auditor.sources.archive import Archive, Member, damaged
 from auditor.sources.tree import has_image_suffix
 from auditor.system.files import MAX_FILE_BYTES, reason
 from auditor.system.text import display
@@ -152,8 +152,6 @@ class _InPlace:
 
     def __call__(self, name: str) -> bytes:
         start, size = self._places[name]
-        if size > MAX_FILE_BYTES:
-            raise too_large(name)
         with open(self._file, "rb") as file:
             file.seek(start)
             data = file.read(size)

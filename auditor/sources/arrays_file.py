@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,21 +119,35 @@ def _npy(data: bytes, what: str, shown: str) -> Block:
     return block_of(np.load(io.BytesIO(data), allow_pickle=False), what, shown)
 
 
-def _npz(data: bytes, what: str, shown: str) -> Block:
+def npz_arrays(data: bytes, shown: str, hint: str) -> dict[str, Array]:
+    """The arrays of an `.npz` file by name. A damaged file raises nearly every kind of error; so does a pickled one.
+
+    Raises
+    ------
+    SourceError
+        It unpacks to more than there is memory for. The hint says what to do.
+    """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
     if size > min(LARGEST, free_bytes()):
-        raise SourceError(
-            f"{shown} unpacks to {size_text(size)}, more than there is memory for", hint="save it with numpy.save"
-        )
+        raise SourceError(f"{shown} unpacks to {size_text(size)}, more than there is memory for", hint=hint)
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+        return {name: archive[name] for name in archive.files}
+
+
+def held(arrays: Mapping[str, Array]) -> str:
+    """The names and shapes of arrays, for a message."""
+    named = ", ".join(f"'{display(name)[:40]}' {list(array.shape)}" for name, array in list(arrays.items())[:8])
+    return named or "nothing"
+
+
+def _npz(data: bytes, what: str, shown: str) -> Block:
+    arrays = npz_arrays(data, shown, "save it with numpy.save")
     tables = [name for name, array in arrays.items() if array.ndim == 2 and array.dtype.kind in "fiub"]
     chosen = what if what in tables else tables[0] if len(tables) == 1 else ""
     if not chosen:
-        held = ", ".join(f"'{display(name)[:40]}' {list(array.shape)}" for name, array in list(arrays.items())[:8])
         raise SourceError(
-            f"{shown} has no array '{what}' of two dimensions; it holds {held or 'nothing'}",
+            f"{shown} has no array '{what}' of two dimensions; it holds {held(arrays)}",
             hint=f"numpy.savez(FILE, {what}=..., paths=...)",
         )
     texts = {name: array.astype(str).tolist() for name, array in arrays.items() if array.ndim == 1}

@@ -11,8 +11,9 @@ import zlib
 import numpy as np
 
 from auditor.errors import SourceError
+from auditor.sources.arrays_file import LARGEST
 from auditor.sources.base import ImageTable
-from auditor.sources.packed import LARGEST, Part, bytes_of, packed_table
+from auditor.sources.packed import Part, bytes_of, packed_table
 from auditor.system.arrays import Array
 from auditor.system.files import reason
 from auditor.system.memory import free_bytes

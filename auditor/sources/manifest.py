@@ -15,7 +15,7 @@ from auditor.sources.groups import as_families
 from auditor.sources.headers import understood
 from auditor.sources.item_columns import Chosen
 from auditor.sources.items import NEEDED, open_items
-from auditor.sources.manifest_columns import NoColumnError, Rows
+from auditor.sources.manifest_columns import NoColumnError, Rows, nearly
 from auditor.sources.manifest_formats import READERS, read_rows, suffix_of
 from auditor.sources.manifest_rows import (
     SHOWN,
@@ -146,7 +146,7 @@ def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | Im
         return read_rows(file, columns, shown)
     except NoColumnError as error:
         if layout.kind == "image":
-            return _nearly(file, columns, shown, error)
+            return nearly(lambda chosen: read_rows(file, chosen, shown), columns, error)
         with contextlib.suppress(NoColumnError):
             read_records(file, shown, Chosen(columns, NEEDED["text"], shown).fits)
             kind = "text"
@@ -158,26 +158,11 @@ def _image_rows(file: str, columns: dict[str, str], layout: Layout) -> Rows | Im
             with contextlib.suppress(NoColumnError):
                 return read_named(file, columns, shown)
         with contextlib.suppress(NoColumnError):
-            return _nearly(file, columns, shown, error)
+            return nearly(lambda chosen: read_rows(file, chosen, shown), columns, error)
         if understood(error.present, columns, NEEDED["text"])[1]:
             return _items(file, columns, "text", layout)
         hint = f"{error.hint}; for a table whose rows are the items, say --kind table --label COLUMN"
         raise NoColumnError(error.message, hint=hint) from None
-
-
-def _nearly(file: str, columns: dict[str, str], shown: str, error: NoColumnError) -> Rows:
-    """The rows of a manifest whose columns have names that come near those of their roles.
-
-    Raises
-    ------
-    NoColumnError
-        They do not: the error that says which columns there are.
-    """
-    columns, notes = understood(error.present, columns, ("path", "label"))
-    if not notes:
-        raise error
-    rows = read_rows(file, columns, shown)
-    return replace(rows, columns=columns, notes=(*rows.notes, *notes))
 
 
 def _items(file: str, columns: Mapping[str, str], kind: str, layout: Layout) -> ImageTable:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from auditor.errors import SourceError
-from auditor.sources.headers import alike
+from auditor.sources.headers import alike, understood
 from auditor.sources.tree import has_image_suffix
 from auditor.system.text import display
 
@@ -38,6 +38,30 @@ class Rows:
     groups: Sequence[str] | None = None
     near: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def nearly(read: Callable[[dict[str, str]], Rows], columns: Mapping[str, str], error: NoColumnError) -> Rows:
+    """The rows by columns whose names come near those of path and label.
+
+    Parameters
+    ----------
+    read
+        Gives the rows by chosen columns.
+    columns
+        Those that were chosen before.
+    error
+        Says which columns there are.
+
+    Raises
+    ------
+    NoColumnError
+        `error`, where no names come near.
+    """
+    better, notes = understood(error.present, columns, ("path", "label"))
+    if not notes:
+        raise error
+    rows = read(better)
+    return replace(rows, columns=better, notes=(*rows.notes, *notes))
 
 
 _EXACT = 2.0**53

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from auditor.errors import SourceError
 from auditor.sources.base import Columns, ImageTable, make_table, split_name
-from auditor.sources.headers import understood
-from auditor.sources.manifest_columns import NoColumnError, Rows
+from auditor.sources.manifest_columns import NoColumnError, Rows, nearly
 from auditor.sources.manifest_formats import READERS, rows_of
 from auditor.sources.manifest_rows import count, normalise_paths, normalise_splits, some, without_repeats
 from auditor.sources.tree import Tree, join
@@ -111,11 +110,7 @@ def _near_rows(data: bytes, file: str, shown: str, columns: dict[str, str]) -> R
     try:
         return rows_of(data, file, columns, shown)
     except NoColumnError as error:
-        better, notes = understood(error.present, columns, ("path", "label"))
-        if not notes:
-            raise
-        rows = rows_of(data, file, better, shown)
-        return replace(rows, notes=(*rows.notes, *notes))
+        return nearly(lambda chosen: rows_of(data, file, chosen, shown), columns, error)
 
 
 def _bytes(tree: Tree, path: str, spec: str) -> bytes:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import zipfile
 from collections.abc import Iterable
 
 import numpy as np
 
 from auditor.errors import SourceError
+from auditor.sources.arrays_file import held, npz_arrays
 from auditor.sources.base import SPLITS, ImageTable, split_name
 from auditor.sources.manifest_columns import as_text
-from auditor.sources.packed import LARGEST, Part, bytes_of, packed_table
+from auditor.sources.packed import Part, bytes_of, packed_table
 from auditor.system.arrays import Array
 from auditor.system.files import reason
-from auditor.system.memory import free_bytes, size_text
 from auditor.system.text import display
 
 _IMAGES, _LABELS = ("images", "image", "x", "data"), ("labels", "label", "y", "targets")
@@ -48,14 +46,7 @@ def _npz_parts(spec: str) -> list[Part]:
     shown = display(spec)
     data = bytes_of(spec)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > min(LARGEST, free_bytes()):
-            raise SourceError(
-                f"{shown} unpacks to {size_text(size)}, more than there is memory for", hint="save parts of it"
-            )
-        with np.load(io.BytesIO(data), allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+        arrays = npz_arrays(data, shown, "save parts of it")
     except SourceError:
         raise
     except Exception as error:  # damaged files raise nearly every kind of error
@@ -65,9 +56,8 @@ def _npz_parts(spec: str) -> list[Part]:
         raise SourceError(f"{shown} cannot be read: {said}", hint="save it again with numpy.savez") from error
     parts = list(_paired(arrays, shown))
     if not parts:
-        held = ", ".join(f"'{display(name)[:40]}' {list(array.shape)}" for name, array in list(arrays.items())[:8])
         raise SourceError(
-            f"{shown} has no arrays of images and labels that belong together; it holds {held or 'nothing'}",
+            f"{shown} has no arrays of images and labels that belong together; it holds {held(arrays)}",
             hint="numpy.savez(FILE, images=..., labels=...); features go to --features beside a manifest",
         )
     return parts

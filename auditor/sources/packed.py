@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.errors import SourceError
+from auditor.sources.arrays_file import LARGEST
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table
 from auditor.sources.data_sets import as_png
 from auditor.system.arrays import Array
 from auditor.system.files import read_regular, reason
 from auditor.system.text import display
-
-LARGEST = 64 << 30
-"""Bytes of the largest file that is read."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auditor.errors import SourceError
@@ -115,9 +116,8 @@ def samples_table(shards: Sequence[Shard], title: str, spec: str) -> ImageTable:
             paths.append(join(shard.prefix, path))
             labels.append(label)
             splits.append(shard.split)
-    table = make_table(
-        display(title), display(spec), Columns(paths, labels, splits), read=_Reader(shards), skipped=skipped
-    )
+    read = _Reader({shard.prefix: shard.archive for shard in shards})
+    table = make_table(display(title), display(spec), Columns(paths, labels, splits), read=read, skipped=skipped)
     return replace(table, notes=("The tar files were read as samples of an image and its label.", *table.notes))
 
 
@@ -125,15 +125,17 @@ def samples_table(shards: Sequence[Shard], title: str, spec: str) -> ImageTable:
 class _Reader:
     """Gives the bytes of an image by its path, from the tar file that the path begins with."""
 
-    shards: Sequence[Shard]
+    archives: Mapping[str, Archive]
+    """The tar files by their prefix."""
 
     def __call__(self, path: str) -> bytes:
-        for shard in self.shards:
-            if not shard.prefix:
-                return shard.archive.read(path)
-            if path.startswith(f"{shard.prefix}/"):
-                return shard.archive.read(path[len(shard.prefix) + 1 :])
-        raise FileNotFoundError(2, "no tar file holds it", path)
+        only = self.archives.get("")
+        if only is not None:
+            return only.read(path)
+        prefix, _, inside = path.partition("/")
+        if prefix not in self.archives:
+            raise FileNotFoundError(errno.ENOENT, "no tar file holds it", path)
+        return self.archives[prefix].read(inside)
 
 
 def _samples(archive: Archive) -> Iterator[tuple[str, str, str]]:

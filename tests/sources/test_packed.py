@@ -75,7 +75,7 @@ def test_an_npz_without_labelled_images_is_said(arrays: dict[str, np.ndarray], s
 
 def test_a_damaged_npz_and_one_larger_than_memory_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed(tmp_path / "a.npz", images=np.zeros((4, 3, 3), np.uint8), labels=np.zeros(4))
-    monkeypatch.setattr("auditor.sources.npz.free_bytes", lambda: 100)
+    monkeypatch.setattr("auditor.sources.arrays_file.free_bytes", lambda: 100)
     with pytest.raises(SourceError, match="more than there is memory for"):
         open_source(str(tmp_path / "a.npz"))
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 nothing")

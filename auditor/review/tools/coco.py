@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from auditor.review.tools.contract import Answers, Tasks, no_answers
+from auditor.review.tools.contract import Tasks
 
 
 class Coco:
@@ -38,11 +38,3 @@ class Coco:
             "annotations": annotations,
         }
         return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n", {}
-
-    def recognises(self, data: bytes) -> bool:
-        """Its answers are not read."""
-        return False
-
-    def answers(self, data: bytes, shown: str) -> Answers:
-        """Its answers are not read."""
-        raise no_answers(self.name)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from auditor.errors import DecisionsError
-
 UNSURE, DROP = "cannot tell", "does not belong"
 """What people answer where no class is right."""
 
@@ -121,6 +119,10 @@ class Tool(Protocol):
         """The file for the tool, and files beside it by the ending of their names."""
         ...
 
+
+class Answering(Tool, Protocol):
+    """A tool whose answers are read."""
+
     def recognises(self, data: bytes) -> bool:
         """Whether a file seems to come from this tool."""
         ...
@@ -131,14 +133,6 @@ class Tool(Protocol):
         Raises
         ------
         DecisionsError
-            The file is damaged, or does not come from tasks of ours. Or the tool only takes tasks.
+            The file is damaged, or does not come from tasks of ours.
         """
         ...
-
-
-def no_answers(name: str) -> DecisionsError:
-    """The error for a tool whose answers are not read."""
-    return DecisionsError(
-        f"answers of {name} are not read",
-        hint="export its labels as CSV with the columns path and answer, and import that",
-    )

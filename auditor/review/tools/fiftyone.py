@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 
 from auditor.errors import DecisionsError
-from auditor.review.tools.contract import Answers, Tasks, no_answers
+from auditor.review.tools.contract import Tasks
 from auditor.system.text import display
 
 
@@ -41,11 +41,3 @@ class FiftyOne:
         }
         document = {"classes": list(tasks.classes), "labels": labels}
         return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n", {}
-
-    def recognises(self, data: bytes) -> bool:
-        """Its answers are not read."""
-        return False
-
-    def answers(self, data: bytes, shown: str) -> Answers:
-        """Its answers are not read."""
-        raise no_answers(self.name)

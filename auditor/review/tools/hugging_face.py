@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from auditor.review.tools.contract import Answers, Tasks, no_answers
+from auditor.review.tools.contract import Tasks
 
 
 class HuggingFace:
@@ -32,11 +32,3 @@ class HuggingFace:
             for task in tasks.tasks
         ]
         return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(), {}
-
-    def recognises(self, data: bytes) -> bool:
-        """Its answers are not read."""
-        return False
-
-    def answers(self, data: bytes, shown: str) -> Answers:
-        """Its answers are not read."""
-        raise no_answers(self.name)
