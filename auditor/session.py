@@ -269,6 +269,7 @@ def _audited(order: Order) -> tuple[AuditResult, Checkpoints | None]:
         # audit.json comes last of all: whoever finds it finds what belongs to it.
         for sentence in carry(result, order.folder):
             progress.say(f"  {sentence}")
+        kept.belong_to(result.audit_id)
         result.save(order.folder)
     return result, kept
 
@@ -277,13 +278,16 @@ def _finished(order: Order, progress: Progress) -> AuditResult | None:
     """The finished audit in the folder, where it may be taken and would come out the same."""
     if not order.reuse or order.folder is None or order.run.save_matrix or not order.named_source:
         return None
+    from auditor.data import feature_cache
     from auditor.data.fresh import previous
     from auditor.sources.base import Skipped, left_out
+    from auditor.system.checkpoint import remove_finished
 
     known = previous(order.folder, str(order.source), order.settings)
     if known is not None:
         progress.say(f"nothing has changed since the audit in {order.out}: its result stands")
         progress.say(left_out(Skipped(**entry) for entry in known.summary["dataset"]["skipped"]))
+        remove_finished(feature_cache.cache_folder(order.run), known.audit_id)
     return known
 
 

@@ -54,7 +54,6 @@ from auditor.system.progress import Progress, Update
 TOGETHER = ("audit.json", "evidence.json", "planted.csv", "ranking.csv")
 """What is written as one; a reader goes by `audit.json`, which comes last."""
 PROMISED = (*TOGETHER, "report.html", "verdict.json")
-LEFT = "finished stages were left in the cache"
 NOBODY = 65534
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 TRAIN, TRAIN_END, TEST = 12, 60, 4
@@ -167,7 +166,7 @@ class Ground:
         if cleaned and strangers:
             found.append(f"left behind: {strangers}")
         if cleaned and (self.cache / "checkpoints").exists():
-            found.append(LEFT)
+            found.append("finished stages were left in the cache")
         if not cleaned and any(not n.startswith(".auditor") for n in strangers):
             found.append(f"strangers: {strangers}")
         now = self.told()
@@ -449,9 +448,6 @@ def signals(ground: Ground) -> list[dict[str, Any]]:
                 }
             )
         again = ground.run()
-        # Killed after its result was written, an audit leaves its stages behind: nobody asks for them, a week later
-        # they are removed.
-        faults = [fault for fault in ground.faults(cleaned=True) if fault != LEFT]
         rounds.append(
             {
                 "train": train,
@@ -460,7 +456,7 @@ def signals(ground: Ground) -> list[dict[str, Any]]:
                 "stopped": stopped,
                 "again": again,
                 "files": sorted(ground.expected),
-                "faults": faults,
+                "faults": ground.faults(cleaned=True),
                 "stages": list(json.loads((ground.out / "audit.json").read_text())["stages"]),
             }
         )

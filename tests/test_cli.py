@@ -24,6 +24,7 @@ from helpers import FIXTURES, PROJECT, names, needs_pydvl, small_audit, snapshot
 from auditor.config import AuditSettings, RunSettings
 from auditor.pipeline import checks, stages
 from auditor.result import AuditResult
+from auditor.system.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -413,6 +414,25 @@ def test_an_audit_that_ends_early_goes_on_from_its_finished_stages(
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     taken = sorted(event["stage"].split("-")[0] for event in events if event["event"] == "resumed")
     assert done.exit_code == 0 and taken == ["detection", "families", "run", "run", "suspicion"], done.stderr
+    assert not (cache / "checkpoints").exists()
+
+
+def test_an_audit_that_ends_after_its_report_leaves_its_stages_to_the_next(
+    tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    words = [*small_audit(FIXTURES / "digits", tmp_path / "out"), "--cache", cache]
+
+    def end(_: Checkpoints) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "clear", end)
+        assert run_cli(*words).exit_code == 130
+    assert list((cache / "checkpoints").glob("*/*.npz"))
+    written = (tmp_path / "out" / "audit.json").stat().st_mtime_ns
+    assert run_cli(*words).exit_code == 0
+    assert (tmp_path / "out" / "audit.json").stat().st_mtime_ns == written, "its result stands"
     assert not (cache / "checkpoints").exists()
 
 

@@ -3,7 +3,8 @@
 Each audit has a folder of its own in the cache. Its name is a digest of everything that decides the result: pixels as
 the backbone sees them, labels, settings, versions, this program's own code, device and threads. A stage is one file,
 written whole or not at all. A damaged or foreign file is ignored, and its stage is computed again. The folder is
-removed when the audit has finished. If nobody ever takes the audit up again, it is removed after some days.
+removed when the audit has finished. A kill may come between the result and this: whoever finds the result then removes
+the folder by the audit's id. If nobody ever takes the audit up again, it is removed after some days.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ LARGEST = 1 << 34
 """Bytes of the largest stage that is read."""
 
 _FOLDER = "checkpoints"
+_OWNER = ".audit"
 
 PACKAGE = Path(__file__).parents[1]
 """The whole package. A change in any of its files makes kept stages another version's."""
@@ -98,12 +100,24 @@ class Checkpoints:
                 folder.mkdir(mode=0o700, exist_ok=True)
             files.write_bytes(self._folder / f"{stage}.npz", data, private=True)
 
+    def belong_to(self, audit_id: str) -> None:
+        """Note whose stages these are. Call it before the result is written; see `remove_finished`."""
+        if self._folder is not None and self._folder.is_dir():
+            with contextlib.suppress(OSError):
+                (self._folder / f"{audit_id}{_OWNER}").touch(mode=0o600)
+
     def clear(self) -> None:
         """Remove the stages. Call it when the audit is finished and its files are written."""
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                self._folder.parent.rmdir()
+            _remove(self._folder)
+
+
+def remove_finished(cache: Path | None, audit_id: str) -> None:
+    """Remove the stages of an audit whose result stands. It was killed before it could do so itself."""
+    if cache is not None:
+        for note in (cache / _FOLDER).glob(f"*/*{_OWNER}"):
+            if note.name == f"{audit_id}{_OWNER}":
+                _remove(note.parent)
 
 
 @cache
@@ -113,6 +127,12 @@ def code() -> str:
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
 
 
 def _digest(parts: list[Any]) -> str:

@@ -246,3 +246,21 @@ def test_the_states_of_a_training_are_kept_at_intervals(tmp_path: Path, monkeypa
     found = resuming.TrainingStates(kept, np.array([0, 1])).load()
     assert found is not None and found.train_losses == (0.5,)
     assert resuming.TrainingStates(kept, np.array([1, 1])).load() is None
+
+
+def test_stages_of_a_finished_audit_are_removed_by_its_id_and_no_others(tmp_path: Path) -> None:
+    opened = {name: Checkpoints(tmp_path) for name in ("a", "b", "nobody's")}
+    for name, kept in opened.items():
+        kept.open(name)
+        kept.belong_to("too soon: there is no stage yet")
+        kept.keep("stage", 1)
+        if name != "nobody's":
+            kept.belong_to(f"id-{name}")
+    checkpoint.remove_finished(tmp_path, "id-a")
+    assert [kept.recall("stage") for kept in opened.values()] == [None, 1, 1]
+    checkpoint.remove_finished(tmp_path, "id-[b]*")
+    checkpoint.remove_finished(None, "id-b")
+    assert opened["b"].recall("stage") == 1
+    checkpoint.remove_finished(tmp_path, "id-b")
+    opened["nobody's"].clear()
+    assert list(tmp_path.iterdir()) == []
