@@ -26,11 +26,8 @@ PICKED_NOISE = ("influential", "one-sided")
 """Noise whose points are not drawn at random. How many wrong labels it strikes must be estimated."""
 
 PRESETS = ("default", "study")
-
 RANKINGS = ("suspicion", "influence")
-
 DTYPES = ("float32", "bfloat16")
-
 ITEM_KINDS = ("image", "text", "table")
 """What SOURCE may hold."""
 
@@ -45,7 +42,6 @@ ADDED: Mapping[str, str] = {
     **dict.fromkeys(("ledger", "root", "columns", "kind", "label", "features", "probabilities"), ""),
 }
 """Settings that earlier versions did not have, and what holds for their audits."""
-
 MAX_PIXELS = 100_000_000
 """Images with more pixels are skipped as possible decompression bombs."""
 
@@ -89,7 +85,9 @@ class AuditSettings:
         "imagenet", "Backbone weights: imagenet, none, or a file with the backbone's state_dict.", metavar="W"
     )
     train: str = _setting(
-        "head", "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc), for detection too."
+        "head",
+        "What to train: head, full, or layers:NAME,... (such as layers:layer4,fc), for detection too. "
+        "auto: a head, and for detection later layers where they tell more.",
     )
     engine: str = _setting("auto", "Which engine inverts the Hessian.", choices=engines.names)
     damping: str = _setting("auto", "Hessian regularisation: auto (chosen by recovery of planted flips) or a number.")
@@ -137,13 +135,9 @@ class AuditSettings:
             _check(getattr(self, name) in choices, name, getattr(self, name), "one of " + ", ".join(choices))
         if not engines.known(self.engine):
             _check(False, "engine", self.engine, "one of " + ", ".join(engines.names()))
-        _check(
-            self.train in ("head", "full") or (self.train.startswith("layers:") and len(self.train) > 7),
-            "train",
-            self.train,
-            "head, full or layers:NAME,...",
-        )
-        engines.kind(self.engine).check_train(self.train)
+        known = self.train in ("head", "full", "auto") or (self.train.startswith("layers:") and len(self.train) > 7)
+        _check(known, "train", self.train, "head, full, auto or layers:NAME,...")
+        engines.kind(self.engine).check_train("head" if self.trains_head_only else self.train)
         if self.damping != "auto":
             _check(_number(self.damping) > 0, "damping", self.damping, "auto or a number above 0")
         if self.image_size != "auto":
@@ -165,7 +159,12 @@ class AuditSettings:
 
     @property
     def trains_head_only(self) -> bool:
-        """True when the backbone is frozen, so that features are computed once."""
+        """True when influence and the experiment are those of a head on the frozen backbone's features."""
+        return self.train in ("head", "auto")
+
+    @property
+    def freezes_backbone(self) -> bool:
+        """True when nothing after the features needs the backbone."""
         return self.train == "head"
 
     @property

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from auditor.compute.hardware import seeded
 from auditor.model import training
@@ -158,6 +159,36 @@ class Maps:
         """float32 maps [n, ...] of images `index`, mirrored where `ways` is 1."""
         chosen = self.values[ways, index].float()
         return images_on(chosen.contiguous(memory_format=torch.channels_last), self.device)
+
+
+def late_layers(network: nn.Module, classifier: str) -> str:
+    """The last layers that hold nine tenths of a network's parameters, as `--train` names them.
+
+    They see the most that can be adapted, and their inputs are small. The classifying layer is not counted.
+    """
+    sizes = [
+        (name, sum(p.numel() for p in part.parameters()))
+        for name, part in network.named_children()
+        if name != classifier and any(True for _ in part.parameters())
+    ]
+    chosen, held, whole = list[str](), 0, sum(size for _, size in sizes)
+    for name, size in reversed(sizes):
+        if held >= 0.9 * whole:
+            return "layers:" + ",".join(reversed(chosen))
+        chosen, held = [*chosen, name], held + size
+    return "full"
+
+
+def operations(halves: Halves, size: int) -> float:
+    """Floating-point operations of one training step on one image of edge `size`, counted and not timed.
+
+    The pass back takes about twice those of the pass forward.
+    """
+    with torch.inference_mode():
+        seen = halves.lower(torch.zeros(1, 3, size, size))
+        with FlopCounterMode(display=False) as counter:
+            halves.upper(seen)
+    return 3.0 * float(counter.get_total_flops())
 
 
 def map_bytes(kind: BackboneKind, network: nn.Module, layers: str, size: int) -> int:

@@ -18,7 +18,7 @@ from auditor.errors import ConfigError
 from auditor.experiment import noise
 from auditor.model import training
 from auditor.model.backbone import Backbone, Encoder
-from auditor.model.tuning import map_bytes
+from auditor.model.tuning import late_layers, map_bytes
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
 from auditor.pipeline.tuned_features import serves
@@ -54,7 +54,7 @@ def before_opening(source: str | Path | ImageTable, job: Job) -> None:
         raise ConfigError(
             f"{run.save_matrix} exists already", hint="give --save-matrix another path, or remove it first"
         )
-    if run.dask and not job.settings.trains_head_only:
+    if run.dask and not job.settings.freezes_backbone:
         raise ConfigError(
             "--dask serves --train head only: a network beyond its head is trained on one machine",
             hint="leave out --dask, or use --train head",
@@ -84,7 +84,8 @@ def before_reading(table: ImageTable, reader: Reader, settings: AuditSettings) -
     network = None
     if reader.backbone is not None:
         network = copy.deepcopy(reader.backbone.network)
-        training.trainable(network, settings.train, reader.backbone.kind.classifier)
+        train = "head" if settings.trains_head_only else settings.train
+        training.trainable(network, train, reader.backbone.kind.classifier)
         _check_pixels(reader.backbone, settings, n_images)
         _check_maps(reader.backbone, settings, n_images)
     _check_time(settings, reader.encoder, n_images, n_classes)
@@ -122,7 +123,7 @@ def duration_text(seconds: float) -> str:
 
 def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) -> None:
     edge = backbone.transform.size
-    if backbone.weights.pretrained and settings.trains_head_only:
+    if backbone.weights.pretrained and settings.freezes_backbone:
         return
     influence.require(  # twice, because pixels are collected one by one and then laid side by side
         2 * 3 * edge**2 * n_images,
@@ -135,9 +136,11 @@ def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) ->
 def _check_maps(backbone: Backbone, settings: AuditSettings, n_images: int) -> None:
     if not serves(backbone, settings):
         return
-    edge = backbone.transform.size
+    edge, layers = backbone.transform.size, settings.train
+    if layers == "auto":
+        layers = late_layers(backbone.network, backbone.kind.classifier)
     influence.require(
-        map_bytes(backbone.kind, backbone.network, settings.train, edge) * n_images,
+        map_bytes(backbone.kind, backbone.network, layers, edge) * n_images,
         f"keeping what the frozen layers say of {n_images} images of {edge} x {edge}",
         "cpu",
         "train later layers alone (their inputs are smaller), or choose a smaller --image-size or fewer --classes",

@@ -133,7 +133,7 @@ def _given(table: ImageTable) -> Given:
 def _refuse(settings: AuditSettings, given: str) -> None:
     """Refuse settings for networks: nothing reads the items where their features are given."""
     asked = {
-        "--train": (settings.train != "head", "there is no network to train beyond its head"),
+        "--train": (not settings.trains_head_only, "there is no network to train beyond its head"),
         "--backbone": (settings.backbone != ADDED["backbone"], "no network reads the items"),
         "--reference": (bool(settings.reference), "the reference would need numbers of the same model"),
     }

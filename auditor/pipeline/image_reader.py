@@ -122,7 +122,7 @@ class ImageReader(Reader):
             table,
             transform,
             extractor,
-            ReadOptions(not self.settings.trains_head_only, self.study, backbone.device),
+            ReadOptions(not self.settings.freezes_backbone, self.study, backbone.device),
             cache=feature_cache.FeatureCache(folder, key, backbone.kind.n_layered),
             progress=update,
         )

@@ -154,7 +154,7 @@ def _texts(table: ImageTable) -> list[str]:
 def _refuse(settings: AuditSettings, kind: str, sentences: bool) -> None:
     """Refuse settings for networks of images."""
     asked = {
-        "--train": (settings.train != "head", "there is no network to train beyond its head"),
+        "--train": (not settings.trains_head_only, "there is no network to train beyond its head"),
         "--preset": (settings.preset == "study", "the reference study reads images"),
         "--backbone": (settings.backbone != ADDED["backbone"] and not sentences, "no network of images reads them"),
         "--weights": (settings.weights not in ("imagenet", "none"), "no network of images reads them"),

@@ -29,11 +29,12 @@ from auditor.experiment.run import Explainer, Learner, Run
 from auditor.experiment.trials import Plan, SuspicionOf, Trial, run_trials
 from auditor.pipeline import checks, reading, summary
 from auditor.pipeline import ranking as rankings
+from auditor.pipeline.choosing import Learnt, learnt
 from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
 from auditor.pipeline.job import Job
 from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
-from auditor.pipeline.tuned_features import Tuner, serves
+from auditor.pipeline.tuned_features import Tuner
 from auditor.result import AuditResult
 from auditor.result.nouns import noun_of
 from auditor.review.ledger import Ledger
@@ -123,20 +124,20 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
 
 def _without_network(inputs: Inputs, settings: AuditSettings) -> Inputs:
     """The inputs after the pixels. A frozen backbone has done its work."""
-    return replace(inputs, backbone=None) if settings.trains_head_only else inputs
+    return replace(inputs, backbone=None) if settings.freezes_backbone else inputs
 
 
 def _audited(inputs: Inputs, job: Job, ledger: Ledger) -> AuditResult:
     """Everything after the pixels: detection, the two kinds of run, and the result."""
     checks.before_training(inputs.data, job.settings)
     inputs = _with_families(inputs, job)
-    tuner = Tuner(inputs, job) if serves(inputs.backbone, job.settings) else None
-    detection = _detect(inputs, job, tuner)
+    seen = learnt(inputs, job)
+    detection = _detect(inputs, job, seen)
     damping = None if detection is None else detection.damping.value
     taught = replace(inputs, data=inputs.data.taught())
     learner = Remembering(make_learner(taught, job.settings, damping, job.client, job.kept), job.kept)
     given = _learn_given(inputs, job, learner, detection)
-    trials = _experiment(taught, job, learner, given.run, _suspicions(taught, job, detection, tuner))
+    trials = _experiment(taught, job, learner, given.run, _suspicions(taught, job, detection, seen.tuner))
     with job.stage("result", "Putting the result together"):
         planted = rankings.planted(taught.data, trials[0], by=job.settings.rank_by)
         shown = gather_evidence(
@@ -148,16 +149,11 @@ def _audited(inputs: Inputs, job: Job, ledger: Ledger) -> AuditResult:
     return with_sample(result, inputs.data.table, job.settings.max_pixels, ledger)
 
 
-def _detect(inputs: Inputs, job: Job, tuner: Tuner | None) -> Detection | None:
+def _detect(inputs: Inputs, job: Job, seen: Learnt) -> Detection | None:
     """Suspicion, calibration and the damping; None for the study, which ranks by influence alone."""
     if job.settings.preset == "study":
         return None
-    data, images, notes = inputs.data, _labelled(inputs, looks=True), list[str]()
-    if tuner is not None:
-        with job.stage("tuning", "Tuning the network on folds") as update:
-            taught = np.where(data.trusted_labels >= 0, -1, data.taught().labels)
-            told = tuner(taught, np.arange(len(taught)), "tuned", update)
-        images, notes = told.joined(images), [tuner.note(told, taught)]
+    data, images = inputs.data, seen.joined(_labelled(inputs, looks=True))
     with job.stage("detection", "Looking for wrong labels") as update:
         found = job.kept.once(
             "detection",
@@ -171,7 +167,7 @@ def _detect(inputs: Inputs, job: Job, tuner: Tuner | None) -> Detection | None:
                 tell=lambda step, share: update(round(100 * share), 100),
             ),
         )
-    return replace(found, notes=(*notes, *found.notes))
+    return replace(found, notes=(*seen.notes, *found.notes))
 
 
 def _with_families(inputs: Inputs, job: Job) -> Inputs:

@@ -38,7 +38,7 @@ def serves(backbone: Backbone | None, settings: AuditSettings) -> bool:
 
 
 def _asked(settings: AuditSettings) -> bool:
-    return not settings.trains_head_only and settings.preset != "study"
+    return not settings.freezes_backbone and settings.preset != "study"
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,16 @@ class Tuner:
     ----------
     inputs
         With pixels and the backbone.
-    job
-        Its settings say which layers are tuned.
+    layers
+        Which layers are tuned: `full` or `layers:NAME,...`.
     """
 
-    def __init__(self, inputs: Inputs, job: Job) -> None:
+    def __init__(self, inputs: Inputs, job: Job, layers: str) -> None:
         backbone, data = inputs.backbone, inputs.data
         assert backbone is not None and data.pixels is not None
-        self.job, self.n, self.n_classes = job, len(data.labels), data.n_classes
+        self.job, self.layers, self.n, self.n_classes = job, layers, len(data.labels), data.n_classes
         self.groups, self.recipe = inputs.groups, Recipe()
-        self.halves = Halves(backbone.kind, backbone.network, job.settings.train)
+        self.halves = Halves(backbone.kind, backbone.network, layers)
         pixels, trusted = data.pixels, inputs.trusted
         others = None if trusted is None else trusted.pixels
         self.m = 0 if trusted is None else len(trusted.labels)
@@ -124,7 +124,7 @@ class Tuner:
         """What detection rests on, for the reader of a result. Labels of -1 were not taught."""
         right = float((told.audited.log_probabilities.argmax(axis=1) == labels)[labels >= 0].mean())
         return (
-            f"Detection also rests on {FOLDS} networks that were tuned ({self.job.settings.train}). Each judged the "
+            f"Detection also rests on {FOLDS} networks that were tuned ({self.layers}). Each judged the "
             f"images of a fold that it did not learn from, and gave {right:.0%} of the labels that they carry."
         )
 
