@@ -1,4 +1,4 @@
-"""`--train auto`: detection learns from tuned networks where they give more left-out labels, and says why it does not."""
+"""`--train auto`: detection learns from tuned networks where they give more left-out labels, else it says why not."""
 
 from __future__ import annotations
 
