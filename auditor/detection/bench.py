@@ -238,7 +238,7 @@ class Bench:
         """Fit the combination of a labelling's signals, those of trusted images last. `trials`: see `together`.
 
         Of the signals of the user's model, `own_gap` is the best where its probabilities are no odds, and says less
-        than the others where they are. Labels planted together tell whether it counts.
+        than the others where they are. It counts where labels planted together are surely found better with it.
         """
         vouched = len(self.trusted) if self.views.vouched else 0
         fit = partial(
@@ -255,7 +255,7 @@ class Bench:
         choices = [tuple(name for name in used if name != left_out) for left_out in ("own_gap", "")]
         found = [fit(use=use) for use in choices]
         parts = [heads_part(one, list(signals.values), set(OWN), trials) for one in found]
-        best = max(range(len(choices)), key=lambda choice: parts[choice].found)
+        best = int(parts[1].surely_beats(parts[0]))
         part = parts[best].value
         return found[best] if part == 1 else fit(use=choices[best], heads_part=part)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from auditor.compute.linear import right_vectors
 from auditor.detection.kin import Kin
 from auditor.influence import HeadProblem
 from auditor.influence.closed_form import ClosedForm
@@ -140,9 +141,9 @@ class InfluenceStudy:
     def __init__(self, points: Points, n_classes: int, *, fold: Array, device: str = "cpu") -> None:
         n = len(fold)
         self.points, self.n_classes, self.device = points, n_classes, device
-        self._whitening = Whitening.of(points(spaced(n)), device)
         whole = n * points.audited.shape[1] <= RESIDENT
-        self._seen = points(np.arange(n)) if whole else None
+        self._seen = _narrow(points(np.arange(n))) if whole else None
+        self._whitening = Whitening.of(self._points(spaced(n)), device)
         self.splits: list[tuple[Array, Array]] = [
             (np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(int(fold.max()) + 1)
         ]
@@ -243,6 +244,17 @@ class InfluenceStudy:
             mine = np.flatnonzero(labels == c)
             found[mine] = engine.head.what_if(z[c : c + 1], x[mine])[0, :, c] / sizes[mine, c]
         return found
+
+
+def _narrow(seen: Array) -> Array:
+    """The features float32 [n, D] in a basis of what the images span, [n, r], where they are fewer than the features.
+
+    Heads with a weight decay, and influence, do not change when features are turned. Fewer columns are cheaper.
+    """
+    if len(seen) >= seen.shape[1]:
+        return seen
+    turned = torch.as_tensor(seen, dtype=torch.float64)
+    return np.asarray((turned @ right_vectors(turned)).float().numpy())
 
 
 def _shares(engine: ClosedForm) -> Floats:

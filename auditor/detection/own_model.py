@@ -18,11 +18,11 @@ from auditor.detection.suspicion import Combination
 from auditor.system.arrays import Array, Floats
 
 PARTS = (1.0, 0.5, 0.25, 0.125, 0.0)
-"""Parts of the heads' weights that are tried."""
+"""Parts of the heads' weights that are tried, the largest first."""
 
 
-ENOUGH, MOST = 1000, 5
-"""Planted labels of a kind that settle the choice, and how many labellings are tried for them at most."""
+ENOUGH, FEWEST, MOST = 1000, 2, 5
+"""Planted labels of a kind that settle the choice, and how many labellings are tried for them, at least and at most."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Together:
 
 def repeats(n: int, rate: float) -> int:
     """How many labellings of each kind are tried for `n` items of which a part `rate` is changed."""
-    return int(np.clip(np.ceil(ENOUGH / max(rate * n, 1)), 1, MOST))
+    return int(np.clip(np.ceil(ENOUGH / max(rate * n, 1)), FEWEST, MOST))
 
 
 def plant_together(targets: Floats, labels: Array, families: Array, rate: float, rng: np.random.Generator) -> Array:
@@ -66,14 +66,30 @@ def plant_together(targets: Floats, labels: Array, families: Array, rate: float,
 
 @dataclass(frozen=True)
 class Part:
-    """The part of our heads' weights that is taken, and the mean average precision with it."""
+    """The part of our heads' weights that is taken, and the average precision with it in each trial."""
 
     value: float
-    found: float
+    by_trial: tuple[float, ...]
+
+    @property
+    def found(self) -> float:
+        """Mean average precision."""
+        return float(np.mean(self.by_trial))
+
+    def surely_beats(self, other: Part) -> bool:
+        """Whether the mean gain over the same trials is above its standard error, and above 0.
+
+        It is the rule of one standard error (Breiman et al., 1984, Classification and Regression Trees, 3.4.3).
+        """
+        gain = np.array(self.by_trial) - np.array(other.by_trial)
+        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
+        return bool(gain.mean() > error)
 
 
 def heads_part(combination: Combination, names: Sequence[str], own: set[str], trials: Sequence[Together]) -> Part:
-    """The part of our heads' weights with which labels planted together are found best; of equal ones the largest.
+    """The smallest part of our heads' weights that the best one does not surely beat on labels planted together.
+
+    The user's model is what the audit is asked about. Heads count where they surely help (see `Part.surely_beats`).
 
     Parameters
     ----------
@@ -95,5 +111,6 @@ def heads_part(combination: Combination, names: Sequence[str], own: set[str], tr
             for t in trials
         ]
         found = [average_precision(t.planted, np.zeros(len(t.planted)) + s) for t, s in zip(trials, sums, strict=True)]
-        tried.append(Part(part, float(np.mean(found))))
-    return max(tried, key=lambda part: part.found)
+        tried.append(Part(part, tuple(found)))
+    best = max(tried, key=lambda part: part.found)
+    return next(part for part in reversed(tried) if part is best or not best.surely_beats(part))

@@ -63,10 +63,13 @@ def pydvls(seen: np.ndarray, taught: np.ndarray, held: np.ndarray, head: Softmax
     return np.stack(under, axis=1)
 
 
-@pytest.mark.parametrize("trusted", [None, 25])
-def test_an_image_is_judged_by_a_head_and_a_reference_that_have_not_seen_it(trusted):
+@pytest.mark.parametrize(("trusted", "idle"), [(None, 0), (25, 0), (None, 90), (25, 90)])
+def test_an_image_is_judged_by_a_head_and_a_reference_that_have_not_seen_it(trusted, idle):
     x, y = data()
     more, labels = data(1, trusted or 0)
+    if idle:  # more features than images: the study turns them into fewer
+        beside = np.random.default_rng(2).normal(size=(len(x) + len(more), idle)).astype(np.float32)
+        x, more = np.hstack([x, beside[: len(x)]]), np.hstack([more, beside[len(x) :]])
     study = study_of(x, 3, folds=2, trusted=None if trusted is None else more)
     scaling, labels = Scaling.of(x), np.concatenate([y, labels])
     found, seen = study.what_if(labels, DAMPING), even_rows(scaling(np.concatenate([x, more])))
