@@ -14,6 +14,7 @@ from helpers import (
     small_audit,
     use_figures_once,
     use_hasty_detection,
+    use_light_machine,
     use_sketched_figures,
     use_tiny_network,
 )
@@ -52,6 +53,14 @@ def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("TORCH_HOME", str(home / "torch"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def light_machine() -> Iterator[None]:
+    """What a machine does for every audit, and no test asks for, is done once or not at all."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_light_machine(patch)
         yield
 
 
