@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
+def pytest_collection_finish() -> None:
+    """What was collected stays: no later search for circles in memory walks through thousands of tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or fills the caches of the person who runs it, nor finds ImageNet's weights there."""
@@ -58,7 +65,7 @@ def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def light_machine() -> Iterator[None]:
-    """What a machine does for every audit, and no test asks for, is done once or not at all."""
+    """`use_light_machine`, for every test."""
     with pytest.MonkeyPatch.context() as patch:
         use_light_machine(patch)
         yield

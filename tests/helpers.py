@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
+import math
 import os
 import re
 import shutil
@@ -146,9 +147,16 @@ def use_tiny_network(patch: pytest.MonkeyPatch, kind: Any = None) -> None:
 
 
 def use_light_machine(patch: pytest.MonkeyPatch) -> None:
-    """Files are not pressed to the disk, for no test cuts the power, and a package's version is looked up once."""
+    """What costs a machine time and no test looks at is done once, or not at all.
+
+    Files are not pressed to the disk, for no test cuts the power. A package's version is looked up once. An audit does
+    not look for circles in memory: in a worker that holds thousands of tests that took seconds, eleven times an audit.
+    """
+    from auditor.system import memory
+
     patch.setattr(os, "fsync", os.fstat)
     patch.setattr(importlib.metadata, "version", functools.cache(importlib.metadata.version))
+    patch.setattr(memory, "MUCH", math.inf)
 
 
 def use_sketched_figures(patch: pytest.MonkeyPatch) -> None:
