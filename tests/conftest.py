@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from helpers import (
     small_audit,
     use_figures_once,
     use_hasty_detection,
+    use_light_machine,
     use_sketched_figures,
     use_tiny_network,
 )
@@ -45,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
+def pytest_collection_finish() -> None:
+    """What was collected stays: no later search for circles in memory walks through thousands of tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or fills the caches of the person who runs it, nor finds ImageNet's weights there."""
@@ -52,6 +60,14 @@ def private_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("TORCH_HOME", str(home / "torch"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def light_machine() -> Iterator[None]:
+    """`use_light_machine`, for every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_light_machine(patch)
         yield
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib.metadata
 import importlib.util
+import math
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -142,6 +146,19 @@ def use_tiny_network(patch: pytest.MonkeyPatch, kind: Any = None) -> None:
     patch.setitem(registry.OWN, "resnet18", kind or tiny_backbone())
 
 
+def use_light_machine(patch: pytest.MonkeyPatch) -> None:
+    """What costs a machine time and no test looks at is done once, or not at all.
+
+    Files are not pressed to the disk, for no test cuts the power. A package's version is looked up once. An audit does
+    not look for circles in memory: in a worker that holds thousands of tests that took seconds, eleven times an audit.
+    """
+    from auditor.system import memory
+
+    patch.setattr(os, "fsync", os.fstat)
+    patch.setattr(importlib.metadata, "version", functools.cache(importlib.metadata.version))
+    patch.setattr(memory, "MUCH", math.inf)
+
+
 def use_sketched_figures(patch: pytest.MonkeyPatch) -> None:
     """Reports of audits have empty figures: matplotlib takes longer for them than a small audit for all else."""
     from markupsafe import Markup
@@ -181,6 +198,7 @@ def use_figures_once(patch: pytest.MonkeyPatch) -> dict[Any, Any]:
 def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
     """Every step of detection once and hardly converged, in a third of the time: what matters here is that it ends."""
     from auditor.detection import DetectionSettings, grid, label_model, views
+    from auditor.experiment import recovery
 
     hasty = {
         "plantings": 1,
@@ -192,7 +210,11 @@ def use_hasty_detection(patch: pytest.MonkeyPatch) -> None:
     }
     defaults = tuple(hasty.get(field.name, field.default) for field in dataclasses.fields(DetectionSettings))
     patch.setattr(DetectionSettings.__init__, "__defaults__", defaults)
-    for owner, name in ((label_model, "ITERATIONS"), (views, "STACK_ITERATIONS")):
-        patch.setattr(owner, name, 5)
+    for owner, name, value in (
+        (label_model, "ITERATIONS", 5),
+        (views, "STACK_ITERATIONS", 5),
+        (recovery, "RESAMPLES", 20),
+    ):
+        patch.setattr(owner, name, value)
     patch.setattr(grid, "SHARPNESS", (1.0, 1.6, 3.4))
     patch.setattr(grid, "SHARES", grid.SHARES[::4])

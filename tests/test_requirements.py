@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -62,12 +63,18 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
             dotted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             dotted = [node.module]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "_library")):
+        elif isinstance(node, ast.Call) and _last_name(node.func).endswith(("import_module", "_library")):
             first = node.args[0]
             dotted = [first.value] if isinstance(first, ast.Constant) and isinstance(first.value, str) else []
         yield from ((name.split(".")[0], node not in inside) for name in dotted)
 
 
+def _last_name(function: ast.expr) -> str:
+    """`c` of a call of `a.b.c`."""
+    return str(getattr(function, "attr", getattr(function, "id", "")))
+
+
+@functools.cache
 def _asked(folder: str) -> dict[tuple[str, str], bool]:
     """(file, requirement) of every import in a folder from outside it and the standard library: True at the top."""
     at_home = {"auditor"} | WRITTEN

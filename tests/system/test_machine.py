@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,18 @@ def test_freed_memory_is_given_back_where_the_c_library_can(monkeypatch: pytest.
     memory.give_back()
     memory.give_back()
     assert asked == [0, 0], "all that is free, every time"
+
+
+@pytest.mark.parametrize(("resident", "searches"), [(899.0, 0), (901.0, 1)])
+def test_circles_are_looked_for_where_much_is_held(
+    resident: float, searches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+    monkeypatch.setattr(memory, "MUCH", 900.0)
+    monkeypatch.setattr(memory, "memory_mb", lambda: resident)
+    monkeypatch.setattr(gc, "collect", lambda: searched.append(1))
+    memory.give_back()
+    assert len(searched) == searches
 
 
 @pytest.mark.usefixtures("trimmer")
