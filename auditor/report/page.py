@@ -46,23 +46,36 @@ from auditor.system.text import printable
 _STYLES = ("report.css", "review.css")
 
 _SCRIPTS = (
-    "decisions.js",
     "dom.js",
+    "decisions.js",
+    "forecast.js",
     "excerpt.js",
     "arrange.js",
+    "likeliest.js",
     "chooser.js",
     "zoom.js",
     "toast.js",
-    "likeliest.js",
+    "remote.js",
+    "queue.js",
+    "selection.js",
+    "deciding.js",
+    "keys.js",
+    "pictures.js",
+    "reviewers.js",
+    "progress.js",
+    "tabs.js",
+    "filters.js",
+    "listing.js",
+    "transfer.js",
     "map.js",
     "explore.js",
-    "address.js",
     "classpage.js",
     "similar.js",
-    "remote.js",
     "card.js",
+    "address.js",
     "review.js",
 )
+"""Each defines the part that it is named after. The last one puts them together."""
 
 
 def render(

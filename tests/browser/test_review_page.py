@@ -321,7 +321,7 @@ def test_the_forecast_is_the_posterior_of_its_model(page):
     report.keys("kkkkkk")
     found = report.run(
         "const d=JSON.parse(document.getElementById('audit-data').textContent);"
-        "const s=Decisions.store(d,localStorage,()=>{});return Decisions.forecaster(d)(s)"
+        "const s=Decisions.store(d,localStorage,()=>{});return Forecast.of(d)(s)"
     )
     p = [min(max(round(1e4 * x) / 1e4, 1e-5), 0.9999) for x in result.ranking["p_mislabelled"]]
     odds = [math.log(x / (1 - x)) for x in p]
