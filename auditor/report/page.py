@@ -26,12 +26,14 @@ from auditor.report.originals import Originals, beside
 from auditor.report.payload import Kept, Payload, payload
 from auditor.report.pictures import Pictures
 from auditor.report.wording import (
+    command_shown,
     effect,
     few,
     name_markup,
     number,
     percent,
     percents,
+    place,
     seconds_text,
     share,
     signed,
@@ -169,6 +171,8 @@ def _environment(pictures: Pictures, noun: Noun) -> jinja2.Environment:
     environment.globals.update(picture=pictures.show, noun=noun)
     environment.filters.update(
         name=name_markup,
+        place=place,
+        command=command_shown,
         share=share,
         pct=percent,
         pcts=percents,
