@@ -1,11 +1,12 @@
 "use strict";
 
-// The card of one item. `page` has the data, the decisions, and what the buttons do. A drawn item is shown without
+// The card of one item. A drawn item is shown without
 // suggestion, probability, neighbours, rank and path until it has a first answer: they would lead the reviewer.
 function Card(page) {
   const { h, fill, shown, named, about, percent, signed, badge } = Dom;
   const { data, table, decisions, noun } = page;
   const settled = new Set(data.settled);
+  const likeliest = Likeliest(data, table);
   const element = h("article", { class: "rv-card", "aria-label": "Current suspect" });
 
   // The row whose reasons explain the item. A label made wrong has none.
@@ -21,16 +22,16 @@ function Card(page) {
     const blind = page.blind(item);
     const suggestion = blind ? null : table.suggestion(item);
     const pressed = element.contains(document.activeElement) ? document.activeElement.dataset.act : null;
-    const title = page.sampling() ? `${noun.one[0].toUpperCase()}${noun.one.slice(1)} to judge, labelled ${shown(table.label(item))}` : `${place.split(" of")[0]}, labelled ${shown(table.label(item))}`;
+    const title = page.queue.sampling() ? `${noun.one[0].toUpperCase()}${noun.one.slice(1)} to judge, labelled ${shown(table.label(item))}` : `${place.split(" of")[0]}, labelled ${shown(table.label(item))}`;
     fill(element,
-      h("div", { class: "rv-picture", onclick: (event) => event.target.tagName === "IMG" && page.openLarge(table.row(item), title) },
-        page.whole(table.row(item), title), page.enlarge(table.row(item), title)),
+      h("div", { class: "rv-picture", onclick: (event) => event.target.tagName === "IMG" && page.pictures.openLarge(table.row(item), title) },
+        page.pictures.whole(table.row(item), title), page.pictures.enlarge(table.row(item), title)),
       h("div", { class: "rv-about" },
         h("p", { class: "rv-place quiet" }, place,
-          decision ? badge(decision.decision, page.words[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null,
+          decision ? badge(decision.decision, page.WORDS[decision.decision], decision.new_label === null ? null : [" to ", named(decision.new_label)]) : null,
           selected ? h("span", { class: "badge warn" }, `Keys apply to the ${selected.toLocaleString("en")} selected`) : null),
         h("dl", { class: "rv-labels" },
-          h("div", {}, h("dt", {}, page.sampling() ? "Is this label right?" : "Given label"), h("dd", {}, named(table.label(item)))),
+          h("div", {}, h("dt", {}, page.queue.sampling() ? "Is this label right?" : "Given label"), h("dd", {}, named(table.label(item)))),
           blind ? null : h("div", {}, h("dt", {}, "Suggested"), h("dd", { class: "wrong" }, suggestion === null ? h("span", { class: "quiet" }, "none") : named(suggestion)))),
         blind ? h("p", { class: "quiet" }, "The suggestion comes after your answer.") : probabilityWords(item, suggestion),
         othersWords(item)),
@@ -42,15 +43,15 @@ function Card(page) {
 
   // What other reviewers say, once this one has answered.
   function othersWords(item) {
-    const others = decisions.get(item) && table.how(item) !== "known-wrong" ? page.others(table.path(item)) : [];
+    const others = decisions.get(item) && table.how(item) !== "known-wrong" ? page.reviewers.others(table.path(item)) : [];
     if (!others.length) return null;
     return h("p", { class: "rv-others" }, others.flatMap((other, at) => [
-      at ? ", " : "", h("b", {}, named(other.reviewer || "A reviewer without a name")), `: ${page.words[other.decision]}`, other.new_label === null ? null : [" to ", named(other.new_label)]]));
+      at ? ", " : "", h("b", {}, named(other.reviewer || "A reviewer without a name")), `: ${page.WORDS[other.decision]}`, other.new_label === null ? null : [" to ", named(other.new_label)]]));
   }
 
   function facts(item) {
     const row = table.row(item);
-    return h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, page.original(row) ? h("a", { href: page.original(row), target: "_blank", rel: "noopener" }, shown(table.path(item))) : shown(table.path(item))));
+    return h("p", { class: "rv-facts quiet" }, `suspicion ${signed(data.suspicion[row])} · average influence ${signed(data.influence[row])}`, h("br"), h("bdi", {}, page.pictures.original(row) ? h("a", { href: page.pictures.original(row), target: "_blank", rel: "noopener" }, shown(table.path(item))) : shown(table.path(item))));
   }
 
   function probabilityWords(item, suggestion) {
@@ -75,11 +76,11 @@ function Card(page) {
     return h("div", { class: "rv-actions" + (blind ? " is-blind" : "") },
       h("div", { class: "rv-likeliest" }, classes.map((one) => classButton(item, one))),
       h("div", { class: "rv-others-acts" },
-        plain("choose", "C", blind ? "Wrong: another class" : "Another class", page.choose),
-        action(item, "drop", "D", "Drop"), action(item, "unsure", "U", "Unsure"), plain("next", "N", "Next", page.next)));
+        plain("choose", "C", blind ? "Wrong: another class" : "Another class", page.deciding.choose),
+        action(item, "drop", "D", "Drop"), action(item, "unsure", "U", "Unsure"), plain("next", "N", "Next", () => page.step(1))));
   }
 
-  const likely = (item) => page.likeliest.of(item, settled.has(explained(item)));
+  const likely = (item) => likeliest.of(item, settled.has(explained(item)));
 
   const LETTERS = { keep: "K", relabel: "R" };
 
@@ -89,14 +90,14 @@ function Card(page) {
     const pressed = role === "keep" ? decision?.decision === "keep" : decision?.decision === "relabel" && decision.new_label === name;
     const keys = [key, LETTERS[role]].filter(Boolean);
     const note = { keep: "Keep ", relabel: "Relabel to ", class: "Relabel to " }[role];
-    return h("button", { type: "button", class: `act-${role}`, style: `--p:${((p ?? 0) * 100).toFixed(1)}%`, "aria-pressed": String(pressed), "aria-keyshortcuts": keys.join(" ").toLowerCase(), "data-act": role === "class" ? `class-${key}` : role, onclick: () => page.decideClass(name) },
+    return h("button", { type: "button", class: `act-${role}`, style: `--p:${((p ?? 0) * 100).toFixed(1)}%`, "aria-pressed": String(pressed), "aria-keyshortcuts": keys.join(" ").toLowerCase(), "data-act": role === "class" ? `class-${key}` : role, onclick: () => page.deciding.decideClass(name) },
       h("span", { class: "rv-class" }, h("span", { class: "rv-verb" }, note), named(name)),
       p === null ? null : h("span", { class: "rv-p" }, h("span", { class: "visually-hidden" }, "likely: "), percent(p)), keys.map((one) => h("kbd", {}, one)));
   }
 
   function action(item, decision, key, text) {
     const pressed = decisions.get(item)?.decision === decision;
-    return h("button", { type: "button", class: `act-${decision}`, "aria-pressed": String(pressed), "aria-keyshortcuts": key.toLowerCase(), "data-act": decision, onclick: () => page.decide(decision) }, h("span", {}, text), h("kbd", {}, key));
+    return h("button", { type: "button", class: `act-${decision}`, "aria-pressed": String(pressed), "aria-keyshortcuts": key.toLowerCase(), "data-act": decision, onclick: () => page.deciding.decide(decision) }, h("span", {}, text), h("kbd", {}, key));
   }
 
   // The name behind a digit; null where the card has none.
@@ -108,7 +109,7 @@ function Card(page) {
     const [against, neighbours] = data.why[explained(item)] ?? [[], []];
     const strip = (title, kind, entries, text) => entries.length === 0 ? null
       : h("div", { class: "strip" }, h("h3", { class: "strip-title " + kind }, title), h("div", { class: "shots small" }, entries.map(([other, value]) =>
-        h("figure", { class: "shot" }, page.picture(other, `Labelled ${shown(table.label(other))}`),
+        h("figure", { class: "shot" }, page.pictures.small(other, `Labelled ${shown(table.label(other))}`),
           h("figcaption", {}, h("b", {}, named(table.label(other))), text ? h("span", { class: "quiet" }, " " + text(value)) : null)))));
     if (!against.length && !neighbours.length) return null;
     // What the item looks like stands side by side: the nearest of its given label, and the nearest of all others.

@@ -45,7 +45,7 @@ function PlaneMap(page) {
     pen.scale(sharp, sharp);
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
-    const open = page.open();
+    const open = page.queue.open();
     const [given, suggested] = open === null ? [-1, -1] : [data.label[table.row(open)], data.suggested[table.row(open)]];
     const size = shownRows > 10000 ? 2 : shownRows > 2000 ? 3 : 4;
     const groups = [[colour("--muted"), 0.35, (row) => data.label[row] !== given && data.label[row] !== suggested],

@@ -17,11 +17,11 @@ function Similar(page) {
 
   // The open one comes first, whatever its probability.
   function found() {
-    const open = page.open();
-    if (open === null || page.sampling()) return [];
+    const open = page.queue.open();
+    if (open === null || page.queue.sampling()) return [];
     const like = (row) => data.label[row] === data.label[open] && data.suggested[row] === data.suggested[open];
-    const rows = page.listed().filter((row) => row !== open && like(row) && !page.decided(row) && (table.probability(row) ?? 0) >= Number(levels.value));
-    return [...(page.decided(open) ? [] : [open]), ...rows].slice(0, MOST);
+    const rows = page.queue.listed().filter((row) => row !== open && like(row) && page.isOpen(row) && (table.probability(row) ?? 0) >= Number(levels.value));
+    return [...(page.isOpen(open) ? [open] : []), ...rows].slice(0, MOST);
   }
 
   function ask() {
@@ -34,12 +34,12 @@ function Similar(page) {
   }
 
   function select() {
-    page.pick(found());
+    page.selection.pick(found());
   }
 
   function draw() {
     const n = found().length;
-    element.hidden = !data.p || page.sampling() || page.open() === null || table.suggestion(page.open()) === null;
+    element.hidden = !data.p || page.queue.sampling() || page.queue.open() === null || table.suggestion(page.queue.open()) === null;
     button.disabled = n < 2;
     button.textContent = n < 2 ? "No similar ones" : `Select ${n.toLocaleString("en")} similar`;
   }

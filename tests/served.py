@@ -24,11 +24,16 @@ from PIL import Image
 from auditor.result import AuditResult
 
 
-def audit_with_pictures(folder: Path, n: int = 12, edge: int = 700, **arguments: Any) -> tuple[AuditResult, Path]:
-    """The result of an audit of `n` pictures that lie in `folder/data`, saved in `folder/out`."""
+def audit_with_pictures(
+    folder: Path, n: int = 12, edge: int = 700, with_files: int | None = None, **arguments: Any
+) -> tuple[AuditResult, Path]:
+    """The result of an audit of `n` pictures that lie in `folder/data`, saved in `folder/out`.
+
+    With `with_files` only so many of them lie there, the first of the ranking.
+    """
     result = make_result(n=n, **arguments)
-    hashes = {}
-    for number, path in enumerate(result.ranking["path"]):
+    hashes = dict(result.summary["dataset"]["hashes"])
+    for number, path in enumerate(result.ranking["path"][:with_files]):
         file = folder / "data" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(number).integers(0, 256, (edge, edge + 100, 3), dtype=np.uint8)

@@ -26,12 +26,14 @@ from auditor.report.originals import Originals, beside
 from auditor.report.payload import Kept, Payload, payload
 from auditor.report.pictures import Pictures
 from auditor.report.wording import (
+    command_shown,
     effect,
     few,
     name_markup,
     number,
     percent,
     percents,
+    place,
     seconds_text,
     share,
     signed,
@@ -46,23 +48,36 @@ from auditor.system.text import printable
 _STYLES = ("report.css", "review.css")
 
 _SCRIPTS = (
-    "decisions.js",
     "dom.js",
+    "decisions.js",
+    "forecast.js",
     "excerpt.js",
     "arrange.js",
+    "likeliest.js",
     "chooser.js",
     "zoom.js",
     "toast.js",
-    "likeliest.js",
+    "remote.js",
+    "queue.js",
+    "selection.js",
+    "deciding.js",
+    "keys.js",
+    "pictures.js",
+    "reviewers.js",
+    "progress.js",
+    "tabs.js",
+    "filters.js",
+    "listing.js",
+    "transfer.js",
     "map.js",
     "explore.js",
-    "address.js",
     "classpage.js",
     "similar.js",
-    "remote.js",
     "card.js",
+    "address.js",
     "review.js",
 )
+"""Each defines the part that it is named after. The last one puts them together."""
 
 
 def render(
@@ -156,6 +171,8 @@ def _environment(pictures: Pictures, noun: Noun) -> jinja2.Environment:
     environment.globals.update(picture=pictures.show, noun=noun)
     environment.filters.update(
         name=name_markup,
+        place=place,
+        command=command_shown,
         share=share,
         pct=percent,
         pcts=percents,

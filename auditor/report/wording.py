@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
+from pathlib import PurePosixPath, PureWindowsPath
 
 from markupsafe import Markup
 
@@ -17,6 +19,21 @@ UNFELT = 1e-6
 def name_markup(text: object) -> Markup:
     """A class or file name for HTML. Right-to-left text in it cannot reorder the words around it."""
     return Markup("<bdi>{}</bdi>").format(printable(text))
+
+
+def place(text: object) -> str:
+    """Where something lies, as a page that is sent around may tell it: of an absolute path the last name alone."""
+    written = str(text)
+    whole_path = PurePosixPath(written).is_absolute() or PureWindowsPath(written).drive or written.startswith("~")
+    return f".../{PureWindowsPath(written).name}" if whole_path else written
+
+
+def command_shown(command: str) -> str:
+    """A command whose absolute paths are told by `place`."""
+    try:
+        return shlex.join(place(word) for word in shlex.split(command))
+    except ValueError:  # no command of ours: a quote in it has no end
+        return ""
 
 
 def percent(share: float | None) -> str:

@@ -37,13 +37,13 @@ MOST_BYTES = 8_000_000
 _AGAIN = "This audit was run again. Start the command once more, and open the address that it prints."
 
 
-def application(desk: Desk, sight: Sight, page: Callable[[], str]) -> Starlette:
+def application(desk: Desk, sight: Sight, page: Callable[[], bytes]) -> Starlette:
     """The application for one audit.
 
     Parameters
     ----------
     page
-        Makes the page as the audit's folder has it now.
+        Gives the page as the audit's folder has it now.
     """
 
     def show_page(request: Request) -> Response:

@@ -16,6 +16,7 @@ from auditor.errors import AuditorError, ConfigError
 from auditor.result import AuditResult
 from auditor.serving.desk import Desk
 from auditor.serving.guard import Guard
+from auditor.serving.kept_page import KeptPage
 from auditor.serving.sight import Sight
 from auditor.session import served_page
 from auditor.system.files import reason
@@ -69,8 +70,9 @@ def serve(
     with locked(folder, LOCK, f"another server shows {folder}", hint="stop it, or use the address that it printed"):
         desk = Desk(result, folder)
         sight, lacks = _sight(result, source, folder)
-        app = _application(desk, sight, lambda: served_page(folder))
-        served_page(folder)  # an audit that has no page is refused before there is an address
+        page = KeptPage(folder, served_page)
+        app = _application(desk, sight, page)
+        page()  # an audit that has no page is refused before there is an address
         with _listening(port) as listener:
             place = listener.getsockname()[1]
             token = secrets.token_urlsafe(24)
@@ -94,7 +96,7 @@ def _sight(result: AuditResult, source: str, folder: Path) -> tuple[Sight, str]:
         return Sight(result, None, why), f"{sentence(why)}\n  {error.hint}\n"
 
 
-def _application(desk: Desk, sight: Sight, page: Callable[[], str]) -> Starlette:
+def _application(desk: Desk, sight: Sight, page: Callable[[], bytes]) -> Starlette:
     try:
         import uvicorn  # noqa: F401  # said now, not when the first browser asks
 

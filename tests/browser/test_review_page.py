@@ -36,7 +36,7 @@ def _result_with_files(folder, **arguments):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
         hashes[path] = hashlib.sha256(content).hexdigest()
-    data = {**result.summary["dataset"], "source": str(folder), "hashes": hashes}
+    data = {**result.summary["dataset"], "source": str(folder), "root": str(folder), "hashes": hashes}
     return dataclasses.replace(result, summary={**result.summary, "dataset": data})
 
 
@@ -321,7 +321,7 @@ def test_the_forecast_is_the_posterior_of_its_model(page):
     report.keys("kkkkkk")
     found = report.run(
         "const d=JSON.parse(document.getElementById('audit-data').textContent);"
-        "const s=Decisions.store(d,localStorage,()=>{});return Decisions.forecaster(d)(s)"
+        "const s=Decisions.store(d,localStorage,()=>{});return Forecast.of(d)(s)"
     )
     p = [min(max(round(1e4 * x) / 1e4, 1e-5), 0.9999) for x in result.ranking["p_mislabelled"]]
     odds = [math.log(x / (1 - x)) for x in p]
@@ -464,11 +464,26 @@ def test_fifty_thousand_images(page, tmp_path):
     assert [d["decision"] for d in report.decisions()] == ["keep", "keep", "relabel", "relabel", "drop"]
 
 
-def test_originals_beside_the_page_are_linked(page, tmp_path):
+def test_a_click_opens_the_original_beside_the_folder_of_the_report(page, tmp_path):
     result = _result_with_files(tmp_path / "data", n=30, hostile=False, classes=("a#b", "c?d %41"))
-    report = page(result, originals=beside(result, tmp_path)).open()
-    address = report.run("return document.querySelector('.rv-facts a').href")
-    assert Path(unquote(urlparse(address).path)) == tmp_path / "data" / result.ranking["path"].iloc[0]
+    original = tmp_path / "data" / result.ranking["path"].iloc[0]
+    Image.new("RGB", (700, 500), "teal").save(original)
+    report = page(result, originals=beside(result, tmp_path / "out"))
+    (tmp_path / "out").mkdir()
+    report.path = report.path.rename(tmp_path / "out" / "report.html")
+    text = report.open().path.read_text(encoding="utf-8")
+    assert '"base":"../data/"' in text and str(tmp_path) not in text
+    here = report.driver.current_window_handle
+    report.keys("f")
+    for link in (".rv-zoom a", ".rv-facts a"):
+        report.click(link)
+        report.driver.switch_to.window(report.driver.window_handles[-1])
+        shown = "const i=document.querySelector('img');return i&&i.naturalWidth?[i.naturalWidth,i.naturalHeight]:null"
+        assert WebDriverWait(report.driver, 20).until(lambda _, shown=shown: report.run(shown)) == [700, 500]
+        assert Path(unquote(urlparse(report.driver.current_url).path)) == original
+        report.driver.close()
+        report.driver.switch_to.window(here)
+    assert report.errors() == []
 
 
 def test_what_the_reference_holds_under_another_label_is_said_instead_of_a_probability(page):

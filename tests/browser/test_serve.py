@@ -223,3 +223,26 @@ def alert_accepted(driver):
         driver.switch_to.alert.accept()
     except NoAlertPresentException:
         return
+
+
+@pytest.mark.slow
+def test_fifty_thousand_items_are_served(browser, tmp_path):
+    driver, downloads = browser
+    _, out = audit_with_pictures(tmp_path, n=50_000, classes=10, thumbnails=500, examples=50, with_files=20)
+    with serving(out) as server:
+        page = Page(driver, out, downloads)
+        one = Window(page, driver.current_window_handle, server.address)
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SIZE)
+        opened = []
+        for _ in range(3):  # others may be at work on this machine
+            one.open()
+            opened.append(page.run("return performance.getEntriesByType('navigation')[0].loadEventEnd"))
+        assert 0 < min(opened) < 2000
+        assert page.run("return document.querySelector('.rv-picture img').naturalWidth") == 800
+        kept_at = out / "decisions/unnamed.json"
+        for n in range(1, 11):
+            start = time.monotonic()
+            page.keys("k")
+            while not (kept_at.exists() and len(kept(out, "unnamed.json")) == n):
+                assert time.monotonic() - start < 1
+        assert page.errors() == []

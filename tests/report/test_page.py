@@ -12,10 +12,11 @@ import sys
 
 import pytest
 from builders import HOSTILE_CLASSES, make_result
-from report_page import Page, page_of
+from helpers import PROJECT
+from report_page import Page, changed, page_of
 
 from auditor.errors import ResultError
-from auditor.report.page import render, write_report
+from auditor.report.page import _SCRIPTS, render, write_report
 
 
 def test_equal_results_give_equal_bytes(drawn_figures):
@@ -130,3 +131,32 @@ def test_a_result_that_lacks_something_is_said_in_one_sentence():
     with pytest.raises(ResultError, match="the audit's result is not complete") as caught:
         render(result)
     assert caught.value.hint and "report it" not in str(caught.value)
+
+
+def test_no_absolute_path_is_in_the_page():
+    result = make_result()
+    summary = result.summary
+    places = {name: f"/home/ada/{name}" for name in ("weights", "reference", "root", "ledger", "features", "backbone")}
+    html = render(
+        changed(
+            result,
+            command="auditor audit /home/ada/photos --weights '/home/ada/a b.pt' -o OUT",
+            dataset={**summary["dataset"], "source": "/home/ada/photos", "root": "/home/ada/photos"},
+            reference={**summary["reference"], "kind": "trusted", "source": "/home/ada/reference"},
+            settings={**summary["settings"], **places},
+        )
+    )
+    assert "/home" not in html and "auditor audit .../photos --weights &#39;.../a b.pt&#39; -o OUT" in html
+
+
+def test_each_script_is_short_and_defines_the_part_that_it_is_named_after():
+    """A reader guesses where a part of the page's tool lives, as in the package."""
+    folder = PROJECT / "templates"
+    assert sorted(_SCRIPTS) == sorted(path.name for path in folder.glob("*.js")) and _SCRIPTS[-1] == "review.js"
+    for name in _SCRIPTS:
+        text = (folder / name).read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 350, name
+        defined = re.findall(r"^(?:function|const) (\w+)", text, re.MULTILINE)
+        assert [part.lower().removeprefix("plane") for part in defined] == [name.removesuffix(".js")][
+            : name != "review.js"
+        ]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
+import pytest
+
 from auditor.report import wording
+from auditor.report.wording import command_shown, place
 
 
 def test_numbers_read_well():
@@ -18,3 +23,23 @@ def test_numbers_read_well():
     ]
     assert wording.number(-0.0000123) == "\N{MINUS SIGN}1.23e\N{MINUS SIGN}5"
     assert wording.number(9.999, 2) == "10" and wording.number(1234.5) == "1,234" and wording.number(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("data/photos", "data/photos"),
+        ("../photos", "../photos"),
+        ("/home/ada/photos/", ".../photos"),
+        ("/home/ada/net.py:make", ".../net.py:make"),
+        ("~/photos", ".../photos"),
+        ("C:\\Users\\ada\\photos", ".../photos"),
+        ("\\\\server\\share\\ada\\photos", ".../photos"),
+        ("digits", "digits"),
+        ("/", ".../"),
+        ("", ""),
+    ],
+)
+def test_of_an_absolute_path_the_last_name_is_told(written, told):
+    assert place(written) == told
+    assert command_shown(shlex.join(["auditor", "audit", written])) == shlex.join(["auditor", "audit", told])
