@@ -73,9 +73,21 @@ class Heard:
         against = (self.losses.argmin(axis=1) != self.labels)[self.unseen]
         if not len(against):
             return 0.0
-        n = len(np.unique(self.families[self.unseen]))
-        k = float(against.mean()) * n
-        return 1.0 if k >= n else float(beta.ppf(0.975, k + 1, n - k))
+        return _most(float(against.mean()), len(np.unique(self.families[self.unseen])))
+
+    def seen(self) -> float:
+        """The largest share of wrong labels where people looked, at 97.5% (Clopper-Pearson); 1 where nobody looked.
+
+        Copies count once.
+        """
+        wrong = (self.found != self.labels)[~self.unseen]
+        return _most(float(wrong.mean()), len(np.unique(self.families[~self.unseen]))) if len(wrong) else 1.0
+
+
+def _most(share: float, n: int) -> float:
+    """The upper end of Clopper and Pearson's 95% interval, where `share` of n was found."""
+    k = share * n
+    return 1.0 if k >= n else float(beta.ppf(0.975, k + 1, n - k))
 
 
 @dataclass(frozen=True)

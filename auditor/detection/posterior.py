@@ -18,7 +18,9 @@ People also make errors that look like the head's own doubt (`auditor.detection.
 and whose labels no kind of error explains, as large a part is taken to be wrong as of all doubts, or none, or twice as
 large a part. The lower end leaves these out.
 
-The answers of people are evidence of the same weights. They say directly which doubts were errors.
+The answers of people are evidence of the same weights. They say directly which doubts were errors. But people look at
+the top of a list, and how errors at its top compare with those below is the model's word alone. So answers do not lower
+the upper end by it (`_upper`).
 """
 
 from __future__ import annotations
@@ -94,13 +96,21 @@ class Posterior:
 class _Weighed:
     """The points of one sharpness with their evidence, float64 [points, hidden] each but the last.
 
-    Log weights, shares that stand out and in all, and how hidden errors are shaped, [points, hidden, SHAPES].
+    Log weights by labels alone; what answers add to them; shares of unseen items that stand out and in all; the share
+    in all of items that people looked at; and how hidden errors are shaped, [points, hidden, SHAPES].
     """
 
-    log_weights: Floats
+    told: Floats
+    answers: Floats
     stands_out: Floats
     in_all: Floats
+    looked: Floats
     shaped: Floats
+
+    @classmethod
+    def empty(cls, points: int, hidden: int) -> _Weighed:
+        told, answers, stands_out, in_all, looked = np.zeros((5, points, hidden))
+        return cls(told, answers, stands_out, in_all, looked, np.zeros((points, hidden, SHAPES)))
 
 
 def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
@@ -111,8 +121,7 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
     known = float(trusted.sum()) / (1 + len(trusted) / WORTH)
     heeded = 1 + looked.sum() / WORTH
     hides_of = _hides(heard, points)
-    size = len(points), len(HIDDEN)
-    out = _Weighed(np.empty(size), np.empty(size), np.empty(size), np.empty((*size, SHAPES)))
+    out = _Weighed.empty(len(points), len(HIDDEN))
     for row, (point, (right, wrong)) in enumerate(zip(points, walk(heard, points, means), strict=True)):
         total = right + wrong + TINY
         p = wrong / total
@@ -126,11 +135,42 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
             hidden = min(1.0, kind.times * mean_p / (mean_p + available[-1] + TINY))
             shaped = mixture(available, hidden * available[-1], steep=kind.steep)
             said = np.clip(p_looked + rest_looked @ shaped, 1e-4, 1 - 1e-4)
-            answers = float(np.log(np.where(wrong_found, said, 1 - said)).sum()) / heeded if len(said) else 0.0
-            out.log_weights[row, column] = told + answers - known + point.prior + np.log(kind.prior)
+            if len(said):
+                out.answers[row, column] = float(np.log(np.where(wrong_found, said, 1 - said)).sum()) / heeded
+                out.looked[row, column] = said.mean()
+            out.told[row, column] = told - known + point.prior + np.log(kind.prior)
             out.stands_out[row, column], out.in_all[row, column] = share, share + left @ shaped
             out.shaped[row, column] = shaped
     return out
+
+
+def _upper(heard: Heard, weighed: list[_Weighed], weights: Floats, alone: Floats) -> float:
+    """The upper end of the share in all, among items that nobody looked at.
+
+    Looks at the top of a list are no sample of the rest. They bound it by the model's word for how much rarer errors
+    are below, and no label can refute that word. So they lower the upper end only as far as no such word is needed:
+    a list is no worse than chance, so the rest has no larger share of errors than what people saw. Where labels alone
+    say that the rest is worse than what people looked at, it may be worse by as much.
+
+    Parameters
+    ----------
+    weights, alone
+        float64 [sharpness, points, hidden], with what people answered and by labels alone. Each sums to 1.
+    """
+    in_all, looked = (np.stack([getattr(one, name) for one in weighed]) for name in ("in_all", "looked"))
+    worse = max(1.0, float((alone * in_all).sum()) / max(float((alone * looked).sum()), TINY))
+    return max(_end(in_all, weights), min(_end(in_all, alone), worse * heard.seen()))
+
+
+def _end(in_all: Floats, weights: Floats) -> float:
+    """The upper end by these weights. It never rests on errors being steep: looks at a top say little of the rest."""
+    even = weights * np.array([not kind.steep for kind in HIDDEN])
+    return max(_quantile(in_all, weights, 0.975), _quantile(in_all, even / max(even.sum(), TINY), 0.975))
+
+
+def _normal(log_weights: Floats) -> Floats:
+    weights = np.exp(log_weights - log_weights.max())
+    return np.asarray(weights / weights.sum())
 
 
 def _hides(heard: Heard, points: list[Point]) -> dict[tuple[int, int] | None, Floats]:
@@ -154,14 +194,10 @@ def posterior(heard: Heard, *, seed: int) -> Posterior:
     grid = grid_of(sample)
     means = [means_of(sample, points[0].sharpness) for points in grid]
     weighed = [_weigh(sample, points, m) for points, m in zip(grid, means, strict=True)]
-    log_weights = np.stack([one.log_weights for one in weighed])
-    weights = np.exp(log_weights - log_weights.max())
-    weights /= weights.sum()
+    alone = np.stack([one.told for one in weighed])
+    weights = _normal(alone + np.stack([one.answers for one in weighed]))
     low = _quantile(np.stack([one.stands_out for one in weighed]), weights, 0.025)
-    in_all = np.stack([one.in_all for one in weighed])
-    even = weights * np.array([not kind.steep for kind in HIDDEN])
-    # Looks at the top of a list say little of the rest. So the upper end never rests on errors being steep.
-    high = max(_quantile(in_all, weights, 0.975), _quantile(in_all, even / max(even.sum(), TINY), 0.975))
+    high = _upper(heard, weighed, weights, _normal(alone))
     kept = np.where(weights > LEAST_WEIGHT, weights, 0)
     kept /= kept.sum()
     p, truth = np.zeros(len(heard.labels)), np.zeros(heard.losses.shape, np.float32)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builders import make_result
 from worlds import QUICK, blobs, flip
 
 from auditor.detection import Labelled, detect
+from auditor.detection.results import Detection
 from auditor.errors import AuditorError
+from auditor.gate import Judgement, evaluate
+from auditor.gate.levels import rules_from
 
 
 def test_items_that_people_looked_at_are_settled_and_the_share_speaks_of_the_others():
@@ -36,3 +40,36 @@ def test_looks_and_families_that_do_not_fit_are_refused(found, groups, message):
     x, y = blobs(20, 3)
     with pytest.raises(AuditorError, match=message):
         Labelled(x, y, 3, found=found, groups=groups).checked()
+
+
+def _judged(answer: Detection, level: float) -> Judgement:
+    """What the gate says of this estimate at one level."""
+    result = make_result(n=400, share_wrong=0.0, thumbnails=0, examples=0)
+    share = {"value": answer.share.value, "interval": [answer.share.low, answer.share.high]}
+    result.summary["calibration"].update(share=share, cannot_tell=answer.cannot_tell)
+    rules = rules_from({"wrong_labels": {"fail": level, "warn": level}})
+    return next(one.verdict for one in evaluate(result, rules).rules if one.rule == "wrong_labels")
+
+
+@pytest.mark.parametrize("gap", [0.4, 3.0])
+def test_a_second_audit_passes_only_where_the_list_sees_the_errors(gap: float) -> None:
+    """A reviewer read the top of a list and corrected half of the errors of weak features, all of strong ones."""
+    x, y = blobs(500, 2, gap=gap)
+    centres = np.random.default_rng(99).normal(size=(2, 12))
+    side = (x - gap * centres.mean(axis=0)) @ (centres[1] - centres[0])
+    labels, wrong = flip(y, 2, 0.06)
+    if gap < 1:  # half of the errors lie anywhere, and the labels follow the features
+        rng, labels, wrong = np.random.default_rng(0), y, np.zeros(500, bool)
+        wrong[np.argsort(np.where(y == 1, side, -side))[:20]] = rng.random(20) < 0.4
+        wrong[rng.permutation(500)[:20]] = True
+    looked = np.argsort(np.where(labels == 1, side, -side))[: 166 if gap < 1 else 60]
+    found = np.full(500, -1)
+    found[looked] = np.where(wrong, 1 - labels, labels)[looked]
+    left = float(wrong[found == -1].mean())
+    answer = detect(Labelled(x, labels, 2, found=found), seed=0, settings=QUICK)
+    assert answer.share.low <= left <= answer.share.high
+    if gap < 1:
+        assert left > 0.04 and answer.cannot_tell
+        assert {_judged(answer, level) for level in (0.02, left - 1e-6, 0.1, 0.2)} == {Judgement.UNDECIDED}
+    else:
+        assert left == 0 and not answer.cannot_tell and _judged(answer, 0.02) is Judgement.PASS

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.detection.estimate import TENTH, TIMES
 from auditor.detection.grid import Heard, Kind, Point, means_of, softmax, walk
 from auditor.detection.hidden import SHAPES, mixture, shapes
 from auditor.detection.labelled import NOT_LOOKED, WRONG
@@ -212,3 +213,37 @@ def test_looks_that_find_one_class_right_say_nothing_of_errors_that_go_the_other
     low, high = ends(known)
     assert low <= wrong[rest].mean() <= high
     assert known.p[rest & (labels == 0)].mean() < 0.02, "nothing was filed as this class"
+
+
+@pytest.mark.parametrize("strong", [False, True])
+def test_looks_at_the_top_speak_for_the_rest_only_where_the_scores_see_the_errors(strong: bool) -> None:
+    """Half of the errors lie where chance put them, whatever weak scores say. The reviewer read a third of the list."""
+    losses, labels, wrong = world(1000, 2, "uniform", 0.05 if strong else 0.0, sharp=20.0 if strong else 1.0)
+    order = np.argsort(-losses[np.arange(1000), labels])
+    if not strong:
+        rng = np.random.default_rng(1)
+        wrong[rng.permutation(1000)[:40]] = True
+        wrong[order[:50]] |= rng.random(50) < 0.25
+    looked = order[: 150 if strong else 330]
+    found = np.full(1000, NOT_LOOKED)
+    found[looked] = np.where(wrong[looked], WRONG, labels[looked])
+    rest = found == NOT_LOOKED
+    known = posterior(heard(losses, labels, found), seed=0)
+    low, high = ends(known)
+    assert low <= wrong[rest].mean() <= high
+    if strong:
+        assert wrong[rest].mean() < 0.005 and high < 0.02, "it may still pass at 2%"
+    else:
+        assert high >= max(TENTH, TIMES * low), "cannot tell"
+        assert high <= heard(losses, labels, found).seen() + 1e-9, "the rest is no worse than what people saw"
+
+
+def test_looks_at_items_that_are_better_than_the_rest_do_not_bound_it() -> None:
+    """Nobody looked at what the labels doubt: no wrong label among the others says nothing of it."""
+    losses, labels, wrong = world(1000, 2, "uniform", 0.1, sharp=6.0)
+    best = np.argsort(losses[np.arange(1000), labels])[:400]
+    found = np.full(1000, NOT_LOOKED)
+    found[best] = labels[best]
+    known = posterior(heard(losses, labels, found), seed=0)
+    rest = found == NOT_LOOKED
+    assert heard(losses, labels, found).seen() < 0.01 < wrong[rest].mean() <= ends(known)[1]
