@@ -18,9 +18,12 @@ PAIRWISE = 3_000
 
 _STEP = 2_000
 
-CROWDED = (
-    "One picture holds {most} of the {n} boxes, so whole pictures cannot be held back together. Only boxes that "
-    "overlap are. A wrong class that repeats in a picture may confirm itself: look at such boxes one by one."
+ENOUGH = 200
+"""With fewer pictures an estimate that counts each picture once could hardly say anything."""
+
+FEW_PICTURES = (
+    "The {n:,} boxes lie in {pictures:,} pictures, up to {most:,} in one: too few pictures to hold back whole ones. "
+    "Only boxes that overlap are held back together. A wrong class that repeats in a picture may confirm itself there."
 )
 
 
@@ -29,11 +32,11 @@ def box_families(cuts: Sequence[Cut], margin: float) -> tuple[list[str], str]:
 
     Boxes of a picture show things of one place and one light, often of one kind, and one person labelled them: a
     model that learnt from one of them would confirm its neighbour. So a picture is a family. Where one picture
-    holds too large a part of all boxes, only boxes that share pixels are.
+    holds too large a part of all boxes, or pictures are few, only boxes that share pixels are.
     """
     sizes = Counter(cut.picture for cut in cuts)
     most = max(sizes.values(), default=0)
-    if most <= max(LARGEST * len(cuts), SMALLEST_LARGE):
+    if len(sizes) >= ENOUGH and most <= max(LARGEST * len(cuts), SMALLEST_LARGE):
         return [cut.picture for cut in cuts], ""
     by_picture: dict[str, list[int]] = defaultdict(list)
     for row, cut in enumerate(cuts):
@@ -43,7 +46,7 @@ def box_families(cuts: Sequence[Cut], margin: float) -> tuple[list[str], str]:
         part = _overlapping(np.array([cuts[row].sides for row in rows], np.float64), margin)
         for row, number in zip(rows, part.tolist(), strict=True):
             names[row] = f"{picture}#{number}"
-    return names, CROWDED.format(most=f"{most:,}", n=f"{len(cuts):,}")
+    return names, FEW_PICTURES.format(n=len(cuts), pictures=len(sizes), most=most) if most > 1 else ""
 
 
 def _overlapping(sides: Array, margin: float) -> Array:
