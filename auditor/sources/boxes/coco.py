@@ -65,9 +65,16 @@ class CocoSource:
         ids = {name: number for number, name in read.categories.items()}
         origin = CocoFile(file, places, {name: ids[name] for name in sorted(ids)})
         found = Found(
-            display(os.path.basename(file)), display(root), tree, boxes, read.sizes, False, read.skipped,
-            (*said, *read.notes()), origin,
-        )  # fmt: skip
+            display(os.path.basename(file)),
+            display(root),
+            tree,
+            boxes,
+            read.sizes,
+            False,
+            read.skipped,
+            (*said, *read.notes()),
+            origin,
+        )
         return box_table(found, margin, layout)
 
 

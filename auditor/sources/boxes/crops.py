@@ -130,8 +130,9 @@ class Crops:
     def _let_go(self) -> None:
         """Forget the pictures that were asked for longest ago, until the others fit."""
         with self._lock:
-            sizes = {path: 3 * held.image.width * held.image.height if held.image else 0
-                     for path, held in self._held.items()}  # fmt: skip
+            sizes = {
+                path: 3 * held.image.width * held.image.height if held.image else 0 for path, held in self._held.items()
+            }
             total = sum(sizes.values())
             while len(self._held) > 1 and total > HELD_BYTES:
                 path, _ = self._held.popitem(last=False)

@@ -21,8 +21,8 @@ from auditor.sources.writable import Annotations
 from auditor.system.text import counted, display
 
 MARGIN_SAID = (
-    "Each item is a box, cut out with {margin:.0%} of its width and height more on each side; SOURCE::margin=0.2 takes "
-    "more, ::margin=0 none. Its class is audited. Boxes that are missing, or lie beside what they mean, are not looked for."
+    "Each item is a box, cut out with {margin:.0%} of its width and height more on each side (::margin=0.2 behind SOURCE "
+    "takes more). Its class is audited. Boxes that are missing, or lie beside what they mean, are not looked for."
 )
 
 LARGEST_MARGIN = 10.0
@@ -196,8 +196,9 @@ def box_table(found: Found, margin: float, layout: Layout) -> ImageTable:
     if not boxes:
         raise _nothing(found, pictures, skipped)
     cuts = {box.name: Cut(box.picture, box.sides) for box in boxes}
-    read = Crops(found.tree.read, cuts, found.sizes, relative=found.relative, margin=margin,
-                 max_pixels=layout.max_pixels)  # fmt: skip
+    read = Crops(
+        found.tree.read, cuts, found.sizes, relative=found.relative, margin=margin, max_pixels=layout.max_pixels
+    )
     groups, crowded = box_families(list(cuts.values()), margin)
     columns = Columns(
         [box.name for box in boxes], [box.label for box in boxes], [box.split for box in boxes], groups=groups
