@@ -104,3 +104,30 @@ def crops_as_files(folder: Path, names: list[str], pictures: dict[str, Image.Ima
     file = folder / "labels.csv"
     file.write_text(out.getvalue(), encoding="utf-8")
     return file
+
+
+def yolo_line(one: Pasted, picture: Image.Image) -> str:
+    """A line as tools write it: the class, and middle and size of the box with six digits."""
+    left, top, wide, high = one.box
+    shares = ((left + wide / 2) / picture.width, (top + high / 2) / picture.height)
+    return f"{NAMES.index(one.label)} " + " ".join(
+        f"{share:.6f}" for share in (*shares, wide / picture.width, high / picture.height)
+    )
+
+
+def yolo_set(folder: Path, n_pictures: int, each: int, *, described: bool = True) -> tuple[Path, list[Pasted]]:
+    """YOLO's texts and pictures, every fourth picture for validation; the value is what to audit."""
+    pictures, pasted = scene(n_pictures, each)
+    for number, (name, picture) in enumerate(pictures.items()):
+        part = "val" if number % 4 == 3 else "train"
+        save(folder / "images" / part, {name: picture})
+        lines = [yolo_line(one, picture) for one in pasted if one.picture == name]
+        text = folder / "labels" / part / f"{name[:-4]}.txt"
+        text.parent.mkdir(parents=True, exist_ok=True)
+        text.write_text("".join(f"{line}\n" for line in lines))
+    if described:
+        file = folder / "data.yaml"
+        file.write_text("path: .  # here\ntrain: images/train\nval: images/val\nnames:\n  0: '3'\n  1: \"8\"\n")
+        return file, pasted
+    (folder / "classes.txt").write_text("3\n8\n")
+    return folder, pasted

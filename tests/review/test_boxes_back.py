@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from builders import make_result
-from detections import coco_set
+from detections import coco_set, yolo_set
 
 from auditor.errors import DecisionsError
 from auditor.gate.outputs.places import locator
@@ -29,7 +29,15 @@ def coco(folder: Path) -> str:
     return str(coco_set(folder, 8, 3)[0])
 
 
-MAKERS: dict[str, Maker] = {"coco": coco}
+def yolo(folder: Path) -> str:
+    return str(yolo_set(folder, 8, 3)[0])
+
+
+def yolo_folder(folder: Path) -> str:
+    return str(yolo_set(folder, 8, 3, described=False)[0])
+
+
+MAKERS: dict[str, Maker] = {"coco": coco, "yolo": yolo, "yolo's folder": yolo_folder}
 
 
 def audited(folder: Path, source: str) -> AuditResult:
@@ -103,7 +111,15 @@ def _in_coco(lines: list[str], path: str, label: str) -> bool:
     return lines[0].strip() == "{" and lines[1].strip() == f'"id": {path.rpartition("#")[2]},'
 
 
-IS_THERE: dict[str, Callable[[list[str], str, str], bool]] = {"coco": _in_coco}
+def _in_yolo(lines: list[str], path: str, label: str) -> bool:
+    return lines[0].startswith("0 " if label == "3" else "1 ")
+
+
+IS_THERE: dict[str, Callable[[list[str], str, str], bool]] = {
+    "coco": _in_coco,
+    "yolo": _in_yolo,
+    "yolo's folder": _in_yolo,
+}
 
 
 def test_every_other_character_of_cocos_file_stays(tmp_path: Path) -> None:

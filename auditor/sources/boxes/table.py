@@ -21,8 +21,8 @@ from auditor.sources.writable import Annotations
 from auditor.system.text import counted, display
 
 MARGIN_SAID = (
-    "Each item is a box, cut out with {margin:.0%} of its width and height more on each side (::margin=0.2 behind SOURCE "
-    "takes more). Its class is audited. Boxes that are missing, or lie beside what they mean, are not looked for."
+    "Each item is a box, cut out with {margin:.0%} of its width and height more on each side (SOURCE::margin=0.2 takes "
+    "more). Its class is audited. Boxes that are missing, or lie beside what they mean, are not looked for."
 )
 
 LARGEST_MARGIN = 10.0
