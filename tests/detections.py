@@ -131,3 +131,35 @@ def yolo_set(folder: Path, n_pictures: int, each: int, *, described: bool = True
         return file, pasted
     (folder / "classes.txt").write_text("3\n8\n")
     return folder, pasted
+
+
+def voc_xml(name: str, picture: Image.Image, pasted: list[Pasted]) -> str:
+    """An annotation as labelImg writes it: tabs, and pixels that count from 1."""
+    objects = "".join(
+        f"\t<object>\n\t\t<name>{one.label}</name>\n\t\t<pose>Unspecified</pose>\n\t\t<truncated>0</truncated>\n"
+        f"\t\t<difficult>0</difficult>\n\t\t<bndbox>\n\t\t\t<xmin>{one.box[0] + 1}</xmin>\n"
+        f"\t\t\t<ymin>{one.box[1] + 1}</ymin>\n\t\t\t<xmax>{one.box[0] + one.box[2]}</xmax>\n"
+        f"\t\t\t<ymax>{one.box[1] + one.box[3]}</ymax>\n\t\t</bndbox>\n\t</object>\n"
+        for one in pasted
+    )
+    return (
+        f"<annotation>\n\t<folder>JPEGImages</folder>\n\t<filename>{name}</filename>\n\t<size>\n"
+        f"\t\t<width>{picture.width}</width>\n\t\t<height>{picture.height}</height>\n\t\t<depth>1</depth>\n"
+        f"\t</size>\n\t<segmented>0</segmented>\n{objects}</annotation>\n"
+    )
+
+
+def voc_set(folder: Path, n_pictures: int, each: int) -> tuple[Path, list[Pasted]]:
+    """Pascal VOC's files and pictures, with lists of train and val; the value is what to audit."""
+    pictures, pasted = scene(n_pictures, each)
+    save(folder / "JPEGImages", pictures)
+    lists: dict[str, list[str]] = {"train": [], "val": []}
+    (folder / "Annotations").mkdir()
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    for number, (name, picture) in enumerate(pictures.items()):
+        lists["val" if number % 4 == 3 else "train"].append(name[:-4])
+        text = voc_xml(name, picture, [one for one in pasted if one.picture == name])
+        (folder / "Annotations" / f"{name[:-4]}.xml").write_text(text)
+    for part, stems in lists.items():
+        (folder / "ImageSets" / "Main" / f"{part}.txt").write_text("".join(f"{stem}\n" for stem in stems))
+    return folder, pasted

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from builders import make_result
-from detections import coco_set, yolo_set
+from detections import coco_set, voc_set, yolo_set
 
 from auditor.errors import DecisionsError
 from auditor.gate.outputs.places import locator
@@ -37,7 +37,12 @@ def yolo_folder(folder: Path) -> str:
     return str(yolo_set(folder, 8, 3, described=False)[0])
 
 
-MAKERS: dict[str, Maker] = {"coco": coco, "yolo": yolo, "yolo's folder": yolo_folder}
+def voc(folder: Path) -> str:
+    folder.mkdir()
+    return str(voc_set(folder, 8, 3)[0])
+
+
+MAKERS: dict[str, Maker] = {"coco": coco, "yolo": yolo, "yolo's folder": yolo_folder, "voc": voc}
 
 
 def audited(folder: Path, source: str) -> AuditResult:
@@ -119,6 +124,7 @@ IS_THERE: dict[str, Callable[[list[str], str, str], bool]] = {
     "coco": _in_coco,
     "yolo": _in_yolo,
     "yolo's folder": _in_yolo,
+    "voc": lambda lines, path, label: lines[0] == "\t<object>" and lines[1] == f"\t\t<name>{label}</name>",
 }
 
 

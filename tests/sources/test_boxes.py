@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_a_picture_that_cannot_be_used_costs_its_boxes_and_says_why(tmp_path: Pa
         bomb.read("002.png#1004")
 
 
-def naive_families(sides: list[tuple[float, float, float, float]]) -> list[set[int]]:
+def naive_families(sides: Sequence[tuple[float, float, float, float]]) -> list[set[int]]:
     groups = [{row} for row in range(len(sides))]
     for a, (l0, t0, r0, b0) in enumerate(sides):
         for b, (l1, t1, r1, b1) in enumerate(sides[:a]):

@@ -65,6 +65,7 @@ class CocoSource:
         ids = {name: number for number, name in read.categories.items()}
         origin = CocoFile(file, places, {name: ids[name] for name in sorted(ids)})
         found = Found(
+            "COCO's",
             display(os.path.basename(file)),
             display(root),
             tree,

@@ -57,6 +57,8 @@ class Found:
 
     Attributes
     ----------
+    form
+        Whose form the annotations have: COCO's, YOLO's, Pascal VOC's.
     title, root
         What a report calls the data set, and the folder of its pictures.
     tree
@@ -73,6 +75,7 @@ class Found:
         The files of annotations.
     """
 
+    form: str
     title: str
     root: str
     tree: Tree
@@ -206,7 +209,8 @@ def box_table(found: Found, margin: float, layout: Layout) -> ImageTable:
     table = make_table(found.title, found.root, columns, read=read, skipped=skipped)
     without = sum(held[picture] for picture in pictures)
     notes = [
-        f"{counted(len(boxes), 'box', 'boxes')} of {_pictures(len({box.picture for box in boxes}))} were read.",
+        f"{counted(len(boxes), 'box', 'boxes')} of {_pictures(len({box.picture for box in boxes}))} were read, in "
+        f"{found.form} form.",
         *found.notes,
         f"{counted(without, 'box is', 'boxes are')} left out with {_pictures(len(pictures))} that cannot be used."
         * bool(without),

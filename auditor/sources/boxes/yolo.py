@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from auditor.errors import SourceError
 from auditor.sources.amended_text import DROPPED
 from auditor.sources.base import ImageTable, Skipped
 from auditor.sources.boxes.crops import Sides
 from auditor.sources.boxes.files import AnnotationFiles, Row
 from auditor.sources.boxes.table import Box, Found, box_table, margin_of, refuse_layout
+from auditor.sources.boxes.voc import above, annotations_in
 from auditor.sources.boxes.yolo_names import NAME_FILES, Described, described, is_description, names_of_lines
 from auditor.sources.boxes.yolo_places import label_of, pictures_of, root_of
 from auditor.sources.manifest_spec import AS_NAMED, Layout
@@ -41,7 +43,7 @@ class YoloSource:
         place = spec.rpartition("::margin=")[0] or spec
         if place.lower().endswith((".yaml", ".yml")):
             return os.path.isfile(place)
-        return os.path.isdir(place) and (bool(_description(place)) or _parallel(place))
+        return os.path.isdir(place) and (bool(_description(place)) or _parallel(above(place, "labels", ".txt")))
 
     def open(self, spec: str, *, allow_outside: bool = False, layout: Layout = AS_NAMED) -> ImageTable:
         """List the boxes.
@@ -54,7 +56,14 @@ class YoloSource:
         place, margin = margin_of(spec)
         shown = display(place)
         refuse_layout(layout, shown)
+        named, place = place, above(place, "labels", ".txt")
         file = place if os.path.isfile(place) else _description(place)
+        other = "" if os.path.isfile(place) or named != place else annotations_in(place)
+        if other and not file:
+            raise SourceError(
+                f"{shown} holds boxes in YOLO's form and in Pascal VOC's",
+                hint=f"give {shown}/labels or {shown}/{display(other)}",
+            )
         base = (os.path.dirname(file) or ".") if file else place
         known = described(file, display(file)) if file else Described()
         root = layout.root or root_of(base, known.path, allow_outside=allow_outside)
@@ -70,9 +79,25 @@ class YoloSource:
         origin = AnnotationFiles(read.labels, read.rows, read.files, extras, main, read.spelled(), edited)
         title = os.path.basename(os.path.abspath(place))
         found = Found(
-            display(title), display(root), tree, boxes, {}, True, read.skipped, (*known.notes, *read.notes()), origin
+            "YOLO's",
+            display(title),
+            display(root),
+            tree,
+            boxes,
+            {},
+            True,
+            read.skipped,
+            (*other_form(other), *read.notes()),
+            origin,
         )
         return box_table(found, margin, layout)
+
+
+def other_form(folder: str) -> tuple[str, ...]:
+    """A note where a description leads to texts, and a folder of XML files lies beside it."""
+    if not folder:
+        return ()
+    return (f"The folder '{display(folder)}' of Pascal VOC's form was not read. To audit it, give it as SOURCE.",)
 
 
 def _description(folder: str) -> str:

@@ -41,15 +41,12 @@ class Described:
         The name of each class by its number.
     parts
         The places of the pictures of each split: folders, or lists of pictures.
-    notes
-        What people should know.
     """
 
     data: bytes = b""
     path: str = ""
     names: Mapping[int, str] = field(default_factory=dict)
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 def is_description(file: str) -> bool:
