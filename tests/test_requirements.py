@@ -14,7 +14,12 @@ from helpers import PROJECT
 
 from auditor import engines
 
-CALLED = {"PIL": "pillow", "sklearn": "scikit-learn", "sentence_transformers": "sentence-transformers"}
+CALLED = {
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "sentence_transformers": "sentence-transformers",
+}
 """Packages that are imported under another name than they are asked for."""
 WORKSHOP = {"auditor": set(), "fixtures": set(), "tests": {"test", "fuzz"}, "benchmarks": {"bench"}, "docs": {"docs"}}
 """Each folder's extras for those who work on it, beside the users' extras and what every installation has."""

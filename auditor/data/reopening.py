@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from auditor.config import AuditSettings
+from auditor.config import MAX_PIXELS, AuditSettings
 from auditor.errors import SourceError
 from auditor.result import AuditResult, complete_result
 from auditor.result.documents import DatasetDocument
@@ -43,6 +43,7 @@ class Opening:
     probabilities: str = ""
     kind: str = ""
     label: str = ""
+    max_pixels: int = MAX_PIXELS
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Opening:
@@ -60,7 +61,7 @@ class Opening:
         """
         numbers = bool(self.features or self.probabilities)
         by_name = by_name or numbers
-        layout = Layout(self.root, self.columns, by_name, self.kind, self.label)
+        layout = Layout(self.root, self.columns, by_name, self.kind, self.label, self.max_pixels)
         table = open_source(source, allow_outside=self.allow_outside, classes=self.classes, layout=layout)
         if not numbers:
             return table
@@ -70,7 +71,7 @@ class Opening:
 
     def frame(self, frame: pd.DataFrame, *, by_name: bool) -> ImageTable:
         """The data set that a DataFrame holds."""
-        layout = Layout(self.root, self.columns, by_name, self.kind, self.label)
+        layout = Layout(self.root, self.columns, by_name, self.kind, self.label, self.max_pixels)
         return frame_table(frame, layout, self.allow_outside)
 
 
@@ -212,7 +213,8 @@ def _audited(written: str, places: list[Path], root: str, result: AuditResult) -
 def _holds(source: Path, images: list[str]) -> bool:
     """Whether one of the images lies in a folder, or beside a manifest."""
     folder = source if source.is_dir() else source.parent
-    return any(os.path.lexists(folder / image) for image in images)
+    whole = (image.rpartition("#")[0] for image in images)  # a box is called after its picture
+    return any(os.path.lexists(folder / image) for image in (*images, *filter(None, whole)))
 
 
 def _file(spec: str) -> str:

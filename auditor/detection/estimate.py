@@ -145,13 +145,13 @@ def family_note(families: Array) -> str:
     if not copies:
         return ""
     text = (
-        f"{copies} of {len(families)} images are copies or near copies of others: "
+        f"{copies} of {len(families)} images are copies or near copies of others, or share a group: "
         f"{counted(int((sizes > 1).sum()), 'family', 'families')}. No model that judges an image has seen one of its "
         "family, and the estimate counts families."
     )
     if copies < IN_FAMILIES * len(families):
         return text
-    return text + " Most images are copies. A wrong label may stand on all copies of one picture: look at each once."
+    return text + " Most images are in such families. One mistake may stand on a whole family."
 
 
 def _undecided(n: int, area: float, value: float, ends: tuple[float, float], n_classes: int) -> str:

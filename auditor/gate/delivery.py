@@ -92,6 +92,7 @@ def check_data_untouched(outputs: Iterable[Output], result: AuditResult) -> None
         dataset = result.summary["dataset"]
         source = Path(parse_spec(str(dataset["source"]))[0]).resolve()
         entries = {*dataset["hashes"], *(entry["path"] for entry in dataset["skipped"])}
+    entries |= {picture for name in entries if (picture := name.rpartition("#")[0])}  # of boxes
     root = Path(result.root).resolve()
     folder = root if root.is_dir() else root.parent
     for output in outputs:

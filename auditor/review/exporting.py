@@ -132,6 +132,11 @@ def _with_content(
 ) -> list[Task]:
     """The tasks with an address of each image, with the image itself, or with the text that people read."""
     kind = result.noun.kind
+    if kind == "image" and (link or not (tool.embeds or tool is TOOLS["csv"])) and _boxes(tasks, opened):
+        raise DecisionsError(
+            "boxes have no files of their own that another program could open",
+            hint="--to label-studio without --link holds the crops themselves, and --to csv their names",
+        )
     if kind == "image" and (link or not tool.embeds):
         return [replace(task, link=link + quote(task.path) if link else "") for task in tasks]
     if kind == "features" or (result.summary["dataset"]["source"] == IN_MEMORY and kind != "image"):
@@ -154,6 +159,11 @@ def _with_content(
             )
         done.append(replace(task, link=f"data:{shown.media_type(picture)};base64,{encoded}"))
     return done
+
+
+def _boxes(tasks: Sequence[Task], opened: Callable[[], ImageTable]) -> bool:
+    """Whether the items are boxes of pictures. Their names tell where they cannot be."""
+    return all("#" in task.path for task in tasks) and opened().boxes is not None
 
 
 def _said(

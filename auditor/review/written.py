@@ -18,7 +18,7 @@ from auditor.result import AuditResult
 from auditor.review.cleaned import CleanedImage, place, read_again, target_names, write_manifest
 from auditor.sources.base import IN_MEMORY, ImageTable
 from auditor.sources.manifest import parse_spec
-from auditor.sources.writable import Manifest
+from auditor.sources.writable import Annotations, Manifest
 from auditor.system import files
 from auditor.system.arrays import Array
 
@@ -74,6 +74,8 @@ def write_cleaned(
         The format does not suit these items, or the data set is not the one that was audited.
     """
     own = table is not None and table.origin is not None and (table.kind in ("text", "table") or bool(table.given))
+    if table is not None and table.boxes is not None:
+        return _as_boxes(folder, result, table, table.boxes, images, format)
     if format == "folder" and (own or table is None or table.kind != "image"):
         raise DecisionsError(
             f"only images can be written as a folder, and this audit is of {result.noun.many}",
@@ -130,6 +132,40 @@ def _in_own_format(
     return Written([renamed[image.path] for image in images], name, 1, choice, _options(result, table))
 
 
+def _as_boxes(
+    folder: Path,
+    result: AuditResult,
+    table: ImageTable,
+    origin: Annotations,
+    images: Sequence[CleanedImage],
+    format: str,
+) -> Written:
+    """The annotations in their own format. Pictures stay where they are."""
+    if format == "folder":
+        raise DecisionsError(
+            "boxes are written as annotations in their own format, not as a folder of classes",
+            hint="leave out --format",
+        )
+    before = dict(zip(table.frame["path"], table.frame["label"], strict=True))
+    final = {image.path: image.label for image in images}
+    labels = {path: label for path, label in final.items() if label != before.get(path)}
+    dropped = frozenset(set(result.ranking["path"]) - set(final))
+    name, contents = origin.amended(labels, dropped)
+    for path, data in contents.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    choice = table.source[len(parse_spec(table.source)[0]) :]
+    opening = replace(Opening.of(result.settings), classes=(), root=table.root)
+    again = opening.open(str(folder / name if name else folder) + choice)
+    kept = [path for path in origin.order if path in before and path not in dropped]
+    now = dict(zip(again.frame["path"], again.frame["label"], strict=True))
+    order = [] if again.boxes is None else [path for path in again.boxes.order if path in now]
+    renamed = dict(zip(kept, order, strict=False))
+    if len(order) != len(kept) or any(now[renamed[path]] != final.get(path, before[path]) for path in kept):
+        raise _another(name or "the folder of annotations")
+    return Written([renamed[image.path] for image in images], name, len(contents), choice, _options(result, table))
+
+
 def _opened(spec: str, result: AuditResult, table: ImageTable) -> ImageTable:
     """The manifest that was just written, without the numbers that lie beside it."""
     opening = replace(Opening.of(result.settings), classes=(), features="", probabilities="", root="")
@@ -158,6 +194,8 @@ def _options(result: AuditResult, table: ImageTable) -> str:
         value = dict(result.settings).get(key)
         if value:
             words += [f"--{key}", ",".join(value) if isinstance(value, list | tuple) else str(value)]
+    if table.boxes is not None:
+        words += ["--root", table.root]
     if table.given is not None and table.kind == "image":
         words += ["--root", result.root]
     return f" {shlex.join(words)}" if words else ""

@@ -20,6 +20,9 @@ from importlib.metadata import EntryPoint, entry_points
 from auditor.errors import SourceError
 from auditor.sources.archives import ArchiveSource
 from auditor.sources.base import SPLITS, Columns, ImageTable, Skipped, Source, make_table, outside_hint
+from auditor.sources.boxes.coco import CocoSource
+from auditor.sources.boxes.voc import VocSource
+from auditor.sources.boxes.yolo import YoloSource
 from auditor.sources.cifar import CifarSource
 from auditor.sources.digits import DigitsSource
 from auditor.sources.folder import FolderSource
@@ -41,6 +44,9 @@ _FIRST: tuple[type[Source], ...] = (
     DigitsSource,
     BreastCancerSource,
     DocstringsSource,
+    CocoSource,
+    YoloSource,
+    VocSource,
     ManifestSource,
     ArchiveSource,
     WebDatasetSource,
@@ -122,7 +128,7 @@ def _load(point: EntryPoint, broken: list[str] | None) -> Iterator[Source]:
 
 
 def _opened(kind: Source, spec: str, allow_outside: bool, layout: Layout) -> ImageTable:
-    if isinstance(kind, ManifestSource):
+    if isinstance(kind, ManifestSource | CocoSource | YoloSource | VocSource):
         return kind.open(spec, allow_outside=allow_outside, layout=layout)
     if layout.root or layout.columns or layout.label:
         raise SourceError(

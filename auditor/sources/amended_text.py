@@ -128,7 +128,7 @@ def json_lines(text: str, *, lines: bool) -> dict[int, int]:
     first = text.lstrip()[:1]
     if first == "[":
         found, line, before = {}, 1, 0
-        for number, (begin, _) in enumerate(_elements(text, text.index("[") + 1), start=1):
+        for number, (begin, _) in enumerate(elements(text, text.index("[") + 1), start=1):
             line, before = line + text.count("\n", before, begin), begin
             found[number] = line
         return found
@@ -153,7 +153,7 @@ def json_with(text: str, label: str, edits: Callable[[Mapping[int, Any]], Edits]
         if labels_by_path(document) is not None:
             return _by_path(document, list(records.items()), changes)
     if first == "[":
-        return _array_with(text, label, changes)
+        return array_with(text, label, changes)
     rows = text.split("\n")
     if first == "{" and all(_is_row(rows[number - 1], records[number]) for number in records if number <= len(rows)):
         kept = (_object_with(line, label, changes.get(number)) for number, line in enumerate(rows, start=1))
@@ -185,12 +185,12 @@ def _changed(record: Any, label: str, new: object) -> Any:
     return None if new is DROPPED else record if new is None else {**record, label: new}
 
 
-def _array_with(text: str, label: str, changes: Edits) -> str:
+def array_with(text: str, label: str, changes: Edits) -> str:
     """An array of objects. What goes takes the comma before it along; the first one, the comma after it."""
     kept: list[str] = []
     opened = text.index("[") + 1
     head, before, at = text[:opened], opened, opened
-    for number, (begin, end) in enumerate(_elements(text, opened), start=1):
+    for number, (begin, end) in enumerate(elements(text, opened), start=1):
         row = _object_with(text[begin:end], label, changes.get(number))
         if row is not None:
             gap = text[before:begin]
@@ -199,7 +199,7 @@ def _array_with(text: str, label: str, changes: Edits) -> str:
     return head + "".join(kept) + text[at:]
 
 
-def _elements(text: str, at: int) -> Iterator[tuple[int, int]]:
+def elements(text: str, at: int) -> Iterator[tuple[int, int]]:
     """Where the elements of an array begin and end."""
     decoder = json.JSONDecoder()
     at = _past_blanks(text, at)
@@ -217,18 +217,24 @@ def _object_with(text: str, label: str, new: object) -> str | None:
         return text
     if new is DROPPED:
         return None
-    decoder, span = json.JSONDecoder(), (0, 0)
+    span = members(text).get(label, (0, 0))
+    escaped = text.isascii()
+    return text[: span[0]] + json.dumps(new, ensure_ascii=escaped) + text[span[1] :]
+
+
+def members(text: str) -> dict[str, tuple[int, int]]:
+    """Where the values of a JSON object begin and end, by name. Of a name that stands twice, the last counts."""
+    decoder, found = json.JSONDecoder(), dict[str, tuple[int, int]]()
     at = _past_blanks(text, text.index("{") + 1)
     while text[at] != "}":
         name, at = decoder.raw_decode(text, at)
         begin = _past_blanks(text, _past_blanks(text, at) + 1)
         _, end = decoder.raw_decode(text, begin)
-        span = (begin, end) if name == label else span  # of a name that stands twice, the last counts
+        found[name] = (begin, end)
         at = _past_blanks(text, end)
         if text[at] == ",":
             at = _past_blanks(text, at + 1)
-    escaped = text.isascii()
-    return text[: span[0]] + json.dumps(new, ensure_ascii=escaped) + text[span[1] :]
+    return found
 
 
 def _past_blanks(text: str, at: int) -> int:

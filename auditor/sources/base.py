@@ -14,7 +14,7 @@ import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources import spelling
-from auditor.sources.writable import Manifest
+from auditor.sources.writable import Annotations, Manifest
 from auditor.system.arrays import Array
 
 KINDS = ("image", "text", "table", "features")
@@ -142,6 +142,8 @@ class ImageTable:
         None where its items have no order of their own.
     origin
         The manifest that the items stand in, which can be written with other labels. None where there is none.
+    boxes
+        The files of annotations, where the items are boxes of pictures; else None.
     """
 
     name: str
@@ -162,6 +164,7 @@ class ImageTable:
     places: Array | None = None
     n_places: int = 0
     origin: Manifest | None = None
+    boxes: Annotations | None = None
 
     def narrowed(self, frame: pd.DataFrame, skipped: Iterable[Skipped] = ()) -> ImageTable:
         """A copy that keeps the items of `frame`, some of its own in the same order, and skips some more."""

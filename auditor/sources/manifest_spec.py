@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from auditor.config import MAX_PIXELS
 from auditor.errors import SourceError
 from auditor.sources.manifest_columns import ROLES
 from auditor.sources.manifest_formats import READERS, suffix_of
@@ -17,6 +18,10 @@ IMAGE_ROLES, ITEM_ROLES = ("path",), ("text", "id")
 
 GROUP = "group"
 """The role of a column in every manifest: its values name what belongs together."""
+
+
+MARGIN = "margin="
+"""What stands behind `::` in a SOURCE of boxes, before a number."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class Layout:
         What its rows are: `image`, `text` or `table`. Empty lets the columns tell.
     label
         The column of its labels; empty where it is said in another way.
+    max_pixels
+        Pictures with more pixels are not decoded. Only boxes are cut out before an image is read.
     """
 
     root: str = ""
@@ -43,6 +50,7 @@ class Layout:
     by_name: bool = False
     kind: str = ""
     label: str = ""
+    max_pixels: int = MAX_PIXELS
 
 
 AS_NAMED = Layout()
@@ -52,12 +60,16 @@ AS_NAMED = Layout()
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     """`FILE::label=a,path=b` as the file and its chosen columns by role. A file with exactly this name comes first.
 
+    Of `PLACE::margin=0.2`, as boxes have it, the place is left.
+
     Raises
     ------
     SourceError
         The text after the `::` is not a list of path=, label= and split=.
     """
     file, separator, choice = spec.rpartition("::")
+    if separator and choice.startswith(MARGIN) and not os.path.exists(spec):
+        return file, {}
     if not separator or suffix_of(file) not in READERS or os.path.exists(spec):
         return spec, {}
     written = "FILE::label=COLUMN,path=COLUMN,split=COLUMN"
@@ -87,6 +99,11 @@ def chosen_columns(spec: str, layout: Layout) -> tuple[str, dict[str, str]]:
         The words cannot be understood, or name a column twice.
     """
     file, columns = parse_spec(spec)
+    if not columns and file != spec:
+        raise SourceError(
+            f"{display(file)} is a manifest of whole items, and only boxes have a margin",
+            hint=f"leave out {display(spec[len(file) :])}",
+        )
     if layout.columns:
         written = "--columns label=COLUMN,path=COLUMN,split=COLUMN"
         columns = _joined(columns, _columns(layout.columns, "--columns", written), "--columns")

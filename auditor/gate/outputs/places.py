@@ -67,12 +67,33 @@ def locator(result: AuditResult) -> Callable[[str], Place]:
     """
     if result.noun.kind in ("text", "table"):
         return _in_manifest(result)
+    boxes = _box_places(result)
+    if boxes:
+        return lambda path: boxes.get(path) or _nowhere(path)
     root = Path(result.root)
     folder = root if root.is_dir() else root.parent if root.is_file() else None
     if folder is None or not _holds(folder, result):
         return _in_manifest(result) if result.noun.kind != IMAGE else _nowhere
     base = folder.resolve()
     return lambda path: _placed(base, PurePosixPath(path))
+
+
+def has_boxes(result: AuditResult) -> bool:
+    """Whether the items may be boxes: each is called after its picture and a number, images/x.jpg#3."""
+    return all("#" in path for path in result.ranking["path"])
+
+
+def _box_places(result: AuditResult) -> dict[str, Place]:
+    """Where each box stands in its file of annotations; empty where the items are no boxes, or nobody knows."""
+    if not has_boxes(result):
+        return {}
+    try:
+        boxes = Opening.of(result.settings).open(str(result.summary["dataset"]["source"])).boxes
+        places = {} if boxes is None else boxes.places()
+    except (AuditorError, OSError):  # the places are a help; the gate does without
+        return {}
+    files = {file: _placed(Path(file).resolve(), None) for file, _ in places.values()}
+    return {name: replace(files[file], line=line) for name, (file, line) in places.items()}
 
 
 def _nowhere(path: str) -> Place:
@@ -126,7 +147,8 @@ def data_set(result: AuditResult) -> str:
         file = Path(parse_spec(source)[0])
         return _placed(file.resolve(), None).path if file.is_file() else source
     place = Path(parse_spec(source)[0])
-    if not (place.is_dir() or place.is_file()) or not locator(result)("").known:
+    known = has_boxes(result) or locator(result)("").known
+    if not (place.is_dir() or place.is_file()) or not known:
         return source
     return _placed(place.resolve(), None).path
 
