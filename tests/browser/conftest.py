@@ -39,12 +39,13 @@ class Page:
         ]
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-        self.driver.get(self.path.as_uri())
         if fresh:
-            # A busy browser goes back to the earlier place after the page was scrolled to the review.
-            self.run("localStorage.clear(); history.scrollRestoration = 'manual'")
-            self.driver.refresh()
-        self.run("document.getElementById('review').scrollIntoView()")
+            self.driver.execute_cdp_cmd(
+                "Storage.clearDataForOrigin", {"origin": "file://", "storageTypes": "local_storage"}
+            )
+        self.driver.get(self.path.as_uri())
+        # A busy browser goes back to the earlier place after the page was scrolled to the review.
+        self.run("history.scrollRestoration = 'manual'; document.getElementById('review').scrollIntoView()")
         return self
 
     def run(self, script: str, *values: Any) -> Any:

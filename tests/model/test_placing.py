@@ -36,13 +36,14 @@ def audits(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Result]
 ) -> dict[str, Path]:
     """The same audit on the processor and on `mps`, by the command."""
-    from helpers import use_sketched_figures, use_tiny_network
+    from helpers import use_hasty_detection, use_sketched_figures, use_tiny_network
 
     place = tmp_path_factory.mktemp("devices")
     more = ["--train", request.param, "--epochs", "2", "--image-size", "8", "--examples", "0", "--thumbnails", "2"]
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_network(patch)
         use_sketched_figures(patch)
+        use_hasty_detection(patch)
         words = small_audit(FIXTURES / "digits", place / "cpu", *more, "--device", "cpu")
         done = run_cli(*words)
         assert done.exit_code == 0, done.stderr

@@ -83,7 +83,7 @@ def test_suspects_get_pictures_large_enough_to_judge() -> None:
 
 
 def test_photographs_saved_anew_stand_together_and_others_do_not(
-    shared_data: Path, tmp_path: Path, run_cli: Callable[..., Any]
+    shared_data: Path, tmp_path: Path, run_cli: Callable[..., Any], hasty: None
 ) -> None:
     copies = set()
     for label in ("boats", "tables"):
