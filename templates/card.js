@@ -108,7 +108,7 @@ function Card(page) {
   function why(item) {
     const [against, neighbours] = data.why[explained(item)] ?? [[], []];
     const strip = (title, kind, entries, text) => entries.length === 0 ? null
-      : h("div", { class: "strip" }, h("h3", { class: "strip-title " + kind }, title), h("div", { class: "shots small" }, entries.map(([other, value]) =>
+      : h("div", { class: "strip" }, h("h3", { class: "strip-title " + kind }, h("span", {}, title)), h("div", { class: "shots small" }, entries.map(([other, value]) =>
         h("figure", { class: "shot" }, page.pictures.small(other, `Labelled ${shown(table.label(other))}`),
           h("figcaption", {}, h("b", {}, named(table.label(other))), text ? h("span", { class: "quiet" }, " " + text(value)) : null)))));
     if (!against.length && !neighbours.length) return null;

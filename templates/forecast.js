@@ -2,7 +2,7 @@
 
 // What the decisions so far say about the errors that remain. It knows nothing of the page.
 const Forecast = (() => {
-  const SITTING = 200; // suspects that a person goes through at once: the forecast promises no number further ahead
+  const SITTING = 50; // suspects that a person goes through at once, as auditor/report/sitting.py has them
   // A part of the shift is the own one of the suspects ahead: a part of the prior's variance, and at most this standard
   // deviation. We tried 60 audits of known truth (docs/tried.md), each once as many suspects were reviewed as
   // are wrong. The interval held the number of errors ahead in three cases of four without it, in 96 of 100 with it.
@@ -24,7 +24,10 @@ const Forecast = (() => {
         if (d.decision !== "unsure" && row < data.ranked) seen.push([odds[row], d.decision === "keep" ? 0 : 1]);
       }
       const { shift, deviation } = carried(fitShift(seen, prior), prior);
-      return { ...ahead(odds, decisions, shift, deviation), prior };
+      const found = ahead(odds, decisions, shift, deviation);
+      // Before any decision it is the audit's own interval to the letter, so that the page says one thing.
+      const untouched = found.left === odds.length && data.count;
+      return { ...found, prior, interval: untouched ? data.count.interval : found.interval };
     };
   }
 
@@ -120,9 +123,7 @@ const Forecast = (() => {
     const low = total - Math.hypot(total - expected(open, -1.96 * below), chance);
     const high = total + Math.hypot(expected(open, 1.96 * above) - total, chance);
     const interval = [Math.max(0, low), Math.min(open.length, high)];
-    let depth = Math.min(SITTING, cumulative.findIndex((value) => value >= 0.8 * total) + 1);
-    const step = depth > 50 ? 20 : depth > 10 ? 10 : 5;
-    depth = Math.min(open.length, Math.ceil(depth / step) * step);
+    const depth = Math.min(SITTING, open.length);
     return { total, interval, left: open.length, depth, within: depth ? cumulative[depth - 1] : 0, shift };
   }
 

@@ -30,13 +30,21 @@ function Progress(page) {
   function forecastWords(f) {
     if (!f) return ["This audit did not estimate how many errors remain."];
     if (f.left === 0) return ["Every suspect is reviewed. Export your decisions to apply them."];
-    const [low, high] = f.interval.map(about);
+    const [low, high] = [Math.floor(f.interval[0]), Math.ceil(f.interval[1])].map((end) => end.toLocaleString("en"));
+    if (data.proved !== null) return provedWords(f);
     const proof = table.sample.length ? " Looks at the sample can tell." : "";
     if (data.cannot_tell) return [`The model cannot tell without looks how many errors are left: between ${low} and ${high}.${proof}`];
-    if (f.total < 0.5) return [`The model finds no clear error among the rest, and cannot rule out ${errors(f.interval[1])}. More of this list should find little.${proof}`];
+    if (f.total < 0.5) return [`The model finds no clear error among the rest, and cannot rule out ${high} error${high === "1" ? "" : "s"}. More of this list should find little.${proof}`];
     const remain = about(f.total) === "1" ? "remains" : "remain";
     return ["The next ", h("b", {}, f.depth.toLocaleString("en")), " should contain about ", h("b", {}, errors(f.within)),
       `. About ${about(f.total)} ${remain} in total (${low} to ${high}).`];
+  }
+
+  // What looks proved takes the place of the model's estimate. The model is heard where it does not say more than that.
+  function provedWords(f) {
+    const proved = `The certificate says that at most ${data.proved.toLocaleString("en")} of these labels are wrong now.`;
+    const model = f.total > data.proved || f.total < 0.5 ? "" : ` The model expects about ${about(f.total)} in what you have not decided here.`;
+    return [proved, model];
   }
 
   return { element, draw };

@@ -26,6 +26,7 @@ from auditor.report.originals import Originals, beside
 from auditor.report.payload import Kept, Payload, payload
 from auditor.report.pictures import Pictures
 from auditor.report.wording import (
+    chance,
     command_shown,
     effect,
     few,
@@ -172,6 +173,7 @@ def _environment(pictures: Pictures, noun: Noun) -> jinja2.Environment:
     environment.filters.update(
         name=name_markup,
         place=place,
+        chance=chance,
         command=command_shown,
         share=share,
         pct=percent,

@@ -69,6 +69,8 @@ class Columns(TypedDict):
         The drawn items, in the order in which a reviewer sees them.
     cannot_tell
         Whether the model cannot tell how many labels are wrong.
+    proved
+        So many labels are wrong now at most, as the certificate says; None without one.
     """
 
     audit: str
@@ -92,6 +94,7 @@ class Columns(TypedDict):
     by_class: list[tuple[float, float, float] | None] | None
     sample: list[Place]
     cannot_tell: bool
+    proved: int | None
 
 
 class Noun(TypedDict):
@@ -150,6 +153,8 @@ def payload(result: AuditResult, pictures: Pictures, looks: Looks, taken: int = 
     row_of = {path: row for row, path in enumerate(paths)}
     columns = _columns(result, paths, row_of)
     columns["sample"] = places(result, sample_of(result, looks), row_of)
+    if looks.certificate is not None:
+        columns["proved"] = math.ceil(looks.certificate["today"]["count_at_most"] - 1e-9)
     drawn = (row for row, _, _ in columns["sample"])
     left = MAX_BYTES - len(json.dumps(columns, separators=(",", ":"))) - taken
     suspects = range(min(columns["ranked"], result.summary["settings"]["thumbnails"]))
@@ -197,6 +202,7 @@ def _columns(result: AuditResult, paths: list[str], row_of: Mapping[str, int]) -
         "by_class": _by_class(calibration, result.classes) if known else None,
         "sample": [],
         "cannot_tell": cannot_tell(calibration),
+        "proved": None,
     }
 
 

@@ -36,10 +36,11 @@ class Sitting:
     interval: Sequence[float]
     stop: int | None
 
-    @property
-    def minutes(self) -> int:
-        """How long it takes."""
-        return max(1, math.ceil(self.looks * SECONDS_A_LOOK / 60))
+
+def minutes_of(looks: int) -> str:
+    """How long so many looks take, in words."""
+    minutes = max(1, math.ceil(looks * SECONDS_A_LOOK / 60))
+    return f"About {minutes:,} minute{'' if minutes == 1 else 's'}"
 
 
 def sitting_row(calibration: CalibrationDocument | None) -> ReviewRow | None:

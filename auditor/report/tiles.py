@@ -13,7 +13,7 @@ from auditor.certificate.documents import CertificateDocument
 from auditor.certificate.wording import at_most
 from auditor.report.certified import between
 from auditor.report.headline import TOP, found_at, found_of_possible
-from auditor.report.sitting import Sitting, first_sitting
+from auditor.report.sitting import Sitting, first_sitting, minutes_of
 from auditor.report.wording import cannot_tell, percent, whole
 from auditor.result.documents import AuditDocument
 from auditor.result.figures import Estimate, RecoveryDocument, best_ranking
@@ -83,7 +83,9 @@ def tiles(audit: AuditDocument, certificate: CertificateDocument | None = None) 
         shown.append(_wrong_labels(calibration["share"], unknown=cannot_tell(calibration)))
     shown.append(_recovered(audit["recovery"]))
     sitting = first_sitting(calibration)
-    if sitting is not None:
+    if certificate is not None:  # the model's forecast knows nothing of the looks
+        shown.extend(_further(certificate))
+    elif sitting is not None:
         shown.append(_sitting(sitting))
     return shown
 
@@ -126,6 +128,23 @@ def _recovered(recovery: RecoveryDocument) -> Tile:
     )
 
 
+def _further(certificate: CertificateDocument) -> list[Tile]:
+    """How many more looks prove less, the least of them; none where no number is known."""
+    row = next((row for row in certificate["next"] if row["looks"]), None)
+    if row is None or row["looks"] is None:
+        return []
+    made, more = certificate["looks"]["drawn"] + certificate["looks"]["listed"], row["looks"]
+    return [
+        Tile(
+            f"To prove {at_most(row['target'])} or less",
+            made / (made + more),
+            None,
+            text=f"{more:,} more look{'' if more == 1 else 's'}",
+            note=f"If none finds a wrong label. {minutes_of(more)}.",
+        )
+    ]
+
+
 def _against(share: float, recovery: RecoveryDocument) -> str:
     """The same as a number, beside what a perfect list could hold. Labels that were wrong before take its places."""
     said = found_of_possible(share * recovery["n_planted"], recovery, TOP * recovery["n"])
@@ -143,5 +162,5 @@ def _sitting(sitting: Sitting) -> Tile:
         [low / sitting.looks, high / sitting.looks],
         text=f"about {whole(sitting.found)} wrong" if round(sitting.found) else f"up to {whole(most)} wrong",
         between=f"{whole(math.floor(low))} to {whole(most)}",
-        note=f"About {sitting.minutes} minute{'' if sitting.minutes == 1 else 's'}. {until}".strip(),
+        note=f"{minutes_of(sitting.looks)}. {until}".strip(),
     )

@@ -54,6 +54,11 @@ def percent(share: float | None) -> str:
     return f"{value:.{digits}f}%"
 
 
+def chance(value: float) -> str:
+    """How likely one label is wrong, as the page's scripts say it: no finer than that can be known."""
+    return "over 99%" if value > 0.995 else "under 1%" if value < 0.005 else f"{100 * value:.0f}%"
+
+
 def share(value: float) -> str:
     """A share that we chose, for example how much of the list is checked. It has no needless decimal."""
     return f"{100 * value:g}%"

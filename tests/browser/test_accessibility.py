@@ -132,10 +132,15 @@ def test_the_whole_review_is_reachable_by_tab(page):
     assert {"Clear", "Drop", "Unsure", "Next", "Another class", "search", "checkbox"} <= reached
 
 
-def test_paper_shows_the_suspects_without_the_tool(page):
-    report = page(make_result(n=60)).open()
-    report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+def test_paper_shows_the_suspects_with_their_files_and_without_the_tool(page, node_tools):
+    result = make_result(n=60)
+    report = page(result).open(dark=True)
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": dark})
     try:
+        assert violations(report, node_tools) == []  # on white paper, whatever the screen's colours
+        shown = report.text(".static-suspects")
+        assert all(path in shown for path in result.ranking["path"].head(24))
         assert report.run("return getComputedStyle(document.querySelector('#review-app')).display") == "none"
         assert report.run("return getComputedStyle(document.querySelector('.static-suspects')).display") == "block"
     finally:

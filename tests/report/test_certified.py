@@ -13,7 +13,7 @@ import pytest
 from builders import make_result
 from hypothesis import given
 from hypothesis import strategies as st
-from report_page import Page, changed
+from report_page import Page, changed, data_of
 
 from auditor.certificate.wording import at_most
 from auditor.report import Looks, headline, looks_in
@@ -93,6 +93,17 @@ def test_the_certificate_takes_the_place_of_the_estimate() -> None:
         "60 of 100",
     ):
         assert words in text, words
+
+
+def test_no_forecast_of_the_model_contradicts_what_looks_proved() -> None:
+    result = make_result()
+    looks = Looks(None, certificate(result))
+    *_, last = tiles(result.summary, looks.certificate)
+    assert (last.title, last.text) == ("To prove 0.5% or less", "210 more looks")
+    assert last.note == "If none finds a wrong label. About 21 minutes." and last.interval is None
+    html = render(result, looks=looks)
+    assert "should contain about" in render(result) and "should contain about" not in Page(html).text
+    assert data_of(Page(html))["proved"] == 2 and data_of(Page(render(result)))["proved"] is None
 
 
 def test_corrections_that_are_not_applied_do_not_count_as_made() -> None:

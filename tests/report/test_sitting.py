@@ -7,7 +7,7 @@ import copy
 import pytest
 from builders import make_result
 
-from auditor.report.sitting import LOOKS, first_sitting
+from auditor.report.sitting import LOOKS, first_sitting, minutes_of
 from auditor.report.tiles import tiles
 
 
@@ -33,7 +33,7 @@ def _calibration(found: list[tuple[int, float]], **changes: object):
 def test_a_sitting_is_fifty_looks_or_all_there_are(found, looks, expected, stop) -> None:
     sitting = first_sitting(_calibration(found))
     assert (sitting.looks, sitting.found, sitting.stop) == (looks, expected, stop)
-    assert sitting.minutes == (5 if looks == LOOKS else 2)
+    assert minutes_of(sitting.looks) == ("About 5 minutes" if looks == LOOKS else "About 2 minutes")
 
 
 def test_where_the_model_cannot_tell_nothing_is_promised() -> None:
