@@ -38,7 +38,8 @@ _KINDS = (
     "true one on this item, a class that is like the true one in general, or one class filed as another; on all items "
     "alike or on hard ones. Before the labels speak, three wrong labels in a hundred are typical, and many more are "
     "possible. Some errors look like the model's own doubt: they are as common among its doubts as those that stand "
-    "out. The upper end is never below the share of labels that the model contradicts."
+    "out. The upper end is never below the share of labels that the model contradicts. Looks at the top of a list are "
+    "no sample of the rest: they lower it to the part that people saw wrong, or to what labels alone allow."
 )
 
 ASSUMPTIONS = {
