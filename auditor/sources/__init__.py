@@ -27,7 +27,7 @@ from auditor.sources.cifar import CifarSource
 from auditor.sources.digits import DigitsSource
 from auditor.sources.folder import FolderSource
 from auditor.sources.idx import IdxSource
-from auditor.sources.manifest import AS_NAMED, Layout, ManifestSource
+from auditor.sources.manifest import AS_NAMED, Layout, ManifestSource, parse_spec
 from auditor.sources.npz import NpzSource
 from auditor.sources.samples import BreastCancerSource, DocstringsSource
 from auditor.sources.spelling import resolved
@@ -169,7 +169,9 @@ _REMEDIES = {
 
 def _not_recognised(spec: str, broken: Sequence[str]) -> SourceError:
     shown = display(spec)
-    if os.path.isfile(spec):
+    if parse_spec(spec)[0] != spec and os.path.exists(parse_spec(spec)[0]):
+        message = f"{display(parse_spec(spec)[0])} holds no boxes, and only boxes have a margin"
+    elif os.path.isfile(spec):
         message = f"{shown} is a file of no kind that can be audited"
     elif os.path.lexists(spec):
         message = f"{shown} is neither a folder nor a file that can be audited"

@@ -85,6 +85,30 @@ def test_splits_that_hold_images_and_labels(tmp_path: Path) -> None:
     assert open_source(str(tmp_path)).frame["split"].value_counts().to_dict() == {"train": 4, "val": 4, "test": 4}
 
 
+def test_names_alone_and_darknets_folders(tmp_path: Path) -> None:
+    """supervision writes names without splits; Darknet and CVAT put texts beside pictures."""
+    folder = small(tmp_path / "a", GOOD)
+    (folder / "classes.txt").unlink()
+    (folder / "data.yaml").write_text("names:\n- cat\n- dog\nnc: 2\n")
+    assert set(open_source(str(folder)).frame["label"]) == {"cat", "dog"}
+    (tmp_path / "b").mkdir()
+    for part in ("train", "valid"):
+        small(tmp_path / part, GOOD)
+        (tmp_path / part / "images").rename(tmp_path / "b" / f"obj_{part}_data")
+        for text in (tmp_path / part / "labels").iterdir():
+            text.rename(tmp_path / "b" / f"obj_{part}_data" / text.name)
+    (tmp_path / "b" / "obj.names").write_text("cat\ndog\n")
+    table = open_source(f"{tmp_path}/b")
+    assert table.frame["split"].value_counts().to_dict() == {"train": 4, "val": 4}
+    assert table.frame["path"].iloc[0] == "obj_train_data/000.png#1" and set(table.frame["label"]) == {"cat", "dog"}
+
+
+def test_a_margin_for_what_has_no_boxes(tmp_path: Path) -> None:
+    save(tmp_path / "cat", scene(1, 1)[0])
+    with pytest.raises(SourceError, match="holds no boxes, and only boxes have a margin"):
+        open_source(f"{tmp_path}::margin=0.2")
+
+
 LINES = {
     "0 0.5 0.5 0.2": "4 numbers, not 5",
     "0 0.5 0.5 0.2 0.2 0.9": "6 numbers, not 5",

@@ -15,8 +15,8 @@ from auditor.sources.boxes.crops import Sides
 from auditor.sources.boxes.files import AnnotationFiles, Row
 from auditor.sources.boxes.table import Box, Found, box_table, margin_of, refuse_layout
 from auditor.sources.boxes.voc import above, annotations_in
-from auditor.sources.boxes.yolo_names import NAME_FILES, Described, described, is_description, names_of_lines
-from auditor.sources.boxes.yolo_places import label_of, pictures_of, root_of
+from auditor.sources.boxes.yolo_names import NAME_FILES, Described, described, described_keys, names_of_lines
+from auditor.sources.boxes.yolo_places import DARKNET, label_of, pictures_of, root_of
 from auditor.sources.manifest_spec import AS_NAMED, Layout
 from auditor.sources.root import Root
 from auditor.sources.tree import is_litter, join
@@ -43,7 +43,9 @@ class YoloSource:
         place = spec.rpartition("::margin=")[0] or spec
         if place.lower().endswith((".yaml", ".yml")):
             return os.path.isfile(place)
-        return os.path.isdir(place) and (bool(_description(place)) or _parallel(above(place, "labels", ".txt")))
+        if not os.path.isdir(place):
+            return False
+        return bool(_description(place)) or _darknet(place) or _parallel(above(place, "labels", ".txt"))
 
     def open(self, spec: str, *, allow_outside: bool = False, layout: Layout = AS_NAMED) -> ImageTable:
         """List the boxes.
@@ -101,9 +103,19 @@ def other_form(folder: str) -> tuple[str, ...]:
 
 
 def _description(folder: str) -> str:
-    """The file that describes a folder; empty where there is none."""
-    files = (os.path.join(folder, name) for name in DESCRIPTIONS)
-    return next((file for file in files if os.path.isfile(file) and is_description(file)), "")
+    """The file that describes a folder; empty where there is none. One that names classes alone needs texts there."""
+    files = [file for name in DESCRIPTIONS if os.path.isfile(file := os.path.join(folder, name))]
+    keys = {file: described_keys(file) for file in files}
+    return next((file for file in files if "names" in keys[file] and (len(keys[file]) > 1 or _parallel(folder))), "")
+
+
+def _darknet(folder: str) -> bool:
+    """Whether a folder has Darknet's names, and pictures with their texts beside them, as CVAT exports them."""
+    try:
+        inner = [entry.name for entry in os.scandir(folder) if entry.is_dir() and DARKNET.fullmatch(entry.name)]
+    except OSError:
+        return False
+    return bool(inner) and os.path.isfile(os.path.join(folder, "obj.names"))
 
 
 def _parallel(folder: str) -> bool:

@@ -49,14 +49,13 @@ class Described:
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def is_description(file: str) -> bool:
-    """Whether a YAML file names classes and splits, as far as its first part tells."""
+def described_keys(file: str) -> set[str]:
+    """Which of `names` and the splits a YAML file has, as far as its first part tells."""
     try:
         with open(os.open(file, os.O_RDONLY | UNWAITING), "rb") as opened:
-            found = set(_KEYS.findall(opened.read(MAX_BYTES)))
+            return {key.decode() for key in _KEYS.findall(opened.read(MAX_BYTES))}
     except OSError:
-        return False
-    return b"names" in found and len(found) > 1
+        return set()
 
 
 def described(file: str, shown: str) -> Described:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from auditor.errors import SourceError
@@ -13,6 +14,9 @@ from auditor.sources.root import Root
 from auditor.sources.tree import has_image_suffix, is_utf8, join
 from auditor.system.files import reason
 from auditor.system.text import display
+
+DARKNET = re.compile(r"obj_(\w+)_data")
+"""A folder of pictures and their texts, as Darknet and CVAT name it."""
 
 NO_PLACE = "the description names it, and there is no such folder or list below the root"
 
@@ -59,7 +63,7 @@ def pictures_of(tree: Root, parts: Mapping[str, Sequence[str]], skipped: list[Sk
 
 
 def _places(tree: Root, parts: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
-    """The places of each split: as described, or `images`, `images/train` and `train/images` where they are."""
+    """The places of each split: as described, or `images`, `images/train`, `train/images`, `obj_train_data`."""
     if parts:
         yield from ((split, place) for split, places in parts.items() for place in places)
         return
@@ -71,6 +75,8 @@ def _places(tree: Root, parts: Mapping[str, Sequence[str]]) -> Iterator[tuple[st
             yield from ((split_name(folder) or "", join(name, folder)) for folder in splits)
             if not splits:
                 yield "", name
+        elif DARKNET.fullmatch(name):
+            yield split_name(name[4:-5]) or "", name
         elif "images" in tree.entries(name, []).folders:
             yield split_name(name) or "", join(name, "images")
 
