@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from builders import make_result
-from helpers import FIXTURES, few_images, names, small_audit, snapshot
+from helpers import FIXTURES, PROJECT, few_images, names, small_audit, snapshot
 
 import auditor
 from auditor.cli import main
@@ -235,8 +235,12 @@ def test_an_audit_whose_streams_the_shell_closed_goes_on(streams: str, tmp_path:
 def test_no_home_no_locale_no_cache_is_no_obstacle(tmp_path: Path) -> None:
     bare = {"PATH": os.environ["PATH"], "HOME": "/proc/nothing", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
     data = few_images(tmp_path / "d\u00e4ta")
-    words = [*AUDITOR, *small_audit(data, tmp_path / "out", "--image-size", "8")]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**bare, "OMP_NUM_THREADS": "1"})
+    # A process of its own, with a small network and in haste.
+    code = "import pytest, helpers as h; h.use_tiny_network(p := pytest.MonkeyPatch()); h.use_hasty_detection(p)"
+    words = [sys.executable, "-c", f"{code}; from auditor.cli import main; main()"]
+    words += small_audit(data, tmp_path / "out", "--image-size", "8")
+    env = {**bare, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{PROJECT}{os.pathsep}{PROJECT / 'tests'}"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert "d\u00e4ta" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 

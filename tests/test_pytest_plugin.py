@@ -19,7 +19,8 @@ def session(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run pytest in `folder` as a user of the plugin would."""
     installed = any(point.name == "auditor" for point in importlib.metadata.entry_points(group="pytest11"))
     plugin = [] if installed else ["-p", "auditor.pytest_plugin"]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, *arguments]
+    others = [f"-pno:{name}" for name in ("cacheprovider", "zarr", "xdist", "anyio", "hypothesispytest")]
+    command = [sys.executable, "-m", "pytest", *others, *plugin, *arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
 
