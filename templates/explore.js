@@ -18,7 +18,7 @@ function Explore(page) {
       h("div", { class: "rv-explore-side" },
         h("label", { for: "rv-threshold" }, "Suspicion at least"), slider, said,
         map ? h("p", { class: "legend" }, h("span", { class: "key glow" }, "probably wrong, or above the threshold"), h("span", { class: "key clean dot" }, "labelled like the open one"), h("span", { class: "key series dot" }, "labelled as suggested for it")) : null,
-        map ? h("p", { class: "quiet" }, `${noun.many[0].toUpperCase()}${noun.many.slice(1)} that look alike to the model lie close together, as far as a plane can show it. Draw around some to list them. Choose one to open it.`) : null,
+        map ? h("p", { class: "quiet" }, `${noun.many[0].toUpperCase()}${noun.many.slice(1)} that look alike to the model lie close together, as far as a flat map can show it. Draw around some to list them. Choose one to open it.`) : null,
         map ? h("div", { class: "rv-tools" }, near, all) : null)));
   let close = { path: "", rows: new Set() };
 

@@ -34,22 +34,22 @@ BY_HEART = (
 )
 
 _KINDS = (
-    "Every error that the model cannot refute is weighed: a class at random, a class that the model confuses with the "
-    "true one on this item, a class that is like the true one in general, or one class filed as another; on all items "
-    "alike or on hard ones. Before the labels speak, three wrong labels in a hundred are typical, and many more are "
-    "possible. Some errors look like the model's own doubt: they are as common among its doubts as those that stand "
-    "out. The upper end is never below the share of labels that the model contradicts. Looks at the top of a list are "
-    "no sample of the rest: they lower it to the part that people saw wrong, or to what labels alone allow."
+    "The estimate trusts the model's picture of the data. It weighs every kind of error that the model cannot "
+    "rule out: a class at random, a class that looks alike on this item or in general, or one class filed as "
+    "another, on all items or on hard ones. Half of the errors may look like the model's own doubt. Before it "
+    "sees the labels, three wrong labels in a hundred are typical, and many more are possible. The upper end is "
+    "never below the share of labels that the model contradicts."
 )
 
 ASSUMPTIONS = {
     "trusted reference": (
-        "The trusted labels are right and their items are like the audited ones, so they show how sure the model may "
-        "be. " + _KINDS
+        "The trusted labels are right and their items are like the audited ones, so they show how far the model's "
+        "confidence can be trusted. " + _KINDS
     ),
     "shape of the posterior": (
-        "There are no trusted labels, or too few. How sure the model may be is then not known, and the estimate is an "
-        "average over it. " + _KINDS + " Labels that the model agrees with may be wrong too: only looks can tell."
+        "There are no trusted labels, or too few, so nobody knows how far the model's confidence can be trusted. The "
+        "estimate is an average over what is possible. " + _KINDS + " Labels that look right to the model may be wrong "
+        "too. Only looks can tell."
     ),
 }
 

@@ -73,8 +73,8 @@ def claim(certificate: CertificateDocument) -> str:
     if today["at_most"] >= 0.995:
         return f"The {_looks(counted)} so far cannot exclude that all of these labels are wrong"
     return (
-        f"At most {at_most(today['at_most'])} of these labels are wrong now ({certificate['confidence']:.0%}), "
-        f"whatever kind of errors they are{condition(looks['known_wrong'])}: {_looks(counted)}"
+        f"At most {at_most(today['at_most'])} of these labels are wrong now, whatever kind of errors they are"
+        f"{condition(looks['known_wrong'])} ({_looks(counted)}, {certificate['confidence']:.0%} confidence)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from auditor.result.figures import CalibrationDocument, ReviewRow
 
 LOOKS = 50
 """Looks of a first sitting, or as many as there are."""
+
+RARE = 20
+"""From this many looks for one wrong label on, they are rare."""
 
 SECONDS_A_LOOK = 6
 """What a look takes a person at a keyboard, taken for granted. It is said in minutes, as "about"."""
@@ -29,12 +33,16 @@ class Sitting:
     stop
         The depth of the list after which less than one more is expected in all the rest; None where the list gets
         nowhere near that, or where that is so from the start.
+    rare
+        The depth after which fewer than one look in `RARE` is expected to find a wrong label, up to the next depth of
+        the table and, as the list is ordered, further down; None where there is none.
     """
 
     looks: int
     found: float
     interval: Sequence[float]
     stop: int | None
+    rare: int | None = None
 
 
 def minutes_of(looks: int) -> str:
@@ -57,12 +65,14 @@ def first_sitting(calibration: CalibrationDocument | None) -> Sitting | None:
     row = sitting_row(calibration)
     if calibration is None or row is None or cannot_tell(calibration):
         return None
-    return Sitting(row["k"], row["expected_found"], row["expected_found_interval"], _stop(calibration["review"]))
+    return Sitting(row["k"], row["expected_found"], row["expected_found_interval"], *_ends(calibration["review"]))
 
 
-def _stop(rows: Sequence[ReviewRow]) -> int | None:
-    """Where less than one wrong label is expected in all that follows."""
+def _ends(rows: Sequence[ReviewRow]) -> tuple[int | None, int | None]:
+    """Where less than one wrong label is expected in all that follows, and where they become rare."""
     total = rows[-1]["expected_found"]
     if total < 1:
-        return None
-    return next((row["k"] for row in rows[:-1] if total - row["expected_found"] < 1), None)
+        return None, None
+    stop = next((row["k"] for row in rows[:-1] if total - row["expected_found"] < 1), None)
+    steps = ((a["k"], b["k"] - a["k"], b["expected_found"] - a["expected_found"]) for a, b in itertools.pairwise(rows))
+    return stop, next((k for k, looks, more in steps if more * RARE < looks), None)

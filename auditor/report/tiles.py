@@ -13,7 +13,7 @@ from auditor.certificate.documents import CertificateDocument
 from auditor.certificate.wording import at_most
 from auditor.report.certified import between
 from auditor.report.headline import TOP, found_at, found_of_possible
-from auditor.report.sitting import Sitting, first_sitting, minutes_of
+from auditor.report.sitting import RARE, Sitting, first_sitting, minutes_of
 from auditor.report.wording import cannot_tell, percent, whole
 from auditor.result.documents import AuditDocument
 from auditor.result.figures import Estimate, RecoveryDocument, best_ranking
@@ -155,7 +155,11 @@ def _sitting(sitting: Sitting) -> Tile:
     """What a review costs and fixes."""
     low, high = sitting.interval
     most = max(1, math.ceil(high))
-    until = "" if sitting.stop is None else f"After {sitting.stop:,} the model expects less than one more."
+    until = ""
+    if sitting.stop is not None:
+        until = f"After {sitting.stop:,} the model expects less than one more."
+    elif sitting.rare is not None:
+        until = f"After {sitting.rare:,} fewer than 1 look in {RARE} should find one."
     return Tile(
         f"The next {sitting.looks:,} looks should find",
         min(1.0, sitting.found / sitting.looks),

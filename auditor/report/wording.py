@@ -95,6 +95,15 @@ def few(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 9.95 or value == 0 else f"{value:.1f}"
 
 
+def fews(pair: Sequence[float]) -> str:
+    """An interval of expected counts. Its ends are rounded outward, as in the page's first sentence."""
+    low, high = (
+        f"{round_to(x):,}" if x >= 9.95 else few(round_to(10 * x) / 10)
+        for round_to, x in zip((math.floor, math.ceil), pair, strict=True)
+    )
+    return f"{low} to {high}"
+
+
 def signed(value: float | None) -> str:
     """A number that always carries its sign."""
     return ("+" if value is not None and value > 0 else "") + number(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from auditor.result import AuditResult
@@ -170,4 +171,4 @@ def _settings_sentences(settings: dict[str, list[object]]) -> list[str]:
 
 def _figure(estimate: Estimate) -> str:
     low, high = estimate["interval"]
-    return f"{round(estimate['value']):,} ({round(low):,} to {round(high):,})"
+    return f"{round(estimate['value']):,} ({math.floor(low):,} to {math.ceil(high):,})"

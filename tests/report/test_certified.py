@@ -75,7 +75,7 @@ def test_the_certificate_takes_the_place_of_the_estimate() -> None:
     result = make_result()
     found = certificate(result)
     text = Page(render(result, looks=Looks(certificate=found))).text
-    claim = "At most 0.79% of these labels are wrong now (95%), whatever kind of errors they are: 340 looks"
+    claim = "At most 0.79% of these labels are wrong now, whatever kind of errors they are (340 looks, 95% confidence)"
     assert text.count(claim) == 2  # headline and panel
     assert "probably wrong" not in text.split("Evidence")[0]
     assert headline(result, found).startswith(f"photos: {claim}. In a test with")

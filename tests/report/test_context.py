@@ -23,7 +23,7 @@ def test_every_section_the_study_asks_for_is_there():
         "The lowest-ranked images of the test",
         "Average influence by label",
         "Class by class",
-        "What the model learnt a prediction from",
+        "Which training images shaped a prediction",
         "Most helpful and most harmful images of each class",
         "Quality on the test split",
         "Method and limits",

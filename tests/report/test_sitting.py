@@ -36,6 +36,13 @@ def test_a_sitting_is_fifty_looks_or_all_there_are(found, looks, expected, stop)
     assert minutes_of(sitting.looks) == ("About 5 minutes" if looks == LOOKS else "About 2 minutes")
 
 
+def test_where_the_list_is_never_used_up_it_is_said_where_errors_become_rare() -> None:
+    calibration = _calibration([(20, 19.0), (50, 36.0), (100, 43.0), (200, 49.0), (400, 53.0)])
+    assert (first_sitting(calibration).stop, first_sitting(calibration).rare) == (None, 200)
+    last = tiles({**make_result().summary, "calibration": calibration})[-1]
+    assert last.note == "About 5 minutes. After 200 fewer than 1 look in 20 should find one."
+
+
 def test_where_the_model_cannot_tell_nothing_is_promised() -> None:
     result = make_result()
     found = [(1, 0.9), (50, 9.5), (200, 10.2)]

@@ -43,3 +43,12 @@ def test_numbers_read_well():
 def test_of_an_absolute_path_the_last_name_is_told(written, told):
     assert place(written) == told
     assert command_shown(shlex.join(["auditor", "audit", written])) == shlex.join(["auditor", "audit", told])
+
+
+def test_ends_of_an_interval_of_counts_are_rounded_outward():
+    assert [wording.fews(pair) for pair in ((37.4, 68.3), (2.55, 9.91), (0.0, 0.04), (9.98, 1234.2))] == [
+        "37 to 69",
+        "2.5 to 10",
+        "0 to 0.1",
+        "9 to 1,235",
+    ]
