@@ -30,6 +30,7 @@ from auditor.sources.idx import IdxSource
 from auditor.sources.manifest import AS_NAMED, Layout, ManifestSource, parse_spec
 from auditor.sources.npz import NpzSource
 from auditor.sources.samples import BreastCancerSource, DocstringsSource
+from auditor.sources.saved import SavedSource
 from auditor.sources.spelling import resolved
 from auditor.sources.tiny_imagenet import TinyImageNetSource
 from auditor.sources.webdataset import WebDatasetSource
@@ -53,6 +54,7 @@ _FIRST: tuple[type[Source], ...] = (
     NpzSource,
     IdxSource,
     CifarSource,
+    SavedSource,
     TinyImageNetSource,
 )
 """These kinds are asked first, the most special one at the beginning."""

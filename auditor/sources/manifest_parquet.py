@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from auditor.errors import SourceError
@@ -63,15 +64,61 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
         pyarrow is missing, the file is damaged, or a column is missing or of another kind.
     """
     with opened(data, shown) as file:
-        schema = file.schema_arrow
-        classes = class_names(schema.metadata)
-        columns, notes = _usual(schema, classes, columns)
-        located = _located(schema, columns, shown)
-        group_at = locate_group(schema.names, columns, shown)
-        chosen = [schema.names[at] for at in (*located, group_at) if at is not None]
-        table = file.read(columns=chosen, use_threads=False)
-        images = _Images.of(table.column(chosen[0]))
-        lists = [table.column(name).to_pylist() for name in (chosen if images is None else chosen[1:])]
+        chosen = choose(file.schema_arrow, columns, shown)
+        return rows_of_table(file.read(columns=list(chosen.names), use_threads=False), chosen, shown)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The columns of a table that are read.
+
+    Attributes
+    ----------
+    names
+        Those of path, label, and where there are any of split and group.
+    split, group
+        Whether there are such columns.
+    classes
+        The names of the classes by column.
+    notes, near
+        See `Rows`.
+    """
+
+    names: tuple[str, ...]
+    split: bool
+    group: bool
+    classes: Mapping[str, list[str]]
+    notes: tuple[str, ...]
+    near: Mapping[str, str]
+
+
+def choose(schema: Any, columns: dict[str, str], shown: str) -> Chosen:
+    """The columns of a schema of pyarrow that a table of images needs.
+
+    Raises
+    ------
+    SourceError
+        A column is missing.
+    """
+    classes = class_names(schema.metadata)
+    columns, notes = _usual(schema, classes, columns)
+    located = _located(schema, columns, shown)
+    group_at = locate_group(schema.names, columns, shown)
+    near = near_names(schema.names, {"split": located[2], "group": group_at}, columns)
+    names = tuple(schema.names[at] for at in (*located, group_at) if at is not None)
+    return Chosen(names, located[2] is not None, group_at is not None, classes, notes, near)
+
+
+def rows_of_table(table: Any, chosen: Chosen, shown: str) -> Rows:
+    """The rows of a table of pyarrow that has the chosen columns.
+
+    Raises
+    ------
+    SourceError
+        A column is of another kind.
+    """
+    images = _Images.of(table.column(chosen.names[0]))
+    lists = [table.column(name).to_pylist() for name in (chosen.names if images is None else chosen.names[1:])]
     if images is not None:
         lists.insert(0, images.names)
     texts = [
@@ -79,15 +126,14 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
             value if isinstance(value, str) else as_text(value, f"{shown}, row {number}", name)
             for number, value in enumerate(values, start=1)
         ]
-        for name, values in zip(chosen, lists, strict=True)
+        for name, values in zip(chosen.names, lists, strict=True)
     ]
-    labels = named(texts[1], classes.get(chosen[1]))
-    count = len(labels)
-    splits = [""] * count if located[2] is None else texts[2]
-    groups = None if group_at is None else texts[-1]
+    labels = named(texts[1], chosen.classes.get(chosen.names[1]))
+    splits = texts[2] if chosen.split else [""] * len(labels)
+    groups = texts[-1] if chosen.group else None
     read = None if images is None else images.read
-    near = near_names(schema.names, {"split": located[2], "group": group_at}, columns)
-    return Rows(range(1, count + 1), texts[0], labels, splits, read, notes, groups=groups, near=near)
+    numbers = range(1, len(labels) + 1)
+    return Rows(numbers, texts[0], labels, splits, read, chosen.notes, groups=groups, near=chosen.near)
 
 
 def _located(schema: Any, columns: dict[str, str], shown: str) -> tuple[int, int, int | None]:

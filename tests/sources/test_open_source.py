@@ -137,6 +137,7 @@ def test_kinds_that_are_registered_and_built_in_are_asked_once(install: Install)
         "npz",
         "idx",
         "cifar",
+        "saved",
         "tiny_imagenet",
         "folder",
     ]
