@@ -50,7 +50,7 @@ def test_no_forecast_of_the_model_contradicts_what_looks_proved() -> None:
     result = make_result()
     looks = Looks(None, certificate(result))
     *_, last = tiles(result.summary, looks.certificate)
-    assert (last.title, last.text) == ("To prove 0.5% or less", "210 more looks")
+    assert (last.title, last.text) == ("To prove that at most 0.5% are wrong", "210 more looks")
     assert last.note == "If none finds a wrong label. About 21 minutes." and last.interval is None
     html = render(result, looks=looks)
     assert "should contain about" in render(result) and "should contain about" not in Page(html).text
@@ -79,7 +79,9 @@ def test_before_any_look_the_page_says_what_looks_would_prove() -> None:
         "proves": [{"looks": 300, "at_most": 0.0099}],
     }
     text = Page(render(AuditResult(result.summary, result.ranking, result.planted, evidence))).text
-    assert "300 looks without a wrong label prove at most 0.99%." in text and "so nothing is proved" in text
+    assert (
+        "300 looks without a wrong label prove that at most 0.99% are wrong." in text and "so nothing is proved" in text
+    )
 
 
 @given(st.floats(1e-7, 1.0))
