@@ -166,7 +166,8 @@ def _next(row: NextLooks) -> str:
 
 def _would_prove(proofs: Sequence[Proof]) -> tuple[str, ...]:
     return tuple(
-        f"{_looks(proof['looks'])} without a wrong label prove at most {at_most(proof['at_most'])}." for proof in proofs
+        f"{_looks(proof['looks'])} without a wrong label prove that at most {at_most(proof['at_most'])} are wrong."
+        for proof in proofs
     )
 
 

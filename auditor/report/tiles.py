@@ -136,7 +136,7 @@ def _further(certificate: CertificateDocument) -> list[Tile]:
     made, more = certificate["looks"]["drawn"] + certificate["looks"]["listed"], row["looks"]
     return [
         Tile(
-            f"To prove {at_most(row['target'])} or less",
+            f"To prove that at most {at_most(row['target'])} are wrong",
             made / (made + more),
             None,
             text=f"{more:,} more look{'' if more == 1 else 's'}",

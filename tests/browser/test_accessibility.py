@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from builders import make_result
+from certificates import certificate
 from conftest import violations
 
+from auditor.report import Looks
 from auditor.report import page as report_module
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -27,8 +29,10 @@ GATE = {
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
 def test_no_serious_violation(page, node_tools, width, dark):
-    report = page(make_result(n=120, classes=("ant", "bee", "cat")), gate=GATE).open(width, dark)
+    result = make_result(n=120, classes=("ant", "bee", "cat"))
+    report = page(result, gate=GATE, looks=Looks(None, certificate(result))).open(width, dark)
     report.keys("krdu")
+    assert report.text(".rv-forecast").startswith("The certificate says that at most 2 of these labels are wrong now.")
     report.run("document.querySelectorAll('details:not(.more)').forEach((d) => { d.open = true; })")
     assert violations(report, node_tools) == []
 
@@ -145,6 +149,20 @@ def test_paper_shows_the_suspects_with_their_files_and_without_the_tool(page, no
         assert report.run("return getComputedStyle(document.querySelector('.static-suspects')).display") == "block"
     finally:
         report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_without_scripts_the_suspects_are_there_with_their_files(page, node_tools):
+    result = make_result(n=60)
+    report = page(result)
+    report.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        report.driver.get(report.path.as_uri())
+    finally:
+        report.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert report.run("return document.querySelector('#review-app').hidden")
+    shown = report.text(".static-suspects")
+    assert all(path in shown for path in result.ranking["path"].head(24))
+    assert violations(report, node_tools) == []
 
 
 def _lint(node_tools, folder):

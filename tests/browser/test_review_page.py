@@ -509,6 +509,15 @@ def test_a_card_on_one_screen_with_its_likeliest_classes_and_a_way_back(page):
     shown = report.run("return [...document.querySelectorAll('.rv-likeliest button')].map(e=>e.innerText)")
     for one, text, key in zip(first, shown, "123", strict=True):
         assert one["label"] in text and f"{100 * one['probability']:.0f}%" in text and key in text
+    # The nearest of the given label stand beside the nearest of the others, and the appendix waits until it is opened.
+    strips = report.run(
+        "return [...document.querySelectorAll('.rv-why .strip')].map(s=>[s.querySelector('h3').innerText,"
+        "[...s.querySelectorAll('figcaption b')].map(b=>b.innerText),s.getBoundingClientRect().top])"
+    )
+    own = result.ranking["label"].iloc[0]
+    assert strips[0][0] == f"Nearest labelled {own}" and set(strips[0][1]) == {own}
+    assert strips[1][0].startswith("Nearest ") and own not in strips[1][1] and strips[0][2] == strips[1][2]
+    assert report.run("return [...document.querySelectorAll('#appendix > details')].map(d=>d.open)") == [False] * 3
     report.keys("13")
     given = list(result.ranking["label"].head(2))
     wanted = [first[0]["label"], second[2]["label"]]

@@ -7,10 +7,10 @@ import json
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 from builders import make_result
+from certificates import certificate, proven
 from hypothesis import given
 from hypothesis import strategies as st
 from report_page import Page, changed, data_of
@@ -20,55 +20,6 @@ from auditor.report import Looks, headline, looks_in
 from auditor.report.page import render
 from auditor.report.tiles import tiles
 from auditor.result import AuditResult
-
-
-def _share(value: float, low: float, high: float, most: float, n: int = 200) -> dict[str, Any]:
-    return {
-        "value": value,
-        "interval": [low, high],
-        "at_least": low,
-        "at_most": most,
-        "count": value * n,
-        "count_interval": [low * n, high * n],
-        "count_at_least": low * n,
-        "count_at_most": most * n,
-    }
-
-
-def certificate(result: AuditResult, *, applied: bool = True, **changes: Any) -> dict[str, Any]:
-    remaining = _share(0.002, 0.0, 0.0101, 0.0079)
-    return {
-        "schema_version": 1,
-        "kind": "auditor-certificate",
-        "audit_id": result.audit_id,
-        "content_hash": result.summary["dataset"]["content_hash"],
-        "n": 200,
-        "confidence": 0.95,
-        "reading": "betting",
-        "share": _share(0.04, 0.03, 0.052, 0.05),
-        "remaining": remaining,
-        "today": remaining if applied else _share(0.04, 0.03, 0.052, 0.05),
-        "by_class": [{"label": "boats", "n": 100, "looks": 60, "share": _share(0.03, 0.01, 0.06, 0.055)}],
-        "looks": {
-            "drawn": 300,
-            "drawn_beyond": 2,
-            "listed": 40,
-            "wrong": 3,
-            "undecided": 1,
-            "second": 3,
-            "known_wrong": 10,
-            "known_wrong_found": 9,
-            "changed": 4,
-        },
-        "next": [
-            {"target": 0.005, "looks": 210, "likely": 480},
-            {"target": 0.001, "looks": 2000, "likely": None},
-        ],
-        "method": "m",
-        "assumptions": ["Reviewers name a wrong label when they see one."],
-        "notes": ["Four items are new."],
-        **changes,
-    }
 
 
 def test_the_certificate_takes_the_place_of_the_estimate() -> None:
@@ -99,7 +50,7 @@ def test_no_forecast_of_the_model_contradicts_what_looks_proved() -> None:
     result = make_result()
     looks = Looks(None, certificate(result))
     *_, last = tiles(result.summary, looks.certificate)
-    assert (last.title, last.text) == ("To prove 0.5% or less", "210 more looks")
+    assert (last.title, last.text) == ("To prove that at most 0.5% are wrong", "210 more looks")
     assert last.note == "If none finds a wrong label. About 21 minutes." and last.interval is None
     html = render(result, looks=looks)
     assert "should contain about" in render(result) and "should contain about" not in Page(html).text
@@ -115,7 +66,7 @@ def test_corrections_that_are_not_applied_do_not_count_as_made() -> None:
 
 def test_looks_that_prove_nothing_are_not_sold_as_a_bound() -> None:
     result = make_result()
-    nothing = _share(0.5, 0.0, 1.0, 1.0)
+    nothing = proven(0.5, 0.0, 1.0, 1.0)
     text = headline(result, certificate(result, remaining=nothing, today=nothing, share=nothing))
     assert "cannot exclude that all of these labels are wrong" in text and "At most" not in text
 
@@ -128,7 +79,9 @@ def test_before_any_look_the_page_says_what_looks_would_prove() -> None:
         "proves": [{"looks": 300, "at_most": 0.0099}],
     }
     text = Page(render(AuditResult(result.summary, result.ranking, result.planted, evidence))).text
-    assert "300 looks without a wrong label prove at most 0.99%." in text and "so nothing is proved" in text
+    assert (
+        "300 looks without a wrong label prove that at most 0.99% are wrong." in text and "so nothing is proved" in text
+    )
 
 
 @given(st.floats(1e-7, 1.0))
