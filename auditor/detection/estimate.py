@@ -100,7 +100,8 @@ def estimate_share(bench: Bench, table: Floats, signals: Signals, scores: Scores
     value, least, most = (cal.at_share(p, share) for share in (mean, low, high))
     area = cal.separation(bench.planted_one_by_one(table, signals), scores.suspicion)
     families = len(np.unique(bench.families[unseen]))
-    reason = _contradiction(bench, signals) or _undecided(families, area, mean, (low, high), bench.n_classes)
+    counts = len(unseen), families
+    reason = _contradiction(bench, signals) or _undecided(counts, area, mean, (low, high), bench.n_classes)
     suggested = known.truth[unseen, scores.suggested_label[unseen]] * value
     doubted = signals.model.at_share(REFERENCE_PRIOR)[np.arange(n, len(table)), bench.trusted]
     return Estimate(
@@ -154,10 +155,14 @@ def family_note(families: Array) -> str:
     return text + " Most images are in such families. One mistake may stand on a whole family."
 
 
-def _undecided(n: int, area: float, value: float, ends: tuple[float, float], n_classes: int) -> str:
-    """Say why no share can be stated; empty where it can. `n` is the number of items, copies counted once."""
+def _undecided(counts: tuple[int, int], area: float, value: float, ends: tuple[float, float], n_classes: int) -> str:
+    """Say why no share can be stated; empty where it can. `counts` are the number of items and that of families."""
+    items, n = counts
     if n < cal.SMALLEST:
-        return f"{n} images are too few to estimate a share of wrong labels; at least {cal.SMALLEST} are needed."
+        once = "" if n == items else f", counting each of the {n} families once,"
+        return (
+            f"{items} images{once} are too few to estimate a share of wrong labels; at least {cal.SMALLEST} are needed."
+        )
     needed = 0.5 + max(cal.WEAKEST, 1.2 / np.sqrt(n))
     if area < needed:
         return (

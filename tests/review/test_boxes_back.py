@@ -14,7 +14,7 @@ from builders import make_result
 from detections import coco_set, voc_set, yolo_set
 
 from auditor.errors import DecisionsError
-from auditor.gate.outputs.places import locator
+from auditor.gate.outputs.places import data_set, locator
 from auditor.result import AuditResult
 from auditor.review import Wanted, apply, export
 from auditor.sources import open_source
@@ -42,7 +42,24 @@ def voc(folder: Path) -> str:
     return str(voc_set(folder, 8, 3)[0])
 
 
-MAKERS: dict[str, Maker] = {"coco": coco, "yolo": yolo, "yolo's folder": yolo_folder, "voc": voc}
+def darknet(folder: Path) -> str:
+    """Texts beside pictures, as CVAT exports them."""
+    yolo_set(folder, 8, 3, described=False)
+    for part in ("train", "val"):
+        (folder / "images" / part).rename(folder / f"obj_{part}_data")
+        for text in (folder / "labels" / part).iterdir():
+            text.rename(folder / f"obj_{part}_data" / text.name)
+    (folder / "classes.txt").rename(folder / "obj.names")
+    return str(folder)
+
+
+MAKERS: dict[str, Maker] = {
+    "coco": coco,
+    "yolo": yolo,
+    "yolo's folder": yolo_folder,
+    "darknet": darknet,
+    "voc": voc,
+}
 
 
 def audited(folder: Path, source: str) -> AuditResult:
@@ -106,6 +123,7 @@ def test_findings_point_at_the_line_of_the_box(kind: str, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     result = audited(tmp_path, MAKERS[kind](Path("set")))
     locate = locator(result)
+    assert data_set(result).startswith("set")
     for path, label in zip(result.ranking["path"], result.ranking["label"], strict=True):
         place = locate(path)
         lines = Path(place.path).read_text().splitlines()[place.line - 1 :]
@@ -124,6 +142,7 @@ IS_THERE: dict[str, Callable[[list[str], str, str], bool]] = {
     "coco": _in_coco,
     "yolo": _in_yolo,
     "yolo's folder": _in_yolo,
+    "darknet": _in_yolo,
     "voc": lambda lines, path, label: lines[0] == "\t<object>" and lines[1] == f"\t\t<name>{label}</name>",
 }
 

@@ -95,9 +95,9 @@ class CocoFile:
         shown = display(self.file)
         data = load(self.file, shown)
         text = decode(data, shown)
-        changes: dict[int, object] = {self.rows[name]: self.ids[label] for name, label in labels.items()}
-        changes |= {self.rows[name]: DROPPED for name in dropped}
         try:
+            changes: dict[int, object] = {self.rows[name]: self.ids[label] for name, label in labels.items()}
+            changes |= {self.rows[name]: DROPPED for name in dropped}
             begin, end = members(text)["annotations"]
             new = text[:begin] + array_with(text[begin:end], "category_id", changes) + text[end:]
         except (KeyError, ValueError, IndexError) as error:
