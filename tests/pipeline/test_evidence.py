@@ -202,3 +202,32 @@ def test_examples_are_test_images_of_both_kinds(finished: AuditResult) -> None:
             assert image["label"] == example["label"] and splits[image["path"]] == "train"
         most, least = ([image["influence"] for image in example[end]] for end in ("most", "least"))
         assert most == sorted(most, reverse=True) and least == sorted(least) and most[0] >= least[0]
+
+
+def test_each_suspect_of_several_sittings_stands_beside_its_nearest_of_both_labels() -> None:
+    rng = np.random.default_rng(0)
+    n, labels = 700, rng.integers(0, 3, 700)
+    data = SimpleNamespace(
+        features=rng.normal(size=(n, 8)).astype(np.float32),
+        labels=labels,
+        paths=[f"{row}.png" for row in range(n)],
+        classes=("ant", "bee", "cat"),
+        n_classes=3,
+        rows=lambda split: np.arange(600),
+    )
+    explainer = SimpleNamespace(rows_of=lambda asked, of: -np.ones((len(asked), 600), np.float32))
+    order, suggested = rng.permutation(n), (labels + 1) % 3
+    found = suspects.explanations(data, explainer, order, suggested)
+    assert list(found) == [f"{row}.png" for row in order[:500]]
+    centred = data.features - data.features.mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    for row in order[:500]:
+        alike = unit @ unit[row]
+        alike[row] = -np.inf
+        wanted = [
+            f"{k}.png"
+            for label in (labels[row], suggested[row])
+            for k in sorted(np.flatnonzero(labels == label), key=lambda k: -alike[k])[:3]
+        ]
+        assert [near["path"] for near in found[f"{row}.png"]["neighbours"]] == wanted
+    assert [bool(why["against"]) for why in found.values()] == [True] * 100 + [False] * 400
