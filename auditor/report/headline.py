@@ -101,7 +101,8 @@ def _state(calibration: CalibrationDocument | None, count: Estimate | None) -> S
 
 def _certified(data: DatasetDocument, certificate: CertificateDocument) -> Markup:
     """What looks by people prove."""
-    return Markup("{}: <strong>{}</strong>").format(name_markup(data["name"]), claim(certificate))
+    said = claim(certificate)
+    return Markup("{}: <strong>{}</strong>").format(name_markup(data["name"]), said[0].lower() + said[1:])
 
 
 def _estimate(data: DatasetDocument, calibration: CalibrationDocument | None) -> Markup:
