@@ -231,7 +231,7 @@ class Bench:
             planted = plant_together(targets, labels, self.families, self.settings.rate, rng)
             signals = self.views.signals(planted)
             values = {name: table[rows, planted].astype(np.float64) for name, table in signals.values.items()}
-            found.append(Together(values, planted != labels))
+            found.append(Together(kind, values, planted != labels))
         return found
 
     def combination(self, signals: Signals, seed: int, trials: Sequence[Together]) -> Combination:

@@ -31,12 +31,15 @@ class Together:
 
     Attributes
     ----------
+    kind
+        The kind of noise that was planted.
     values
         Signal -> float64 [N], of the labels that the items carry in it.
     planted
         bool [N].
     """
 
+    kind: str
     values: dict[str, Floats]
     planted: Array
 
@@ -66,24 +69,31 @@ def plant_together(targets: Floats, labels: Array, families: Array, rate: float,
 
 @dataclass(frozen=True)
 class Part:
-    """The part of our heads' weights that is taken, and the average precision with it in each trial."""
+    """The part of our heads' weights that is taken.
+
+    Attributes
+    ----------
+    found
+        Kind of planted noise -> the average precision with that part in each of its trials.
+    """
 
     value: float
-    by_trial: tuple[float, ...]
+    found: dict[str, tuple[float, ...]]
 
     @property
-    def found(self) -> float:
-        """Mean average precision."""
-        return float(np.mean(self.by_trial))
+    def mean(self) -> float:
+        """Mean average precision. All kinds count alike."""
+        return float(np.mean([np.mean(values) for values in self.found.values()]))
 
     def surely_beats(self, other: Part) -> bool:
         """Whether the mean gain over the same trials is above its standard error, and above 0.
 
-        It is the rule of one standard error (Breiman et al., 1984, Classification and Regression Trees, 3.4.3).
+        It is the rule of one standard error (Breiman et al., 1984, Classification and Regression Trees, 3.4.3). Kinds
+        are strata: how they differ is no error of the mean.
         """
-        gain = np.array(self.by_trial) - np.array(other.by_trial)
-        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
-        return bool(gain.mean() > error)
+        gains = [np.array(values) - np.array(other.found[kind]) for kind, values in self.found.items()]
+        squares = [gain.var(ddof=1) / len(gain) for gain in gains if len(gain) > 1]
+        return bool(np.mean([gain.mean() for gain in gains]) > np.sqrt(sum(squares)) / len(gains))
 
 
 def heads_part(combination: Combination, names: Sequence[str], own: set[str], trials: Sequence[Together]) -> Part:
@@ -110,7 +120,10 @@ def heads_part(combination: Combination, names: Sequence[str], own: set[str], tr
             sum(w * (1.0 if name in own else part) * t.values[name] for name, w in weighed if name in t.values)
             for t in trials
         ]
-        found = [average_precision(t.planted, np.zeros(len(t.planted)) + s) for t, s in zip(trials, sums, strict=True)]
-        tried.append(Part(part, tuple(found)))
-    best = max(tried, key=lambda part: part.found)
+        found: dict[str, tuple[float, ...]] = {}
+        for trial, s in zip(trials, sums, strict=True):
+            value = average_precision(trial.planted, np.zeros(len(trial.planted)) + s)
+            found[trial.kind] = (*found.get(trial.kind, ()), value)
+        tried.append(Part(part, found))
+    best = max(tried, key=lambda part: part.mean)
     return next(part for part in reversed(tried) if part is best or not best.surely_beats(part))

@@ -22,7 +22,9 @@ def trial(heads: float, own: float) -> Together:
     """Labels of which a tenth is planted; each signal tells them with some strength."""
     planted = np.arange(2000) % 10 == 0
     noise = RNG.normal(size=(2, 2000))
-    return Together({"stacked_loss": heads * planted + noise[0], "own_loss": own * planted + noise[1]}, planted)
+    return Together(
+        "uniform", {"stacked_loss": heads * planted + noise[0], "own_loss": own * planted + noise[1]}, planted
+    )
 
 
 @pytest.mark.parametrize(("heads", "own", "part"), [(0.0, 3.0, 0.0), (3.0, 0.0, 1.0), (3.0, 3.0, 1.0)])
@@ -37,7 +39,7 @@ def test_the_part_is_the_smallest_that_the_best_does_not_surely_beat() -> None:
         for part in PARTS
     }
     found = heads_part(EQUAL, NAMES, {"own_loss"}, trials)
-    assert found.by_trial == pytest.approx(totals[found.value])
+    assert found.found["uniform"] == pytest.approx(totals[found.value])
     best = np.array(max(totals.values(), key=sum))
     beaten = {p: np.mean(best - v) > np.std(best - v, ddof=1) / np.sqrt(3) for p, v in totals.items()}
     assert found.value == min(part for part in PARTS if not beaten[part])
@@ -82,8 +84,15 @@ def test_a_model_that_is_right_about_everything_is_not_drowned_by_heads_that_lea
 
 
 def test_a_gain_counts_above_its_standard_error() -> None:
-    plain = Part(1.0, (0.5, 0.5, 0.5, 0.5))
-    assert Part(0.0, (0.5, 0.53, 0.5, 0.53)).surely_beats(plain)
-    assert not Part(0.0, (0.48, 0.53, 0.48, 0.53)).surely_beats(plain)
+    plain = Part(1.0, {"uniform": (0.5, 0.5, 0.5, 0.5)})
+    assert Part(0.0, {"uniform": (0.5, 0.53, 0.5, 0.53)}).surely_beats(plain)
+    assert not Part(0.0, {"uniform": (0.48, 0.53, 0.48, 0.53)}).surely_beats(plain)
     assert not plain.surely_beats(plain)
-    assert Part(0.0, (0.6,)).surely_beats(Part(1.0, (0.5,)))
+    assert Part(0.0, {"uniform": (0.6,)}).surely_beats(Part(1.0, {"uniform": (0.5,)}))
+
+
+def test_how_kinds_of_noise_differ_is_no_error_of_the_gain() -> None:
+    plain = Part(1.0, {"uniform": (0.5, 0.5), "confusion": (0.5, 0.5)})
+    steady = Part(0.0, {"uniform": (0.495, 0.496), "confusion": (0.53, 0.531)})
+    assert steady.surely_beats(plain)
+    assert not Part(0.0, {"uniform": (0.511, 0.511), "confusion": (0.489, 0.489)}).surely_beats(plain)
