@@ -88,7 +88,7 @@ def test_the_round_of_the_readme(page: Callable[..., Any], tmp_path: Path) -> No
     applied = _run(apply, tmp_path)
     assert f"{wrong} relabelled" in applied and "left after them: at most 3.7%" in applied
     said = _run(again, tmp_path)
-    assert "At most 3.7% of these labels are wrong now, whatever kind of errors they are" in said
+    assert "cleaned.csv: at most 3.7% of these labels are wrong now, whatever kind of errors they are" in said
     second = AuditResult.load(tmp_path / "round2")
     assert dict(zip(second.ranking["path"], second.ranking["label"], strict=True)) == truth
     judged = _run(gate, tmp_path)
