@@ -42,6 +42,12 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_the_site_leads_to_every_page() -> None:
+    nav = (PROJECT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    missing = [page.name for page in (PROJECT / "docs").glob("*.md") if f": {page.name}\n" not in nav]
+    assert not missing, "`make docs` stops at them"
+
+
 def test_no_page_names_a_place_on_a_machine() -> None:
     places = re.compile(r"(?<![\w.])/(?:work|home|root|tmp|Users)/")
     assert [page.name for page in PAGES if places.search(page.read_text(encoding="utf-8"))] == []
