@@ -441,18 +441,27 @@ def _photographs(count, edge):
     return found
 
 
-def test_fifty_thousand_images(page, tmp_path):
+def _fifty_thousand():
     result = make_result(n=50_000, classes=10, thumbnails=500, examples=50)
     photographs = _photographs(40, 160)
     thumbnails = {path: photographs[i % 40] for i, path in enumerate(result.evidence["thumbnails"])}
-    result = dataclasses.replace(result, evidence={**result.evidence, "thumbnails": thumbnails})
-    report = page(result)
-    assert 10_000_000 < report.path.stat().st_size < 15_000_000
-    opened = []
+    return dataclasses.replace(result, evidence={**result.evidence, "thumbnails": thumbnails})
+
+
+@pytest.mark.slow
+def test_fifty_thousand_images_open_in_two_seconds(page):
+    report, opened = page(_fifty_thousand()), []
     for _ in range(3):  # others may be at work on this machine
         report.open()
         opened.append(report.run("return performance.getEntriesByType('navigation')[0].loadEventEnd"))
     assert 0 < min(opened) < 2000
+
+
+def test_fifty_thousand_images(page):
+    result = _fifty_thousand()
+    report = page(result)
+    assert 10_000_000 < report.path.stat().st_size < 15_000_000
+    report.open()
     assert report.text(".rv-count") == "50,000 suspects"
     assert report.count(".rv-row") < 40
     report.keys("kkrr")
