@@ -137,7 +137,7 @@ class AuditSettings:
             _check(False, "engine", self.engine, "one of " + ", ".join(engines.names()))
         known = self.train in ("head", "full", "auto") or (self.train.startswith("layers:") and len(self.train) > 7)
         _check(known, "train", self.train, "head, full, auto or layers:NAME,...")
-        engines.kind(self.engine).check_train("head" if self.trains_head_only else self.train)
+        engines.kind(self.engine).check_train(self.trained)
         if self.damping != "auto":
             _check(_number(self.damping) > 0, "damping", self.damping, "auto or a number above 0")
         if self.image_size != "auto":
@@ -158,9 +158,14 @@ class AuditSettings:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
     @property
+    def trained(self) -> str:
+        """What influence and the experiment train: `auto` tunes layers for detection alone."""
+        return "head" if self.train == "auto" else self.train
+
+    @property
     def trains_head_only(self) -> bool:
         """True when influence and the experiment are those of a head on the frozen backbone's features."""
-        return self.train in ("head", "auto")
+        return self.trained == "head"
 
     @property
     def freezes_backbone(self) -> bool:
@@ -180,13 +185,9 @@ class RunSettings:
     device: str = _setting("auto", "Where to compute; mps is a Mac's GPU, and auto never takes it.", choices=DEVICES)
     cache: str = _setting("", "Folder of the feature cache (default: the user's cache folder).", metavar="DIR")
     dask: str = _setting("", "Run on a Dask cluster: local:N workers, or tcp://host:port.", metavar="ADDRESS")
-    save_matrix: str = _setting(
-        "", "Write the whole influence matrix (reference x training images) there as zarr.", metavar="DIR"
-    )
+    save_matrix: str = _setting("", "Write the influence matrix (reference x training images) as zarr.", metavar="DIR")
     quiet: bool = _setting(False, "No progress on standard error.")
-    log_file: str = _setting(
-        "", "Append stages and their progress to this file, one JSON object a line.", metavar="FILE"
-    )
+    log_file: str = _setting("", "Append stages and progress to this file, a JSON object a line.", metavar="FILE")
 
     def __post_init__(self) -> None:
         _check(self.device in DEVICES, "device", self.device, "one of " + ", ".join(DEVICES))

@@ -18,10 +18,10 @@ from auditor.errors import ConfigError
 from auditor.experiment import noise
 from auditor.model import training
 from auditor.model.backbone import Backbone, Encoder
-from auditor.model.tuning import late_layers, map_bytes
+from auditor.model.tuning import map_bytes
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
-from auditor.pipeline.tuned_features import serves
+from auditor.pipeline.tuned_features import layers_of, serves
 from auditor.sources.base import ImageTable
 from auditor.system.lock import refuse_inside
 
@@ -84,8 +84,7 @@ def before_reading(table: ImageTable, reader: Reader, settings: AuditSettings) -
     network = None
     if reader.backbone is not None:
         network = copy.deepcopy(reader.backbone.network)
-        train = "head" if settings.trains_head_only else settings.train
-        training.trainable(network, train, reader.backbone.kind.classifier)
+        training.trainable(network, settings.trained, reader.backbone.kind.classifier)
         _check_pixels(reader.backbone, settings, n_images)
         _check_maps(reader.backbone, settings, n_images)
     _check_time(settings, reader.encoder, n_images, n_classes)
@@ -136,9 +135,7 @@ def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) ->
 def _check_maps(backbone: Backbone, settings: AuditSettings, n_images: int) -> None:
     if not serves(backbone, settings):
         return
-    edge, layers = backbone.transform.size, settings.train
-    if layers == "auto":
-        layers = late_layers(backbone.network, backbone.kind.classifier)
+    edge, layers = backbone.transform.size, layers_of(backbone, settings)
     influence.require(
         map_bytes(backbone.kind, backbone.network, layers, edge) * n_images,
         f"keeping what the frozen layers say of {n_images} images of {edge} x {edge}",

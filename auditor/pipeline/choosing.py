@@ -16,9 +16,9 @@ from auditor.detection import Labelled
 from auditor.detection.influence import folds_of
 from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
-from auditor.model.tuning import HEAD_DECAY, Halves, Recipe, late_layers, operations
+from auditor.model.tuning import HEAD_DECAY, Halves, Recipe, operations
 from auditor.pipeline.job import Job
-from auditor.pipeline.tuned_features import FOLDS, Tuned, Tuner, serves
+from auditor.pipeline.tuned_features import FOLDS, Tuned, Tuner, layers_of, serves
 from auditor.system.arrays import Array
 
 MOST_OPERATIONS = {"cpu": 2e14}
@@ -73,7 +73,7 @@ def learnt(inputs: Inputs, job: Job) -> Learnt:
 def _chosen(inputs: Inputs, job: Job, known: Array) -> Learnt:
     """Tuned networks where they give more left-out labels than a head on the frozen features."""
     assert inputs.backbone is not None
-    layers = late_layers(inputs.backbone.network, inputs.backbone.kind.classifier)
+    layers = layers_of(inputs.backbone, job.settings)
     frozen = _right(_left_out(inputs, known, job.settings.seed), known)
     why = _spared(inputs, job, layers, frozen)
     if not why:

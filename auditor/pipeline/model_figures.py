@@ -23,7 +23,7 @@ def model_document(encoder: Encoder, runs: tuple[Run, Run], learner: Learner, se
         "weights_sha256": encoder.sha256,
         "image_size": None if seen is None else seen.size,
         "normalisation": None if seen is None else {"mean": list(seen.mean), "std": list(seen.std)},
-        "trained": "head" if settings.trains_head_only else settings.train,
+        "trained": settings.trained,
         "n_features": encoder.n_features,
         "n_parameters": learner.n_parameters,
         "epochs": settings.epochs if clean.weight_decay is None else 0,

@@ -41,6 +41,13 @@ def _asked(settings: AuditSettings) -> bool:
     return not settings.freezes_backbone and settings.preset != "study"
 
 
+def layers_of(backbone: Backbone, settings: AuditSettings) -> str:
+    """The layers that are tuned for detection: those that the user named, and with `auto` the last ones."""
+    if settings.train == "auto":
+        return tuning.late_layers(backbone.network, backbone.kind.classifier)
+    return settings.train
+
+
 @dataclass(frozen=True)
 class Said:
     """What networks say of images that they were not tuned on: features float32 [n, D], log probabilities [n, C]."""

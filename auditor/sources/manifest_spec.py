@@ -57,6 +57,14 @@ AS_NAMED = Layout()
 """The root is the manifest's folder, and the columns have the names of their roles."""
 
 
+def split_margin(spec: str) -> tuple[str, str]:
+    """`PLACE::margin=0.2`, as boxes have it, as the place and `0.2`. A place with exactly this name comes first."""
+    place, _, said = spec.rpartition("::")
+    if not place or not said.startswith(MARGIN) or os.path.exists(spec):
+        return spec, ""
+    return place, said.removeprefix(MARGIN) or " "
+
+
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     """`FILE::label=a,path=b` as the file and its chosen columns by role. A file with exactly this name comes first.
 
@@ -67,9 +75,10 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     SourceError
         The text after the `::` is not a list of path=, label= and split=.
     """
+    place, margin = split_margin(spec)
+    if margin:
+        return place, {}
     file, separator, choice = spec.rpartition("::")
-    if separator and choice.startswith(MARGIN) and not os.path.exists(spec):
-        return file, {}
     if not separator or suffix_of(file) not in READERS or os.path.exists(spec):
         return spec, {}
     written = "FILE::label=COLUMN,path=COLUMN,split=COLUMN"

@@ -13,7 +13,7 @@ from auditor.errors import SourceError
 from auditor.sources.base import ImageTable, Skipped
 from auditor.sources.boxes.coco_file import CocoFile, read_coco
 from auditor.sources.boxes.table import Box, Found, box_table, margin_of, picture_path, refuse_layout
-from auditor.sources.manifest_spec import AS_NAMED, Layout
+from auditor.sources.manifest_spec import AS_NAMED, Layout, split_margin
 from auditor.sources.root import Root
 from auditor.system.files import UNWAITING
 from auditor.system.text import counted, display
@@ -41,7 +41,7 @@ class CocoSource:
 
     def accepts(self, spec: str) -> bool:
         """Whether SOURCE is a JSON file with these three lists."""
-        file = spec.rpartition("::margin=")[0] or spec
+        file, _ = split_margin(spec)
         return file.lower().endswith(".json") and os.path.isfile(file) and _has_lists(file)
 
     def open(self, spec: str, *, allow_outside: bool = False, layout: Layout = AS_NAMED) -> ImageTable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import posixpath
 import re
 from collections import Counter
@@ -14,7 +13,7 @@ from auditor.errors import SourceError
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table
 from auditor.sources.boxes.crops import OUTSIDE, Crops, Cut, Sides
 from auditor.sources.boxes.families import box_families
-from auditor.sources.manifest_spec import MARGIN, Layout
+from auditor.sources.manifest_spec import MARGIN, Layout, split_margin
 from auditor.sources.root import ODD_PATH
 from auditor.sources.tree import Tree, is_utf8
 from auditor.sources.writable import Annotations
@@ -95,16 +94,16 @@ def margin_of(spec: str) -> tuple[str, float]:
     SourceError
         The margin is no number from 0 to `LARGEST_MARGIN`.
     """
-    file, separator, said = spec.rpartition("::")
-    if not separator or not said.startswith(MARGIN) or os.path.exists(spec):
+    file, said = split_margin(spec)
+    if not said:
         return spec, DEFAULT_MARGIN
     try:
-        margin = float(said.removeprefix(MARGIN))
+        margin = float(said)
     except ValueError:
         margin = math.nan
     if not 0 <= margin <= LARGEST_MARGIN:
         raise SourceError(
-            f"cannot understand the margin '{display(said)[:40]}' of {display(file)}",
+            f"cannot understand the margin '{MARGIN}{display(said.strip())[:33]}' of {display(file)}",
             hint=f"write {display(file)}::margin=0.1, a share of a box's width and height from 0 to {LARGEST_MARGIN:g}",
         )
     return file, margin

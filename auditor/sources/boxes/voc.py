@@ -10,7 +10,7 @@ from auditor.sources.base import ImageTable, Skipped
 from auditor.sources.boxes.files import AnnotationFiles, Row
 from auditor.sources.boxes.table import Box, Found, box_table, margin_of, picture_path, refuse_layout
 from auditor.sources.boxes.voc_xml import MAX_BYTES, Annotated, NotReadable, Thing, changed_xml, read_xml
-from auditor.sources.manifest_spec import AS_NAMED, Layout
+from auditor.sources.manifest_spec import AS_NAMED, Layout, split_margin
 from auditor.sources.root import Root
 from auditor.sources.tree import has_image_suffix, join
 from auditor.system.files import reason
@@ -42,7 +42,7 @@ class VocSource:
 
     def accepts(self, spec: str) -> bool:
         """Whether SOURCE is a folder with a folder of XML files."""
-        place = spec.rpartition("::margin=")[0] or spec
+        place, _ = split_margin(spec)
         return os.path.isdir(place) and bool(annotations_in(above(place, _FOLDER, ".xml")))
 
     def open(self, spec: str, *, allow_outside: bool = False, layout: Layout = AS_NAMED) -> ImageTable:

@@ -17,7 +17,7 @@ from auditor.sources.boxes.table import Box, Found, box_table, margin_of, refuse
 from auditor.sources.boxes.voc import above, annotations_in
 from auditor.sources.boxes.yolo_names import NAME_FILES, Described, described, described_keys, names_of_lines
 from auditor.sources.boxes.yolo_places import DARKNET, label_of, pictures_of, root_of
-from auditor.sources.manifest_spec import AS_NAMED, Layout
+from auditor.sources.manifest_spec import AS_NAMED, Layout, split_margin
 from auditor.sources.root import Root
 from auditor.sources.tree import is_litter, join
 from auditor.system.files import reason
@@ -40,7 +40,7 @@ class YoloSource:
 
     def accepts(self, spec: str) -> bool:
         """Whether SOURCE is such a file or folder."""
-        place = spec.rpartition("::margin=")[0] or spec
+        place, _ = split_margin(spec)
         if place.lower().endswith((".yaml", ".yml")):
             return os.path.isfile(place)
         if not os.path.isdir(place):
