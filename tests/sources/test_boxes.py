@@ -22,6 +22,7 @@ from auditor.sources import open_source
 from auditor.sources.boxes import crops
 from auditor.sources.boxes.crops import Crops, Cut, upright
 from auditor.sources.boxes.families import ENOUGH, box_families
+from auditor.sources.manifest_spec import split_margin
 
 
 def png(picture: Image.Image) -> bytes:
@@ -166,3 +167,10 @@ def test_a_margin_that_is_none_is_refused(margin: str, tmp_path: Path) -> None:
     file, _ = coco_set(tmp_path, 2, 2)
     with pytest.raises(SourceError, match="cannot understand the margin"):
         open_source(f"{file}::margin={margin}")
+
+
+def test_a_file_whose_name_ends_as_a_margin_is_itself(tmp_path):
+    place, odd = tmp_path / "x.json", tmp_path / "x.json::margin=0.2"
+    assert split_margin(str(odd)) == (str(place), "0.2")
+    odd.touch()
+    assert split_margin(str(odd)) == (str(odd), "")
