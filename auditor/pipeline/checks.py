@@ -19,6 +19,7 @@ from auditor.experiment import noise
 from auditor.model import training
 from auditor.model.backbone import Backbone, Encoder
 from auditor.model.tuning import map_bytes
+from auditor.oddities import all_kinds
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
 from auditor.pipeline.tuned_features import layers_of, serves
@@ -49,6 +50,7 @@ def before_opening(source: str | Path | ImageTable, job: Job) -> None:
             engines.require_pydvl(option)
     engines.kind(job.settings.engine).opener()  # an engine that cannot be imported is refused before the work
     all_signals()  # a package that brings a broken signal is named now, not after the images were read
+    all_kinds()
     # A matrix is never written over anything. An audit goes on only with a matrix that it wrote itself.
     if run.save_matrix and Path(run.save_matrix).exists() and matrix_author(run.save_matrix) is None:
         raise ConfigError(

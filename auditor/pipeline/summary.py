@@ -29,6 +29,7 @@ from auditor.result.documents import (
     SCHEMA_VERSION,
     AuditDocument,
     InfluenceDocument,
+    OddityDocument,
     ReferenceSuspect,
     SettingsDocument,
     SettledDocument,
@@ -93,6 +94,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "damping_choice": None
         if detection is None or not detection.damping.trace
         else [{"damping": trial.damping, "score": trial.average_precision} for trial in detection.damping.trace],
+        "oddities": made.oddities,
         "stages": seconds,
         "versions": versions.installed(),
         "machine": machine.describe(),
@@ -316,6 +318,8 @@ class Made:
         The controlled experiment's plantings.
     detection
         None for the reference study's preset.
+    oddities
+        What else is wrong, as `audit.json` has it.
     """
 
     inputs: Inputs
@@ -323,3 +327,4 @@ class Made:
     clean: Run
     trials: list[Trial]
     detection: Detection | None
+    oddities: list[OddityDocument]

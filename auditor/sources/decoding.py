@@ -147,6 +147,18 @@ def peek_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
         return image.size
 
 
+def peek_format(data: bytes, *, max_pixels: int) -> tuple[str, tuple[int, int]]:
+    """The format's name as Pillow has it, and width and height in pixels, from the header.
+
+    Raises
+    ------
+    UnreadableImage
+        As `decode`, as far as the header tells.
+    """
+    with _opened(data, max_pixels) as image:
+        return image.format or "", image.size
+
+
 @contextmanager
 def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """An image with a checked header. Every error inside the block becomes an `UnreadableImage`."""
