@@ -20,6 +20,7 @@ from auditor.gate.rules import (
     model_f1,
     new_suspects,
     recovery,
+    strangers,
     unreadable,
     wrong_labels,
 )
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     class_balance.RULE,
     conflicting_duplicates.RULE,
     leakage.RULE,
+    strangers.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 
