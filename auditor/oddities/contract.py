@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from auditor.data.dataset import Dataset
+from auditor.data.near_pairs import NearPairs
 from auditor.data.picture_facts import PictureFacts
 from auditor.detection import Detection
 from auditor.system.arrays import Array, Ints
@@ -40,6 +41,8 @@ class Audited:
         What was found about the labels.
     seed
         The audit's seed. Draws take it, so equal audits give equal bytes.
+    near
+        Near copies.
     """
 
     data: Dataset
@@ -47,6 +50,7 @@ class Audited:
     facts: PictureFacts | None
     detection: Detection
     seed: int
+    near: NearPairs = field(default_factory=NearPairs.none)
 
     def lacks(self, need: Need) -> str:
         """Why this audit has not what a kind needs, as the end of a sentence; empty where it has it."""

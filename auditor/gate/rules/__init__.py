@@ -18,6 +18,7 @@ from auditor.gate.rules import (
     f1_drop,
     leakage,
     model_f1,
+    near_copies,
     new_suspects,
     recovery,
     strangers,
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     conflicting_duplicates.RULE,
     leakage.RULE,
     strangers.RULE,
+    near_copies.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 
