@@ -82,7 +82,8 @@ def told(pictures: Pictures, layers: str, folds: int, cache: Path) -> tuple[Any,
     """What tuned networks say of images that they have not seen (`Tuned`), and processor seconds."""
     from auditor.detection.influence import folds_of
     from auditor.model.backbone import Transform
-    from auditor.model.tuning import Halves, Maps, Recipe, answers, tuned
+    from auditor.model.halves import Halves
+    from auditor.model.tuning import Maps, Recipe, answers, tuned
     from auditor.pipeline.tuned_features import Said, Tuned
 
     eyes = shared.stand_in()
