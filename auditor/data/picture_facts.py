@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from auditor.data import images
+from auditor.data import images, picture_measures
 from auditor.data.feature_cache import FeatureCache
 from auditor.sources.base import ImageTable
 from auditor.sources.decoding import peek_format
@@ -76,7 +76,12 @@ def _file(picture: Picture) -> Sequence[float]:
     return width, height, len(picture.data), known
 
 
-MEASURES: tuple[Measure, ...] = (Measure(("width", "height", "bytes", "format"), _file),)
+MEASURES: tuple[Measure, ...] = (
+    Measure(("width", "height", "bytes", "format"), _file),
+    Measure(picture_measures.LIGHT, lambda picture: picture_measures.light(picture.image)),
+    Measure(picture_measures.SHAPE, lambda picture: picture_measures.shape(picture.image)),
+    Measure(picture_measures.ORIGIN, lambda picture: picture_measures.origin(picture.data)),
+)
 """All facts. `format` is a place in `images.FORMATS`."""
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from auditor.data.dataset import Dataset
 from auditor.data.picture_facts import PictureFacts
 from auditor.detection import Detection
+from auditor.sources.beside import Grouping
 from auditor.system.arrays import Array, Ints
 
 Cell = str | float | int | None
@@ -40,6 +41,8 @@ class Audited:
         What was found about the labels.
     seed
         The audit's seed. Draws take it, so equal audits give equal bytes.
+    grouping
+        The columns of the source that name groups of items; None where nobody looked for any.
     """
 
     data: Dataset
@@ -47,6 +50,7 @@ class Audited:
     facts: PictureFacts | None
     detection: Detection
     seed: int
+    grouping: Grouping | None = None
 
     def lacks(self, need: Need) -> str:
         """Why this audit has not what a kind needs, as the end of a sentence; empty where it has it."""

@@ -1,265 +1,132 @@
 """Groups of items, such as those of one camera or one annotator, with more wrong labels than the rest.
 
-Labels that are more probably wrong than right are counted. Probabilities themselves are no good here: most of their sum
-is doubt that is spread over all items alike, and it hides half of a difference.
-
-A group is compared with the other items of the same given label on which the head was as much in doubt. So a group is
-not blamed for a class in which errors are common, or for pictures that are hard to judge. `observed` is the count in
-the group, and `usual` that of as many items like its own (indirect standardisation; Breslow and Day, 1987). Their ratio
-against the same ratio of the rest is `times`. Its interval is that of two Poisson counts (Clopper and Pearson, 1934, on
-the group's part of all), at a level that holds for all groups of all columns together (Bonferroni).
+`group_comparison` compares them. Here stands what it is told, and how its answer is put into words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
-from scipy.optimize import brentq
-from scipy.special import betaincinv
 
-from auditor.system.arrays import Floats, Ints
+from auditor.oddities.contract import ROWS, Audited, Kind, Oddity
+from auditor.oddities.group_comparison import SMALLEST, Group, Groups, Judged, compare
+from auditor.system.text import display
 
-SMALLEST = 10
-"""Items that a group needs to be compared. Copies of one thing count once."""
+WITHOUT = (
+    "Cannot tell: the data set names no groups. A column of the manifest would, such as a camera, a site or an "
+    "annotator; --group-columns names it."
+)
 
-LEVELS = 5
-"""Levels of doubt inside a given label."""
+NOT_COMPARED = (
+    "Cannot tell: no group of {columns} has enough labels that can be compared: each needs {smallest} images, others "
+    "of the same given label, and labels that look wrong."
+)
 
-EACH = 20
-"""Items that a level of doubt holds at least."""
+SEEN = (
+    "Half of the {n} groups would have been named from {times:.1f} times as many wrong labels on; the table says it of "
+    "each."
+)
 
-ERROR = 0.05
-"""Chance that any group of any column is called worse without reason, if all are alike."""
+HOW = (
+    "A label counts as wrong here where it is more probably wrong than right. A group is compared with the other "
+    "images of the same given label that are as hard to judge for the model. Copies count once. All intervals hold "
+    "together with 95% probability, however many groups there are. Errors that the model cannot see do not count."
+)
 
-MOST_GROUPS = 1000
-"""Groups of a column that are compared: the largest. With more, a column names items rather than groups."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """The items of one column that have one value.
-
-    Attributes
-    ----------
-    column, name
-        The column, and its value in these items; empty where they have none.
-    n
-        Items that have others to be compared with. Copies count once.
-    observed, usual
-        Labels among them that are more probably wrong than right, and among as many items like them elsewhere.
-    times
-        How many times as many as in the rest.
-    low, high
-        Its interval; all intervals of a result hold together with 95% probability. `high` may be infinite.
-    seen_from
-        A group of this size had been called worse from this many times as many. Infinite where it could not be.
-    """
-
-    column: str
-    name: str
-    n: int
-    observed: float
-    usual: float
-    times: float
-    low: float
-    high: float
-    seen_from: float
-
-    @property
-    def worse(self) -> bool:
-        """Whether it has more wrong labels than chance explains."""
-        return self.low > 1
+HEADS = ("column", "group", "images", "look wrong", "as many like them", "times as many", "from", "to", "named from")
 
 
-@dataclass(frozen=True)
-class Column:
-    """What became of one column: its different values, how many were compared, and how many are too small."""
-
-    name: str
-    n_groups: int
-    n_compared: int
-    n_small: int
-    n_alone: int
-
-
-@dataclass(frozen=True)
-class Groups:
-    """All groups that were compared, the clearest first, and what became of each column."""
-
-    groups: tuple[Group, ...]
-    columns: tuple[Column, ...]
-
-    @property
-    def worse(self) -> tuple[Group, ...]:
-        """Those with more wrong labels than the rest."""
-        return tuple(group for group in self.groups if group.worse)
-
-    @property
-    def seen_from(self) -> float:
-        """From how many times as many wrong labels on half of the groups had been called worse."""
-        return float(np.median([group.seen_from for group in self.groups])) if self.groups else np.inf
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What is known of N items.
-
-    Attributes
-    ----------
-    p
-        float64 [N], the probability that the label is wrong.
-    labels
-        int64 [N], the given labels.
-    doubt
-        float64 [N], how unsure the head is of the item, whatever its label: higher is more. None where nobody knows.
-    families
-        int64 [N], who is a copy of whom; None where every item stands alone.
-    """
-
-    p: Floats
-    labels: Ints
-    doubt: Floats | None = None
-    families: Ints | None = None
-
-
-def compare(columns: Mapping[str, Sequence[str]], items: Judged) -> Groups:
-    """Compare the groups of every column with the rest.
-
-    Parameters
-    ----------
-    columns
-        N values for each column, by its name.
-    items
-        The N items.
-    """
-    strata = _strata(items)
-    counted = {name: _count(values, items, strata) for name, values in columns.items()}
-    compared = [(name, one) for name, counts in counted.items() for one in counts.groups]
-    level = ERROR / max(len(compared), 1)
-    groups = [_group(name, one, level) for name, one in compared]
-    groups.sort(key=lambda group: (-group.low, -group.times, group.column, group.name))
-    return Groups(
-        tuple(groups),
-        tuple(
-            Column(name, counts.n_groups, len(counts.groups), counts.n_small, counts.n_alone)
-            for name, counts in counted.items()
-        ),
+def find(audited: Audited) -> Oddity:
+    """What the groups of the source show."""
+    columns = {} if audited.grouping is None else audited.grouping.columns
+    p, doubt = audited.detection.p_mislabelled, audited.detection.doubt
+    if not columns or p is None:
+        return Oddity(WITHOUT, told=False, notes=_passed_over(audited))
+    known = np.isfinite(p) if doubt is None else np.isfinite(p) & np.isfinite(doubt)
+    kept = {
+        name: [value for value, keep in zip(values, known, strict=True) if keep] for name, values in columns.items()
+    }
+    items = Judged(
+        p[known], audited.data.labels[known], None if doubt is None else doubt[known], audited.families[known]
+    )
+    found = compare(kept, items)
+    if not found.groups:
+        return Oddity(
+            NOT_COMPARED.format(columns=_listed([column.name for column in found.columns]), smallest=SMALLEST),
+            told=False,
+            notes=_passed_over(audited),
+        )
+    return Oddity(
+        _summary(found),
+        value=float(len(found.worse)),
+        heads=HEADS,
+        rows=tuple(map(_row, found.groups[:ROWS])),
+        notes=(HOW, *_left_out(found), *_passed_over(audited)),
     )
 
 
-def _strata(items: Judged) -> Ints:
-    """int64 [N]: items of one number have the same given label and about the same doubt."""
-    if items.doubt is None:
-        return items.labels
-    order = np.lexsort((items.doubt, items.labels))
-    counts = np.bincount(items.labels)
-    levels = np.clip(counts // EACH, 1, LEVELS)
-    place = np.empty(len(order), np.int64)
-    starts = np.cumsum(counts) - counts
-    place[order] = np.arange(len(order)) - starts[items.labels[order]]
-    level = place * levels[items.labels] // np.maximum(counts[items.labels], 1)
-    return np.asarray(items.labels * LEVELS + level, np.int64)
-
-
-@dataclass(frozen=True)
-class _One:
-    """The sums of one group and of the rest: items, labels that look wrong, and those of as many items like them."""
-
-    name: str
-    n: float
-    observed: float
-    usual: float
-    rest_observed: float
-    rest_usual: float
-
-
-@dataclass(frozen=True)
-class _Counts:
-    groups: list[_One]
-    n_groups: int
-    n_small: int
-    n_alone: int
-
-
-def _count(values: Sequence[str], items: Judged, strata: Ints) -> _Counts:
-    """The sums of each group of a column that can be compared."""
-    codes, names = pd.factorize(np.asarray(values, dtype=object), sort=True)
-    weight = _weights(codes, items)
-    cells = pd.DataFrame({"group": codes, "stratum": strata, "n": weight, "wrong": weight * (items.p > 0.5)})
-    cells = cells.groupby(["group", "stratum"], sort=True, as_index=False).sum()
-    pooled = cells.groupby("stratum")[["n", "wrong"]].sum()
-    sizes = cells.groupby("group")["n"].sum().to_numpy()
-    largest = np.argsort(-sizes, kind="stable")[:MOST_GROUPS]
-    wanted = np.sort(largest[sizes[largest] >= SMALLEST])
-    found = [_sums(str(names[at]), cells[cells["group"] == at], pooled) for at in wanted]
-    kept = [one for one in found if one.n >= SMALLEST and one.usual > 0 and one.rest_usual > 0]
-    return _Counts(kept, len(names), len(names) - len(wanted), len(wanted) - len(kept))
-
-
-def _weights(codes: Ints, items: Judged) -> Floats:
-    """What each item counts: copies in one group under one label share a single count."""
-    if items.families is None:
-        return np.ones(len(codes))
-    keys = pd.DataFrame({"group": codes, "label": items.labels, "family": items.families})
-    return np.asarray(1 / keys.groupby(["group", "label", "family"])["family"].transform("size").to_numpy(float))
-
-
-def _sums(name: str, own: pd.DataFrame, pooled: pd.DataFrame) -> _One:
-    """The sums of a group over the strata in which there are others too."""
-    whole = pooled.loc[own["stratum"]]
-    n, n_all = own["n"].to_numpy(), whole["n"].to_numpy()
-    wrong, wrong_all = own["wrong"].to_numpy(), whole["wrong"].to_numpy()
-    shared = n_all - n > 1e-9
-    n, n_all, wrong, wrong_all = n[shared], n_all[shared], wrong[shared], wrong_all[shared]
-    rate = wrong_all / n_all
-    return _One(
-        name,
-        float(n.sum()),
-        float(wrong.sum()),
-        float((n * rate).sum()),
-        float((wrong_all - wrong).sum()),
-        float(((n_all - n) * rate).sum()),
+def _summary(found: Groups) -> str:
+    if not found.worse:
+        names = _listed([column.name for column in found.columns if column.n_compared])
+        seen = (
+            SEEN.format(n=len(found.groups), times=found.seen_from)
+            if np.isfinite(found.seen_from)
+            else "Half of the groups are too small to be named whatever their labels."
+        )
+        return f"No group of {names} has more wrong labels than chance explains. {seen}"
+    one, more = found.worse[0], len(found.worse) - 1
+    times = f"{one.times:.1f} times as many ({_interval_said(one)})"
+    others = f" {more} more {'group has' if more == 1 else 'groups have'} more than chance explains." if more else ""
+    return (
+        f"Of {one.n} images with '{_short(one.column)}' = '{_short(one.name)}', about {one.observed:.0f} have a label "
+        f"that looks wrong. Among as many images like them elsewhere it would be about {one.usual:.0f}: "
+        f"{times if np.isfinite(one.times) else 'there are none'}.{others}"
     )
 
 
-def _group(column: str, one: _One, level: float) -> Group:
-    exposure = one.rest_usual / one.usual
-    times = np.inf if one.rest_observed <= 0 else one.observed / one.rest_observed * exposure
-    low, high = _interval(one.observed, one.rest_observed, level)
-    return Group(
-        column,
-        one.name,
-        round(one.n),
-        one.observed,
-        one.usual,
-        float(times),
-        low * exposure,
-        high * exposure,
-        _seen_from(one, level),
-    )
+def _interval_said(group: Group) -> str:
+    return f"{group.low:.1f} to {group.high:.1f}" if np.isfinite(group.high) else f"{group.low:.1f} or more"
 
 
-def _interval(mine: float, rest: float, level: float) -> tuple[float, float]:
-    """The interval of the ratio of two Poisson means from their counts, of confidence 1 - `level`.
-
-    The first is a binomial part of both. Expected counts are no whole numbers, and the beta distribution takes them.
-    """
-    low = 0.0 if mine <= 0 else float(betaincinv(mine, rest + 1, level / 2))
-    high = 1.0 if rest <= 0 else float(betaincinv(mine + 1, rest, 1 - level / 2))
-    return low / max(1 - low, 1e-300), np.inf if high >= 1 else high / (1 - high)
+def _row(group: Group) -> tuple[str | float, ...]:
+    figures = (group.observed, group.usual, group.times, group.low, group.high, group.seen_from)
+    return (_short(group.column), _short(group.name) or "(empty)", group.n, *(round(figure, 2) for figure in figures))
 
 
-def _seen_from(one: _One, level: float) -> float:
-    """How many times as many wrong labels the group needs to be called worse, if the rest stays as it is."""
-    exposure = one.rest_usual / one.usual
+def _left_out(found: Groups) -> tuple[str, ...]:
+    """What was not compared, a sentence for each column."""
+    notes = []
+    for column in found.columns:
+        alone, small = column.n_alone, column.n_small
+        said = [f"{small} with fewer than {SMALLEST} images"] * bool(small)
+        said += [f"{alone} that have no others of the same given label beside them"] * bool(alone)
+        if said:
+            notes.append(f"Not compared in '{_short(column.name)}': {' and '.join(said)}.")
+    return tuple(notes)
 
-    def excess(count: float) -> float:
-        return _interval(count, one.rest_observed, level)[0] * exposure - 1
 
-    if one.rest_observed <= 0 or excess(one.n) <= 0:
-        return np.inf
-    count = float(brentq(excess, 0.0, one.n))
-    return count / one.rest_observed * exposure
+def _passed_over(audited: Audited) -> tuple[str, ...]:
+    passed = {} if audited.grouping is None else audited.grouping.passed_over
+    if not passed:
+        return ()
+    said = _listed([f"'{_short(name)}' ({reason})" for name, reason in list(passed.items())[:12]], quoted=False)
+    return (f"Columns that were not taken for groups: {said}. --group-columns names those to take.",)
+
+
+def _listed(names: Sequence[str], *, quoted: bool = True) -> str:
+    shown = [f"'{_short(name)}'" if quoted else name for name in names[:12]]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def _short(name: str) -> str:
+    return display(name)[:60]
+
+
+KIND = Kind(
+    "groups",
+    "Groups with more wrong labels",
+    "Groups of images, such as those of one camera or one annotator, with more wrong labels than the rest.",
+    ("estimate",),
+    find,
+)

@@ -17,6 +17,7 @@ from auditor.oddities.look import documents, pictured, with_columns
 from auditor.pipeline.job import Job
 from auditor.result.documents import OddityDocument
 from auditor.result.nouns import noun_of
+from auditor.sources.beside import grouping
 
 
 def with_facts(inputs: Inputs, job: Job) -> Inputs:
@@ -61,7 +62,8 @@ def find(inputs: Inputs, job: Job, detection: Detection | None) -> Odd:
         return Odd(None, {})
     data = inputs.data
     families = np.arange(len(data.paths)) if inputs.groups is None else inputs.groups
-    audited = Audited(data, families, inputs.facts, detection, job.settings.seed)
+    groups = grouping(data.table, job.settings.group_columns).of(data.table, data.paths)
+    audited = Audited(data, families, inputs.facts, detection, job.settings.seed, groups)
     with job.stage("oddities", "Looking for what else is wrong"):
         found = job.kept.once("oddities", lambda: look(audited))
     return Odd(audited, found)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources.base import ImageTable
-from auditor.system.text import display, did_you_mean
+from auditor.system.text import did_you_mean, display
 
 MOST_VALUES = 5000
 """Different values of a column that is kept. One with more names items."""
@@ -51,6 +53,11 @@ class Gathering:
         self._levels: dict[int, dict[str, int]] = {at: {} for at in self._names}
         self._codes: dict[int, list[int]] = {at: [] for at in self._names}
 
+    @property
+    def any(self) -> bool:
+        """Whether a column is left."""
+        return bool(self._levels)
+
     def add(self, row: Sequence[object]) -> None:
         """Take the values of one row."""
         for at, levels in list(self._levels.items()):
@@ -60,16 +67,14 @@ class Gathering:
             if len(levels) > MOST_VALUES:
                 del self._levels[at], self._codes[at]
 
-    def frame(self) -> pd.DataFrame:
-        """What was gathered, a column of categories for each that is left."""
-        return pd.DataFrame(
-            {
-                self._names[at]: pd.Categorical.from_codes(
-                    np.array(self._codes[at], np.int32), pd.Index(list(levels), dtype=object)
-                )
-                for at, levels in self._levels.items()
-            }
-        )
+    def frame(self) -> pd.DataFrame | None:
+        """What was gathered, a column of categories for each that is left; None where none is."""
+        columns = {self._names[at]: _categories(self._codes[at], levels) for at, levels in self._levels.items()}
+        return pd.DataFrame(columns) if columns else None
+
+
+def _categories(codes: Sequence[int], levels: Iterable[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(np.array(codes, np.int32), pd.Index(list(levels), dtype=object))
 
 
 def gathered(columns: Mapping[str, Iterable[object]], taken: Iterable[str]) -> pd.DataFrame | None:
@@ -82,14 +87,34 @@ def gathered(columns: Mapping[str, Iterable[object]], taken: Iterable[str]) -> p
     taken
         The columns that have a role.
     """
-    frames = []
-    for name in columns.keys() - set(taken):
-        gathering = Gathering({0: name})
-        for value in columns[name]:
-            gathering.add((value,))
-        frames.append(gathering.frame())
-    whole = pd.concat(frames, axis=1) if frames else pd.DataFrame()
-    return whole[[name for name in columns if name in whole]] if len(whole.columns) else None
+    frames = [_gathered_one(name, columns[name]) for name in columns if name not in set(taken)]
+    kept = [frame for frame in frames if frame is not None]
+    return pd.concat(kept, axis=1) if kept else None
+
+
+def _gathered_one(name: str, values: Iterable[object]) -> pd.DataFrame | None:
+    gathering = Gathering({0: name})
+    for value in values:
+        gathering.add((value,))
+        if not gathering.any:
+            return None
+    return gathering.frame()
+
+
+def joined(parts: Sequence[pd.DataFrame | None]) -> pd.DataFrame | None:
+    """The columns that all parts of a manifest have, one part behind the other. None where there are none."""
+    frames = [part for part in parts if part is not None]
+    if len(frames) < len(parts) or not frames:
+        return None
+    names = [name for name in frames[0].columns if all(name in frame for frame in frames)]
+    return gathered({name: [value for frame in frames for value in frame[name].astype(str)] for name in names}, ())
+
+
+def with_beside(table: ImageTable, columns: pd.DataFrame | None) -> ImageTable:
+    """A table with columns that have no role: one row for each row of its source, in the source's order."""
+    if columns is None or table.places is None:
+        return table
+    return replace(table, beside=columns.iloc[table.places].reset_index(drop=True))
 
 
 @dataclass(frozen=True)
@@ -98,6 +123,22 @@ class Grouping:
 
     columns: Mapping[str, Sequence[str]]
     passed_over: Mapping[str, str]
+
+    def of(self, table: ImageTable, paths: Sequence[str]) -> Grouping:
+        """The same of some items of the table, by their paths."""
+        rows = pd.Index(table.frame["path"]).get_indexer(pd.Index(paths)).tolist()
+        return replace(self, columns={name: [values[at] for at in rows] for name, values in self.columns.items()})
+
+    @property
+    def sha256(self) -> str:
+        """Of names and values, in hexadecimal; empty where there are no columns beside the splits."""
+        own = {name: values for name, values in self.columns.items() if name != "split"}
+        if not own:
+            return ""
+        digest = hashlib.sha256()
+        for name, values in own.items():
+            digest.update(json.dumps([name, list(values)]).encode())
+        return digest.hexdigest()
 
 
 def grouping(table: ImageTable, named: Sequence[str]) -> Grouping:
@@ -113,24 +154,22 @@ def grouping(table: ImageTable, named: Sequence[str]) -> Grouping:
     SourceError
         A named column is not there, or has too many different values.
     """
-    beside = pd.DataFrame() if table.beside is None else table.beside
+    beside = table.frame.iloc[:, :0] if table.beside is None else table.beside
     splits = table.frame["split"]
-    if splits.nunique() > 1 and "split" not in beside:
-        beside = beside.assign(split=pd.Categorical(splits)) if len(beside.columns) else pd.DataFrame(
-            {"split": pd.Categorical(splits)}
-        )
+    if (splits != splits.iloc[0]).any() and "split" not in beside:
+        beside = beside.assign(split=pd.Categorical(splits))
     if named:
         for name in named:
             if name not in beside:
                 raise _missing(name, list(beside.columns), table)
-        return Grouping({name: beside[name].astype(str).tolist() for name in named}, {})
+        return Grouping({name: list(map(str, beside[name])) for name in named}, {})
     classes = set(table.frame["label"])
     reasons = {name: _unfit(name, beside[name], classes) for name in beside.columns}
     found = [name for name, reason in reasons.items() if not reason]
     found = sorted(found, key=lambda name: not _SAYS_SO.search(name))
     for name in found[MOST_FOUND:]:
         reasons[name] = "there are many columns"
-    kept = {name: beside[name].astype(str).tolist() for name in beside.columns if name in found[:MOST_FOUND]}
+    kept = {name: list(map(str, beside[name])) for name in beside.columns if name in found[:MOST_FOUND]}
     return Grouping(kept, {str(name): reason for name, reason in reasons.items() if reason})
 
 

@@ -16,6 +16,7 @@ from auditor.gate.rules import (
     class_share,
     conflicting_duplicates,
     f1_drop,
+    groups,
     leakage,
     model_f1,
     new_suspects,
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     conflicting_duplicates.RULE,
     leakage.RULE,
     strangers.RULE,
+    groups.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 

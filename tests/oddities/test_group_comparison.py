@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from auditor.oddities.groups import Groups, Judged, compare
+from auditor.oddities.group_comparison import Groups, Judged, compare
 
 
 def _planted(
