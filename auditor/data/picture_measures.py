@@ -18,7 +18,7 @@ SHAPE = ("sharpness", "border")
 """The standard deviation of the Laplacian, and how many of the four edges have one colour."""
 
 ORIGIN = ("camera", "quality")
-"""A number for the camera that EXIF data name, 0 for none; and the sum of a JPEG's quantisation tables, 0 for others."""
+"""A number for the camera that EXIF data name, and the sum of a JPEG's quantisation tables. 0 where there is none."""
 
 EDGE = 64
 """Light and colours are measured on a picture of at most this edge, and sharpness on one of twice this edge."""
@@ -60,5 +60,5 @@ def _within(image: Image.Image, edge: int) -> Image.Image:
     longer = max(image.size)
     if longer <= edge:
         return image
-    size = tuple(max(1, round(side * edge / longer)) for side in image.size)
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    width, height = (max(1, round(side * edge / longer)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -18,6 +18,7 @@ from auditor.gate.rules import (
     f1_drop,
     groups,
     leakage,
+    marks,
     model_f1,
     new_suspects,
     recovery,
@@ -45,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     leakage.RULE,
     strangers.RULE,
     groups.RULE,
+    marks.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 
