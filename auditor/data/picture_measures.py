@@ -29,12 +29,20 @@ ONE_COLOUR = 4.0
 
 def light(image: Image.Image) -> Sequence[float]:
     """The numbers of `LIGHT` of an RGB image."""
-    pixels = np.asarray(_within(image, EDGE), dtype=np.float64) / 255
-    grey = pixels @ (0.299, 0.587, 0.114)
-    darkest, brightest = np.quantile(grey, (0.05, 0.95))
-    colour = (pixels.max(axis=2) - pixels.min(axis=2)).mean()
-    warmth = (pixels[..., 0] - pixels[..., 2]).mean()
-    return float(grey.mean()), float(grey.std()), float(darkest), float(brightest), float(colour), float(warmth)
+    small = _within(image, EDGE)
+    levels = np.asarray(small.convert("L"))
+    grey = np.cumsum(np.bincount(levels.ravel(), minlength=256)) / levels.size
+    red, green, blue = (np.asarray(band, dtype=np.int16) for band in small.split())
+    colour = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    numbers = (
+        levels.mean(),
+        levels.std(),
+        np.searchsorted(grey, 0.05),
+        np.searchsorted(grey, 0.95),
+        colour.mean(),
+        (red - blue).mean(),
+    )
+    return [float(number) / 255 for number in numbers]
 
 
 def shape(image: Image.Image) -> Sequence[float]:

@@ -24,6 +24,10 @@ BINS = 32
 
 FOLDS = 5
 
+WORTH = (1 / FOLDS) / (1 / FOLDS + 1 / (FOLDS - 1))
+"""What an image counts in an interval. Folds teach each other, so their results are not independent (Nadeau and Bengio,
+2003, equation 9)."""
+
 HALF = 0.5
 """A fact that surely tells half of a class, or more, is called a mark."""
 
@@ -171,10 +175,10 @@ def _mark(name: str, label: int, hits: tuple[float, int], takes: tuple[float, in
     return Mark(name, label, hit, taken, told, float(low), float(high))
 
 
-def _wilson(hits: float, n: int, level: float) -> tuple[float, float]:
+def _wilson(hits: float, n: float, level: float) -> tuple[float, float]:
     """Wilson's interval of a share, of confidence 1 - `level`."""
     z = float(norm.isf(level / 2))
-    share = hits / n
+    share, n = hits / n, n * WORTH
     middle, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     whole = 1 + z * z / n
     return max(0.0, float((middle - half) / whole)), min(1.0, float((middle + half) / whole))
@@ -199,7 +203,7 @@ def _together(binned: list[Ints], labels: Ints, fold: Ints, judged: Ints, n_clas
     n = np.maximum(np.bincount(own, minlength=len(judged)), 1)
     shares = np.bincount(own, weights=right, minlength=len(judged)) / n
     value = float(shares.mean())
-    half = float(norm.isf(0.025) * np.sqrt((shares * (1 - shares) / n).sum()) / len(judged) + 1 / len(rows))
+    half = float(norm.isf(0.025) * np.sqrt((shares * (1 - shares) / n).sum() / WORTH) / len(judged) + 1 / len(rows))
     return value, max(0.0, value - half), min(1.0, value + half)
 
 

@@ -112,7 +112,7 @@ def test_a_mark_in_the_files_of_a_class_is_named(how: str, fact: str) -> None:
     facts = _facts([_file(rng, how if label else "") for label in labels])
     oddity = find(_audited(facts, labels))
     assert oddity.told and oddity.interval is not None and oddity.interval[0] > 0.5
-    assert any(row[0] == NAMES[fact] and row[4] == 1.0 for row in oddity.rows)
+    assert any(row[0] == NAMES[fact] and isinstance(row[4], float) and row[4] > 0.9 for row in oddity.rows)
 
 
 def test_no_mark_says_what_it_could_have_found() -> None:
