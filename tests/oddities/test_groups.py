@@ -16,7 +16,7 @@ N = 800
 
 
 def _audited(columns: dict[str, list[str]], p: Floats, passed_over: dict[str, str] | None = None) -> Audited:
-    data = SimpleNamespace(labels=np.arange(N) % 2)
+    data = SimpleNamespace(labels=np.arange(N) // 2 % 2)
     detection = SimpleNamespace(p_mislabelled=p, doubt=np.where(np.arange(N) < 5, np.nan, 0.1))
     grouping = Grouping(columns, passed_over or {})
     return Audited(cast(Any, data), np.arange(N), None, cast(Any, detection), 0, grouping)
@@ -55,5 +55,5 @@ def test_settled_images_are_left_out() -> None:
 def test_no_groups_and_groups_that_cannot_be_compared_tell_nothing() -> None:
     none = find(_audited({}, np.zeros(N), {"id": "its values are many"}))
     assert not none.told and "names no groups" in none.summary and "'id' (its values are many)" in none.notes[0]
-    classes = find(_audited({"class name": ["x", "y"] * (N // 2)}, np.full(N, 0.9)))
+    classes = find(_audited({"class name": ["x", "x", "y", "y"] * (N // 4)}, np.full(N, 0.9)))
     assert not classes.told and classes.summary.startswith("Cannot tell: no group of 'class name'")
