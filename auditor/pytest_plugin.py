@@ -96,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
         prepared = prepare(GateRequest(config=file, baseline=baseline), folder=finished)
         options = {**read_settings(file), **_options(config.getoption("--audit-option"))}
         settings_from({name: value for name, value in options.items() if name not in _NOT_SETTINGS})
-        rules = tuple(rule.name for rule in all_rules() if prepared.rules[rule.name].enabled)
+        rules = tuple(rule.name for rule in all_rules() if rule.is_on(prepared.rules[rule.name]))
     except AuditorError as error:
         raise pytest.UsageError(str(error)) from error
     audit: _Audit = functools.cache(lambda: _audit(source, finished, options, prepared))

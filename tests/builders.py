@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from auditor.result import PLANTED_COLUMNS, RANKING_COLUMNS, AuditResult
 from auditor.result.ceiling import at_random, ceiling_of
-from auditor.result.nouns import noun_of
+from auditor.result.nouns import Noun, noun_of
 
 HOSTILE_CLASSES = (
     "<script>window.hacked=1</script>",
@@ -394,6 +394,7 @@ def _summary(
         "allow_outside": False,
         "root": "",
         "columns": "",
+        "group_columns": [],
         **dict.fromkeys(("kind", "label", "features", "probabilities"), ""),
         "rank_by": "suspicion",
         "ledger": "",
@@ -472,6 +473,7 @@ def _summary(
         if calibrated
         else [],
         "damping_choice": [{"damping": d, "score": s} for d, s in ((0.1, 0.61), (1.0, 0.74), (10.0, 0.7))],
+        "oddities": _oddities(ranking, names),
         "stages": {"read": 1.2, "features": 8.4, "train": 2.1, "influence": 0.8, "experiment": 3.9},
         "versions": {
             "python": "3.11.2",
@@ -486,6 +488,46 @@ def _summary(
         "machine": {"system": "Linux", "processor": "x86_64", "cores": 2},
         "notes": ["1 image could not be read and was left out."],
     }
+
+
+def _oddities(ranking: pd.DataFrame, names: list[str]) -> list[dict[str, Any]]:
+    """Three kinds: one that was told with items and a table, one that cannot be told, one that was left out."""
+    empty: dict[str, Any] = {"value": None, "interval": None, "heads": [], "rows": [], "items": [], "notes": []}
+    first = ranking.head(14)[["path", "label"]].itertuples(index=False)
+    return [
+        {
+            **empty,
+            "name": "odd_ones",
+            "title": "Odd ones",
+            "about": "Images that are unlike all others.",
+            "outcome": "told",
+            "summary": f"14 images are odd, most of them of class '{names[0]}'.",
+            "value": 14.0,
+            "heads": ["class", "images", "share"],
+            "rows": [[name, 3.0, 0.125] for name in names],
+            "items": [{"path": path, "label": label, "said": f"unlike '{label}'"} for path, label in first],
+            "notes": ["Oddness is simulated."],
+            "column": None,
+        },
+        {
+            **empty,
+            "name": "even_ones",
+            "title": "Even ones",
+            "about": "Images that are like all others.",
+            "outcome": "cannot tell",
+            "summary": "Nobody can tell.",
+            "column": None,
+        },
+        {
+            **empty,
+            "name": "lost_ones",
+            "title": "Lost ones",
+            "about": "Images of nowhere.",
+            "outcome": "left out",
+            "summary": "Nobody looked for this: it needs pixels.",
+            "column": None,
+        },
+    ]
 
 
 def _thumbnail(path: str, shape: int, size: int = 48) -> str:
@@ -668,9 +710,16 @@ def as_kind(result: AuditResult, kind: str, *, hostile: bool = False) -> AuditRe
         "model": model,
         "signals": signals,
         "notes": [noun.of(n) for n in result.summary["notes"]],
+        "oddities": [_odd_of(one, noun) for one in result.summary["oddities"]],
     }
     summary = {**result.summary, **told}
     return AuditResult(summary, result.ranking, result.planted, shown)
+
+
+def _odd_of(oddity: dict[str, Any], noun: Noun) -> dict[str, Any]:
+    words = {key: noun.of(oddity[key]) for key in ("about", "summary")}
+    items = [{**item, "said": noun.of(item["said"])} for item in oddity["items"]]
+    return {**oddity, **words, "heads": [noun.of(head) for head in oddity["heads"]], "items": items}
 
 
 def _text_of(i: int) -> str:

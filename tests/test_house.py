@@ -20,7 +20,7 @@ FLOORS = (
     ("session",),
     ("pipeline", "gate", "report"),
     ("experiment", "review"),
-    ("certificate",),
+    ("certificate", "oddities"),
     ("detection",),
     ("data",),
     ("influence", "model"),

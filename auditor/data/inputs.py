@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from auditor.compute import hardware
 from auditor.data.dataset import Dataset
+from auditor.data.picture_facts import PictureFacts
 from auditor.data.reference import Reference
 from auditor.model.backbone import Backbone, Encoder
 from auditor.system.arrays import Array
@@ -25,6 +26,8 @@ class Inputs:
         The network, where the audit trains more than a head; else None.
     groups
         int64 [N], the family of each item (`data.families`); None where every item stands alone.
+    facts
+        What the picture files show without a network; None where the items are no pictures, or nobody looked.
     """
 
     data: Dataset
@@ -33,6 +36,7 @@ class Inputs:
     device: str
     backbone: Backbone | None = None
     groups: Array | None = None
+    facts: PictureFacts | None = None
 
     @property
     def exact_device(self) -> str:

@@ -57,7 +57,7 @@ def evaluate(
 def _evaluate(facts: Facts, rules: Rules, baseline: Baseline | None) -> Verdict:
     known = all_rules()
     levels = {rule.name: rules.get(rule.name, rule.levels) for rule in known}
-    found = {rule.name: measured(rule, facts, levels[rule.name]) for rule in known if levels[rule.name].enabled}
+    found = {rule.name: measured(rule, facts, levels[rule.name]) for rule in known if rule.is_on(levels[rule.name])}
     doubts = _doubts(facts, levels[recovery.RULE.name], found.get(recovery.RULE.name))
     outcomes = tuple(
         _judge(rule, levels[rule.name], found[rule.name], doubts[rule.rests_on], facts)
@@ -74,7 +74,7 @@ def _evaluate(facts: Facts, rules: Rules, baseline: Baseline | None) -> Verdict:
         audit_id=facts.result.audit_id,
         dataset=str(facts.summary["dataset"]["name"]),
         n_images=int(facts.summary["dataset"]["n_images"]),
-        switched_off=tuple(rule.name for rule in known if rule.name not in found),
+        switched_off=tuple(rule.name for rule in known if rule.is_off(levels[rule.name])),
         noun=facts.noun,
     )
 

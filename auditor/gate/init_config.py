@@ -44,6 +44,9 @@ def init_file(result: AuditResult, certificate: CertificateDocument | None = Non
         facts = gather(result, None, certificate)
         parts = [_HEAD.format(audit=plain(result.audit_id), dataset=plain(str(result.summary["dataset"]["name"])))]
         for rule in all_rules():
+            if rule.only_if_asked:
+                parts.append(_offered(rule, facts))
+                continue
             # Without a fail level the worst class is the one with the highest figure. Which one surely misses the
             # default does not count.
             found = measured(rule, facts, dataclasses.replace(rule.levels, fail=None))
@@ -51,6 +54,21 @@ def init_file(result: AuditResult, certificate: CertificateDocument | None = Non
     text = "\n".join(parts)
     rules_from(tomllib.loads(text)["rules"])
     return text
+
+
+def _offered(rule: Rule, facts: Facts) -> str:
+    """A rule that is off, as a comment: what the audit found, and how to switch it on."""
+    found = measured(rule, facts, rule.levels)
+    known = not found.undecided and found.value is not None
+    said = _measured_as(found, rule) if known else "nothing could be measured"
+    about = facts.noun.of(f"{rule.title}. {rule.about}")
+    lines = textwrap.wrap(about, 116, initial_indent="# ", subsequent_indent="# ")
+    return "\n".join([*lines, f"# First audit: {said}.", f"# [rules.{rule.name}]", "# warn = 0"]) + "\n"
+
+
+def _measured_as(found: Measurement, rule: Rule) -> str:
+    said = "nothing could be measured" if found.value is None else f"measured {figure(found.value, rule.unit)}"
+    return said + (f", 95% interval {interval(found.interval, rule.unit)}" if found.interval is not None else "")
 
 
 def _table(rule: Rule, found: Measurement, facts: Facts) -> str:
@@ -62,10 +80,7 @@ def _table(rule: Rule, found: Measurement, facts: Facts) -> str:
     about = textwrap.wrap(
         facts.noun.of(f"{rule.title}. {rule.about}"), 116, initial_indent="# ", subsequent_indent="# "
     )
-    said = "nothing could be measured" if found.value is None else f"measured {figure(found.value, rule.unit)}"
-    if found.interval is not None:
-        said += f", 95% interval {interval(found.interval, rule.unit)}"
-    lines = [*about, f"# First audit: {said}.", f"[rules.{rule.name}]"]
+    lines = [*about, f"# First audit: {_measured_as(found, rule)}.", f"[rules.{rule.name}]"]
     if levels.fail is not None:
         # Written down, a level holds at once. A default that waits for a baseline therefore stands in a comment.
         waits = rule.fail_needs_baseline

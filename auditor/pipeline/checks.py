@@ -18,6 +18,7 @@ from auditor.errors import ConfigError
 from auditor.experiment import noise
 from auditor.model import training
 from auditor.model.backbone import Encoder
+from auditor.oddities import all_kinds
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
 from auditor.pipeline.room import require_room
@@ -48,6 +49,7 @@ def before_opening(source: str | Path | ImageTable, job: Job) -> None:
             engines.require_pydvl(option)
     engines.kind(job.settings.engine).opener()  # an engine that cannot be imported is refused before the work
     all_signals()  # a package that brings a broken signal is named now, not after the images were read
+    all_kinds()
     # A matrix is never written over anything. An audit goes on only with a matrix that it wrote itself.
     if run.save_matrix and Path(run.save_matrix).exists() and matrix_author(run.save_matrix) is None:
         raise ConfigError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
@@ -66,16 +67,31 @@ def explain_suspects(data: Dataset, learnt: Learnt, ranking: pd.DataFrame, setti
     }
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What the evidence is about.
+
+    Attributes
+    ----------
+    ranking, planted
+        The tables of the audit.
+    explained
+        What the clean run's engine gave.
+    odd
+        Paths of further items that people want to see.
+    """
+
+    ranking: pd.DataFrame
+    planted: pd.DataFrame
+    explained: Explained
+    odd: Sequence[str] = ()
+
+
 def gather_evidence(
-    data: Dataset,
-    clean: Run,
-    ranking: pd.DataFrame,
-    planted: pd.DataFrame,
-    detection: Detection | None,
-    explained: Explained,
-    settings: AuditSettings,
+    data: Dataset, clean: Run, detection: Detection | None, of: Shown, settings: AuditSettings
 ) -> EvidenceDocument:
     """The whole of `evidence.json`."""
+    ranking, planted, explained = of.ranking, of.planted, of.explained
     paths, rows = _suspects(data, ranking, settings)
     shown: EvidenceDocument = {
         "thumbnails": {},
@@ -92,7 +108,7 @@ def gather_evidence(
         "sample": [],
         "proves": [],
     }
-    wanted = [*paths, *mentioned(list(shown.values()))]
+    wanted = [*paths, *mentioned(list(shown.values())), *of.odd]
     shown["thumbnails"] = thumbnails(data.table, wanted, settings.max_pixels, suspects=len(paths))
     shown["excerpts"] = excerpts(data.table, wanted)
     return shown

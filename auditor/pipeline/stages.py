@@ -27,10 +27,11 @@ from auditor.experiment.noise import Planting
 from auditor.experiment.resuming import Remembering
 from auditor.experiment.run import Explainer, Learner, Run
 from auditor.experiment.trials import Plan, SuspicionOf, Trial, run_trials
-from auditor.pipeline import checks, reading, summary
+from auditor.oddities.registry import identities as kinds_from_elsewhere
+from auditor.pipeline import checks, oddities, reading, summary
 from auditor.pipeline import ranking as rankings
 from auditor.pipeline.choosing import Learnt, learnt
-from auditor.pipeline.evidence import Explained, explain_suspects, gather_evidence
+from auditor.pipeline.evidence import Explained, Shown, explain_suspects, gather_evidence
 from auditor.pipeline.job import Job
 from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
@@ -39,6 +40,7 @@ from auditor.result import AuditResult
 from auditor.result.nouns import noun_of
 from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
+from auditor.sources.beside import grouping
 from auditor.system import versions
 from auditor.system.arrays import Array
 from auditor.system.checkpoint import Checkpoints
@@ -110,11 +112,13 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         hardware.arithmetic(inputs.device),
         job.client is not None,
         identities(),
+        kinds_from_elsewhere(),
         data.content_hash,
         list(data.classes),
         data.splits,
         data.features,
         *([] if data.groups is None else [list(data.groups)]),
+        grouping(data.table, job.settings.group_columns).sha256,
         *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
         *(value.cpu().numpy() for value in network.values()),
@@ -130,22 +134,22 @@ def _without_network(inputs: Inputs, settings: AuditSettings) -> Inputs:
 def _audited(inputs: Inputs, job: Job, ledger: Ledger) -> AuditResult:
     """Everything after the pixels: detection, the two kinds of run, and the result."""
     checks.before_training(inputs.data, job.settings)
-    inputs = _with_families(inputs, job)
+    inputs = _with_families(oddities.with_facts(inputs, job), job)
     seen = learnt(inputs, job)
     detection = _detect(inputs, job, seen)
     damping = None if detection is None else detection.damping.value
     taught = replace(inputs, data=inputs.data.taught())
     learner = Remembering(make_learner(taught, job.settings, damping, job.client, job.kept), job.kept)
     given = _learn_given(inputs, job, learner, detection)
+    odd = oddities.find(inputs, job, detection)
     trials = _experiment(taught, job, learner, given.run, _suspicions(taught, job, detection, seen.tuner))
     with job.stage("result", "Putting the result together"):
         planted = rankings.planted(taught.data, trials[0], by=job.settings.rank_by)
-        shown = gather_evidence(
-            inputs.data, given.run, given.ranking, planted, detection, given.explained, job.settings
-        )
-    made = Made(inputs, learner, given.run, trials, detection)
+        of = Shown(given.ranking, planted, given.explained, odd.paths)
+        shown = gather_evidence(inputs.data, given.run, detection, of, job.settings)
+    made = Made(inputs, learner, given.run, trials, detection, odd.documents)
     document = summary.document(made, job.settings, job.progress.seconds)
-    result = AuditResult(document, given.ranking, planted, shown)
+    result = AuditResult(document, odd.columns_in(given.ranking), planted, shown)
     return with_sample(result, inputs.data.table, job.settings.max_pixels, ledger)
 
 

@@ -29,6 +29,7 @@ from auditor.result.documents import (
     SCHEMA_VERSION,
     AuditDocument,
     InfluenceDocument,
+    OddityDocument,
     ReferenceSuspect,
     SettingsDocument,
     SettledDocument,
@@ -36,6 +37,7 @@ from auditor.result.documents import (
 )
 from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimate, RankingDocument, RecoveryDocument
 from auditor.result.nouns import Noun, noun_of
+from auditor.sources.beside import grouping
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
@@ -59,7 +61,8 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     ledger = None if data.looked is None else data.looked.use
     noun = noun_of(data.table.kind)
     seen = [] if ledger is None else [ledger["sha256"]]
-    given = [text for text in (content["groups"], data.table.given.sha256 if data.table.given else "") if text]
+    beside = grouping(data.table, settings.group_columns).sha256
+    given = [text for text in (content["groups"], data.table.given.sha256 if data.table.given else "", beside) if text]
     encoder = made.inputs.encoder
     own = [encoder.sha256, encoder.code] if encoder.code else []  # a user's network, which its name does not tell
     identity = json.dumps([content["content_hash"], naming, *seen, *given, *own], sort_keys=True)
@@ -93,6 +96,7 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
         "damping_choice": None
         if detection is None or not detection.damping.trace
         else [{"damping": trial.damping, "score": trial.average_precision} for trial in detection.damping.trace],
+        "oddities": made.oddities,
         "stages": seconds,
         "versions": versions.installed(),
         "machine": machine.describe(),
@@ -316,6 +320,8 @@ class Made:
         The controlled experiment's plantings.
     detection
         None for the reference study's preset.
+    oddities
+        What else is wrong, as `audit.json` has it.
     """
 
     inputs: Inputs
@@ -323,3 +329,4 @@ class Made:
     clean: Run
     trials: list[Trial]
     detection: Detection | None
+    oddities: list[OddityDocument]

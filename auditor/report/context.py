@@ -13,6 +13,7 @@ from auditor.report import certified, panels, plots, quality
 from auditor.report.certified import CertificatePanel
 from auditor.report.headline import TOP, Headline, found_at, headline_of
 from auditor.report.looks import Looks
+from auditor.report.oddities import ShownOddity, left_out, oddities
 from auditor.report.panels import Examples, Panel
 from auditor.report.quality import Minimum, RunQuality
 from auditor.report.sitting import sitting_row
@@ -190,6 +191,8 @@ class PageContext:
     review: ReviewTable
     decided: bool
     limits: Limits
+    oddities: list[ShownOddity]
+    not_looked_for: list[tuple[str, str]]
 
 
 def page_context(
@@ -229,6 +232,8 @@ def page_context(
         review=_review(calibration),
         decided=calibration is not None and calibration["decided"],
         limits=Limits(),
+        oddities=oddities(audit),
+        not_looked_for=left_out(audit),
     )
 
 

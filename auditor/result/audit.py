@@ -67,7 +67,7 @@ class AuditResult:
         The content of `audit.json`, word for word. `docs/schema.md` explains each key.
     ranking
         The content of `ranking.csv`: every labelled image once, columns `RANKING_COLUMNS`, ordered by `rank`. Images
-        without a rank come last, by path.
+        without a rank come last, by path. Behind these columns stand those of the oddities that `summary` names.
     planted
         The content of `planted.csv`: the training points of the controlled experiment, columns `PLANTED_COLUMNS`,
         ordered by `rank`.
@@ -158,8 +158,9 @@ class AuditResult:
         summary = _load_json(folder / "audit.json", SCHEMA_VERSION)
         if "audit_id" not in summary:
             raise ResultError(f"{folder / 'audit.json'} has no audit_id", hint=_AGAIN)
-        ranking = _load_csv(folder / "ranking.csv", RANKING_COLUMNS, _count(summary, "dataset", "n_images"))
-        planted = _load_csv(folder / "planted.csv", PLANTED_COLUMNS, _count(summary, "recovery", "n"))
+        n_images, n_planted = _count(summary, "dataset", "n_images"), _count(summary, "recovery", "n")
+        ranking = _load_csv(folder / "ranking.csv", RANKING_COLUMNS, n_images, _of_oddities(summary, folder))
+        planted = _load_csv(folder / "planted.csv", PLANTED_COLUMNS, n_planted, {})
         planted["planted"] = planted["planted"].astype(bool)
         evidence = cast(EvidenceDocument, _load_json(folder / "evidence.json", None))
         return cls(_with_settled(summary), ranking, planted, evidence)
@@ -180,8 +181,12 @@ def _wrong_in_short(calibration: CalibrationDocument | None) -> str:
 
 
 def _with_settled(summary: dict[str, Any]) -> AuditDocument:
-    """The summary of any version. Earlier ones wrote nothing of settled images and ledgers, and knew images alone."""
+    """The summary of any version. Earlier ones wrote nothing of settled images, ledgers and oddities.
+
+    They knew images alone.
+    """
     summary.setdefault("ledger", None)
+    summary.setdefault("oddities", [])
     if isinstance(summary.get("dataset"), dict):
         summary["dataset"].setdefault("kind", IMAGE)
         summary["dataset"].setdefault("groups", "")
@@ -208,12 +213,25 @@ def _count(summary: dict[str, Any], part: str, name: str) -> int | None:
     return count if isinstance(count, int) else None
 
 
-def _load_csv(path: Path, columns: tuple[str, ...], n_rows: int | None) -> pd.DataFrame:
-    """Read a CSV file of an audit. It must have these columns, this number of rows, and the end of its last line."""
+def _of_oddities(summary: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Columns of the ranking that oddities fill, by name: whether they hold numbers or words."""
+    try:
+        columns = [one["column"] for one in summary.get("oddities", []) if one["column"] is not None]
+        return {str(column["name"]): str(column["holds"]) for column in columns}
+    except (KeyError, TypeError) as error:
+        raise ResultError(f"{folder / 'audit.json'} has oddities of another form", hint=_AGAIN) from error
+
+
+def _load_csv(path: Path, columns: tuple[str, ...], n_rows: int | None, more: dict[str, str]) -> pd.DataFrame:
+    """Read a CSV file of an audit. It must have these columns, this number of rows, and the end of its last line.
+
+    `more` are columns behind the others, and what each holds.
+    """
+    text = {*_TEXT, *(name for name, holds in more.items() if holds == "words")}
     try:
         whole = read_regular(str(path)).endswith(b"\n")
-        frame = read_csv(path, [c for c in columns if c in _TEXT])
-        columns = tuple(c for c in columns if c in frame.columns or c not in ADDED_COLUMNS)
+        frame = read_csv(path, [c for c in (*columns, *more) if c in text])
+        columns = tuple(c for c in (*columns, *more) if c in frame.columns or c not in ADDED_COLUMNS)
     except FileNotFoundError as error:
         raise ResultError(f"{path} is missing", hint=_AGAIN) from error
     except (OSError, ValueError) as error:
@@ -223,7 +241,7 @@ def _load_csv(path: Path, columns: tuple[str, ...], n_rows: int | None) -> pd.Da
     if not whole or (n_rows is not None and len(frame) != n_rows):
         raise ResultError(f"{path} is not whole: it has {len(frame)} rows of {n_rows}", hint=_AGAIN)
     for name in columns:
-        if name not in _TEXT and not pd.api.types.is_numeric_dtype(frame[name]):
+        if name not in text and not pd.api.types.is_numeric_dtype(frame[name]):
             raise ResultError(f"{path} has words where numbers belong, in '{name}'", hint=_AGAIN)
     return frame
 

@@ -46,6 +46,7 @@ class SettingsDocument(TypedDict):
     allow_outside: bool
     root: str
     columns: str
+    group_columns: list[str]
     examples: int
     thumbnails: int
 
@@ -261,6 +262,46 @@ class DampingTrialDocument(TypedDict):
     score: float
 
 
+# What else is wrong
+
+
+class OddityColumn(TypedDict):
+    """A column of `ranking.csv` behind the others, and what it says."""
+
+    name: str
+    holds: Literal["numbers", "words"]
+    meaning: str
+
+
+class OddItem(TypedDict):
+    """An item that an oddity names, and what is odd about it."""
+
+    path: str
+    label: str
+    said: str
+
+
+class OddityDocument(TypedDict):
+    """What one kind of oddity found. `value` is the figure that its rule of the gate reads.
+
+    `heads` and `rows` are a table. `items` are named one by one, the oddest first. `column` is null where the kind
+    does not speak of single items.
+    """
+
+    name: str
+    title: str
+    about: str
+    outcome: Literal["told", "cannot tell", "left out"]
+    summary: str
+    value: float | None
+    interval: list[float] | None
+    heads: list[str]
+    rows: list[list[str | float | None]]
+    items: list[OddItem]
+    notes: list[str]
+    column: OddityColumn | None
+
+
 class AuditDocument(TypedDict):
     """The whole of `audit.json`."""
 
@@ -279,6 +320,7 @@ class AuditDocument(TypedDict):
     calibration: CalibrationDocument | None
     signals: list[SignalDocument]
     damping_choice: list[DampingTrialDocument] | None
+    oddities: list[OddityDocument]
     stages: dict[str, float]
     versions: dict[str, str]
     machine: Description

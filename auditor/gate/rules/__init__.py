@@ -16,10 +16,13 @@ from auditor.gate.rules import (
     class_share,
     conflicting_duplicates,
     f1_drop,
+    groups,
     leakage,
+    marks,
     model_f1,
     new_suspects,
     recovery,
+    strangers,
     unreadable,
     wrong_labels,
 )
@@ -41,6 +44,9 @@ RULES: tuple[Rule, ...] = (
     class_balance.RULE,
     conflicting_duplicates.RULE,
     leakage.RULE,
+    strangers.RULE,
+    groups.RULE,
+    marks.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 

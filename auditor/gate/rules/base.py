@@ -43,6 +43,8 @@ class Rule:
         What it means to miss the fail level: FAIL, or UNDECIDED where the audit is too weak and not the data.
     fail_needs_baseline
         True when the default fail level waits until there is a baseline.
+    only_if_asked
+        True when the rule is off until a configuration gives it a level.
     """
 
     name: str
@@ -57,3 +59,15 @@ class Rule:
     rests_on: Literal["nothing", "solves", "recovery"] = "nothing"
     short_is: Literal["FAIL", "UNDECIDED"] = "FAIL"
     fail_needs_baseline: bool = False
+    only_if_asked: bool = False
+
+    def is_on(self, levels: Levels) -> bool:
+        """Whether these levels switch the rule on."""
+        return levels.enabled and not self._waits(levels)
+
+    def is_off(self, levels: Levels) -> bool:
+        """Whether somebody switched the rule off. A rule for which nobody asked is neither on nor off."""
+        return not levels.enabled and not self.only_if_asked
+
+    def _waits(self, levels: Levels) -> bool:
+        return self.only_if_asked and levels.fail is None and levels.warn is None

@@ -1,0 +1,156 @@
+"""What picture files show without a network: size, format, a hash that survives saving anew.
+
+One pass gives them all. They are kept by content in the cache, so a second audit decodes nothing for them. A fact is a
+few numbers that `MEASURES` names; to add one, write a `Measure` and put it there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from auditor.data import images, picture_measures
+from auditor.data.feature_cache import FeatureCache
+from auditor.sources.base import ImageTable
+from auditor.sources.decoding import peek_format
+from auditor.system.arrays import Array, Floats
+from auditor.system.progress import Update
+
+VERSION = 1
+"""A change in what a measure computes needs another number here: kept facts are then computed anew."""
+
+EDGE = 128
+"""Large JPEG files are decoded at a smaller scale, with both sides at least twice this."""
+
+_STEP = 512
+"""Pictures between two reports of progress, and in one file of the cache."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file.
+
+    Attributes
+    ----------
+    data
+        Its bytes.
+    size
+        Width and height in pixels, as its header says.
+    format
+        Pillow's name of its format.
+    image
+        The decoded image, RGB. A large JPEG may be smaller than `size`.
+    """
+
+    data: bytes
+    size: tuple[int, int]
+    format: str
+    image: Image.Image
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A fact of a picture: finite numbers, under a name for each.
+
+    Attributes
+    ----------
+    names
+        The names of its numbers. No two measures share one.
+    of
+        Gives the numbers of a picture. They are kept as float32, so whole numbers are exact up to 2**24.
+    """
+
+    names: tuple[str, ...]
+    of: Callable[[Picture], Sequence[float]]
+
+
+def _file(picture: Picture) -> Sequence[float]:
+    width, height = picture.size
+    known = images.FORMATS.index(picture.format) if picture.format in images.FORMATS else -1
+    return width, height, len(picture.data), known
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure(("width", "height", "bytes", "format"), _file),
+    Measure(picture_measures.LIGHT, lambda picture: picture_measures.light(picture.image)),
+    Measure(picture_measures.SHAPE, lambda picture: picture_measures.shape(picture.image)),
+    Measure(picture_measures.ORIGIN, lambda picture: picture_measures.origin(picture.data)),
+)
+"""All facts. `format` is a place in `images.FORMATS`."""
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """The facts of N pictures.
+
+    Attributes
+    ----------
+    names
+        The F names of the numbers.
+    values
+        float32 [N, F], in the order of the data set. A row of NaN is a picture that could not be read again.
+    """
+
+    names: tuple[str, ...]
+    values: Array
+
+    def __getitem__(self, name: str) -> Floats:
+        """float64 [N] of one name."""
+        return np.asarray(self.values[:, self.names.index(name)], dtype=np.float64)
+
+    @property
+    def known(self) -> Array:
+        """bool [N], the pictures of which facts are known."""
+        return np.asarray(np.isfinite(self.values).all(axis=1))
+
+
+def picture_facts(
+    table: ImageTable, paths: Sequence[str], hashes: Sequence[str], max_pixels: int, cache: Path, update: Update
+) -> PictureFacts | None:
+    """The facts of the pictures at `paths`; None where none of them can be read as a picture.
+
+    Parameters
+    ----------
+    hashes
+        The sha256 of each file. Equal files are read once.
+    cache
+        Where facts are kept by content.
+    """
+    names = tuple(name for measure in MEASURES for name in measure.names)
+    kept = FeatureCache(cache, {"facts": VERSION, "names": names, "edge": EDGE}, len(names))
+    first = {digest: path for digest, path in zip(hashes, paths, strict=True) if kept.get(digest) is None}
+    missing = sorted(first)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(missing), _STEP):
+            part = missing[start : start + _STEP]
+            found = list(pool.map(lambda digest: _facts_of(table, first[digest], max_pixels), part))
+            good = [place for place, row in enumerate(found) if row is not None]
+            if good:
+                rows = np.array([found[place] for place in good], dtype=np.float32)
+                kept.add([part[place] for place in good], rows, np.zeros(len(good), np.int32))
+            update(min(start + _STEP, len(missing)), len(missing))
+    values = np.full((len(hashes), len(names)), np.nan, np.float32)
+    for place, digest in enumerate(hashes):
+        known = kept.get(digest)
+        if known is not None:
+            values[place] = known[0]
+    facts = PictureFacts(names, values)
+    return facts if facts.known.any() else None
+
+
+def _facts_of(table: ImageTable, path: str, max_pixels: int) -> list[float] | None:
+    """The numbers of one picture; None where it cannot be read."""
+    try:
+        data = table.read(path)
+        kind, size = peek_format(data, max_pixels=max_pixels)
+        image = images.decode(data, max_pixels=max_pixels, target=EDGE)
+    except (OSError, images.UnreadableImage):
+        return None
+    picture = Picture(data, size, kind, image)
+    return [float(number) for measure in MEASURES for number in measure.of(picture)]
