@@ -36,9 +36,10 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DEFAULT_BACKBONE = "resnet18"
 """Audits of earlier versions do not name their backbone. It was this one."""
 
-ADDED: Mapping[str, str] = {
+ADDED: Mapping[str, Any] = {
     "backbone": DEFAULT_BACKBONE,
     "rank_by": "suspicion",
+    "group_columns": [],
     **dict.fromkeys(("ledger", "root", "columns", "kind", "label", "features", "probabilities"), ""),
 }
 """Settings that earlier versions did not have, and what holds for their audits."""
@@ -120,6 +121,7 @@ class AuditSettings:
     allow_outside: bool = _setting(False, "Follow links and manifest paths that leave the data set's folder.")
     root: str = _setting("", "Where a manifest's paths begin  [default: the manifest's folder]", metavar="DIR")
     columns: str = _setting("", "What a manifest's columns are called.", metavar="path=A,label=B,split=C")
+    group_columns: tuple[str, ...] = _setting((), "Columns that name groups, such as cameras.", metavar="A,B,...")
     examples: int = _setting(
         3,
         "Correctly classified test images to explain by their influence rows. Up to 100 wrong ones are explained too "
@@ -257,15 +259,12 @@ def _without_code(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
         The backbone is a function of the user's, or the cluster is another machine's, which could send code.
     """
     backbone, dask = str(values.get("backbone", "")), str(values.get("dask", ""))
-    for name, value, found in (
-        ("backbone", backbone, runs_code(backbone)),
-        ("dask", dask, bool(dask) and not dask.startswith("local:")),
-    ):
-        if found:
-            raise ConfigError(
-                f"{path}: {name} = {value} would run code, which a file of settings may not ask for",
-                hint=f"say --{name} {value} on the command line",
-            )
+    asks = {"backbone": runs_code(backbone), "dask": bool(dask) and not dask.startswith("local:")}
+    for name in (name for name, found in asks.items() if found):
+        raise ConfigError(
+            f"{path}: {name} = {values[name]} would run code, which a file of settings may not ask for",
+            hint=f"say --{name} {values[name]} on the command line",
+        )
     return values
 
 

@@ -394,6 +394,7 @@ def _summary(
         "allow_outside": False,
         "root": "",
         "columns": "",
+        "group_columns": [],
         **dict.fromkeys(("kind", "label", "features", "probabilities"), ""),
         "rank_by": "suspicion",
         "ledger": "",

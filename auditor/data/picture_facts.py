@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
-from auditor.data import images
+from auditor.data import images, picture_measures
 from auditor.data.feature_cache import FeatureCache
 from auditor.sources.base import ImageTable
 from auditor.sources.decoding import peek_format
@@ -90,6 +90,9 @@ def _layout(picture: Picture) -> Sequence[float]:
 MEASURES: tuple[Measure, ...] = (
     Measure(("width", "height", "bytes", "format"), _file),
     Measure(tuple(f"layout_{place}" for place in range(1, LAYOUT_SIDE * LAYOUT_SIDE)), _layout),
+    Measure(picture_measures.LIGHT, lambda picture: picture_measures.light(picture.image)),
+    Measure(picture_measures.SHAPE, lambda picture: picture_measures.shape(picture.image)),
+    Measure(picture_measures.ORIGIN, lambda picture: picture_measures.origin(picture.data)),
 )
 """All facts. `format` is a place in `images.FORMATS`."""
 

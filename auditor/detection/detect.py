@@ -15,6 +15,7 @@ from auditor.detection.bench import Bench, Scores, Tell
 from auditor.detection.estimate import Estimate, estimate_share, family_note, reference_suspects
 from auditor.detection.labelled import Labelled
 from auditor.detection.results import Detection, DetectionSettings, Share
+from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats
 
 NOT_BY_CLASS = (
@@ -107,9 +108,17 @@ def detect(
     scores = replace(scores, suspicion=estimate.suspicion)
     estimate = replace(estimate, likeliest=estimate.likeliest.spread(known.rest, len(known.given)))
     scores = _everywhere(scores.select(unseen, estimate.suggested_probability), known)
-    found = _assemble(bench, scores, estimate, suspects, known, names)
+    found = replace(_assemble(bench, scores, estimate, suspects, known, names), doubt=_doubt(bench, signals, known))
     tell("done", 1.0)
     return found
+
+
+def _doubt(bench: Bench, signals: Signals, known: Settled) -> Floats:
+    """How unsure the heads are of each image; NaN for settled ones."""
+    losses = signals.values["stacked_loss"][: bench.n].astype(np.float64)
+    unsure = np.full(len(known.given), np.nan)
+    unsure[known.audited] = 1 - np.exp(-losses.min(axis=1))
+    return unsure
 
 
 def _everywhere(scores: Scores, known: Settled) -> Scores:

@@ -144,6 +144,9 @@ class Detection:
         int64, rows of the trusted reference whose own labels look wrong, most suspicious first.
     notes
         What was left out or limited, as sentences for the reader of a result.
+    doubt
+        float64 [N], how unsure heads that saw no label of the item are of its class, whatever its label: 1 minus the
+        probability of the likeliest class. NaN where a reference settles the item.
     """
 
     suspicion: Floats
@@ -166,6 +169,7 @@ class Detection:
     reference_suspects: Array
     notes: tuple[str, ...] = ()
     cannot_tell: bool = False
+    doubt: Floats | None = None
 
     @property
     def said(self) -> str:

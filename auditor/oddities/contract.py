@@ -10,6 +10,7 @@ from auditor.data.dataset import Dataset
 from auditor.data.near_pairs import NearPairs
 from auditor.data.picture_facts import PictureFacts
 from auditor.detection import Detection
+from auditor.sources.beside import Grouping
 from auditor.system.arrays import Array, Ints
 
 Cell = str | float | int | None
@@ -41,6 +42,8 @@ class Audited:
         What was found about the labels.
     seed
         The audit's seed. Draws take it, so equal audits give equal bytes.
+    grouping
+        The columns of the source that name groups of items; None where nobody looked for any.
     near
         Near copies.
     """
@@ -50,6 +53,7 @@ class Audited:
     facts: PictureFacts | None
     detection: Detection
     seed: int
+    grouping: Grouping | None = None
     near: NearPairs = field(default_factory=NearPairs.none)
 
     def lacks(self, need: Need) -> str:

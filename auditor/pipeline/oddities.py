@@ -18,6 +18,7 @@ from auditor.oddities.look import documents, pictured, with_columns
 from auditor.pipeline.job import Job
 from auditor.result.documents import OddityDocument
 from auditor.result.nouns import noun_of
+from auditor.sources.beside import grouping
 
 
 def with_facts(inputs: Inputs, job: Job) -> Inputs:
@@ -63,7 +64,8 @@ def find(inputs: Inputs, job: Job, detection: Detection | None) -> Odd:
     data = inputs.data
     families = np.arange(len(data.paths)) if inputs.groups is None else inputs.groups
     near = NearPairs.none() if inputs.near is None else inputs.near
-    audited = Audited(data, families, inputs.facts, detection, job.settings.seed, near=near)
+    groups = grouping(data.table, job.settings.group_columns).of(data.table, data.paths)
+    audited = Audited(data, families, inputs.facts, detection, job.settings.seed, groups, near)
     with job.stage("oddities", "Looking for what else is wrong"):
         found = job.kept.once("oddities", lambda: look(audited))
     return Odd(audited, found)

@@ -18,6 +18,7 @@ from auditor.pipeline.reader import Reader
 from auditor.result.nouns import Noun, noun_of
 from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable, left_out, outside_hint
+from auditor.sources.beside import grouping
 
 
 def read(source: str | Path | ImageTable, job: Job) -> tuple[Inputs, Ledger]:
@@ -76,6 +77,7 @@ def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> Imag
         table = reopening.open_as(str(source), settings)
     if table.doubt is not None and not settings.classes:
         raise table.doubt
+    grouping(table, settings.group_columns)  # a column that is not there is an error before any work
     with noun_of(table.kind).told():
         frame = split.check_classes(table.frame, settings.classes, table.name, outside_hint(table.skipped))
     return table if len(frame) == len(table.frame) else table.narrowed(frame)

@@ -46,6 +46,7 @@ class SettingsDocument(TypedDict):
     allow_outside: bool
     root: str
     columns: str
+    group_columns: list[str]
     examples: int
     thumbnails: int
 

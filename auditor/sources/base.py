@@ -144,6 +144,8 @@ class ImageTable:
         The manifest that the items stand in, which can be written with other labels. None where there is none.
     boxes
         The files of annotations, where the items are boxes of pictures; else None.
+    beside
+        Columns of the source without a role, as categories, N rows in the order of `frame`. None where there are none.
     """
 
     name: str
@@ -165,6 +167,7 @@ class ImageTable:
     n_places: int = 0
     origin: Manifest | None = None
     boxes: Annotations | None = None
+    beside: pd.DataFrame | None = None
 
     def narrowed(self, frame: pd.DataFrame, skipped: Iterable[Skipped] = ()) -> ImageTable:
         """A copy that keeps the items of `frame`, some of its own in the same order, and skips some more."""
@@ -178,6 +181,7 @@ class ImageTable:
             given=None if self.given is None else self.given.select(kept),
             groups=None if self.groups is None else tuple(self.groups[row] for row in kept),
             places=None if self.places is None else self.places[kept],
+            beside=None if self.beside is None else self.beside.iloc[kept].reset_index(drop=True),
         )
 
 

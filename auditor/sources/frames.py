@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources.base import IN_MEMORY, ImageTable
+from auditor.sources.beside import gathered
 from auditor.sources.item_columns import Chosen, read_nearly
 from auditor.sources.items import NEEDED, labels_of, table_of_records
 from auditor.sources.manifest import table_of_rows, with_families
@@ -44,7 +46,9 @@ def frame_table(frame: pd.DataFrame, layout: Layout, allow_outside: bool = False
     if kind == "image" or (layout.by_name and kind == "table" and not layout.kind):
         at = locate_group(list(frame.columns), columns, SHOWN)
         groups = None if at is None else [str(value or "") for value in _cells(frame.iloc[:, at])]
-        rows = Rows(range(1, len(frame) + 1), *_manifest(frame, columns, layout), groups=groups)
+        taken = {columns.get(role, role) for role in ("path", "label", "split")}
+        beside = gathered({name: _cells(frame[name]) for name in frame.columns if _is_plain(frame[name])}, taken)
+        rows = Rows(range(1, len(frame) + 1), *_manifest(frame, columns, layout), groups=groups, beside=beside)
         rows = with_families(rows, named="group" in columns)
         table = table_of_rows(rows, SHOWN, layout.root or ".", layout, allow_outside)
     else:
@@ -57,6 +61,13 @@ def frame_table(frame: pd.DataFrame, layout: Layout, allow_outside: bool = False
         table = table_of_records(records, labels_of(records, chosen), chosen, kind, SHOWN, IN_MEMORY)
         table = replace(table, notes=(*notes, *table.notes))
     return replace(table, name=SHOWN, source=IN_MEMORY)
+
+
+def _is_plain(column: pd.Series | pd.DataFrame) -> bool:
+    """Whether there is one column of this name, and it holds words, numbers or truth values."""
+    return isinstance(column, pd.Series) and not any(
+        isinstance(value, dict | list | tuple | bytes | np.ndarray) for value in column.head(100)
+    )
 
 
 def _manifest(

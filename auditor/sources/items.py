@@ -13,6 +13,7 @@ import pandas as pd
 from auditor.errors import SourceError
 from auditor.sources.amended import Origin
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table
+from auditor.sources.beside import gathered, with_beside
 from auditor.sources.groups import as_families
 from auditor.sources.item_columns import ROLES, Chosen, as_labels, as_splits, item_names, read_nearly
 from auditor.sources.no_label import is_error_value
@@ -133,7 +134,7 @@ def table_of_records(
         None if said is None else [name or "" for name in said], named="group" in chosen.columns
     )
     texts = [value or "" for value in chosen.of(records, "text") or ()]
-    return items_table(
+    table = items_table(
         Items(
             name=title,
             root=root,
@@ -146,6 +147,8 @@ def table_of_records(
             notes=tuple(filter(None, [note, unused])),
         )
     )
+    taken = {chosen.name(role) for role in ROLES if role != "group"}
+    return with_beside(table, gathered(records.columns, taken))
 
 
 def items_table(items: Items) -> ImageTable:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from auditor.errors import SourceError
 from auditor.sources.amended import Origin
 from auditor.sources.base import Columns, ImageTable, make_table
+from auditor.sources.beside import with_beside
 from auditor.sources.groups import as_families
 from auditor.sources.headers import understood
 from auditor.sources.item_columns import Chosen
@@ -122,7 +123,7 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
         locate=root.locate if rows.read is None and not layout.by_name else None,
         skipped=skipped,
     )
-    return replace(table, notes=(*notes, *table.notes), kind=kind)
+    return with_beside(replace(table, notes=(*notes, *table.notes), kind=kind), rows.beside)
 
 
 def with_families(rows: Rows, *, named: bool) -> Rows:

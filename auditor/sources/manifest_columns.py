@@ -7,6 +7,8 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import pandas as pd
+
 from auditor.errors import SourceError
 from auditor.sources.headers import alike, understood
 from auditor.sources.tree import has_image_suffix
@@ -25,7 +27,8 @@ class Rows:
     Where the table holds the images themselves, `read` gives their bytes by path. `notes` say what was understood.
     `places` count the rows of the file from 0; they are filled in when all rows have been read. `groups` name what
     belongs together; None where there is no such column. `near` are columns that were taken for a role because
-    their names come near it, and `columns` those of the needed roles.
+    their names come near it, and `columns` those of the needed roles. `beside` has the columns without a role; None
+    where there are none.
     """
 
     numbers: Sequence[int]
@@ -38,6 +41,7 @@ class Rows:
     groups: Sequence[str] | None = None
     near: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    beside: pd.DataFrame | None = None
 
 
 def nearly(read: Callable[[dict[str, str]], Rows], columns: Mapping[str, str], error: NoColumnError) -> Rows:

@@ -9,6 +9,7 @@ import codecs
 import os
 
 from auditor.errors import SourceError
+from auditor.sources.beside import Gathering
 from auditor.sources.manifest_columns import Rows, locate_columns, locate_group, near_names
 from auditor.sources.manifest_csv import csv_rows
 from auditor.sources.manifest_json import read_json
@@ -132,6 +133,8 @@ def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -
     path_at, label_at, split_at = locate_columns(header, columns, shown, first)
     group_at = locate_group(header, columns, f"{shown}, row {first}")
     numbers, paths, labels, splits, groups = list[int](), list[str](), list[str](), list[str](), list[str]()
+    taken = (path_at, label_at, split_at)
+    beside = Gathering({at: name.strip() for at, name in enumerate(header) if at not in taken})
     for number, row in rows:
         if not row[path_at].strip() and not any(map(str.strip, row)):
             continue
@@ -140,5 +143,7 @@ def _read_csv(text: str, columns: dict[str, str], shown: str, delimiters: str) -
         labels.append(row[label_at])
         splits.append(row[split_at] if split_at is not None else "")
         groups.append(row[group_at] if group_at is not None else "")
+        beside.add(row)
     near = near_names(header, {"split": split_at, "group": group_at}, columns)
-    return Rows(numbers, paths, labels, splits, groups=None if group_at is None else groups, near=near)
+    named = None if group_at is None else groups
+    return Rows(numbers, paths, labels, splits, groups=named, near=near, beside=beside.frame())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from auditor.errors import SourceError
+from auditor.sources.beside import gathered
 from auditor.sources.manifest_columns import Rows, as_text, missing, optional
 from auditor.sources.tree import has_image_suffix
 from auditor.system.files import reason
@@ -101,7 +102,7 @@ def _rows(records: Iterable[tuple[int, object]], columns: dict[str, str], shown:
     names = {role: columns.get(role, role) for role in ("path", "label")}
     near: dict[str, str] = {}
     numbers, paths, labels, splits, groups = list[int](), list[str](), list[str](), list[str](), list[str]()
-    grouped = False
+    grouped, read = False, list[Mapping[str, object]]()
     for number, record in records:
         where = f"{shown}, row {number}"
         if not isinstance(record, dict):
@@ -113,10 +114,22 @@ def _rows(records: Iterable[tuple[int, object]], columns: dict[str, str], shown:
         lacking = {role: names[role] for role in needed if names[role] not in record}
         if lacking:
             raise missing(where, lacking, list(record))
+        read.append(record)
         numbers.append(number)
         paths.append(as_text(record[names["path"]], where, names["path"]))
         labels.append(as_text(record[names["label"]], where, names["label"]))
         splits.append(as_text(record.get(names["split"]), where, names["split"]))
         grouped |= names["group"] in record
         groups.append(as_text(record.get(names["group"]), where, names["group"]))
-    return Rows(numbers, paths, labels, splits, groups=groups if grouped else None, near=near)
+    taken = {names[role] for role in ("path", "label", "split") if role in names}
+    beside = gathered({name: [record.get(name) for record in read] for name in _plain_names(read)}, taken)
+    return Rows(numbers, paths, labels, splits, groups=groups if grouped else None, near=near, beside=beside)
+
+
+def _plain_names(records: Iterable[Mapping[str, object]]) -> list[str]:
+    """The names of values that are text, numbers or truth values in every record that has them."""
+    names: dict[str, bool] = {}
+    for record in records:
+        for name, value in record.items():
+            names[name] = names.get(name, True) and not isinstance(value, dict | list)
+    return [name for name, plain in names.items() if plain]

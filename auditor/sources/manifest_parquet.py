@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from auditor.errors import SourceError
+from auditor.sources.beside import gathered
 from auditor.sources.headers import read_so
 from auditor.sources.manifest_columns import (
     ROLES,
@@ -65,7 +66,8 @@ def read_parquet(data: bytes, columns: dict[str, str], shown: str) -> Rows:
     """
     with opened(data, shown) as file:
         chosen = choose(file.schema_arrow, columns, shown)
-        return rows_of_table(file.read(columns=list(chosen.names), use_threads=False), chosen, shown)
+        wanted = list(dict.fromkeys((*chosen.names, *chosen.beside)))
+        return rows_of_table(file.read(columns=wanted, use_threads=False), chosen, shown)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Chosen:
         The names of the classes by column.
     notes, near
         See `Rows`.
+    beside
+        Other columns of words, whole numbers or truth values.
     """
 
     names: tuple[str, ...]
@@ -90,6 +94,7 @@ class Chosen:
     classes: Mapping[str, list[str]]
     notes: tuple[str, ...]
     near: Mapping[str, str]
+    beside: tuple[str, ...] = ()
 
 
 def choose(schema: Any, columns: dict[str, str], shown: str) -> Chosen:
@@ -106,7 +111,13 @@ def choose(schema: Any, columns: dict[str, str], shown: str) -> Chosen:
     group_at = locate_group(schema.names, columns, shown)
     near = near_names(schema.names, {"split": located[2], "group": group_at}, columns)
     names = tuple(schema.names[at] for at in (*located, group_at) if at is not None)
-    return Chosen(names, located[2] is not None, group_at is not None, classes, notes, near)
+    roles = {schema.names[at] for at in located if at is not None}
+    beside = tuple(
+        field.name
+        for field in schema
+        if field.name not in roles and schema.names.count(field.name) == 1 and _is_plain_type(field.type)
+    )
+    return Chosen(names, located[2] is not None, group_at is not None, classes, notes, near, beside)
 
 
 def rows_of_table(table: Any, chosen: Chosen, shown: str) -> Rows:
@@ -133,7 +144,23 @@ def rows_of_table(table: Any, chosen: Chosen, shown: str) -> Rows:
     groups = texts[-1] if chosen.group else None
     read = None if images is None else images.read
     numbers = range(1, len(labels) + 1)
-    return Rows(numbers, texts[0], labels, splits, read, chosen.notes, groups=groups, near=chosen.near)
+    others = {name: table.column(name).to_pylist() for name in chosen.beside if name in table.column_names}
+    beside = gathered({name: named(_words(values), chosen.classes.get(name)) for name, values in others.items()}, ())
+    return Rows(numbers, texts[0], labels, splits, read, chosen.notes, groups=groups, near=chosen.near, beside=beside)
+
+
+def _words(values: Sequence[object]) -> list[str]:
+    return ["" if value is None else str(value) for value in values]
+
+
+def _is_plain_type(kind: Any) -> bool:
+    """Whether values of a type of pyarrow can name groups: words, whole numbers, truth values."""
+    import pyarrow as arrow
+
+    if arrow.types.is_dictionary(kind):
+        return _is_plain_type(kind.value_type)
+    tests = (arrow.types.is_string, arrow.types.is_large_string, arrow.types.is_integer, arrow.types.is_boolean)
+    return any(test(kind) for test in tests)
 
 
 def _located(schema: Any, columns: dict[str, str], shown: str) -> tuple[int, int, int | None]:

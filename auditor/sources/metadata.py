@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from auditor.errors import SourceError
 from auditor.sources.base import Columns, ImageTable, make_table, split_name
+from auditor.sources.beside import joined, with_beside
 from auditor.sources.manifest_columns import NoColumnError, Rows, nearly
 from auditor.sources.manifest_formats import READERS, rows_of
 from auditor.sources.manifest_rows import count, normalise_paths, normalise_splits, some, without_repeats
@@ -77,7 +78,7 @@ def tree_rows_table(tree: Tree, rows: Rows, spec: str, note: str) -> ImageTable:
         )
     columns = Columns(rows.paths, rows.labels, rows.splits, rows.groups, rows.places, n_places)
     table = make_table(display(tree.title), shown, columns, read=tree.read, locate=tree.locate, skipped=skipped)
-    return replace(table, notes=(note, *rows.notes, *table.notes))
+    return with_beside(replace(table, notes=(note, *rows.notes, *table.notes)), rows.beside)
 
 
 def _places(tree: Tree) -> list[str]:
@@ -133,6 +134,7 @@ def _joined(parts: Sequence[Rows]) -> Rows:
         [split for part in parts for split in part.splits],
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         groups=[group for part in parts for group in part.groups or ()] if grouped else None,
+        beside=joined([part.beside for part in parts]),
     )
 
 

@@ -143,7 +143,7 @@ def test_what_would_decide_is_named_and_how_to_live_with_it() -> None:
 
 
 def test_undecided_as_a_warning_is_said_and_does_not_hide_what_the_audit_lacks() -> None:
-    rules = rules_from({rule.name: {"undecided": "warn"} for rule in RULES})
+    rules = rules_from({rule.name: {"undecided": "warn"} for rule in RULES if not rule.only_if_asked})
     result = with_share(0.01, 0.0, 0.2)
     outcome = judged(result, "wrong_labels", rules)
     assert outcome.verdict is Judgement.WARN

@@ -16,7 +16,9 @@ from auditor.gate.rules import (
     class_share,
     conflicting_duplicates,
     f1_drop,
+    groups,
     leakage,
+    marks,
     model_f1,
     near_copies,
     new_suspects,
@@ -45,6 +47,8 @@ RULES: tuple[Rule, ...] = (
     leakage.RULE,
     strangers.RULE,
     near_copies.RULE,
+    groups.RULE,
+    marks.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 
