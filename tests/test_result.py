@@ -45,7 +45,9 @@ def test_saving_again_gives_equal_bytes_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_columns_are_the_promised_ones(finished_folder: Path) -> None:
-    for name, columns in (("ranking.csv", RANKING_COLUMNS), ("planted.csv", PLANTED_COLUMNS)):
+    summary = json.loads((finished_folder / "audit.json").read_text(encoding="utf-8"))
+    of_oddities = [one["column"]["name"] for one in summary["oddities"] if one["column"] is not None]
+    for name, columns in (("ranking.csv", (*RANKING_COLUMNS, *of_oddities)), ("planted.csv", PLANTED_COLUMNS)):
         assert (finished_folder / name).read_text().splitlines()[0] == ",".join(columns)
 
 

@@ -7,6 +7,7 @@ and judge another.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,11 +15,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import beta
 
+from auditor.data.near_pairs import FAR, NEAR, NearPairs, near_pairs
 from auditor.model.scaling import Scaling, unit_rows
 from auditor.system.arrays import Array, Floats
-
-NEAR, FAR = 10, 20
-"""Near copies are among the first `FAR` neighbours. Neighbours from `NEAR` on tell how dense the data are."""
 
 BY_CHANCE = 0.05
 """The part of near copies that are found by chance alone, at most."""
@@ -33,7 +32,33 @@ SIMILARITIES = 2**22
 """Pairs that are compared at a time."""
 
 
+@dataclass(frozen=True)
+class Kinship:
+    """The families of N items, and the near copies among them.
+
+    Attributes
+    ----------
+    family
+        int64 [N], the number of each item's family: that of its first member.
+    near
+        Near copies that pictures show; none where there are no pictures. Equal items stand there once.
+    """
+
+    family: Array
+    near: NearPairs
+
+
 def families(features: Array | None, hashes: Sequence[str] = (), groups: Sequence[str] | None = None) -> Array:
+    """Find the family of each item, int64 [N], as `kinship` does without pictures."""
+    return kinship(features, hashes, groups).family
+
+
+def kinship(
+    features: Array | None,
+    hashes: Sequence[str] = (),
+    groups: Sequence[str] | None = None,
+    layout: Array | None = None,
+) -> Kinship:
     """Find the family of each item.
 
     Parameters
@@ -44,18 +69,35 @@ def families(features: Array | None, hashes: Sequence[str] = (), groups: Sequenc
         N content hashes, or none. Equal ones are copies.
     groups
         N names: items of one name belong together. An empty name says nothing.
-
-    Returns
-    -------
-    int64 [N], the number of each item's family: that of its first member.
+    layout
+        float32 [N, 63], how each picture is laid out (`data.picture_facts`). With it near copies are also found by
+        features and layout together: features alone miss many.
     """
     n = len(hashes) if features is None else len(features)
-    links = [_equal([row.tobytes() for row in features])] if features is not None and _tell_apart(features) else []
-    links += [_equal(list(hashes))] if len(hashes) else []
-    links += [_equal([name or f"\0{row}" for row, name in enumerate(groups)])] if groups is not None else []
+    equal = [_equal([row.tobytes() for row in features])] if features is not None and _tell_apart(features) else []
+    equal += [_equal(list(hashes))] if len(hashes) else []
+    links = [*equal, _equal([name or f"\0{row}" for row, name in enumerate(groups)])] if groups is not None else equal
     certain = np.concatenate([np.empty((0, 2), np.int64), *links])
     family = _joined(certain, n)
+    pairs = NearPairs.none()
     near = np.empty((0, 2), np.int64) if features is None else _near(features, family)
+    if layout is not None:
+        alike = _joined(np.concatenate([near[:0], *equal]), n)
+        pairs = near_pairs(features, layout, np.flatnonzero(alike == np.arange(n)))
+        near = np.concatenate([near, pairs.pairs])
+        pairs = pairs.after(_saved_anew(np.concatenate([near[:0], *equal]), hashes))
+    return Kinship(_with_near(family, certain, near), pairs)
+
+
+def _saved_anew(equal: Array, hashes: Sequence[str]) -> Array:
+    """Of pairs [k, 2] those whose bytes differ: the same picture in another file."""
+    differ = [bool(hashes) and hashes[one] != hashes[other] for one, other in equal]
+    return np.sort(np.unique(equal[np.array(differ, dtype=bool)], axis=0), axis=1)
+
+
+def _with_near(family: Array, certain: Array, near: Array) -> Array:
+    """The families with near copies [k, 2] in them, but for those that would be too large."""
+    n = len(family)
     if not len(near):
         return family
     both = _joined(np.concatenate([certain, near]), n)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from auditor.compute import hardware
 from auditor.data.dataset import Dataset
+from auditor.data.near_pairs import NearPairs
 from auditor.data.picture_facts import PictureFacts
 from auditor.data.reference import Reference
 from auditor.model.backbone import Backbone, Encoder
@@ -28,6 +29,8 @@ class Inputs:
         int64 [N], the family of each item (`data.families`); None where every item stands alone.
     facts
         What the picture files show without a network; None where the items are no pictures, or nobody looked.
+    near
+        Near copies; None where nobody looked for them.
     """
 
     data: Dataset
@@ -37,6 +40,7 @@ class Inputs:
     backbone: Backbone | None = None
     groups: Array | None = None
     facts: PictureFacts | None = None
+    near: NearPairs | None = None
 
     @property
     def exact_device(self) -> str:

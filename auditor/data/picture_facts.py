@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.fft import dctn
 
 from auditor.data import images, picture_measures
 from auditor.data.feature_cache import FeatureCache
@@ -27,6 +28,9 @@ VERSION = 1
 
 EDGE = 128
 """Large JPEG files are decoded at a smaller scale, with both sides at least twice this."""
+
+LAYOUT_SIDE, _LAYOUT_EDGE = 8, 32
+"""Frequencies along a side, of a picture squeezed to so many pixels."""
 
 _STEP = 512
 """Pictures between two reports of progress, and in one file of the cache."""
@@ -76,11 +80,19 @@ def _file(picture: Picture) -> Sequence[float]:
     return width, height, len(picture.data), known
 
 
+def _layout(picture: Picture) -> Sequence[float]:
+    """The lowest frequencies of the grey picture, squeezed to a square, without its brightness."""
+    grey = picture.image.convert("L").resize((_LAYOUT_EDGE, _LAYOUT_EDGE), Image.Resampling.LANCZOS)
+    low = dctn(np.asarray(grey, dtype=np.float64), norm="ortho")[:LAYOUT_SIDE, :LAYOUT_SIDE]
+    return [float(value) for value in np.round(low.ravel()[1:], 3)]
+
+
 MEASURES: tuple[Measure, ...] = (
     Measure(("width", "height", "bytes", "format"), _file),
     Measure(picture_measures.LIGHT, lambda picture: picture_measures.light(picture.image)),
     Measure(picture_measures.SHAPE, lambda picture: picture_measures.shape(picture.image)),
     Measure(picture_measures.ORIGIN, lambda picture: picture_measures.origin(picture.data)),
+    Measure(tuple(f"layout_{place}" for place in range(1, LAYOUT_SIDE * LAYOUT_SIDE)), _layout),
 )
 """All facts. `format` is a place in `images.FORMATS`."""
 
@@ -103,6 +115,11 @@ class PictureFacts:
     def __getitem__(self, name: str) -> Floats:
         """float64 [N] of one name."""
         return np.asarray(self.values[:, self.names.index(name)], dtype=np.float64)
+
+    @property
+    def layout(self) -> Array:
+        """float32 [N, 63], how each picture is laid out: its lowest frequencies, row by row, without its brightness."""
+        return self.values[:, [place for place, name in enumerate(self.names) if name.startswith("layout_")]]
 
     @property
     def known(self) -> Array:

@@ -306,6 +306,11 @@ def channels_last(network: nn.Module) -> nn.Module:
     return moved
 
 
+def in_order(_: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Images with channels first in memory. `view` in a user's forward may need that; channels last is faster."""
+    return tuple(value.contiguous() for value in given)
+
+
 def _fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, kind: BackboneKind) -> None:
     """Copy the parameters `state` of the weights called `name` into a network."""
     own = network.state_dict()

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from auditor.errors import ConfigError
-from auditor.model.backbone import BackboneKind, Channels, Weights
+from auditor.model.backbone import BackboneKind, Channels, Weights, in_order
 from auditor.model.fingerprint import fingerprint
 from auditor.model.foreign import untouched, words
 from auditor.model.preparation import preparation
@@ -140,7 +140,7 @@ class OwnKind(BackboneKind):
         except Unreadable:
             if isinstance(self._own, torch.jit.ScriptModule):  # nothing can be put before it
                 raise
-            handle = self._own.register_forward_pre_hook(_in_order)
+            handle = self._own.register_forward_pre_hook(in_order)
         try:
             return try_network(self._own, edge)
         except Unreadable:
@@ -212,17 +212,12 @@ def _copied(network: nn.Module, name: str) -> nn.Module:
     return own
 
 
-def _in_order(_: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    """Images with channels first in memory. `view` in a user's forward may need that; channels last is faster."""
-    return tuple(value.contiguous() for value in given)
-
-
 class _Headed(nn.Module):
     """A user's network with a new classifying layer `fc` on its last features, in place of its own if it has one."""
 
     def __init__(self, body: nn.Module, taps: Taps, n_classes: int) -> None:
         super().__init__()
-        self.body, self.fc = body, nn.Linear(taps.n_features, n_classes)
+        self.body, self.pool, self.fc = body, _Pooled(), nn.Linear(taps.n_features, n_classes)
         for parameter in body.parameters():
             parameter.requires_grad_(True)
         if taps.classifier:
@@ -230,9 +225,16 @@ class _Headed(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """float32 [n, 3, S, S] to logits [n, C]."""
-        logits: torch.Tensor = self.fc(pooled(self.body(images)))
+        logits: torch.Tensor = self.fc(self.pool(self.body(images)))
         return logits
 
 
 class _Passing(nn.Identity):
     """Stands where the user's classifying layer was. Its input are the last features."""
+
+
+class _Pooled(nn.Module):
+    """Rows [n, D] of what a network gives. A module of its own: torch.fx does not look into it."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return pooled(values)

@@ -20,11 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from auditor.compute.hardware import seeded
-from auditor.model import training
-from auditor.model.backbone import BackboneKind, channels_last
+from auditor.model.halves import Halves
 from auditor.model.placing import images_on
 from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
@@ -80,40 +78,6 @@ class Answers:
     log_probabilities: Array
 
 
-class Halves:
-    """A network in two parts: the frozen one, whose answers are kept, and the one that is tuned.
-
-    Parameters
-    ----------
-    kind, network
-        The backbone. It is copied.
-    layers
-        What is tuned, as `--train` says: `full` or `layers:NAME,...`. The classifying layer is tuned in any case.
-    """
-
-    def __init__(self, kind: BackboneKind, network: nn.Module, layers: str) -> None:
-        whole = copy.deepcopy(network).eval()
-        names = set(training.trainable(whole, layers, kind.classifier))
-        for name, parameter in whole.get_submodule(kind.classifier).named_parameters():
-            parameter.requires_grad_(True)
-            names.add(f"{kind.classifier}.{name}")
-        parts = kind.parts(whole)
-        first = next((i for i, (_, part) in enumerate(parts) if any(p.requires_grad for p in part.parameters())), 0)
-        self.classifier = kind.classifier
-        self.lower: nn.Module = nn.Sequential(*(part for _, part in parts[:first]))
-        self.upper: nn.Module = whole
-        if first:
-            self.upper = nn.Sequential()
-            for name, part in parts[first:]:
-                self.upper.add_module(name, part)
-        channels_last(self.lower), channels_last(self.upper)
-
-    @property
-    def n_tuned(self) -> int:
-        """The parameters that are tuned."""
-        return sum(p.numel() for p in self.upper.parameters() if p.requires_grad)
-
-
 class Maps:
     """What the frozen part says of every image and of its mirror image: half precision [2, N, ...].
 
@@ -159,43 +123,6 @@ class Maps:
         """float32 maps [n, ...] of images `index`, mirrored where `ways` is 1."""
         chosen = self.values[ways, index].float()
         return images_on(chosen.contiguous(memory_format=torch.channels_last), self.device)
-
-
-def late_layers(network: nn.Module, classifier: str) -> str:
-    """The last layers that hold nine tenths of a network's parameters, as `--train` names them.
-
-    They see the most that can be adapted, and their inputs are small. The classifying layer is not counted.
-    """
-    sizes = [
-        (name, sum(p.numel() for p in part.parameters()))
-        for name, part in network.named_children()
-        if name != classifier and any(True for _ in part.parameters())
-    ]
-    chosen, held, whole = list[str](), 0, sum(size for _, size in sizes)
-    for name, size in reversed(sizes):
-        if held >= 0.9 * whole:
-            return "layers:" + ",".join(reversed(chosen))
-        chosen, held = [*chosen, name], held + size
-    return "full"
-
-
-def operations(halves: Halves, size: int) -> float:
-    """Floating-point operations of one training step on one image of edge `size`, counted and not timed.
-
-    The pass back takes about twice those of the pass forward.
-    """
-    with torch.inference_mode():
-        seen = halves.lower(torch.zeros(1, 3, size, size))
-        with FlopCounterMode(display=False) as counter:
-            halves.upper(seen)
-    return 3.0 * float(counter.get_total_flops())
-
-
-def map_bytes(kind: BackboneKind, network: nn.Module, layers: str, size: int) -> int:
-    """Bytes that the kept answers take for one image of edge `size`."""
-    halves = Halves(kind, network, layers)
-    with torch.inference_mode():
-        return 4 * int(halves.lower(torch.zeros(1, 3, size, size)).numel())
 
 
 def tuned(

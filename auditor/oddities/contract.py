@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from auditor.data.dataset import Dataset
+from auditor.data.near_pairs import NearPairs
 from auditor.data.picture_facts import PictureFacts
 from auditor.detection import Detection
 from auditor.sources.beside import Grouping
@@ -43,6 +44,8 @@ class Audited:
         The audit's seed. Draws take it, so equal audits give equal bytes.
     grouping
         The columns of the source that name groups of items; None where nobody looked for any.
+    near
+        Near copies.
     """
 
     data: Dataset
@@ -51,6 +54,7 @@ class Audited:
     detection: Detection
     seed: int
     grouping: Grouping | None = None
+    near: NearPairs = field(default_factory=NearPairs.none)
 
     def lacks(self, need: Need) -> str:
         """Why this audit has not what a kind needs, as the end of a sentence; empty where it has it."""

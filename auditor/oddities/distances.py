@@ -68,7 +68,7 @@ def neighbours(features: Array, labels: Ints, families: Ints, seed: int) -> Neig
     unit = torch.as_tensor(_directions(unit_rows(np.ascontiguousarray(features, dtype=np.float32))))
     among = np.arange(n) if n <= LANDMARKS else np.sort(np.random.default_rng(seed).permutation(n)[:LANDMARKS])
     others = unit[among]
-    family, label = torch.as_tensor(families), torch.as_tensor(labels)
+    family, label = torch.as_tensor(families.copy()), torch.as_tensor(labels.copy())
     depth = min(DEEP, len(among) - 1)
     distance, found = np.empty((n, depth), np.float32), np.empty((n, depth), np.int64)
     elsewhere = np.empty(n)

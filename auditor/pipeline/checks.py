@@ -17,12 +17,11 @@ from auditor.detection.registry import all_signals
 from auditor.errors import ConfigError
 from auditor.experiment import noise
 from auditor.model import training
-from auditor.model.backbone import Backbone, Encoder
-from auditor.model.tuning import map_bytes
+from auditor.model.backbone import Encoder
 from auditor.oddities import all_kinds
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader
-from auditor.pipeline.tuned_features import layers_of, serves
+from auditor.pipeline.room import require_room
 from auditor.sources.base import ImageTable
 from auditor.system.lock import refuse_inside
 
@@ -87,8 +86,8 @@ def before_reading(table: ImageTable, reader: Reader, settings: AuditSettings) -
     if reader.backbone is not None:
         network = copy.deepcopy(reader.backbone.network)
         training.trainable(network, settings.trained, reader.backbone.kind.classifier)
-        _check_pixels(reader.backbone, settings, n_images)
-        _check_maps(reader.backbone, settings, n_images)
+        if settings.train != "auto":  # auto stays with the head where memory is short
+            require_room(reader.backbone, settings, n_images)
     _check_time(settings, reader.encoder, n_images, n_classes)
     _check_probabilities(settings, n_images, n_classes)
     _check_engine(network, reader, settings, n_images, n_classes)
@@ -120,30 +119,6 @@ def long_work(table: ImageTable, encoder: Encoder, settings: AuditSettings) -> s
 def duration_text(seconds: float) -> str:
     """Hours, or minutes where it is less than two hours."""
     return f"{seconds / 3600:.0f} hours" if seconds >= 7200 else f"{max(1, seconds / 60):.0f} minutes"
-
-
-def _check_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) -> None:
-    edge = backbone.transform.size
-    if backbone.weights.pretrained and settings.freezes_backbone:
-        return
-    influence.require(  # twice, because pixels are collected one by one and then laid side by side
-        2 * 3 * edge**2 * n_images,
-        f"keeping the pixels of {n_images} images of {edge} x {edge}",
-        "cpu",
-        "choose a smaller --image-size or fewer --classes; pretrained weights with --train head keep no pixels",
-    )
-
-
-def _check_maps(backbone: Backbone, settings: AuditSettings, n_images: int) -> None:
-    if not serves(backbone, settings):
-        return
-    edge, layers = backbone.transform.size, layers_of(backbone, settings)
-    influence.require(
-        map_bytes(backbone.kind, backbone.network, layers, edge) * n_images,
-        f"keeping what the frozen layers say of {n_images} images of {edge} x {edge}",
-        "cpu",
-        "train later layers alone (their inputs are smaller), or choose a smaller --image-size or fewer --classes",
-    )
 
 
 def _detection_seconds(settings: AuditSettings, encoder: Encoder, n_images: int, n_classes: int) -> float:

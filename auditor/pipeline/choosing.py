@@ -14,9 +14,10 @@ import numpy as np
 from auditor.data.inputs import Inputs
 from auditor.detection import Labelled
 from auditor.detection.influence import folds_of
+from auditor.model.halves import Halves, operations
 from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
-from auditor.model.tuning import HEAD_DECAY, Halves, Recipe, operations
+from auditor.model.tuning import HEAD_DECAY, Recipe
 from auditor.pipeline.job import Job
 from auditor.pipeline.tuned_features import FOLDS, Tuned, Tuner, layers_of, serves
 from auditor.system.arrays import Array
@@ -30,6 +31,11 @@ GOOD = 0.99
 
 CERTAIN = 1.645
 """Standard errors by which tuned networks must give more left-out labels than that head: 95%, one-sided."""
+
+_NO_ROOM = (
+    "this machine has no memory for the images' pixels and what the frozen layers say of them (--train layers:... says "
+    "how much they need)"
+)
 
 _STAYS = "--train auto: detection rests on the frozen network's features alone, because {}."
 
@@ -73,6 +79,8 @@ def learnt(inputs: Inputs, job: Job) -> Learnt:
 def _chosen(inputs: Inputs, job: Job, known: Array) -> Learnt:
     """Tuned networks where they give more left-out labels than a head on the frozen features."""
     assert inputs.backbone is not None
+    if inputs.data.pixels is None:
+        return _stays(job, _NO_ROOM)
     layers = layers_of(inputs.backbone, job.settings)
     frozen = _right(_left_out(inputs, known, job.settings.seed), known)
     why = _spared(inputs, job, layers, frozen)
@@ -85,6 +93,10 @@ def _chosen(inputs: Inputs, job: Job, known: Array) -> Learnt:
         if gained - lost > CERTAIN * np.sqrt(gained + lost):
             return Learnt(tuner, told, (f"--train auto: tuned networks gave {shares}.", tuner.note(told, known)))
         why = f"networks tuned in {layers} do not tell surely more: they gave {shares}"
+    return _stays(job, why)
+
+
+def _stays(job: Job, why: str) -> Learnt:
     job.progress.say("  " + _STAYS.format(why))
     return Learnt(notes=(_STAYS.format(why),))
 
@@ -94,9 +106,10 @@ def _spared(inputs: Inputs, job: Job, layers: str, frozen: Array) -> str:
     if frozen.mean() >= GOOD:
         return f"a head on them gives {frozen.mean():.1%} of the labels left out"
     assert inputs.backbone is not None
-    halves = Halves(inputs.backbone.kind, inputs.backbone.network, layers)
+    size = inputs.backbone.transform.size
+    halves = Halves(inputs.backbone.kind, inputs.backbone.network, layers, size)
     seen = len(inputs.data.labels) * (FOLDS - 1) * Recipe().epochs * (1 + job.settings.repeats)
-    needed = seen * operations(halves, inputs.backbone.transform.size)
+    needed = seen * operations(halves, size)
     most = MOST_OPERATIONS.get(inputs.device, MOST_ELSEWHERE)
     if needed <= most:
         return ""

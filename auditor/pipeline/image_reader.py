@@ -19,6 +19,7 @@ from auditor.model.backbone import Backbone, Transform
 from auditor.model.weights import load_weights
 from auditor.pipeline.job import Job
 from auditor.pipeline.reader import Reader, subset
+from auditor.pipeline.room import keeps_pixels
 from auditor.sources.base import ImageTable, Skipped
 from auditor.system.arrays import Array
 from auditor.system.progress import Update
@@ -34,15 +35,22 @@ def open_image_reader(table: ImageTable, job: Job) -> ImageReader:
     mean, std = kind.normalisation(settings.preset, weights)
     network = kind.build(weights, table.frame["label"].nunique(), size, settings.seed)
     transform = Transform(size, mean, std, settings.max_pixels)
-    return ImageReader(job, Backbone(kind, weights, network, transform, device))
+    return ImageReader(job, Backbone(kind, weights, network, transform, device), len(table.frame))
 
 
 class ImageReader(Reader):
-    """Reads images through one backbone."""
+    """Reads images through one backbone.
 
-    def __init__(self, job: Job, backbone: Backbone) -> None:
+    Parameters
+    ----------
+    n_images
+        How many images are audited. Whether pixels are kept follows from it, for a reference too.
+    """
+
+    def __init__(self, job: Job, backbone: Backbone, n_images: int) -> None:
         super().__init__(job)
         self.backbone: Backbone = backbone
+        self.keeps_pixels = keeps_pixels(backbone, self.settings, n_images)
         self.encoder, self.device = backbone.encoder, backbone.device
 
     def dataset(self, table: ImageTable, update: Update) -> tuple[Reader, Dataset]:
@@ -122,7 +130,7 @@ class ImageReader(Reader):
             table,
             transform,
             extractor,
-            ReadOptions(not self.settings.freezes_backbone, self.study, backbone.device),
+            ReadOptions(self.keeps_pixels, self.study, backbone.device),
             cache=feature_cache.FeatureCache(folder, key, backbone.kind.n_layered),
             progress=update,
         )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from auditor.data.feature_cache import cache_folder
 from auditor.data.inputs import Inputs
+from auditor.data.near_pairs import NearPairs
 from auditor.data.picture_facts import picture_facts
 from auditor.detection import Detection
 from auditor.oddities import Audited, Oddity, look
@@ -63,7 +64,8 @@ def find(inputs: Inputs, job: Job, detection: Detection | None) -> Odd:
     data = inputs.data
     families = np.arange(len(data.paths)) if inputs.groups is None else inputs.groups
     groups = grouping(data.table, job.settings.group_columns).of(data.table, data.paths)
-    audited = Audited(data, families, inputs.facts, detection, job.settings.seed, groups)
+    near = NearPairs.none() if inputs.near is None else inputs.near
+    audited = Audited(data, families, inputs.facts, detection, job.settings.seed, grouping=groups, near=near)
     with job.stage("oddities", "Looking for what else is wrong"):
         found = job.kept.once("oddities", lambda: look(audited))
     return Odd(audited, found)

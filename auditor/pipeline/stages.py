@@ -18,7 +18,7 @@ from auditor import detection as detecting
 from auditor import engines
 from auditor.compute import hardware
 from auditor.config import AuditSettings, RunSettings
-from auditor.data.families import families
+from auditor.data.families import kinship
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection, Labelled
 from auditor.detection.registry import identities
@@ -181,8 +181,10 @@ def _with_families(inputs: Inputs, job: Job) -> Inputs:
     data = inputs.data
     # Probabilities alone tell no copies: whatever a model is sure of looks alike.
     seen = data.features if data.table.given is None or data.table.given.features is not None else None
-    groups = job.kept.once("families", lambda: families(seen, data.hashes, data.groups))
-    return inputs if len(np.unique(groups)) == len(groups) else replace(inputs, groups=groups)
+    layout = None if inputs.facts is None else inputs.facts.layout
+    found = job.kept.once("families", lambda: kinship(seen, data.hashes, data.groups, layout))
+    groups = None if len(np.unique(found.family)) == len(found.family) else found.family
+    return replace(inputs, groups=groups, near=found.near)
 
 
 def _labelled(inputs: Inputs, *, looks: bool = False) -> Labelled:

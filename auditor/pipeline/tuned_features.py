@@ -16,9 +16,10 @@ from auditor.config import AuditSettings
 from auditor.data.inputs import Inputs
 from auditor.detection import Labelled
 from auditor.detection.influence import folds_of
-from auditor.model import tuning
+from auditor.model import halves, tuning
 from auditor.model.backbone import Backbone
-from auditor.model.tuning import BATCH, Halves, Maps, Recipe
+from auditor.model.halves import Halves
+from auditor.model.tuning import BATCH, Maps, Recipe
 from auditor.pipeline.job import Job
 from auditor.system.arrays import Array
 from auditor.system.memory import size_text
@@ -44,7 +45,7 @@ def _asked(settings: AuditSettings) -> bool:
 def layers_of(backbone: Backbone, settings: AuditSettings) -> str:
     """The layers that are tuned for detection: those that the user named, and with `auto` the last ones."""
     if settings.train == "auto":
-        return tuning.late_layers(backbone.network, backbone.kind.classifier)
+        return halves.late_layers(backbone.network, backbone.kind.classifier)
     return settings.train
 
 
@@ -99,7 +100,7 @@ class Tuner:
         assert backbone is not None and data.pixels is not None
         self.job, self.layers, self.n, self.n_classes = job, layers, len(data.labels), data.n_classes
         self.groups, self.recipe = inputs.groups, Recipe()
-        self.halves = Halves(backbone.kind, backbone.network, layers)
+        self.halves = Halves(backbone.kind, backbone.network, layers, backbone.transform.size)
         pixels, trusted = data.pixels, inputs.trusted
         others = None if trusted is None else trusted.pixels
         self.m = 0 if trusted is None else len(trusted.labels)

@@ -86,7 +86,8 @@ class AuditResult:
         object.__setattr__(self, "evidence", {**no_evidence(), **self.evidence})
         absent = {name: "" for name in ADDED_COLUMNS if name not in self.ranking.columns}
         if absent:
-            object.__setattr__(self, "ranking", self.ranking.assign(**absent))
+            of_oddities = [name for name in self.ranking.columns if name not in RANKING_COLUMNS]
+            object.__setattr__(self, "ranking", self.ranking.assign(**absent)[[*RANKING_COLUMNS, *of_oddities]])
 
     def __repr__(self) -> str:
         data = self.summary["dataset"]

@@ -7,8 +7,9 @@ import pytest
 import torch
 from helpers import tiny_backbone, tiny_network
 
+from auditor.model.halves import Halves, map_bytes
 from auditor.model.resnet import ResNet18
-from auditor.model.tuning import Halves, Maps, Recipe, answers, map_bytes, step_seconds, tuned
+from auditor.model.tuning import Maps, Recipe, answers, step_seconds, tuned
 
 EDGE, N, LAYERS = 8, 90, "layers:layer4,fc"
 RECIPE = Recipe(epochs=2, learning_rate=3e-4)
@@ -21,7 +22,7 @@ def world() -> tuple[torch.Tensor, np.ndarray, Halves, Maps]:
     y = rng.integers(0, 2, N)
     images = torch.as_tensor(rng.normal(size=(N, 3, EDGE, EDGE)).astype(np.float32))
     images[np.flatnonzero(y), :, :4] += 1.0
-    halves = Halves(tiny_backbone(), tiny_network(2, 0), LAYERS)
+    halves = Halves(tiny_backbone(), tiny_network(2, 0), LAYERS, EDGE)
     return images, y, halves, Maps(lambda index: images[index], N, halves)
 
 
@@ -52,7 +53,7 @@ def test_both_halves_are_the_network_and_the_classifier_is_always_tuned():
         (tiny_backbone(), network, "full", "conv1"),
         (ResNet18(), ResNet18().network(3, 64, pretrained=True).eval(), "layers:layer4.1", "layer4"),
     ):
-        halves = Halves(kind, whole, layers)
+        halves = Halves(kind, whole, layers, EDGE)
         with torch.inference_mode():
             torch.testing.assert_close(halves.upper(halves.lower(x)), whole(x), atol=1e-4, rtol=1e-4)
         names = [name for name, p in halves.upper.named_parameters() if p.requires_grad]
@@ -60,20 +61,6 @@ def test_both_halves_are_the_network_and_the_classifier_is_always_tuned():
         assert {"fc.weight", "fc.bias"} <= set(names)
         assert not any(p.requires_grad for p in halves.lower.parameters())
         assert sum(p.requires_grad for p in whole.parameters()) == len(list(whole.parameters())), "it was changed"
-
-
-def test_a_network_that_is_no_chain_is_tuned_whole_and_says_the_same(world):
-    images, y, _, _ = world
-
-    class Unchained(ResNet18):
-        def parts(self, network):
-            return []
-
-    halves = Halves(Unchained(), tiny_network(2, 0), LAYERS)
-    maps = Maps(lambda index: images[index], N, halves)
-    upper = tuned(halves, maps, y, np.arange(60), RECIPE, 0)
-    found = answers(upper, "fc", maps, np.arange(N)).log_probabilities
-    np.testing.assert_allclose(found, said(world, y, np.arange(60)), atol=0.05)  # kept answers have half precision
 
 
 def test_equal_seeds_give_equal_bytes_and_torchs_own_generator_stays(world):
@@ -96,7 +83,7 @@ def test_answers_are_means_over_an_image_and_its_mirror_image(world):
 
 def test_what_it_costs_is_known_before(world):
     _, _, halves, maps = world
-    assert map_bytes(tiny_backbone(), tiny_network(2, 0), LAYERS, EDGE) * N == maps.values.nbytes
+    assert map_bytes(halves, EDGE) * N == maps.values.nbytes
     assert 0 < step_seconds(halves, maps, 2) < 60
     assert halves.n_tuned == sum(
         p.numel() for name, p in tiny_network(2, 0).named_parameters() if name.startswith(("layer4", "fc"))

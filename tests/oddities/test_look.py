@@ -28,7 +28,7 @@ N = 40
 
 def _audited(**other: Any) -> Audited:
     """What kinds see of forty items in two classes, without facts of pictures and without an estimate."""
-    table = SimpleNamespace(given=None, kind="text")
+    table = SimpleNamespace(given=SimpleNamespace(features=None), kind="text")
     data = SimpleNamespace(
         paths=tuple(f"{i:02d}" for i in range(N)), classes=("a", "b"), labels=np.arange(N) % 2, table=table
     )

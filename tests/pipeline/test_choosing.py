@@ -9,13 +9,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 from helpers import FIXTURES, small_audit, tiny_network, use_hasty_detection, use_sketched_figures, use_tiny_network
-from torch import nn
 
 from auditor.cli import main
+from auditor.errors import EngineError
 from auditor.model import tuning
+from auditor.model.halves import Halves, operations
 from auditor.model.resnet import ResNet18
-from auditor.model.tuning import Answers, Halves, late_layers, operations
-from auditor.pipeline import choosing
+from auditor.model.tuning import Answers
+from auditor.pipeline import choosing, room
 from auditor.pipeline import tuned_features as stage
 
 TUNED = {"tuned_loss", "tuned_margin"}
@@ -95,22 +96,26 @@ def test_a_head_that_gives_nearly_all_labels_leaves_nothing_to_tune(audit, monke
     assert any("because a head on them gives" in note for note in document["notes"])
 
 
+def test_without_memory_the_head_stays(audit, monkeypatch):
+    def refuse(needed, what, *_):
+        raise EngineError(f"{what} needs too much")
+
+    monkeypatch.setattr(room, "require", refuse)
+    document, said = audit(1.0)
+    assert not _signals(document) & TUNED and "because this machine has no memory for" in said
+    assert any("says how much they need" in note for note in document["notes"])
+
+
 def test_a_backbone_that_starts_from_nothing_is_not_tuned(audit):
     document, _ = audit(1.0, "--weights", "none")
     assert not _signals(document) & TUNED
     assert any("because there is no pretrained network to tune" in note for note in document["notes"])
 
 
-def test_the_last_layers_hold_nine_tenths_of_the_parameters():
-    network = ResNet18().network(10, 64, pretrained=True)
-    assert late_layers(network, "fc") == "layers:layer3,layer4"
-    assert late_layers(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)), "1") == "full"
-
-
 def test_operations_of_a_step_are_counted():
     kind = ResNet18()
     network = kind.network(10, 64, pretrained=True)
-    halves = Halves(kind, network, "layers:fc")
+    halves = Halves(kind, network, "layers:fc", 64)
     assert operations(halves, 64) == 3 * 2 * 512 * 10, "a product of 512 x 10, forward and twice back"
-    later = operations(Halves(kind, network, "layers:layer3,layer4"), 64)
-    assert 0.4 < later / operations(Halves(kind, network, "full"), 64) < 0.6
+    later = operations(Halves(kind, network, "layers:layer3,layer4", 64), 64)
+    assert 0.4 < later / operations(Halves(kind, network, "full", 64), 64) < 0.6

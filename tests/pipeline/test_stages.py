@@ -47,7 +47,8 @@ QUICK = AuditSettings(weights="none", repeats=1, epochs=10, examples=1, thumbnai
 
 def test_every_labelled_image_stands_in_the_ranking_once(finished: AuditResult) -> None:
     ranking = finished.ranking
-    assert tuple(ranking.columns) == RANKING_COLUMNS
+    of_oddities = [one["column"]["name"] for one in finished.summary["oddities"] if one["column"] is not None]
+    assert tuple(ranking.columns) == (*RANKING_COLUMNS, *of_oddities) and "strangeness" in of_oddities
     expected = sorted(str(p.relative_to(FIXTURES / "digits")) for p in (FIXTURES / "digits").rglob("*.png"))
     assert sorted(ranking["path"]) == expected
     for row in ranking.itertuples():

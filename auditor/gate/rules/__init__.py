@@ -20,6 +20,7 @@ from auditor.gate.rules import (
     leakage,
     marks,
     model_f1,
+    near_copies,
     new_suspects,
     recovery,
     strangers,
@@ -45,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     conflicting_duplicates.RULE,
     leakage.RULE,
     strangers.RULE,
+    near_copies.RULE,
     groups.RULE,
     marks.RULE,
 )

@@ -7,7 +7,7 @@ from auditor.gate.rules.oddity import oddity_rule
 RULE = oddity_rule(
     "strangers",
     "None of the classes",
-    "The share of images that may show something else. It is a bound: only looks prove that there are any.",
-    "share",
+    "Images that lie as far from all classes as half of the planted strangers. Only looks tell what they show.",
+    "count",
     "Look at the first of the list, and remove what shows something else.",
 )
