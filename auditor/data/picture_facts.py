@@ -89,10 +89,10 @@ def _layout(picture: Picture) -> Sequence[float]:
 
 MEASURES: tuple[Measure, ...] = (
     Measure(("width", "height", "bytes", "format"), _file),
+    Measure(tuple(f"layout_{place}" for place in range(1, LAYOUT_SIDE * LAYOUT_SIDE)), _layout),
     Measure(picture_measures.LIGHT, lambda picture: picture_measures.light(picture.image)),
     Measure(picture_measures.SHAPE, lambda picture: picture_measures.shape(picture.image)),
     Measure(picture_measures.ORIGIN, lambda picture: picture_measures.origin(picture.data)),
-    Measure(tuple(f"layout_{place}" for place in range(1, LAYOUT_SIDE * LAYOUT_SIDE)), _layout),
 )
 """All facts. `format` is a place in `images.FORMATS`."""
 

@@ -15,7 +15,6 @@ from sklearn.metrics import average_precision_score
 from auditor.oddities.contract import ITEMS, Audited, Column, Item, Kind, Oddity
 from auditor.oddities.distances import ClassMeans, Neighbours, class_means, neighbours
 from auditor.system.arrays import Array, Floats, Ints
-from auditor.system.text import counted
 
 FEWEST = 60
 """Items that a data set needs: with fewer, hardly any item is far from all."""
@@ -144,7 +143,7 @@ def _told(score: Floats, plantings: list[tuple[Floats, Floats]], names: list[str
     )
     told = float(held[:, DEPTHS.index(TOLD_AT)].mean())
     far = int((score >= np.median(strange)).sum())
-    heads = ("part of the list", "images", "planted strangers in it", "of the class told worst", "which is")
+    heads = ("part of the list", "images", "share of planted strangers", "of the class told worst", "that class")
     notes = (
         f"{len(plantings)} classes were hidden in turn. Their images are strangers to the others. They were ranked "
         "as all are, each as if it were the only stranger. Real strangers can lie nearer, and many of one kind do: so "
@@ -159,7 +158,7 @@ def _told(score: Floats, plantings: list[tuple[Floats, Floats]], names: list[str
         return Oddity(summary, told=False, heads=heads, rows=rows, notes=notes, values=_rounded(score))
     first = max(1, round(DEPTHS[0] * n))
     summary = (
-        f"{counted(far, 'image lies', 'images lie')} as far from all classes as half of the planted strangers do. "
+        f"{far:,} of {n:,} images lie as far from all classes as half of the planted strangers do. "
         f"The first {first} of the list would hold {held[:, 0].mean():.0%} of planted ones. {_TRUST}"
     )
     return Oddity(

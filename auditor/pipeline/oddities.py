@@ -63,9 +63,9 @@ def find(inputs: Inputs, job: Job, detection: Detection | None) -> Odd:
         return Odd(None, {})
     data = inputs.data
     families = np.arange(len(data.paths)) if inputs.groups is None else inputs.groups
-    groups = grouping(data.table, job.settings.group_columns).of(data.table, data.paths)
     near = NearPairs.none() if inputs.near is None else inputs.near
-    audited = Audited(data, families, inputs.facts, detection, job.settings.seed, grouping=groups, near=near)
+    groups = grouping(data.table, job.settings.group_columns).of(data.table, data.paths)
+    audited = Audited(data, families, inputs.facts, detection, job.settings.seed, groups, near)
     with job.stage("oddities", "Looking for what else is wrong"):
         found = job.kept.once("oddities", lambda: look(audited))
     return Odd(audited, found)
