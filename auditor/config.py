@@ -36,13 +36,6 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DEFAULT_BACKBONE = "resnet18"
 """Audits of earlier versions do not name their backbone. It was this one."""
 
-ADDED: Mapping[str, Any] = {
-    "backbone": DEFAULT_BACKBONE,
-    "rank_by": "suspicion",
-    "group_columns": [],
-    **dict.fromkeys(("ledger", "root", "columns", "kind", "label", "features", "probabilities"), ""),
-}
-"""Settings that earlier versions did not have, and what holds for their audits."""
 MAX_PIXELS = 100_000_000
 """Images with more pixels are skipped as possible decompression bombs."""
 
@@ -101,6 +94,9 @@ class AuditSettings:
     repeats: int = _setting(3, "How often the planting is repeated for intervals.")
     seed: int = _setting(0, "Seed of splits, planting and training.")
     image_size: str = _setting("auto", "Edge in pixels the backbone sees: auto or a number of at least 8.")
+    mirror: bool = _setting(
+        False, "Average features over an image and its mirror image; twice the time. Not for digits."
+    )
     dtype: str = _setting(
         "float32",
         "Precision of the backbone's pass over the images. bfloat16 took six tenths of the time on a "
@@ -140,17 +136,18 @@ class AuditSettings:
         known = self.train in ("head", "full", "auto") or (self.train.startswith("layers:") and len(self.train) > 7)
         _check(known, "train", self.train, "head, full, auto or layers:NAME,...")
         engines.kind(self.engine).check_train(self.trained)
-        if self.damping != "auto":
-            _check(_number(self.damping) > 0, "damping", self.damping, "auto or a number above 0")
-        if self.image_size != "auto":
-            size = _number(self.image_size)
-            _check(size == int(size) and 8 <= size <= 1024, "image_size", self.image_size, "auto or 8 to 1024")
+        damped = self.damping == "auto" or _number(self.damping) > 0
+        _check(damped, "damping", self.damping, "auto or a number above 0")
+        size = 8 if self.image_size == "auto" else _number(self.image_size)
+        _check(size == int(size) and 8 <= size <= 1024, "image_size", self.image_size, "auto or 8 to 1024")
         _check(len(self.classes) != 1, "classes", ",".join(self.classes), "at least two names")
         _check(len(set(self.classes)) == len(self.classes), "classes", ",".join(self.classes), "different names")
-        for name in ("repeats", "epochs", "batch_size", "max_pixels"):
-            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("examples", "thumbnails", "seed"):
-            _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        for least, names in (
+            (1, ("repeats", "epochs", "batch_size", "max_pixels")),
+            (0, ("examples", "thumbnails", "seed")),
+        ):
+            for name in names:
+                _check(getattr(self, name) >= least, name, getattr(self, name), f"at least {least}")
         _check(self.seed < 1 << 63, "seed", self.seed, "below 2 to the power of 63")
         _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         _check(0 <= self.max_unreadable <= 1, "max_unreadable", self.max_unreadable, "between 0 and 1")

@@ -33,6 +33,9 @@ LAYERS = "layers:layer3,layer4,fc"
 """What is tuned of the stand-in; of another backbone, its late layers."""
 
 
+EVERY = slice(None)
+
+
 @dataclass(frozen=True)
 class Pictures:
     """Images by path, with their labels as given and the truth. What is found counts among the `judged` ones alone."""
@@ -42,7 +45,7 @@ class Pictures:
     paths: tuple[Path, ...]
     labels: np.ndarray
     wrong: np.ndarray
-    judged: slice = slice(None)
+    judged: slice
 
 
 def every_set(
@@ -74,7 +77,7 @@ def every_set(
             chosen = np.sort(np.random.default_rng(unit).permutation(len(y))[:n_images])
             noisy = flipped(x[chosen], y[chosen], 10, 0.1, "uniform", unit)
             some = tuple(paths[row] for row in chosen)
-            yield Pictures("tiny10, uniform 10%", unit, some, noisy, noisy != y[chosen]), x[chosen]
+            yield Pictures("tiny10, uniform 10%", unit, some, noisy, noisy != y[chosen], EVERY), x[chosen]
 
 
 def published(

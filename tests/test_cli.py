@@ -194,7 +194,7 @@ def test_memory_too_small_for_an_engine_is_said_before_an_image_is_read(
 ) -> None:
     few = {"head": 10_000, "layers:layer4,fc": 10_000_000}[train]
     monkeypatch.setattr("auditor.compute.hardware.available_bytes", lambda device: few)
-    monkeypatch.setattr(checks, "_check_pixels", lambda *_: None)
+    monkeypatch.setattr(checks, "require_room", lambda *_: None)
     monkeypatch.setattr(checks, "_check_probabilities", lambda *_: None)
     words = ["audit", FIXTURES / "digits", "-o", tmp_path / "out", "--weights", "none", "--train", train]
     done = run_cli(*words, "--engine", engine)

@@ -44,7 +44,6 @@ _READ = frozenset(
         "allow_outside",
         "root",
         "columns",
-        "group_columns",
     }
     | {"group_columns", "max_pixels", "max_unreadable", "cache", "save_matrix", "log_file"}
 )

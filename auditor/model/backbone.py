@@ -14,7 +14,7 @@ from auditor.config import MAX_PIXELS
 from auditor.errors import AuditorError, ConfigError, WeightsError
 from auditor.model.foreign import words
 from auditor.model.placing import placed, require_agreement
-from auditor.model.precision import in_precision
+from auditor.model.precision import Mirrored, in_precision
 from auditor.model.tapped import NoFeatures
 from auditor.system.arrays import Array
 
@@ -260,9 +260,13 @@ class Backbone:
         kind, w = self.kind, self.weights
         return Encoder(kind.name, w.name, w.sha256, kind.n_features, kind.n_layered, self.transform, kind.code)
 
-    def extractor(self, dtype: str) -> nn.Module:
-        """Images float32 [n, 3, S, S] to features float32 [n, `kind.n_layered`], on the device, in a precision."""
+    def extractor(self, dtype: str, *, mirror: bool = False) -> nn.Module:
+        """Images float32 [n, 3, S, S] to features float32 [n, `kind.n_layered`], on the device, in a precision.
+
+        With `mirror` they are means over an image and its mirror image.
+        """
         made = self.kind.extractor(self.network)
+        made = Mirrored(made) if mirror else made
         require_agreement(in_precision(made, dtype), self.device, self.transform.size, dtype=dtype)
         return _Checked(in_precision(placed(made, self.device), dtype), self.kind).eval()
 

@@ -1,4 +1,4 @@
-"""The precision of a network's pass over the images."""
+"""How a network passes over the images: in which precision, and how often it looks at each."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ class _InBfloat16(nn.Module):
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
             out: torch.Tensor = self.network(x)
         return out.float()
+
+
+class Mirrored(nn.Module):
+    """A network whose answer is the mean over an image and its mirror image."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        both: torch.Tensor = self.network(x) + self.network(x.flip(3))
+        return both / 2
 
 
 def in_precision(network: nn.Module, dtype: str) -> nn.Module:

@@ -29,12 +29,13 @@ SEEN = (
 )
 
 HOW = (
-    "A label counts as wrong here where it is more probably wrong than right. A group is compared with the other "
-    "images of the same given label that are as hard to judge for the model. Copies count once. All intervals hold "
-    "together with 95% probability, however many groups there are. Errors that the model cannot see do not count."
+    "'usual' is how many of as many images like those of the group have a label that looks wrong elsewhere. A label "
+    "looks wrong where it is more probably wrong than right. Images are alike here if they have the same given label "
+    "and are as hard to judge for the model. Copies count once. All intervals hold together with 95% probability, "
+    "however many groups there are. Errors that the model cannot see do not count."
 )
 
-HEADS = ("column", "group", "images", "look wrong", "as many like them", "times as many", "from", "to", "named from")
+HEADS = ("column", "group", "images", "look wrong", "usual", "times", "interval", "named from")
 
 
 def find(audited: Audited) -> Oddity:
@@ -90,8 +91,9 @@ def _interval_said(group: Group) -> str:
 
 
 def _row(group: Group) -> tuple[str | float, ...]:
-    figures = (group.observed, group.usual, group.times, group.low, group.high, group.seen_from)
-    return (_short(group.column), _short(group.name) or "(empty)", group.n, *(round(figure, 2) for figure in figures))
+    observed, usual, times = (round(figure, 1) for figure in (group.observed, group.usual, group.times))
+    place = (_short(group.column), _short(group.name) or "(empty)", group.n)
+    return (*place, observed, usual, times, _interval_said(group), round(group.seen_from, 1))
 
 
 def _left_out(found: Groups) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def before_reading(table: ImageTable, reader: Reader, settings: AuditSettings) -
     if reader.backbone is not None:
         network = copy.deepcopy(reader.backbone.network)
         training.trainable(network, settings.trained, reader.backbone.kind.classifier)
-        if settings.train != "auto":  # auto stays with the head where memory is short
+        if settings.train != "auto" or not reader.backbone.weights.pretrained:  # auto stays with the head without room
             require_room(reader.backbone, settings, n_images)
     _check_time(settings, reader.encoder, n_images, n_classes)
     _check_probabilities(settings, n_images, n_classes)

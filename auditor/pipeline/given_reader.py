@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from auditor.compute import hardware
-from auditor.config import ADDED, AuditSettings
+from auditor.config import DEFAULT_BACKBONE, AuditSettings
 from auditor.data.dataset import Dataset
 from auditor.data.features import Features
 from auditor.errors import AuditorError, ConfigError, SourceError
@@ -134,7 +134,7 @@ def _refuse(settings: AuditSettings, given: str) -> None:
     """Refuse settings for networks: nothing reads the items where their features are given."""
     asked = {
         "--train": (not settings.trains_head_only, "there is no network to train beyond its head"),
-        "--backbone": (settings.backbone != ADDED["backbone"], "no network reads the items"),
+        "--backbone": (settings.backbone != DEFAULT_BACKBONE, "no network reads the items"),
         "--reference": (bool(settings.reference), "the reference would need numbers of the same model"),
     }
     for option, (used, why) in asked.items():

@@ -88,7 +88,7 @@ class ImageReader(Reader):
             return read, self._values(read)
         if settle:
             training.settle_batchnorm(self.backbone.network, _batches(read.pixels))
-        extractor = self.backbone.extractor(self.settings.dtype)
+        extractor = self.backbone.extractor(self.settings.dtype, mirror=self.settings.mirror)
         return read, features.forward(extractor, transform, read.pixels.values, device)
 
     def too_many_not_finite(self, table: ImageTable, bad: Sequence[str], n: int) -> AuditorError:
@@ -112,8 +112,9 @@ class ImageReader(Reader):
             "mean": transform.mean,
             "std": transform.std,
             "dtype": self.settings.dtype,
+            **({"mirror": True} if self.settings.mirror else {}),
         }
-        extractor = backbone.extractor(self.settings.dtype)
+        extractor = backbone.extractor(self.settings.dtype, mirror=self.settings.mirror)
         if self.job.client is not None:
             from auditor.data.features_on_dask import CacheAt, extract_on
 

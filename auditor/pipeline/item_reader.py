@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.compute import hardware
-from auditor.config import ADDED, AuditSettings
+from auditor.config import DEFAULT_BACKBONE, AuditSettings
 from auditor.data import table_encoder, text_encoder
 from auditor.data.feature_cache import cache_folder
 from auditor.data.features import Features
@@ -156,7 +156,7 @@ def _refuse(settings: AuditSettings, kind: str, sentences: bool) -> None:
     asked = {
         "--train": (not settings.trains_head_only, "there is no network to train beyond its head"),
         "--preset": (settings.preset == "study", "the reference study reads images"),
-        "--backbone": (settings.backbone != ADDED["backbone"] and not sentences, "no network of images reads them"),
+        "--backbone": (settings.backbone != DEFAULT_BACKBONE and not sentences, "no network of images reads them"),
         "--weights": (settings.weights not in ("imagenet", "none"), "no network of images reads them"),
     }
     what = "texts" if kind == "text" else "the rows of a table"

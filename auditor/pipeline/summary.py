@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from auditor._version import __version__
-from auditor.config import ADDED, AuditSettings, joined
+from auditor.config import AuditSettings, joined
 from auditor.data.inputs import Inputs
 from auditor.detection import Detection
 from auditor.detection.registry import meanings
@@ -37,6 +37,7 @@ from auditor.result.documents import (
 )
 from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimate, RankingDocument, RecoveryDocument
 from auditor.result.nouns import Noun, noun_of
+from auditor.result.settings import ADDED
 from auditor.sources.beside import grouping
 from auditor.system import machine, versions
 from auditor.system.arrays import Array

@@ -84,7 +84,7 @@ def _confused(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> lis
     return sorted(cells, key=lambda cell: (-cell[0], cell[1], cell[2]))[:LISTED_CONFUSIONS]
 
 
-OF_NETWORKS = ("backbone", "weights", "image_size", "dtype", "max_pixels")
+OF_NETWORKS = ("backbone", "weights", "image_size", "mirror", "dtype", "max_pixels")
 """Settings that count where a network of images makes the features."""
 
 OF_EPOCHS = ("epochs", "learning_rate", "batch_size")

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import pandas as pd
 
-from auditor.config import ADDED
 from auditor.errors import ResultError
 from auditor.result.documents import SCHEMA_VERSION, AuditDocument, SettingsDocument
 from auditor.result.evidence import EvidenceDocument, no_evidence
 from auditor.result.figures import CalibrationDocument
 from auditor.result.nouns import IMAGE, Noun, noun_in
+from auditor.result.settings import ADDED
 from auditor.system import files
 from auditor.system.documents import read_document
 from auditor.system.files import read_regular, reason

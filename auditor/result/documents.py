@@ -35,6 +35,7 @@ class SettingsDocument(TypedDict):
     repeats: int
     seed: int
     image_size: str
+    mirror: bool
     dtype: str
     epochs: int
     learning_rate: float
