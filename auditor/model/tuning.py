@@ -53,6 +53,8 @@ class Recipe:
         Part of a label that is spread over all classes.
     mixing
         Both parameters of the Beta distribution from which the parts of a mixed pair are drawn; 0 mixes nothing.
+    half
+        Whether steps multiply in bfloat16. Parameters, losses and answers stay in float32.
     """
 
     epochs: int = 5
@@ -60,6 +62,7 @@ class Recipe:
     weight_decay: float = 0.05
     smoothing: float = 0.1
     mixing: float = 0.4
+    half: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,8 @@ def tuned(
                 x, other = maps(ways, index), torch.randperm(len(index), generator=generator)
                 part = float(rng.beta(recipe.mixing, recipe.mixing)) if recipe.mixing else 1.0
                 optimiser.zero_grad()
-                logits = upper(torch.lerp(x[other], x, part))
+                with torch.autocast(torch.device(maps.device).type, dtype=torch.bfloat16, enabled=recipe.half):
+                    logits = upper(torch.lerp(x[other], x, part)).float()
                 ours, theirs = (y[at].to(maps.device) for at in (index, index[other]))
                 loss = part * criterion(logits, ours) + (1 - part) * criterion(logits, theirs)
                 loss.backward()

@@ -99,7 +99,8 @@ class Tuner:
         backbone, data = inputs.backbone, inputs.data
         assert backbone is not None and data.pixels is not None
         self.job, self.layers, self.n, self.n_classes = job, layers, len(data.labels), data.n_classes
-        self.groups, self.recipe = inputs.groups, Recipe()
+        self.groups = inputs.groups
+        self.recipe = Recipe(half=inputs.exact_device.startswith("cuda") or job.settings.dtype == "bfloat16")
         self.halves = Halves(backbone.kind, backbone.network, layers, backbone.transform.size)
         pixels, trusted = data.pixels, inputs.trusted
         others = None if trusted is None else trusted.pixels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,19 @@ def test_equal_seeds_give_equal_bytes_and_torchs_own_generator_stays(world):
     np.testing.assert_array_equal(said(world, y, np.arange(60)), said(world, y, np.arange(60)))
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(value, start[name]) for name, value in halves.upper.state_dict().items())
+
+
+def test_steps_in_half_precision_say_nearly_the_same_and_answer_in_float32(world):
+    _, y, halves, maps = world
+    train, said_so = np.arange(60), []
+    for half in (False, True, True):
+        upper = tuned(halves, maps, y, train, dataclasses.replace(RECIPE, half=half), 0)
+        assert all(p.dtype == torch.float32 for p in upper.parameters())
+        said_so.append(answers(upper, halves.classifier, maps, np.arange(60, N)).log_probabilities)
+    exact, one, again = said_so
+    np.testing.assert_array_equal(one, again)
+    assert one.dtype == np.float32 and not np.array_equal(exact, one)
+    np.testing.assert_allclose(np.exp(one), np.exp(exact), atol=0.05)
 
 
 def test_answers_are_means_over_an_image_and_its_mirror_image(world):
