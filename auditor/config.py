@@ -187,9 +187,11 @@ class RunSettings:
     save_matrix: str = _setting("", "Write the influence matrix (reference x training images) as zarr.", metavar="DIR")
     quiet: bool = _setting(False, "No progress on standard error.")
     log_file: str = _setting("", "Append stages and progress to this file, a JSON object a line.", metavar="FILE")
+    remote_cache: float = _setting(20.0, "GiB that copies of s3://, https:// and the like may take; 0 keeps none.")
 
     def __post_init__(self) -> None:
         _check(self.device in DEVICES, "device", self.device, "one of " + ", ".join(DEVICES))
+        _check(_number(self.remote_cache) >= 0, "remote_cache", self.remote_cache, "0 or more")
 
 
 STUDY = {"damping": "0.001", "noise": "influential", "noise_rate": 0.1, "engine": "cg", "repeats": 1}
@@ -234,8 +236,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
 
 
 def read_settings(path: str | Path | None = None) -> dict[str, Any]:
-    """`read_file` of `path`, or of the first file in the current folder that has settings: auditor.toml, then
-    pyproject.toml."""
+    """`read_file` of `path`, or of the first file here that has settings: auditor.toml, then pyproject.toml."""
     if path is not None:
         return _without_code(read_file(path), path)
     for name in ("auditor.toml", "pyproject.toml"):
@@ -245,23 +246,25 @@ def read_settings(path: str | Path | None = None) -> dict[str, Any]:
 
 
 def _without_code(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """The settings, if none of them would run code. A file that came with a data set must not do that.
+    """The settings, if none of them would run code or call elsewhere. A file that came with a data set must not.
 
-    It makes no difference whether the file was found or named by `--config`: a person who names a file of settings has
-    not yet named the code.
+    A person who names a file of settings by `--config` has not yet named the code, or the address.
 
     Raises
     ------
     ConfigError
-        The backbone is a function of the user's, or the cluster is another machine's, which could send code.
+        The backbone is a function of the user's, the cluster is another machine's, or data lie at an address.
     """
-    backbone, dask = str(values.get("backbone", "")), str(values.get("dask", ""))
-    asks = {"backbone": runs_code(backbone), "dask": bool(dask) and not dask.startswith("local:")}
-    for name in (name for name, found in asks.items() if found):
-        raise ConfigError(
-            f"{path}: {name} = {values[name]} would run code, which a file of settings may not ask for",
-            hint=f"say --{name} {values[name]} on the command line",
-        )
+    said = {name: str(values.get(name, "")) for name in ("backbone", "dask", "root", "reference")}
+    elsewhere = bool(said["dask"]) and not said["dask"].startswith("local:")
+    found = {"backbone": runs_code(said["backbone"]), "dask": elsewhere}
+    for name, value in said.items():
+        if found.get(name, "://" in value):
+            what = "run code" if name in found else "read from elsewhere"
+            raise ConfigError(
+                f"{path}: {name} = {value} would {what}, which a file of settings may not ask for",
+                hint=f"say --{name} {value} on the command line",
+            )
     return values
 
 

@@ -279,11 +279,12 @@ def _finished(order: Order, progress: Progress) -> AuditResult | None:
     if not order.reuse or order.folder is None or order.run.save_matrix or not order.named_source:
         return None
     from auditor.data import feature_cache
+    from auditor.data.feature_cache import reach_of
     from auditor.data.fresh import previous
     from auditor.sources.base import Skipped, left_out
     from auditor.system.checkpoint import remove_finished
 
-    known = previous(order.folder, str(order.source), order.settings)
+    known = previous(order.folder, str(order.source), order.settings, reach_of(order.run, progress.say))
     if known is not None:
         progress.say(f"nothing has changed since the audit in {order.out}: its result stands")
         progress.say(left_out(Skipped(**entry) for entry in known.summary["dataset"]["skipped"]))

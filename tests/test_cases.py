@@ -164,7 +164,7 @@ def test_one_class_in_several_spellings_is_said_everywhere(data: Path, audit: Au
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("x.xlsx", "save the sheet as CSV"), ("x.pkl", "unpickled"), ("x.txt", "path,label"), ("x.rar", "unpack")],
+    [("x.xls", "save the sheet as CSV"), ("x.pkl", "unpickled"), ("x.txt", "path,label"), ("x.rar", "unpack")],
 )
 def test_a_file_that_no_source_reads_gets_a_remedy_of_its_own(data: Path, audit: Audit, name: str, remedy: str) -> None:
     (data / name).write_bytes(b"PK\x03\x04")

@@ -34,18 +34,8 @@ _PLACES, _RESULT, _RUN = "What is read and written", "What decides the result", 
 _GATE, _HELP = "The gate", "Help"
 
 _READ = frozenset(
-    {
-        "kind",
-        "label",
-        "features",
-        "probabilities",
-        "reference",
-        "ledger",
-        "allow_outside",
-        "root",
-        "columns",
-    }
-    | {"group_columns", "max_pixels", "max_unreadable", "cache", "save_matrix", "log_file"}
+    {"kind", "label", "features", "probabilities", "reference", "ledger", "allow_outside", "root", "columns"}
+    | {"max_pixels", "max_unreadable", "cache", "save_matrix", "log_file", "remote_cache", "group_columns"}
 )
 """Settings about what is read and written."""
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from auditor.config import RunSettings
+from auditor.sources.remote import Reach
 from auditor.system import files
 from auditor.system.arrays import Array
+from auditor.system.files import default_cache
 
 CACHE_VERSION = 2
 
@@ -84,11 +86,11 @@ class FeatureCache:
             return  # a full or read-only disk costs the next audit time
 
 
+def reach_of(run: RunSettings, say: Callable[[str], None]) -> Reach:
+    """The leave to read the addresses that a person named for an audit, with copies in the same cache."""
+    return Reach(str(cache_folder(run)), int(run.remote_cache * (1 << 30)), say)
+
+
 def cache_folder(run: RunSettings) -> Path:
     """Where features and finished stages are kept."""
     return Path(run.cache).expanduser() if run.cache else default_cache()
-
-
-def default_cache() -> Path:
-    """The user's cache folder for this program: on Linux `~/.cache/auditor`, or below `XDG_CACHE_HOME` if it is set."""
-    return platformdirs.user_cache_path("auditor", appauthor=False)

@@ -111,12 +111,15 @@ class ReadOptions:
 def peek_edges(table: ImageTable, max_pixels: int, sample: int = 64) -> Array:
     """Shorter edges int64 [n] in pixels of about `sample` evenly spaced images, from their headers alone."""
     step = max(1, len(table.frame) // sample)
-    edges = []
-    for path in table.frame["path"].iloc[::step]:
+
+    def edge(path: str) -> int | None:
         try:
-            edges.append(min(images.peek_size(table.read(path), max_pixels=max_pixels)))
+            return min(images.peek_size(table.read(path), max_pixels=max_pixels))
         except (OSError, images.UnreadableImage):
-            continue
+            return None
+
+    with ThreadPoolExecutor(table.at_once or 1) as pool:
+        edges = [found for found in pool.map(edge, table.frame["path"].iloc[::step]) if found is not None]
     return np.array(edges, dtype=np.int64)
 
 
@@ -140,7 +143,7 @@ def extract(
     run = _Pass(table, transform, backbone, cache, options)
     total = len(table.frame)
     window = max(2 * BATCH, WAITING_BYTES // (3 * transform.size**2))
-    with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(options.workers or table.at_once or os.cpu_count() or 1) as pool:
         for start in range(0, total, window):
             rows = range(start, min(start + window, total))
             for item in pool.map(run.read, rows):

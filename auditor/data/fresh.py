@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +24,12 @@ from auditor.result import AuditDocument, AuditResult, complete_result
 from auditor.sources import spelling
 from auditor.sources.base import SETTLED, ImageTable, content_hash
 from auditor.sources.groups import groups_digest
+from auditor.sources.remote import Reach, without_secrets
 from auditor.system import versions
 from auditor.system.text import display, plain
 
 
-def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult | None:
+def previous(folder: Path, source: str, settings: AuditSettings, reach: Reach | None = None) -> AuditResult | None:
     """The finished audit in `folder`, if a new audit would surely give the same; else None.
 
     It must have the same settings, libraries, weights, images, splits and reference. It is not the answer if the
@@ -41,11 +43,11 @@ def previous(folder: Path, source: str, settings: AuditSettings) -> AuditResult 
             and summary["versions"] == versions.installed()
             and not any(entry["reason"] == images.NOT_FINITE for entry in summary["dataset"]["skipped"])
             and (folder / "report.html").is_file()
-            and summary["dataset"]["source"] == display(source)
+            and summary["dataset"]["source"] == display(without_secrets(source))
             and _ledger_of(result) == ledger_digest(find_ledger(source, settings.ledger))
             and _same_weights(summary, settings)
-            and _same_images(result, source, settings)
-            and _same_reference(summary, settings)
+            and _same_images(result, source, settings, reach)
+            and _same_reference(summary, settings, reach)
         )
     except (ResultError, KeyError, TypeError, AttributeError):
         return None
@@ -72,9 +74,9 @@ def _digest(weights: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _same_images(result: AuditResult, source: str, settings: AuditSettings) -> bool:
+def _same_images(result: AuditResult, source: str, settings: AuditSettings, reach: Reach | None) -> bool:
     try:
-        table = reopening.open_as(source, settings)
+        table = reopening.open_as(source, settings, reach)
     except AuditorError:
         return False  # the audit itself says what is wrong
     if changes(result, table) or _other_numbers(result, table):
@@ -95,14 +97,14 @@ def _other_numbers(result: AuditResult, table: ImageTable) -> bool:
     return groups_digest([p for p, _ in both], [g for _, g in both]) != dataset["groups"]
 
 
-def _same_reference(summary: AuditDocument, settings: AuditSettings) -> bool:
-    return not settings.reference or _reference_now(summary, settings) == summary["reference"]["content_hash"]
+def _same_reference(summary: AuditDocument, settings: AuditSettings, reach: Reach | None) -> bool:
+    return not settings.reference or _reference_now(summary, settings, reach) == summary["reference"]["content_hash"]
 
 
-def _reference_now(summary: AuditDocument, settings: AuditSettings) -> str:
-    """The hash of what the reference holds today; empty where it cannot be read."""
+def _reference_now(summary: AuditDocument, settings: AuditSettings, reach: Reach | None = None) -> str:
+    """The hash of what the reference holds today; empty where it cannot be read, or lies at an address not named."""
     try:
-        table = reopening.open_trusted(settings, summary["dataset"]["kind"])
+        table = reopening.open_trusted(settings, summary["dataset"]["kind"], reach)
         known = summary["dataset"]["classes"]
         frame = table.frame.assign(label=spelling.resolved(table.frame["label"].tolist(), known))
         frame = frame[frame["label"].isin(known)]
@@ -239,10 +241,16 @@ def changes(result: AuditResult, table: ImageTable) -> Changes:
     return Changes(
         added=tuple(sorted(now.keys() - audited.keys())),
         removed=tuple(sorted(audited.keys() - now.keys())),
-        changed=tuple(path for path in both if _hash(table, path) != audited[path]),
+        changed=tuple(path for path, now_hash in _hashed(table, both) if now_hash != audited[path]),
         relabelled=tuple(path for path in both if path in labels and labels[path] != now[path]),
         skipped=_skipped_otherwise(result, table, skipped),
     )
+
+
+def _hashed(table: ImageTable, paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Each path with the sha256 of its image, in the same order. Places far away are asked for many at a time."""
+    with ThreadPoolExecutor(table.at_once or 1) as pool:
+        return list(zip(paths, pool.map(lambda path: _hash(table, path), paths), strict=True))
 
 
 def _hash(table: ImageTable, path: str) -> str:

@@ -25,6 +25,8 @@ from auditor.sources.base import IN_MEMORY, ImageTable
 from auditor.sources.frames import frame_table
 from auditor.sources.given import beside
 from auditor.sources.manifest import AS_NAMED, Layout, parse_spec
+from auditor.sources.remote import Reach, is_address, without_secrets
+from auditor.sources.remote.reach import unnamed
 from auditor.system.text import plain
 
 _TRIED = 20
@@ -51,17 +53,19 @@ class Opening:
         known = {field.name: settings[field.name] for field in fields(cls) if field.name in settings}
         return cls(**{**known, "classes": tuple(known.get("classes", ()))})
 
-    def open(self, source: str, *, by_name: bool = False) -> ImageTable:
+    def open(self, source: str, *, by_name: bool = False, reach: Reach | None = None) -> ImageTable:
         """The data set, with features and probabilities where some are given.
 
         Parameters
         ----------
         by_name
             Features come from elsewhere, so that items need not be files.
+        reach
+            The leave to read addresses; None where nobody named one.
         """
         numbers = bool(self.features or self.probabilities)
         by_name = by_name or numbers
-        layout = Layout(self.root, self.columns, by_name, self.kind, self.label, self.max_pixels)
+        layout = Layout(self.root, self.columns, by_name, self.kind, self.label, self.max_pixels, reach)
         table = open_source(source, allow_outside=self.allow_outside, classes=self.classes, layout=layout)
         if not numbers:
             return table
@@ -75,18 +79,18 @@ class Opening:
         return frame_table(frame, layout, self.allow_outside)
 
 
-def open_as(source: str, settings: AuditSettings) -> ImageTable:
-    """The data set SOURCE as these settings say.
+def open_as(source: str, settings: AuditSettings, reach: Reach | None = None) -> ImageTable:
+    """The data set SOURCE as these settings say. An address needs a reach.
 
     Raises
     ------
     SourceError
         See `auditor.sources.open_source`. Or features or probabilities cannot be read, or do not fit.
     """
-    return Opening.of(settings.as_json()).open(source)
+    return Opening.of(settings.as_json()).open(source, reach=reach)
 
 
-def open_trusted(settings: AuditSettings, kind: str) -> ImageTable:
+def open_trusted(settings: AuditSettings, kind: str, reach: Reach | None = None) -> ImageTable:
     """The reference of these settings. It holds items of the data set's kind.
 
     The columns that the settings name are those of the reference too, unless its own SOURCE names some.
@@ -96,10 +100,16 @@ def open_trusted(settings: AuditSettings, kind: str) -> ImageTable:
     SourceError
         It cannot be opened, or holds items of another kind.
     """
-    layout = AS_NAMED
+    layout = replace(AS_NAMED, reach=reach)
+    if without_secrets(settings.reference) != settings.reference:
+        raise SourceError(
+            "the address of the reference holds a password or a signature, which would be kept in audit.json",
+            hint="fetch the file and give that, or keep the password in ~/.netrc",
+        )
     if kind in ("text", "table"):
         own = parse_spec(settings.reference)[1]
-        layout = Layout(kind=kind) if own else Layout(columns=settings.columns, kind=kind, label=settings.label)
+        layout = replace(layout, kind=kind)
+        layout = layout if own else replace(layout, columns=settings.columns, label=settings.label)
     table = open_source(settings.reference, allow_outside=settings.allow_outside, layout=layout)
     if table.kind != kind:
         raise SourceError(
@@ -135,16 +145,26 @@ def reopen(result: AuditResult, *, source: str = "", out: str | Path | None = No
             "the audited items were objects of a program, which no command can find",
             hint="audit again from Python, or say with --source where the same items lie",
         )
+    if is_address(source) and without_secrets(source) == opening.root:
+        opening, source, wanted = replace(opening, root=source), "", str(result.summary["dataset"]["source"])
+        reach: Reach | None = Reach()
+    else:
+        reach = Reach() if is_address(source) else None
+        for place in () if source and not is_address(opening.root) else (wanted, opening.root):
+            if is_address(place) and reach is None:
+                raise unnamed(place)
     places = list(_above(out))
+    if is_address(wanted):
+        return opening.open(wanted, reach=reach)
     spec = wanted if source else _audited(wanted, places, opening.root, result)
     near = replace(
         opening,
-        root=_found(opening.root, places),
+        root=opening.root if is_address(opening.root) else _found(opening.root, places),
         features=_found(opening.features, places),
         probabilities=_found(opening.probabilities, places),
     )
     try:
-        return near.open(spec)
+        return near.open(spec, reach=reach)
     except SourceError as error:
         if os.path.lexists(_file(spec)):
             raise

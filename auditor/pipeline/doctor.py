@@ -9,13 +9,13 @@ from pathlib import Path
 
 from auditor import engines
 from auditor.compute import hardware
-from auditor.data.feature_cache import default_cache
 from auditor.errors import AuditorError
 from auditor.model import backbone_kind, backbone_names
 from auditor.model.resnet import ResNet18
 from auditor.model.torchvision_kinds import published, torchvision_names
 from auditor.model.weights import cached_path
 from auditor.system import machine, versions
+from auditor.system.files import default_cache
 from auditor.system.text import plain
 
 OPTIONAL = {

@@ -159,7 +159,7 @@ def content_hashes(table: ImageTable, update: Update) -> tuple[str, ...]:
     """The sha256 of the bytes of each item, N hex strings."""
     paths = table.frame["path"].tolist()
     found = list[str]()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(table.at_once or os.cpu_count() or 1) as pool:
         for start in range(0, len(paths), STEP):
             part = paths[start : start + STEP]
             found.extend(pool.map(lambda path: hashlib.sha256(table.read(path)).hexdigest(), part))

@@ -8,6 +8,7 @@ from pathlib import Path
 from auditor.config import AuditSettings
 from auditor.data import reopening, split
 from auditor.data.dataset import Dataset
+from auditor.data.feature_cache import reach_of
 from auditor.data.inputs import Inputs
 from auditor.pipeline import checks, looking
 from auditor.pipeline.given_reader import GivenReader
@@ -19,6 +20,7 @@ from auditor.result.nouns import Noun, noun_of
 from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable, left_out, outside_hint
 from auditor.sources.beside import grouping
+from auditor.sources.remote import Reach
 
 
 def read(source: str | Path | ImageTable, job: Job) -> tuple[Inputs, Ledger]:
@@ -35,10 +37,11 @@ def read(source: str | Path | ImageTable, job: Job) -> tuple[Inputs, Ledger]:
     """
     settings, say = job.settings, job.progress.say
     with job.stage("open", "Opening the data set"):
-        table = open_table(source, settings)
+        reach = reach_of(job.run, job.progress.say)
+        table = open_table(source, settings, reach)
         opened = looking.open_ledger("" if isinstance(source, ImageTable) else str(source), settings.ledger)
         reader = open_reader(table, job)
-        reference = reopening.open_trusted(settings, table.kind) if settings.reference else None
+        reference = reopening.open_trusted(settings, table.kind, reach) if settings.reference else None
         noun = noun_of(table.kind)
         with noun.told():
             checks.before_reading(table, reader, settings)
@@ -46,6 +49,7 @@ def read(source: str | Path | ImageTable, job: Job) -> tuple[Inputs, Ledger]:
     say(noun.of(checks.long_work(table, reader.encoder, settings)))
     with job.stage("features", reader.doing) as update, noun.told():
         reader, data = reader.dataset(table, update)
+    say(table.said())
     say(left_out(data.skipped))
     say(_noted((note for note in data.notes if note not in table.notes), noun))
     if data.n_cached:
@@ -70,11 +74,11 @@ def _noted(notes: Iterable[str], noun: Noun) -> str:
     return "\n".join(f"  note: {noun.of(note)}" for note in notes)
 
 
-def open_table(source: str | Path | ImageTable, settings: AuditSettings) -> ImageTable:
-    """The data set's table, reduced to the wanted classes."""
+def open_table(source: str | Path | ImageTable, settings: AuditSettings, reach: Reach | None = None) -> ImageTable:
+    """The data set's table, reduced to the wanted classes. An address needs a reach."""
     table = source
     if not isinstance(table, ImageTable):
-        table = reopening.open_as(str(source), settings)
+        table = reopening.open_as(str(source), settings, reach)
     if table.doubt is not None and not settings.classes:
         raise table.doubt
     grouping(table, settings.group_columns)  # a column that is not there is an error before any work

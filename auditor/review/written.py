@@ -92,6 +92,10 @@ def write_cleaned(
     if table.groups is not None:
         groups = dict(zip(table.frame["path"], table.groups, strict=True))
         images = [replace(image, group=groups.get(image.path, "")) for image in images]
+    if table.address and format == "manifest":
+        targets = [image.path for image in images]  # objects of a store stay there
+        options = f" {shlex.join(['--root', table.address])}"
+        return Written(targets, write_manifest(folder, images, targets), 1, options=options)
     targets = target_names(images, format)
     for image, target in zip(images, targets, strict=True):
         place(table, image.path, folder / target)

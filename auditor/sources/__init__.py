@@ -29,6 +29,9 @@ from auditor.sources.folder import FolderSource
 from auditor.sources.idx import IdxSource
 from auditor.sources.manifest import AS_NAMED, Layout, ManifestSource, parse_spec
 from auditor.sources.npz import NpzSource
+from auditor.sources.remote import is_address, without_secrets
+from auditor.sources.remote.address import KNOWN
+from auditor.sources.remote.door import open_address
 from auditor.sources.samples import BreastCancerSource, DocstringsSource
 from auditor.sources.saved import SavedSource
 from auditor.sources.spelling import resolved
@@ -92,9 +95,20 @@ def open_source(
         Nothing is there. Or no kind recognises it, or the kind that does cannot read it. Or root or columns are given
         for another kind than a manifest.
     """
-    broken: list[str] = []
     if "\0" in spec or not spec.strip():
         raise SourceError("the source is empty" if not spec.strip() else "the source holds a NUL character")
+    if is_address(spec):
+        table = open_address(spec, layout, lambda local, inner: _of_any_kind(local, allow_outside, inner))
+        _refuse_empty(table, classes)
+        return replace(table, source=display(without_secrets(spec)))
+    table = _of_any_kind(spec, allow_outside, layout)
+    _refuse_empty(table, classes)
+    return replace(table, source=display(spec))
+
+
+def _of_any_kind(spec: str, allow_outside: bool, layout: Layout) -> ImageTable:
+    """The table by the first kind that accepts what lies on this machine."""
+    broken: list[str] = []
     for kind in kinds(broken):
         try:
             accepted = kind.accepts(spec)
@@ -104,9 +118,7 @@ def open_source(
             broken.append(f"{kind.name}: {type(error).__name__}: {error}")
             continue
         if accepted:
-            table = _opened(kind, spec, allow_outside, layout)
-            _refuse_empty(table, classes)
-            return replace(table, source=display(spec))
+            return _opened(kind, spec, allow_outside, layout)
     raise _not_recognised(spec, broken)
 
 
@@ -161,7 +173,7 @@ def _refuse_empty(table: ImageTable, classes: Sequence[str]) -> None:
 _SHEET = "save the sheet as CSV (UTF-8) and give that file; "
 _UNPICKLED = "no file is unpickled, for that runs code: write its table as CSV or Parquet; "
 _REMEDIES = {
-    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
+    **dict.fromkeys((".xls", ".xlsb", ".ods", ".numbers"), _SHEET),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), _UNPICKLED),
     **dict.fromkeys((".txt", ".dat", ".lst"), "write a table with a header, path,label, as .csv or .tsv; "),
     **dict.fromkeys((".rar", ".7z", ".gz", ".zst"), "unpack the archive and give its folder; "),
@@ -181,5 +193,6 @@ def _not_recognised(spec: str, broken: Sequence[str]) -> SourceError:
         message = f"there is no folder or file {shown}"
     looked = "; ".join(getattr(kind, "looks_for", kind.name) for kind in kinds())
     failed = f" (plug-ins that failed: {'; '.join(broken)})" if broken else ""
-    remedy = _REMEDIES.get(os.path.splitext(spec)[1].lower(), "") if os.path.isfile(spec) else ""
+    elsewhere = f"addresses that can be read begin with {KNOWN}; " if "://" in spec else ""
+    remedy = elsewhere or _REMEDIES.get(os.path.splitext(spec)[1].lower(), "") if os.path.isfile(spec) else ""
     return SourceError(message, hint=f"{remedy}a source may be: {looked}{failed}")

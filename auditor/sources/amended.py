@@ -9,6 +9,7 @@ from typing import Any
 
 from auditor.errors import SourceError
 from auditor.sources.amended_text import DROPPED, Edits, csv_lines, csv_with, json_lines, json_with
+from auditor.sources.manifest_excel import ENDINGS
 from auditor.sources.manifest_formats import READERS, decode, delimiters, encoded_as, load, suffix_of
 from auditor.system.text import display
 
@@ -33,8 +34,9 @@ class Origin:
 
     @property
     def ending(self) -> str:
-        """The ending of a file of its format. What was packed is unpacked."""
-        return suffix_of(self.file)
+        """The ending of a file of its format. What was packed is unpacked, and a sheet of Excel becomes CSV."""
+        found = suffix_of(self.file)
+        return ".csv" if found in ENDINGS else found
 
     def amended(self, labels: Mapping[str, str], dropped: frozenset[str], *, keep_rows: bool) -> bytes:
         """The manifest with some labels changed.

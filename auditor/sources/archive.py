@@ -59,6 +59,9 @@ class Archive(Tree):
 
     allow_outside = False
 
+    holder = "archive"
+    """What holds the files, in messages."""
+
     def __init__(self, title: str, members: Iterable[Member], fetch: Callable[[str], bytes]) -> None:
         self._title = title
         self._fetch = fetch
@@ -76,7 +79,9 @@ class Archive(Tree):
                 continue
             assert path is not None
             if path in self._names:
-                self.skipped.append(Skipped(path, "the archive holds several files of this name; the last one counts"))
+                self.skipped.append(
+                    Skipped(path, f"the {self.holder} holds several files of this name; the last one counts")
+                )
             self._names[path] = member.name
         self._folders = _folders(self._names)
 
@@ -106,7 +111,7 @@ class Archive(Tree):
         """The entries of a folder. What cannot be used stands in `Archive.skipped` from the start."""
         found = self._folders.get(join(self._top, folder) if folder else self._top)
         if found is None:
-            skipped.append(Skipped(display(folder), "the folder cannot be listed: it is not in the archive"))
+            skipped.append(Skipped(display(folder), f"the folder cannot be listed: it is not in the {self.holder}"))
             return Listing((), (), ())
         return Listing(tuple(sorted(found.files)), tuple(sorted(found.folders)), ())
 
@@ -126,7 +131,7 @@ class Archive(Tree):
 
     def problems(self, paths: Iterable[str]) -> dict[str, str]:
         """The paths that the archive does not hold."""
-        return {path: "not in the archive" for path in paths if join(self._top, path) not in self._names}
+        return {path: f"not in the {self.holder}" for path in paths if join(self._top, path) not in self._names}
 
     def read(self, path: str) -> bytes:
         """The bytes of a file.
@@ -138,7 +143,7 @@ class Archive(Tree):
         """
         name = self._names.get(join(self._top, path))
         if name is None:
-            raise FileNotFoundError(errno.ENOENT, "the archive has no such file", path)
+            raise FileNotFoundError(errno.ENOENT, f"the {self.holder} has no such file", path)
         return self._fetch(name)
 
     def locate(self, path: str) -> str | None:

@@ -33,23 +33,9 @@ REASONS_SHOWN = 5
 """How many reasons for leaving entries out a terminal shows."""
 
 _SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "trainval": "train",
-    "trn": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "validate": "val",
-    "vali": "val",
-    "dev": "val",
-    "devel": "val",
-    "development": "val",
-    "test": "test",
-    "testing": "test",
-    "tst": "test",
-    "eval": "test",
-    "evaluation": "test",
+    **dict.fromkeys(("train", "training", "trainval", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "vali", "dev", "devel", "development"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation"), "test"),
 }
 """How data sets spell the splits. `eval` and `evaluation` are test, as for Hugging Face's `datasets`."""
 
@@ -146,6 +132,12 @@ class ImageTable:
         The files of annotations, where the items are boxes of pictures; else None.
     beside
         Columns of the source without a role, as categories, N rows in the order of `frame`. None where there are none.
+    address
+        Where its files lie, if that is a store such as s3://; empty for a place on this machine.
+    at_once
+        Items that should be read at a time; 0 takes one a core. Places far away want more.
+    said
+        `said()` tells for the terminal what was fetched so far; empty where nothing was.
     """
 
     name: str
@@ -168,6 +160,9 @@ class ImageTable:
     origin: Manifest | None = None
     boxes: Annotations | None = None
     beside: pd.DataFrame | None = None
+    address: str = ""
+    at_once: int = 0
+    said: Callable[[], str] = field(default=lambda: "", compare=False)
 
     def narrowed(self, frame: pd.DataFrame, skipped: Iterable[Skipped] = ()) -> ImageTable:
         """A copy that keeps the items of `frame`, some of its own in the same order, and skips some more."""

@@ -32,8 +32,11 @@ from auditor.sources.manifest_spec import AS_NAMED, Layout, chosen_columns, pars
 from auditor.sources.missing import Finder
 from auditor.sources.named import named_files, read_named
 from auditor.sources.records import read_records
+from auditor.sources.remote import is_address, without_secrets
+from auditor.sources.remote.place import AT_ONCE, Prefix, WebPlace, place_at
 from auditor.sources.root import Root
 from auditor.sources.spelling import same
+from auditor.sources.tree import Tree
 from auditor.system.text import display
 
 __all__ = ["AS_NAMED", "Layout", "ManifestSource", "parse_spec"]
@@ -51,7 +54,9 @@ class ManifestSource:
     """
 
     name = "manifest"
-    looks_for = "a manifest (.csv, .tsv, .json, .jsonl or .parquet, also .gz) with the columns path, label and split"
+    looks_for = (
+        "a manifest (.csv, .tsv, .json, .jsonl, .parquet or .xlsx, also .gz) with the columns path, label, split"
+    )
 
     def accepts(self, spec: str) -> bool:
         """Whether SOURCE has the ending of a manifest and is no folder."""
@@ -72,7 +77,9 @@ class ManifestSource:
         if isinstance(rows, ImageTable):
             return rows
         rows = with_families(rows, named="group" in columns)
-        table = table_of_rows(rows, shown, layout.root or os.path.dirname(file) or ".", layout, allow_outside)
+        table = table_of_rows(
+            rows, shown, layout.root or layout.begins or os.path.dirname(file) or ".", layout, allow_outside
+        )
         assert table.places is not None
         items = zip(table.frame["path"], table.places.tolist(), strict=True)
         where = {path: (rows.numbers[place], rows.labels[place]) for path, place in items}
@@ -97,7 +104,7 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
     """
     rows = replace(rows, places=range(len(rows.paths)))
     n_places = len(rows.paths)
-    root = Root(begins, allow_outside=allow_outside)
+    root = _tree(begins, rows, layout, allow_outside)
     if layout.by_name:
         check_text(rows, shown)
     elif rows.read is None:
@@ -110,7 +117,7 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
         read, whole = named_files(root, rows.paths)
         kind = "image" if whole else "features"
     if rows.read is None and not layout.by_name:
-        rows, more = _as_on_disk(root, rows, shown)
+        rows, more = _as_on_disk(root, rows, shown) if isinstance(root, Root) else (_in_store(root, rows, shown), ())
         notes += more
         if more:
             rows, repeats = without_repeats(rows)
@@ -123,7 +130,38 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
         locate=root.locate if rows.read is None and not layout.by_name else None,
         skipped=skipped,
     )
-    return with_beside(replace(table, notes=(*notes, *table.notes), kind=kind), rows.beside)
+    table = with_beside(replace(table, notes=(*notes, *table.notes), kind=kind), rows.beside)
+    if not isinstance(root, Prefix | WebPlace):
+        return table
+    shown_root = without_secrets(begins)
+    return replace(table, root=display(shown_root), address=shown_root, at_once=AT_ONCE, said=root.library.said)
+
+
+def _tree(begins: str, rows: Rows, layout: Layout, allow_outside: bool) -> Root | Prefix | WebPlace:
+    """The place where paths begin. Rows that hold the images themselves need none."""
+    if is_address(begins):
+        return place_at(begins, layout.reach) if rows.read is None else Root(".")
+    return Root(begins, allow_outside=allow_outside)
+
+
+def _in_store(root: Tree, rows: Rows, shown: str) -> Rows:
+    """The rows, whose images all lie in a store.
+
+    Raises
+    ------
+    SourceError
+        Some do not.
+    """
+    problems = root.problems(rows.paths)
+    bad = [(number, path) for number, path in zip(rows.numbers, rows.paths, strict=True) if path in problems]
+    if bad:
+        named = some([f"row {number} ({display(path)[:80]}): {problems[path]}" for number, path in bad])
+        advice = next(filter(None, (elsewhere(path) for _, path in bad[:SHOWN])), "")
+        raise SourceError(
+            f"{shown}: {count(len(bad), 'image')} cannot be used: {named}",
+            hint=advice or "paths begin where the manifest lies, or at --root; correct or remove the rows",
+        )
+    return rows
 
 
 def with_families(rows: Rows, *, named: bool) -> Rows:

@@ -12,6 +12,7 @@ from auditor.errors import SourceError
 from auditor.sources.beside import Gathering
 from auditor.sources.manifest_columns import Rows, locate_columns, locate_group, near_names
 from auditor.sources.manifest_csv import csv_rows
+from auditor.sources.manifest_excel import ENDINGS, sheet_as_csv
 from auditor.sources.manifest_json import read_json
 from auditor.sources.manifest_parquet import read_parquet
 from auditor.sources.unpack import unpack, without_packing
@@ -28,8 +29,10 @@ READERS = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "csv",
+    ".xlsm": "csv",
 }
-"""The format of a manifest by the ending of its name."""
+"""The format of a manifest by the ending of its name. A sheet of Excel is read as the CSV file it would be."""
 
 
 _MARKS = (
@@ -68,6 +71,7 @@ def read_rows(file: str, columns: dict[str, str], shown: str) -> Rows:
 def rows_of(data: bytes, file: str, columns: dict[str, str], shown: str) -> Rows:
     """The rows of a manifest from its bytes. Its name tells the format; see `read_rows`."""
     kind = READERS[suffix_of(file)]
+    data = _without_workbook(data, file, shown)
     if kind == "parquet":
         return read_parquet(data, columns, shown)
     text = decode(data, shown)
@@ -94,10 +98,17 @@ def load(file: str, shown: str) -> bytes:
         data = read_regular(file, limit=MAX_MANIFEST_BYTES)
     except OSError as error:
         raise SourceError(f"cannot read the manifest {shown}: {reason(error)}", hint="check the path") from error
-    data = unpack(data, file, shown)
+    data = _without_workbook(unpack(data, file, shown), file, shown)
     if not data.strip(b" \t\r\n\xef\xbb\xbf\xff\xfe\0"):
         raise SourceError(f"the manifest {shown} is empty", hint="it needs the columns path and label")
     return data
+
+
+def _without_workbook(data: bytes, file: str, shown: str) -> bytes:
+    """The sheet of a workbook as CSV; other bytes as they are."""
+    if suffix_of(file) not in ENDINGS or not data.startswith((b"PK", b"\xd0\xcf")):
+        return data
+    return sheet_as_csv(data, shown)
 
 
 def decode(data: bytes, shown: str) -> str:

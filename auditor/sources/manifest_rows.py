@@ -17,6 +17,7 @@ from auditor.sources.base import Skipped, split_name
 from auditor.sources.headers import read_so
 from auditor.sources.manifest_columns import Rows
 from auditor.sources.no_label import is_error_value
+from auditor.sources.remote.address import is_address
 from auditor.sources.root import ODD_PATH
 from auditor.sources.spelling import merged
 from auditor.sources.tree import Tree, is_utf8
@@ -42,7 +43,7 @@ def normalise_paths(rows: Rows, shown: str, root: Tree) -> Rows:
     outside: list[str] = []
     for index, written in enumerate(paths):
         path = _of_address(written)
-        if path.startswith("/") and not root.allow_outside:
+        if (path.startswith("/") and not root.allow_outside) or is_address(path):
             path = root.below(path)
         paths[index] = path
         if not ODD_PATH.search(path):
@@ -149,7 +150,10 @@ def elsewhere(path: str) -> str:
     """What to do with the address of a file on another machine. Empty for a path on this one."""
     if _ELSEWHERE.match(path) is None:
         return ""
-    return "addresses on the web and in stores are not fetched: copy the files here and write their paths"
+    return (
+        "addresses in a manifest are not fetched: say where all of them begin, such as --root s3://BUCKET/PREFIX, or "
+        "copy the files here and write their paths"
+    )
 
 
 def some(items: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from auditor.config import MAX_PIXELS
 from auditor.errors import SourceError
 from auditor.sources.manifest_columns import ROLES
 from auditor.sources.manifest_formats import READERS, suffix_of
+from auditor.sources.remote.reach import Reach
 from auditor.system.text import display
 
 IMAGE_ROLES, ITEM_ROLES = ("path",), ("text", "id")
@@ -43,6 +44,10 @@ class Layout:
         The column of its labels; empty where it is said in another way.
     max_pixels
         Pictures with more pixels are not decoded. Only boxes are cut out before an image is read.
+    reach
+        The leave to read addresses such as s3://; None where nobody named one.
+    begins
+        The folder where a manifest's paths begin where the user names no root. Empty means the manifest's own.
     """
 
     root: str = ""
@@ -51,6 +56,8 @@ class Layout:
     kind: str = ""
     label: str = ""
     max_pixels: int = MAX_PIXELS
+    reach: Reach | None = None
+    begins: str = ""
 
 
 AS_NAMED = Layout()

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from auditor.sources.manifest_columns import NoColumnError, Rows
 from auditor.sources.manifest_formats import read_rows
-from auditor.sources.root import ODD_PATH, Root
+from auditor.sources.root import ODD_PATH
+from auditor.sources.tree import Tree
 from auditor.system.text import display
 
 NAMES = ("id", "item", "name", "file_name", "filename")
@@ -37,7 +38,7 @@ def read_named(file: str, columns: dict[str, str], shown: str) -> Rows:
     return replace(rows, paths=[f"{place:0{digits}d}" for place in range(1, len(rows.paths) + 1)])
 
 
-def named_files(root: Root, paths: Sequence[str]) -> tuple[Callable[[str], bytes], bool]:
+def named_files(root: Tree, paths: Sequence[str]) -> tuple[Callable[[str], bytes], bool]:
     """Reads the files below a root that some names belong to, where there are any; and whether each name has one.
 
     What reads raises `FileNotFoundError` for a name without a file, and for one that leads out of the root.

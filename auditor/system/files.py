@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import platformdirs
+
 from auditor.system.text import display
 
 _PREFIX, _SUFFIX = ".auditor-", ".tmp"
@@ -36,6 +38,11 @@ _SPECIAL = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISDIR, "a folder"),
 )
+
+
+def default_cache() -> Path:
+    """The user's cache folder for this program: on Linux `~/.cache/auditor`, or below `XDG_CACHE_HOME` if it is set."""
+    return platformdirs.user_cache_path("auditor", appauthor=False)
 
 
 def write_bytes(path: str | Path, data: bytes, *, private: bool = False) -> None:
