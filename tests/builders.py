@@ -423,6 +423,7 @@ def _summary(
             "source": "photos",
             "kind": "image",
             "groups": "",
+            "beside": "",
             "root": "photos",
             "content_hash": content,
             "n_images": len(images),

@@ -18,6 +18,7 @@ from auditor.errors import SourceError
 from auditor.result.documents import CopyEntry, CopyGroup, DatasetDocument, DuplicatesDocument, SettledDocument
 from auditor.sources import base
 from auditor.sources.base import ImageTable, Skipped, content_hash
+from auditor.sources.beside import beside_digest
 from auditor.sources.groups import groups_digest
 from auditor.system.arrays import Array
 
@@ -176,6 +177,7 @@ class Dataset:
             "root": self.table.root,
             "content_hash": self.content_hash,
             "groups": groups_digest(self.paths, self.groups),
+            "beside": beside_digest(self.table, self.paths),
             "n_images": len(self.paths),
             "classes": list(self.classes),
             "counts": {name: int(n) for name, n in zip(self.classes, counts, strict=True)},

@@ -23,6 +23,7 @@ from auditor.errors import AuditorError, ResultError
 from auditor.result import AuditDocument, AuditResult, complete_result
 from auditor.sources import spelling
 from auditor.sources.base import SETTLED, ImageTable, content_hash
+from auditor.sources.beside import beside_digest
 from auditor.sources.groups import groups_digest
 from auditor.sources.remote import Reach, without_secrets
 from auditor.system import versions
@@ -87,10 +88,12 @@ def _same_images(result: AuditResult, source: str, settings: AuditSettings, reac
 
 
 def _other_numbers(result: AuditResult, table: ImageTable) -> bool:
-    """Whether the features, probabilities or groups that a user gives are others than those of the audit."""
+    """Whether the features, probabilities, groups or columns that a user gives are others than those of the audit."""
     if table.given is not None and table.given.sha256 != result.summary["model"]["weights_sha256"]:
         return True
     dataset = result.summary["dataset"]
+    if beside_digest(table, (path for path in table.frame["path"] if path in dataset["hashes"])) != dataset["beside"]:
+        return True
     if table.groups is None:
         return bool(dataset["groups"])
     both = [(p, g) for p, g in zip(table.frame["path"], table.groups, strict=True) if p in dataset["hashes"]]
@@ -148,7 +151,8 @@ def require_fresh(
         raise ResultError(f"the audit is older than its {beside}", hint="run the audit again")
     if other:
         raise ResultError(
-            "the features, probabilities or groups are others than those of the audit", hint="run the audit again"
+            "the features, probabilities, groups or columns are others than those of the audit",
+            hint="run the audit again",
         )
     if found:
         raise ResultError(

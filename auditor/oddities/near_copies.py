@@ -66,7 +66,7 @@ def find(audited: Audited) -> Oddity:
         items=_items(data, pairs),
         notes=(
             f"Features and layout of the pictures say together that so near a pair is no chance: about {BY_CHANCE:g} "
-            "pairs of the whole list are expected by chance. Series of nearly equal pictures are found too.",
+            "pairs of the whole list would be, if images lie evenly. Series of nearly equal pictures are found too.",
             "Each pair is a family: no model learns from one and judges the other, and the estimate counts them so.",
         ),
         values=_nearest(data, pairs),

@@ -40,7 +40,7 @@ from auditor.result import AuditResult
 from auditor.result.nouns import noun_of
 from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
-from auditor.sources.beside import grouping
+from auditor.sources.beside import beside_digest
 from auditor.system import versions
 from auditor.system.arrays import Array
 from auditor.system.checkpoint import Checkpoints
@@ -118,7 +118,7 @@ def _deciding(inputs: Inputs, job: Job) -> list[Any]:
         data.splits,
         data.features,
         *([] if data.groups is None else [list(data.groups)]),
-        grouping(data.table, job.settings.group_columns).sha256,
+        beside_digest(data.table, data.paths),
         *([] if data.looked is None else [dict(data.looked.use), data.looked.first, data.looked.found]),
         *reference,
         *(value.cpu().numpy() for value in network.values()),

@@ -38,7 +38,6 @@ from auditor.result.documents import (
 from auditor.result.figures import CalibrationDocument, CeilingDocument, Estimate, RankingDocument, RecoveryDocument
 from auditor.result.nouns import Noun, noun_of
 from auditor.result.settings import ADDED
-from auditor.sources.beside import grouping
 from auditor.system import machine, versions
 from auditor.system.arrays import Array
 
@@ -62,8 +61,11 @@ def document(made: Made, settings: AuditSettings, seconds: dict[str, float]) -> 
     ledger = None if data.looked is None else data.looked.use
     noun = noun_of(data.table.kind)
     seen = [] if ledger is None else [ledger["sha256"]]
-    beside = grouping(data.table, settings.group_columns).sha256
-    given = [text for text in (content["groups"], data.table.given.sha256 if data.table.given else "", beside) if text]
+    given = [
+        text
+        for text in (content["groups"], data.table.given.sha256 if data.table.given else "", content["beside"])
+        if text
+    ]
     encoder = made.inputs.encoder
     own = [encoder.sha256, encoder.code] if encoder.code else []  # a user's network, which its name does not tell
     identity = json.dumps([content["content_hash"], naming, *seen, *given, *own], sort_keys=True)

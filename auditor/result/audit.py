@@ -191,6 +191,7 @@ def _with_settled(summary: dict[str, Any]) -> AuditDocument:
     if isinstance(summary.get("dataset"), dict):
         summary["dataset"].setdefault("kind", IMAGE)
         summary["dataset"].setdefault("groups", "")
+        summary["dataset"].setdefault("beside", "")
     if isinstance(summary.get("reference"), dict):
         summary["reference"].setdefault("settled", {"n": 0, "wrong": []})
     return cast(AuditDocument, summary)

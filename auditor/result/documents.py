@@ -98,7 +98,8 @@ class DatasetDocument(TypedDict):
     """The audited data set. `source` is what the user wrote; `root` is the folder where its paths begin.
 
     `kind` says what an item is: `image`, `text`, `table` (a row of one) or `features` (known by its features alone).
-    `groups` is the sha256 of which items belong together; empty where the source does not say.
+    `groups` is the sha256 of which items belong together; empty where the source does not say. `beside` is the sha256
+    of the columns that have no role; empty where there are none.
     """
 
     name: str
@@ -107,6 +108,7 @@ class DatasetDocument(TypedDict):
     root: str
     content_hash: str
     groups: str
+    beside: str
     n_images: int
     classes: list[str]
     counts: dict[str, int]

@@ -129,16 +129,16 @@ class Grouping:
         rows = pd.Index(table.frame["path"]).get_indexer(pd.Index(paths)).tolist()
         return replace(self, columns={name: [values[at] for at in rows] for name, values in self.columns.items()})
 
-    @property
-    def sha256(self) -> str:
-        """Of names and values, in hexadecimal; empty where there are no columns beside the splits."""
-        own = {name: values for name, values in self.columns.items() if name != "split"}
-        if not own:
-            return ""
-        digest = hashlib.sha256()
-        for name, values in own.items():
-            digest.update(json.dumps([name, list(values)]).encode())
-        return digest.hexdigest()
+
+def beside_digest(table: ImageTable, paths: Iterable[str]) -> str:
+    """The sha256, in hexadecimal, over the columns without a role of some items; empty where there are none."""
+    if table.beside is None:
+        return ""
+    rows = pd.Index(table.frame["path"]).get_indexer(pd.Index(list(paths)))
+    digest = hashlib.sha256()
+    for name in table.beside.columns:
+        digest.update(json.dumps([str(name), list(map(str, table.beside[name].iloc[rows]))]).encode())
+    return digest.hexdigest()
 
 
 def grouping(table: ImageTable, named: Sequence[str]) -> Grouping:

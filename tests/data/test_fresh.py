@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from helpers import FIXTURES, small_audit, use_hasty_detection, use_sketched_figures, use_tiny_network
@@ -19,6 +20,8 @@ import auditor
 from auditor.config import AuditSettings, settings_from
 from auditor.data import features, fresh, images
 from auditor.errors import ResultError
+from auditor.result import AuditResult
+from auditor.sources import open_source
 
 SETTINGS = {"weights": "none", "train": "head", "repeats": 1, "epochs": 2, "examples": 1, "thumbnails": 4}
 
@@ -93,6 +96,15 @@ def test_any_change_of_the_data_is_seen(
         for path, content in before.items():
             path.write_bytes(content)
     assert fresh.previous(out, str(data), settings) is not None
+
+
+def test_another_column_of_groups_is_a_change(finished: tuple[Path, Path, AuditSettings]) -> None:
+    data, out, _ = finished
+    result, table = AuditResult.load(out), open_source(str(data))
+    fresh.require_fresh(result, lambda source: table)
+    cameras = pd.DataFrame({"camera": pd.Categorical(["north"] * len(table.frame))})
+    with pytest.raises(ResultError, match="groups or columns are others"):
+        fresh.require_fresh(result, lambda source: dataclasses.replace(table, beside=cameras))
 
 
 def test_a_folder_without_an_audit_knows_nothing(tmp_path: Path) -> None:
