@@ -40,14 +40,14 @@ def place_of(spec: str) -> str:
     known = {one.lower(): one for one in _PLACES}
     if name.lower() not in known:
         raise SourceError(
-            f"torchvision's data set {display(name)[:60]!r} is not known by name{did_you_mean(name, list(_PLACES))}",
-            hint=f"names are {', '.join(_PLACES)}; others from Python: auditor.audit(torchvision.datasets.NAME(ROOT))",
+            f"torchvision's data set '{display(name)[:60]}' is not known by name",
+            hint=f"{did_you_mean(name, _PLACES)}; others from Python: auditor.audit(torchvision.datasets.NAME(ROOT))",
         )
     places = [os.path.join(root or ".", below) if below else root or "." for below in _PLACES[known[name.lower()]]]
     found = next((place for place in places if os.path.isdir(place)), None)
     if found is None:
         raise SourceError(
-            f"{display(root or '.')} does not hold torchvision's {known[name.lower()]}: there is no {display(places[0])}",
+            f"{display(root or '.')} does not hold torchvision's {known[name.lower()]}: no {display(places[0])}",
             hint=f"write it as {START}NAME:ROOT, with the ROOT that torchvision was given",
         )
     if os.path.basename(found) in _PICKLED:
