@@ -250,6 +250,41 @@ def test_a_million_keys_are_listed_and_more_than_the_limit_are_not(monkeypatch: 
         opened("s3://bucket/set")
 
 
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_other_stores_are_read_through_the_file_systems_of_fsspec(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, memory = pytest.importorskip("fsspec.core"), pytest.importorskip("fsspec.implementations.memory")
+    system = memory.MemoryFileSystem(skip_instance_cache=True)
+    monkeypatch.setattr(system, "store", {}, raising=False)
+    for name, data in FILES.items():
+        system.pipe_file(f"/bucket/set/{name}", data)
+    system.pipe_file("/bucket/set.zip", zipped())
+    monkeypatch.setattr(core, "url_to_fs", lambda address: (system, address))
+    for spec in (f"{scheme}://bucket/set", f"{scheme}://bucket/set.zip"):
+        table = opened(spec, tmp_path)
+        assert {path: table.read(path) for path in table.frame["path"]} == FILES and table.source == spec
+    table = opened(f"{scheme}://bucket/set")
+    system.rm_file("/bucket/set/train/cat/1.png")
+    system.pipe_file("/bucket/set/train/cat/0.png", b"longer than it was" * 99)
+    for path, words in (("train/cat/1.png", "no such object"), ("train/cat/0.png", "larger than was said")):
+        with pytest.raises(OSError, match=words):
+            table.read(path)
+
+
+def test_a_kind_whose_package_is_not_there_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = pytest.importorskip("fsspec.core")
+
+    def absent(address: str) -> None:
+        raise ImportError("no module")
+
+    monkeypatch.setattr(core, "url_to_fs", absent)
+    for scheme, package in (("gs", "gcsfs"), ("az", "adlfs"), ("hf", "auditor")):
+        with pytest.raises(SourceError, match="needs") as caught:
+            opened(f"{scheme}://datasets/owner/name")
+        assert package in caught.value.hint
+
+
 def test_addresses_are_shown_without_what_is_secret() -> None:
     signed = "https://me:pw@host.example:8443/a/set.zip?X-Amz-Signature=abc#part"
     assert without_secrets(signed) == "https://host.example:8443/a/set.zip"
