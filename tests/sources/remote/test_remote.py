@@ -272,6 +272,29 @@ def test_other_stores_are_read_through_the_file_systems_of_fsspec(
             table.read(path)
 
 
+def test_the_hub_in_the_form_of_its_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants", reason="pip install 'auditor[cloud]'")
+
+    def answer(handler: Any) -> None:
+        path = handler.path.partition("?")[0]
+        listed = [{"type": "file", "oid": "1" * 40, "size": len(data), "path": f"a/{k}"} for k, data in FILES.items()]
+        if "/tree/main/" in path:
+            reply(handler, json.dumps(listed).encode(), Content_Type="application/json")
+        elif "/resolve/main/a/" in path:
+            reply(handler, FILES[path.split("/resolve/main/a/")[1]], ETag='"1"', X_Repo_Commit="a" * 40)
+        else:
+            reply(handler, json.dumps({"id": "o/n", "sha": "a" * 40, "siblings": []}).encode())
+
+    with web_server(answer) as base:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(constants, "ENDPOINT", base)
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", base + "/{" + template.partition("/{")[2])
+        table = opened("hf://datasets/o/n/a", tmp_path)
+        assert {path: table.read(path) for path in table.frame["path"]} == FILES
+        assert table.name == "a" and table.source == "hf://datasets/o/n/a"
+
+
 def test_a_kind_whose_package_is_not_there_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     core = pytest.importorskip("fsspec.core")
 
