@@ -46,13 +46,16 @@ class Neighbours:
         float32 [N, DEEP], one less the cosine of the features.
     label
         int64 [N, DEEP], their labels.
-    elsewhere
-        float64 [N], the mean distance to the nearest items of other labels than the item's own.
+    item
+        int64 [N, DEEP], which they are.
+    others
+        float32 [N, NEAREST], the distances to the nearest items of other labels than the item's own.
     """
 
     distance: Array
     label: Ints
-    elsewhere: Floats
+    item: Ints
+    others: Array
 
     def mean(self, hidden: int = -1) -> Floats:
         """float64 [N], the mean distance to the nearest items, none of them with the label `hidden`."""
@@ -60,6 +63,15 @@ class Neighbours:
         apart = np.sort(apart, axis=1)[:, :NEAREST]
         # Where too few are left the farthest one that was kept is the least that the others can be.
         return np.asarray(np.minimum(apart, self.distance[:, -1:]).mean(axis=1), dtype=np.float64)
+
+    def as_stranger(self, rows: Array, fellows: Array) -> Floats:
+        """float64 [k], the same of the items at bool [N] `rows`, if of their own class `fellows` alone were there.
+
+        `fellows` is bool [N], items of that class.
+        """
+        own = np.where(fellows[self.item[rows]], self.distance[rows], np.inf)
+        apart = np.sort(np.concatenate([own, self.others[rows]], axis=1), axis=1)[:, :NEAREST]
+        return np.asarray(apart.mean(axis=1), dtype=np.float64)
 
 
 def neighbours(features: Array, labels: Ints, families: Ints, seed: int) -> Neighbours:
@@ -71,7 +83,7 @@ def neighbours(features: Array, labels: Ints, families: Ints, seed: int) -> Neig
     family, label = torch.as_tensor(families.copy()), torch.as_tensor(labels.copy())
     depth = min(DEEP, len(among) - 1)
     distance, found = np.empty((n, depth), np.float32), np.empty((n, depth), np.int64)
-    elsewhere = np.empty(n)
+    elsewhere = np.empty((n, min(NEAREST, depth)), np.float32)
     step = max(1, _PAIRS // len(among))
     for start in range(0, n, step):
         part = torch.arange(start, min(start + step, n))
@@ -82,8 +94,8 @@ def neighbours(features: Array, labels: Ints, families: Ints, seed: int) -> Neig
         found[start : start + step] = near.indices.numpy()
         apart[label[part][:, None] == label[among][None]] = 2.0
         few = apart.topk(min(NEAREST, depth), dim=1, largest=False)
-        elsewhere[start : start + step] = few.values.double().mean(dim=1).numpy()
-    return Neighbours(distance, labels[among][found], elsewhere)
+        elsewhere[start : start + step] = few.values.numpy()
+    return Neighbours(distance, labels[among][found], among[found], elsewhere)
 
 
 def _directions(unit: Array) -> Array:

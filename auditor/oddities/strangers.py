@@ -29,7 +29,7 @@ BLIND_WEIGHT = WEIGHTS[0]
 """The weight where nothing can be planted. The first distance needs no classes, so it leads."""
 
 PLANTED_SHARE = 0.02
-"""Strangers count as this share of the items when weights are compared."""
+"""Strangers count as this share of the items when weights are compared. A kind of many strangers is as large."""
 
 DEPTHS = (0.01, 0.02, 0.05, 0.1)
 """Parts of the list for which is said how many planted strangers they hold."""
@@ -68,7 +68,7 @@ def find(audited: Audited) -> Oddity:
             values=_rounded(score),
         )
     plantings = measured.planted(audited.seed)
-    weight = max(WEIGHTS, key=lambda w: np.mean([one.precision(w) for one in plantings]))
+    weight = max(WEIGHTS, key=lambda w: _worse(plantings, w))
     return _told(
         measured.score(weight), [one.at(weight) for one in plantings], [data.classes[o.hidden] for o in plantings]
     )
@@ -76,9 +76,13 @@ def find(audited: Audited) -> Oddity:
 
 @dataclass(frozen=True)
 class _Planting:
-    """A class that was hidden: both surprises (`_surprise`) of the known items, and of the hidden ones."""
+    """A class that was hidden: both surprises (`_surprise`) of the known items, and of the hidden ones.
+
+    `many` says whether the hidden ones count as many of a kind, or each as the only stranger.
+    """
 
     hidden: int
+    many: bool
     known: tuple[Floats, Floats]
     strange: tuple[Floats, Floats]
 
@@ -115,15 +119,31 @@ class _Measured:
         counts = np.bincount(self.labels[self.trusted], minlength=len(self.means.sizes))
         able = np.flatnonzero(counts)
         chosen = np.sort(np.random.default_rng([seed, 29]).permutation(able)[:HIDDEN])
+        return [one for hidden in chosen.tolist() for one in self._hidden(hidden, seed)]
+
+    def _hidden(self, hidden: int, seed: int) -> list[_Planting]:
+        """A class that is hidden: each of its items as if it were the only stranger, and as one of many of a kind."""
+        known = self.trusted & (self.labels != hidden)
+        strange = self.trusted & (self.labels == hidden)
+        near, far = self.near.mean(hidden)[known], self.means.relative(hidden)
+        many = np.random.default_rng([seed, hidden, 31]).permutation(np.flatnonzero(strange))
+        fellows = np.zeros(len(known), bool)
         found = []
-        for hidden in chosen.tolist():
-            known = self.trusted & (self.labels != hidden)
-            strange = self.trusted & (self.labels == hidden)
-            near, far = self.near.mean(hidden), self.means.relative(hidden)
-            near = np.where(strange, self.near.elsewhere, near)
-            pairs = [(_surprise(d[rows], d[known])) for rows in (known, strange) for d in (near, far)]
-            found.append(_Planting(hidden, (pairs[0], pairs[1]), (pairs[2], pairs[3])))
+        for n in (0, max(1, min(len(many), round(PLANTED_SHARE * known.sum())))):
+            fellows[many[:n]] = True
+            apart = self.near.as_stranger(strange, fellows)
+            pairs = [
+                (_surprise(one, near), _surprise(two, far[known]))
+                for one, two in ((near, far[known]), (apart, far[strange]))
+            ]
+            found.append(_Planting(hidden, bool(n), *pairs))
         return found
+
+
+def _worse(plantings: list[_Planting], weight: float) -> float:
+    """Average precision of strangers that come alone or of many of a kind, whichever are found worse."""
+    found = {many: [one.precision(weight) for one in plantings if one.many == many] for many in (False, True)}
+    return min(float(np.mean(values)) for values in found.values())
 
 
 def _surprise(distance: Floats, among: Floats) -> Floats:
@@ -145,9 +165,9 @@ def _told(score: Floats, plantings: list[tuple[Floats, Floats]], names: list[str
     far = int((score >= np.median(strange)).sum())
     heads = ("part of the list", "images", "share of planted strangers", "of the class told worst", "that class")
     notes = (
-        f"{len(plantings)} classes were hidden in turn. Their images are strangers to the others. They were ranked "
-        "as all are, each as if it were the only stranger. Real strangers can lie nearer, and many of one kind do: so "
-        "this bounds no number of strangers.",
+        f"{len(set(names))} classes were hidden in turn. Their images are strangers to the others. They were ranked as "
+        f"all are: each as if it were the only stranger, and as one of a kind that {PLANTED_SHARE:.0%} of the images "
+        "are. Real strangers can lie nearer, so this bounds no number of strangers.",
         "This is no test of a single image: somebody is always farthest. Only looks tell what it shows.",
     )
     if told < TOLD_FROM:

@@ -86,8 +86,12 @@ def test_neighbours_are_those_of_a_plain_search() -> None:
     assert found.mean() == pytest.approx(np.sort(apart, axis=1)[:, :NEAREST].mean(axis=1), abs=1e-5)
     hidden = np.where(labels[None] == 1, np.inf, apart)
     assert found.mean(1) == pytest.approx(np.sort(hidden, axis=1)[:, :NEAREST].mean(axis=1), abs=1e-5)
+    rows, fellows = labels == 1, np.zeros(len(x), bool)
+    fellows[np.flatnonzero(rows)[:4]] = True
+    few = np.where((labels[None] == 1) & ~fellows[None], np.inf, apart)[rows]
+    assert found.as_stranger(rows, fellows) == pytest.approx(np.sort(few, axis=1)[:, :NEAREST].mean(axis=1), abs=1e-5)
     own = np.where(labels[None] == labels[:, None], np.inf, apart)
-    assert found.elsewhere == pytest.approx(np.sort(own, axis=1)[:, :NEAREST].mean(axis=1), abs=1e-5)
+    assert found.others.mean(axis=1) == pytest.approx(np.sort(own, axis=1)[:, :NEAREST].mean(axis=1), abs=1e-5)
 
 
 def test_the_relative_distance_is_that_of_its_definition() -> None:
