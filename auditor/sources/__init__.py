@@ -36,6 +36,7 @@ from auditor.sources.samples import BreastCancerSource, DocstringsSource
 from auditor.sources.saved import SavedSource
 from auditor.sources.spelling import resolved
 from auditor.sources.tiny_imagenet import TinyImageNetSource
+from auditor.sources.torchvision_names import place_of
 from auditor.sources.webdataset import WebDatasetSource
 from auditor.system.text import display
 
@@ -101,7 +102,7 @@ def open_source(
         table = open_address(spec, layout, lambda local, inner: _of_any_kind(local, allow_outside, inner))
         _refuse_empty(table, classes)
         return replace(table, source=display(without_secrets(spec)))
-    table = _of_any_kind(spec, allow_outside, layout)
+    table = _of_any_kind(place_of(spec), allow_outside, layout)
     _refuse_empty(table, classes)
     return replace(table, source=display(spec))
 

@@ -36,7 +36,7 @@ class Origin:
     def ending(self) -> str:
         """The ending of a file of its format. What was packed is unpacked, and a sheet of Excel becomes CSV."""
         found = suffix_of(self.file)
-        return ".csv" if found in ENDINGS else found
+        return ".csv" if found in (*ENDINGS, ".xml") else found
 
     def amended(self, labels: Mapping[str, str], dropped: frozenset[str], *, keep_rows: bool) -> bytes:
         """The manifest with some labels changed.

@@ -15,6 +15,7 @@ from auditor.sources.manifest_csv import csv_rows
 from auditor.sources.manifest_excel import ENDINGS, sheet_as_csv
 from auditor.sources.manifest_json import read_json
 from auditor.sources.manifest_parquet import read_parquet
+from auditor.sources.manifest_tools import cvat_as_csv
 from auditor.sources.unpack import unpack, without_packing
 from auditor.system.files import read_regular, reason
 
@@ -31,8 +32,9 @@ READERS = {
     ".pq": "parquet",
     ".xlsx": "csv",
     ".xlsm": "csv",
+    ".xml": "csv",
 }
-"""The format of a manifest by the ending of its name. A sheet of Excel is read as the CSV file it would be."""
+"""The format of a manifest by the ending of its name. Workbooks and CVAT's XML are read as CSV."""
 
 
 _MARKS = (
@@ -71,7 +73,7 @@ def read_rows(file: str, columns: dict[str, str], shown: str) -> Rows:
 def rows_of(data: bytes, file: str, columns: dict[str, str], shown: str) -> Rows:
     """The rows of a manifest from its bytes. Its name tells the format; see `read_rows`."""
     kind = READERS[suffix_of(file)]
-    data = _without_workbook(data, file, shown)
+    data = _as_csv(data, file, shown)
     if kind == "parquet":
         return read_parquet(data, columns, shown)
     text = decode(data, shown)
@@ -98,14 +100,16 @@ def load(file: str, shown: str) -> bytes:
         data = read_regular(file, limit=MAX_MANIFEST_BYTES)
     except OSError as error:
         raise SourceError(f"cannot read the manifest {shown}: {reason(error)}", hint="check the path") from error
-    data = _without_workbook(unpack(data, file, shown), file, shown)
+    data = _as_csv(unpack(data, file, shown), file, shown)
     if not data.strip(b" \t\r\n\xef\xbb\xbf\xff\xfe\0"):
         raise SourceError(f"the manifest {shown} is empty", hint="it needs the columns path and label")
     return data
 
 
-def _without_workbook(data: bytes, file: str, shown: str) -> bytes:
-    """The sheet of a workbook as CSV; other bytes as they are."""
+def _as_csv(data: bytes, file: str, shown: str) -> bytes:
+    """The sheet of a workbook, or CVAT's XML, as CSV; other bytes as they are."""
+    if suffix_of(file) == ".xml" and data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return cvat_as_csv(data, shown)
     if suffix_of(file) not in ENDINGS or not data.startswith((b"PK", b"\xd0\xcf")):
         return data
     return sheet_as_csv(data, shown)

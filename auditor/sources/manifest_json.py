@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from auditor.errors import SourceError
 from auditor.sources.beside import gathered
 from auditor.sources.manifest_columns import Rows, as_text, missing, optional
+from auditor.sources.manifest_tools import tool_records
 from auditor.sources.tree import has_image_suffix
 from auditor.system.files import reason
 
@@ -47,7 +48,7 @@ def json_records(text: str, shown: str, *, lines: bool) -> Iterable[tuple[int, o
         if not array:
             return _lines(text, shown)
         raise SourceError(f"{shown}: not valid JSON: {reason(error)}", hint="write an array of objects") from error
-    return enumerate(_records(document), start=1)
+    return enumerate(tool_records(document, shown) or _records(document), start=1)
 
 
 def _is_table(value: object) -> bool:

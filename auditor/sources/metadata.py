@@ -41,7 +41,8 @@ def metadata_table(tree: Tree, spec: str) -> ImageTable | None:
 
 def only_manifest(tree: Tree) -> str:
     """The only manifest in the top folder of a tree. Empty where there is none, or more than one."""
-    found = [name for name in tree.entries("", []).files if os.path.splitext(name)[1].lower() in READERS]
+    known = READERS.keys() - {".xml"}
+    found = [name for name in tree.entries("", []).files if os.path.splitext(name)[1].lower() in known]
     return found[0] if len(found) == 1 else ""
 
 

@@ -47,7 +47,7 @@ class OtherStore:
         except FileNotFoundError:
             return
         for name in sorted(found):
-            key = name.removeprefix(place).lstrip("/")
+            key = name.lstrip("/").removeprefix(f"{place}/")
             if key.startswith(prefix):
                 yield _entry(key, found[name])
 

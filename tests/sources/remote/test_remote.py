@@ -250,6 +250,64 @@ def test_a_million_keys_are_listed_and_more_than_the_limit_are_not(monkeypatch: 
         opened("s3://bucket/set")
 
 
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_other_stores_are_read_through_the_file_systems_of_fsspec(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, memory = pytest.importorskip("fsspec.core"), pytest.importorskip("fsspec.implementations.memory")
+    system = memory.MemoryFileSystem(skip_instance_cache=True)
+    monkeypatch.setattr(system, "store", {}, raising=False)
+    for name, data in FILES.items():
+        system.pipe_file(f"/bucket/set/{name}", data)
+    system.pipe_file("/bucket/set.zip", zipped())
+    monkeypatch.setattr(core, "url_to_fs", lambda address: (system, address))
+    for spec in (f"{scheme}://bucket/set", f"{scheme}://bucket/set.zip"):
+        table = opened(spec, tmp_path)
+        assert {path: table.read(path) for path in table.frame["path"]} == FILES and table.source == spec
+    table = opened(f"{scheme}://bucket/set")
+    system.rm_file("/bucket/set/train/cat/1.png")
+    system.pipe_file("/bucket/set/train/cat/0.png", b"longer than it was" * 99)
+    for path, words in (("train/cat/1.png", "no such object"), ("train/cat/0.png", "larger than was said")):
+        with pytest.raises(OSError, match=words):
+            table.read(path)
+
+
+def test_the_hub_in_the_form_of_its_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants", reason="pip install 'auditor[cloud]'")
+
+    def answer(handler: Any) -> None:
+        path = handler.path.partition("?")[0]
+        listed = [{"type": "file", "oid": "1" * 40, "size": len(data), "path": f"a/{k}"} for k, data in FILES.items()]
+        if "/tree/main/" in path:
+            reply(handler, json.dumps(listed).encode(), Content_Type="application/json")
+        elif "/resolve/main/a/" in path:
+            reply(handler, FILES[path.split("/resolve/main/a/")[1]], ETag='"1"', X_Repo_Commit="a" * 40)
+        else:
+            reply(handler, json.dumps({"id": "o/n", "sha": "a" * 40, "siblings": []}).encode())
+
+    with web_server(answer) as base:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(constants, "ENDPOINT", base)
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", base + "/{" + template.partition("/{")[2])
+        table = opened("hf://datasets/o/n/a", tmp_path)
+        assert {path: table.read(path) for path in table.frame["path"]} == FILES
+        assert table.name == "a" and table.source == "hf://datasets/o/n/a"
+
+
+def test_a_kind_whose_package_is_not_there_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = pytest.importorskip("fsspec.core")
+
+    def absent(address: str) -> None:
+        raise ImportError("no module")
+
+    monkeypatch.setattr(core, "url_to_fs", absent)
+    for scheme, package in (("gs", "gcsfs"), ("az", "adlfs"), ("hf", "auditor")):
+        with pytest.raises(SourceError, match="needs") as caught:
+            opened(f"{scheme}://datasets/owner/name")
+        assert package in caught.value.hint
+
+
 def test_addresses_are_shown_without_what_is_secret() -> None:
     signed = "https://me:pw@host.example:8443/a/set.zip?X-Amz-Signature=abc#part"
     assert without_secrets(signed) == "https://host.example:8443/a/set.zip"
