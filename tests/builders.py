@@ -395,6 +395,7 @@ def _summary(
         "root": "",
         "columns": "",
         "group_columns": [],
+        "mirror": False,
         **dict.fromkeys(("kind", "label", "features", "probabilities"), ""),
         "rank_by": "suspicion",
         "ledger": "",
