@@ -149,14 +149,14 @@ def require_fresh(
         found, other, beside = changes(result, table), _other_numbers(result, table), _other_beside(result, out)
     if beside:
         raise ResultError(f"the audit is older than its {beside}", hint="run the audit again")
+    if found:
+        raise ResultError(
+            f"the audit is older than its data set {plain(named)}: {found.in_words()}", hint="run the audit again"
+        )
     if other:
         raise ResultError(
             "the features, probabilities, groups or columns are others than those of the audit",
             hint="run the audit again",
-        )
-    if found:
-        raise ResultError(
-            f"the audit is older than its data set {plain(named)}: {found.in_words()}", hint="run the audit again"
         )
     ledger = find_ledger(table.source, reopening.located(str(result.settings["ledger"]), out))
     if ledger_digest(ledger) != _ledger_of(result):
