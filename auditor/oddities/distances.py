@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from auditor.compute import linear
 from auditor.model.scaling import Scaling, unit_rows
 from auditor.system.arrays import Array, Floats, Ints
 
@@ -102,8 +103,9 @@ def _directions(unit: Array) -> Array:
     """The rows in the `DIRECTIONS` directions that hold most of them. Cosines stay nearly what they are."""
     if unit.shape[1] <= DIRECTIONS:
         return unit
-    _, vectors = np.linalg.eigh(unit.T.astype(np.float64) @ unit)
-    return np.asarray(unit @ vectors[:, -DIRECTIONS:].astype(np.float32))
+    double = torch.as_tensor(unit).double()
+    _, vectors = linear.eigen(double.T @ double)
+    return np.asarray(unit @ vectors[:, -DIRECTIONS:].numpy().astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def class_means(features: Array, labels: Ints, trusted: Array, families: Ints, s
             SHRUNK * max(np.trace(covariance) / (1 - SHRUNK), 1e-12) / (len(covariance))
         )
         centre = x[learn].mean(axis=0, dtype=np.float64)
-        solved = np.linalg.solve(covariance, (means - centre).T)
+        apart = torch.as_tensor((means - centre).T)
+        solved = linear.solved(torch.as_tensor(covariance), apart).numpy()
         rows = fold == part
         product[rows] = (x[rows] - centre) @ solved
         between[part] = (means - centre) @ solved

@@ -108,7 +108,7 @@ def test_its_weights_file_is_read_without_the_classifying_layer(tiny: Tiny, tmp_
     options = {**SMALL, "weights": str(tmp_path / "w.pth"), "cache": str(tmp_path / "cache"), "image_size": "8"}
     first = auditor.audit(FIXTURES / "digits", backbone="tiny", **options)
     second = auditor.audit(FIXTURES / "digits", backbone="tiny", **options)
-    assert len(list((tmp_path / "cache" / "features").iterdir())) == 1
+    assert len(list((tmp_path / "cache" / "features").iterdir())) == 2, "features, and facts of the picture files"
     assert second.ranking.equals(first.ranking)
     with pytest.raises(WeightsError, match=r"w\.pth is not a resnet18: it lacks parameter"):
         ResNet18().build(load_weights(str(tmp_path / "w.pth"), ResNet18()), 2, 16, seed=0)
@@ -149,6 +149,7 @@ def test_an_audit_with_the_default_has_the_id_that_it_had_before_backbones_had_n
     assert settings.pop("backbone") == "resnet18" and settings.pop("rank_by") == "suspicion"
     for later in ("root", "columns", "ledger", "kind", "label", "features", "probabilities"):
         assert settings.pop(later) == ""
+    assert settings.pop("group_columns") == [] and settings.pop("mirror") is False
     identity = json.dumps([finished.summary["dataset"]["content_hash"], settings], sort_keys=True)
     assert finished.summary["audit_id"] == hashlib.sha256(identity.encode()).hexdigest()[:16]
 
