@@ -64,7 +64,7 @@ def every_set(
                 labels, truth = (part[c].map(names).to_numpy() for c in (column, "clean_label"))
                 paths = tuple(base / path for path in part["path"])
                 yield (
-                    Pictures(name, unit, paths, labels, truth),
+                    Pictures(name, unit, paths, labels, labels != truth, EVERY),
                     shared.features("cifar10n", part["path"], cache, seen_by=by),
                 )
     if "cifar10-test".startswith(wanted):
