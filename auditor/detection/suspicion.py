@@ -39,8 +39,8 @@ LOSS_PART, ODDS_PART = 2.0, 1.0
 Planted labels show only the errors we plant. The label model describes the errors people and machines made. It says
 which part of them is at random. That part of `LOSS_PART` is added to `stacked_loss`, since errors at random show best
 by how improbable they are. The other part of `ODDS_PART` is added to `error_odds`. With two classes there is only one
-wrong label, and nothing is added. Nor is it beside probabilities of the user's own model. They are judgements from
-outside, and what is added would drown them (`docs/tried.md`)."""
+wrong label, and nothing is added. Nor is it beside probabilities of the user's own model, or of networks that were
+tuned. They are judgements from outside, and what is added would drown them (`docs/tried.md`)."""
 
 
 OWN = tuple(signal.name for signal in SIGNALS if signal.needs_own)
@@ -123,7 +123,7 @@ def fit_combination(
     n = len(given) - n_trusted
     worth = GIVEN_WORTH * np.repeat([1.0, max(TRUSTED_TIMES, TRUSTED_PART * n)], [n, n_trusted])
     many, at_random = n_classes > 2, signals.model.kinds[UNIFORM]
-    guarded = many and "own_loss" not in signals.values
+    guarded = many and not {"own_loss", "tuned_loss"} & set(signals.values)
     parts = {"stacked_loss": LOSS_PART * at_random, "error_odds": ODDS_PART * (1 - at_random)}
     bonus = np.array([guarded * parts.get(name, 0.0) for name in signals.values])
     used = np.array([(use is None or name in use) and (many or name != "margin") for name in signals.values])
