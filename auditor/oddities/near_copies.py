@@ -75,7 +75,7 @@ def find(audited: Audited) -> Oddity:
 
 def _summary(n: int, labels: int, sides: int, *, drawn: bool) -> str:
     if not n:
-        return "No near copies were found."
+        return "No near copies were found. Turned pictures, parts of a picture and many small crops would not be."
     said = f"{counted(n, 'pair of images is', 'pairs of images are')} near copies: {labels} with two labels, "
     said += f"{sides} in both training and another split."
     return said + (" The audit drew the splits, so those are no fault of the data set." if drawn and sides else "")
