@@ -48,6 +48,8 @@ class Halves:
         Images float32 [n, 3, S, S] to maps [n, ...], and these to logits [n, C].
     classifier
         The classifying layer's name, in `upper` too.
+    layers, size
+        As they were given.
     """
 
     def __init__(self, kind: BackboneKind, network: nn.Module, layers: str, size: int) -> None:
@@ -55,7 +57,7 @@ class Halves:
         training.trainable(whole, layers, kind.classifier)
         for parameter in whole.get_submodule(kind.classifier).parameters():
             parameter.requires_grad_(True)
-        self.classifier = kind.classifier
+        self.classifier, self.layers, self.size = kind.classifier, layers, size
         self.lower, self.upper = _fitting(whole, _chained(kind, whole) or _followed(whole, kind.classifier), size)
 
     @property
@@ -234,19 +236,19 @@ def _gathered(chosen: list[str], every: list[str]) -> list[str]:
     return named
 
 
-def operations(halves: Halves, size: int) -> float:
-    """Floating-point operations of one training step on one image of edge `size`, counted and not timed.
+def operations(halves: Halves) -> float:
+    """Floating-point operations of one training step on one image, counted and not timed.
 
     The pass back takes about twice those of the pass forward.
     """
     with torch.inference_mode():
-        seen = halves.lower(torch.zeros(1, 3, size, size))
+        seen = halves.lower(torch.zeros(1, 3, halves.size, halves.size))
         with FlopCounterMode(display=False) as counter:
             halves.upper(seen)
     return 3.0 * float(counter.get_total_flops())
 
 
-def map_bytes(halves: Halves, size: int) -> int:
-    """Bytes that the kept answers take for one image of edge `size`: of itself and of its mirror image."""
+def map_bytes(halves: Halves) -> int:
+    """Bytes that the kept answers take for one image: of itself and of its mirror image."""
     with torch.inference_mode():
-        return 4 * int(halves.lower(torch.zeros(1, 3, size, size)).numel())
+        return 4 * int(halves.lower(torch.zeros(1, 3, halves.size, halves.size)).numel())

@@ -19,7 +19,7 @@ from auditor.model.scaling import Scaling
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.model.tuning import HEAD_DECAY, Recipe
 from auditor.pipeline.job import Job
-from auditor.pipeline.tuned_features import FOLDS, Tuned, Tuner, layers_of, serves
+from auditor.pipeline.tuned_features import FOLDS, Tuned, Tuner, halves_of, serves
 from auditor.system.arrays import Array
 
 MOST_OPERATIONS = {"cpu": 2e14}
@@ -70,7 +70,8 @@ def learnt(inputs: Inputs, job: Job) -> Learnt:
         return Learnt(notes=(_STAYS.format("there is no pretrained network to tune"),) if chosen else ())
     known = np.where(inputs.data.trusted_labels >= 0, -1, inputs.data.taught().labels)
     if not chosen:
-        tuner = Tuner(inputs, job, job.settings.train)
+        assert inputs.backbone is not None
+        tuner = Tuner(inputs, job, halves_of(inputs.backbone, job.settings))
         told = _told(tuner, known, job)
         return Learnt(tuner, told, (tuner.note(told, known),))
     return _chosen(inputs, job, known)
@@ -81,18 +82,18 @@ def _chosen(inputs: Inputs, job: Job, known: Array) -> Learnt:
     assert inputs.backbone is not None
     if inputs.data.pixels is None:
         return _stays(job, _NO_ROOM)
-    layers = layers_of(inputs.backbone, job.settings)
+    halves = halves_of(inputs.backbone, job.settings)
     frozen = _right(_left_out(inputs, known, job.settings.seed), known)
-    why = _spared(inputs, job, layers, frozen)
+    why = _spared(inputs, job, halves, frozen)
     if not why:
-        tuner = Tuner(inputs, job, layers)
+        tuner = Tuner(inputs, job, halves)
         told = _told(tuner, known, job)
         tuned = _right(told.audited.log_probabilities, known)
         gained, lost = int((tuned & ~frozen).sum()), int((frozen & ~tuned).sum())
         shares = f"{tuned.mean():.0%} of the labels left out, a head on the frozen features {frozen.mean():.0%}"
         if gained - lost > CERTAIN * np.sqrt(gained + lost):
             return Learnt(tuner, told, (f"--train auto: tuned networks gave {shares}.", tuner.note(told, known)))
-        why = f"networks tuned in {layers} do not tell surely more: they gave {shares}"
+        why = f"networks tuned in {halves.layers} do not tell surely more: they gave {shares}"
     return _stays(job, why)
 
 
@@ -101,21 +102,18 @@ def _stays(job: Job, why: str) -> Learnt:
     return Learnt(notes=(_STAYS.format(why),))
 
 
-def _spared(inputs: Inputs, job: Job, layers: str, frozen: Array) -> str:
+def _spared(inputs: Inputs, job: Job, halves: Halves, frozen: Array) -> str:
     """Why nothing is tuned; empty where it is tried."""
     if frozen.mean() >= GOOD:
         return f"a head on them gives {frozen.mean():.1%} of the labels left out"
-    assert inputs.backbone is not None
-    size = inputs.backbone.transform.size
-    halves = Halves(inputs.backbone.kind, inputs.backbone.network, layers, size)
     seen = len(inputs.data.labels) * (FOLDS - 1) * Recipe().epochs * (1 + job.settings.repeats)
-    needed = seen * operations(halves, size)
+    needed = seen * operations(halves)
     most = MOST_OPERATIONS.get(inputs.device, MOST_ELSEWHERE)
     if needed <= most:
         return ""
     return (
         f"tuning takes {needed:.0e} floating-point operations, and auto spends up to {most:.0e} of them on "
-        f"{inputs.device} (--train {layers} tunes all the same)"
+        f"{inputs.device} (--train {halves.layers} tunes all the same)"
     )
 
 

@@ -6,8 +6,8 @@ from auditor.compute.hardware import require
 from auditor.config import AuditSettings
 from auditor.errors import EngineError
 from auditor.model.backbone import Backbone
-from auditor.model.halves import Halves, map_bytes
-from auditor.pipeline.tuned_features import layers_of, serves
+from auditor.model.halves import map_bytes
+from auditor.pipeline.tuned_features import halves_of, serves
 
 
 def keeps_pixels(backbone: Backbone, settings: AuditSettings, n_images: int) -> bool:
@@ -43,9 +43,8 @@ def require_room(backbone: Backbone, settings: AuditSettings, n_images: int) -> 
     )
     if not serves(backbone, settings):
         return
-    halves = Halves(backbone.kind, backbone.network, layers_of(backbone, settings), edge)
     require(
-        map_bytes(halves, edge) * n_images,
+        map_bytes(halves_of(backbone, settings)) * n_images,
         f"keeping what the frozen layers say of {n_images} images of {edge} x {edge}",
         "cpu",
         "train later layers alone (their inputs are smaller), or choose a smaller --image-size or fewer --classes",

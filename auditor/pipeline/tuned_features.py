@@ -16,9 +16,9 @@ from auditor.config import AuditSettings
 from auditor.data.inputs import Inputs
 from auditor.detection import Labelled
 from auditor.detection.influence import folds_of
-from auditor.model import halves, tuning
+from auditor.model import tuning
 from auditor.model.backbone import Backbone
-from auditor.model.halves import Halves
+from auditor.model.halves import Halves, late_layers
 from auditor.model.tuning import BATCH, Maps, Recipe
 from auditor.pipeline.job import Job
 from auditor.system.arrays import Array
@@ -45,8 +45,13 @@ def _asked(settings: AuditSettings) -> bool:
 def layers_of(backbone: Backbone, settings: AuditSettings) -> str:
     """The layers that are tuned for detection: those that the user named, and with `auto` the last ones."""
     if settings.train == "auto":
-        return halves.late_layers(backbone.network, backbone.kind.classifier)
+        return late_layers(backbone.network, backbone.kind.classifier)
     return settings.train
+
+
+def halves_of(backbone: Backbone, settings: AuditSettings) -> Halves:
+    """The backbone of an audit before and from the first layer that is tuned for detection."""
+    return Halves(backbone.kind, backbone.network, layers_of(backbone, settings), backbone.transform.size)
 
 
 @dataclass(frozen=True)
@@ -91,17 +96,16 @@ class Tuner:
     ----------
     inputs
         With pixels and the backbone.
-    layers
-        Which layers are tuned: `full` or `layers:NAME,...`.
+    halves
+        The backbone, as `halves_of` cuts it.
     """
 
-    def __init__(self, inputs: Inputs, job: Job, layers: str) -> None:
-        backbone, data = inputs.backbone, inputs.data
-        assert backbone is not None and data.pixels is not None
-        self.job, self.layers, self.n, self.n_classes = job, layers, len(data.labels), data.n_classes
+    def __init__(self, inputs: Inputs, job: Job, halves: Halves) -> None:
+        data = inputs.data
+        assert data.pixels is not None
+        self.job, self.halves, self.n, self.n_classes = job, halves, len(data.labels), data.n_classes
         self.groups = inputs.groups
         self.recipe = Recipe(half=inputs.exact_device.startswith("cuda") or job.settings.dtype == "bfloat16")
-        self.halves = Halves(backbone.kind, backbone.network, layers, backbone.transform.size)
         pixels, trusted = data.pixels, inputs.trusted
         others = None if trusted is None else trusted.pixels
         self.m = 0 if trusted is None else len(trusted.labels)
@@ -133,7 +137,7 @@ class Tuner:
         """What detection rests on, for the reader of a result. Labels of -1 were not taught."""
         right = float((told.audited.log_probabilities.argmax(axis=1) == labels)[labels >= 0].mean())
         return (
-            f"Detection also rests on {FOLDS} networks that were tuned ({self.layers}). Each judged the "
+            f"Detection also rests on {FOLDS} networks that were tuned ({self.halves.layers}). Each judged the "
             f"images of a fold that it did not learn from, and gave {right:.0%} of the labels that they carry."
         )
 

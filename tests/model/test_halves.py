@@ -72,7 +72,7 @@ def test_a_users_own_network_is_cut_before_its_first_tuned_layer(way):
     assert names == {"body.blocks.2.conv.weight", "body.blocks.2.conv.bias", "fc.weight", "fc.bias"}
     x = torch.randn(5, 3, EDGE, EDGE)
     torch.testing.assert_close(halves.upper(halves.lower(x)), network(x))
-    assert map_bytes(halves, EDGE) == 4 * 8 * (EDGE // 2) ** 2, "what enters the tuned block"
+    assert map_bytes(halves) == 4 * 8 * (EDGE // 2) ** 2, "what enters the tuned block"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_networks_of_torchvision_are_cut_at_their_late_layers(name):
     halves = Halves(kind, network, layers, 64)
     held = sum(p.numel() for p in network.parameters())
     assert cut(halves) and 0.85 * held < halves.n_tuned < held
-    assert operations(halves, 64) < 0.9 * operations(Halves(kind, network, "full", 64), 64)
+    assert operations(halves) < 0.9 * operations(Halves(kind, network, "full", 64))
 
 
 def test_late_layers_hold_nine_tenths_of_the_parameters_wherever_they_lie():

@@ -98,7 +98,7 @@ def test_answers_are_means_over_an_image_and_its_mirror_image(world):
 
 def test_what_it_costs_is_known_before(world):
     _, _, halves, maps = world
-    assert map_bytes(halves, EDGE) * N == maps.values.nbytes
+    assert map_bytes(halves) * N == maps.values.nbytes
     assert 0 < step_seconds(halves, maps, 2) < 60
     assert halves.n_tuned == sum(
         p.numel() for name, p in tiny_network(2, 0).named_parameters() if name.startswith(("layer4", "fc"))
