@@ -15,7 +15,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import beta
 
-from auditor.data.near_pairs import FAR, NEAR, NearPairs, near_pairs
+from auditor.data.near_pairs import FAR, NEAR, Density, NearPairs, near_pairs
 from auditor.model.scaling import Scaling, unit_rows
 from auditor.system.arrays import Array, Floats
 
@@ -141,16 +141,12 @@ def _near(features: Array, family: Array) -> Array:
     if n < 3 * FAR:
         return np.empty((0, 2), np.int64)
     index, distance = _neighbours(features[rows])
-    outer, inner = distance[:, -1], distance[:, NEAR - 1]
-    usable = (inner > 1e-6) & (outer > inner)
-    if usable.mean() < 0.5:
+    density = Density.of(distance)
+    if density is None:
         return np.empty((0, 2), np.int64)
-    growth = float(np.log(outer[usable] / inner[usable]).mean())
-    dimension = float(sum(1 / k for k in range(NEAR, FAR))) / growth
-    scale = np.minimum(outer[:, None], outer[index])
-    part = np.power(np.divide(distance, scale, out=np.ones_like(distance), where=scale > 1e-6), dimension)
+    part = density.part(distance, np.minimum(density.outer[:, None], density.outer[index]))
     rank = np.arange(1, FAR)
-    chance = beta.cdf(np.clip(part[:, :-1], 0, 1), rank, FAR - rank)
+    chance = beta.cdf(part[:, :-1], rank, FAR - rank)
     limits = np.full(FAR - 1, BY_CHANCE / n)  # long chains would follow from a larger one
     limits[0] = max(limits[0], _false_discoveries(chance[:, 0], BY_CHANCE))
     found = np.argwhere(chance <= limits)

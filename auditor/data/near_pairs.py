@@ -11,6 +11,7 @@ looking gives a chance, and Fisher's rule joins the two.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +30,39 @@ BY_CHANCE = 0.05
 DIMENSIONS = 128
 """Features are projected on this many random directions."""
 
-_SIDE = 8
-"""Frequencies along a side."""
-
 _PAIRS = 2**22
 """Pairs that are compared at a time."""
+
+
+@dataclass(frozen=True)
+class Density:
+    """How dense n items are.
+
+    Attributes
+    ----------
+    outer
+        float64 [n], the distance of each item's farthest neighbour.
+    dimension
+        That in which distances grow (Levina and Bickel, 2004).
+    """
+
+    outer: Floats
+    dimension: float
+
+    @classmethod
+    def of(cls, distance: Floats) -> Density | None:
+        """From distances [n, FAR], nearest first; None where too many items lie on each other to tell."""
+        outer, inner = distance[:, -1], distance[:, NEAR - 1]
+        usable = (inner > 1e-6) & (outer > inner)
+        if usable.mean() < 0.5:
+            return None
+        growth = float(np.log(outer[usable] / inner[usable]).mean())
+        return cls(outer, float(sum(1 / k for k in range(NEAR, FAR))) / growth)
+
+    def part(self, distance: Floats, scale: Floats) -> Floats:
+        """The part of the volume within `scale` that lies within `distance`, in 0..1; both float64 of one shape."""
+        near = np.divide(distance, scale, out=np.ones_like(distance), where=scale > 1e-6)
+        return np.asarray(np.clip(np.power(near, self.dimension), 0, 1))
 
 
 @dataclass(frozen=True)
@@ -73,8 +102,7 @@ class _Space:
     plain: int
     mirrored: bool
     index: Ints
-    outer: Floats
-    dimension: float
+    density: Density
 
     def chance(self, pairs: Ints) -> Floats:
         """How likely so near a nearest neighbour is by chance, for int64 [k, 2]."""
@@ -83,9 +111,8 @@ class _Space:
         rest = (one[:, self.plain :] * other[:, self.plain :]).sum(dim=1)
         cosine = (first + (rest.abs() if self.mirrored else rest)).double().numpy()
         distance = np.sqrt(np.clip(2 - 2 * cosine, 0, None))
-        scale = np.minimum(self.outer[pairs[:, 0]], self.outer[pairs[:, 1]])
-        part = np.power(np.divide(distance, scale, out=np.ones_like(distance), where=scale > 1e-6), self.dimension)
-        return np.asarray(beta.cdf(np.clip(part, 0, 1), 1, FAR - 1))
+        scale = self.density.outer[pairs].min(axis=1)
+        return np.asarray(beta.cdf(self.density.part(distance, scale), 1, FAR - 1))
 
 
 def near_pairs(features: Array | None, layout: Array, rows: Ints) -> NearPairs:
@@ -132,7 +159,8 @@ def _by_features(features: Array) -> _Space | None:
 
 
 def _by_layout(layout: Array) -> _Space | None:
-    across = (np.arange(1, _SIDE * _SIDE) % _SIDE) % 2  # a mirror turns the sign of every second column
+    side = math.isqrt(layout.shape[1] + 1)
+    across = (np.arange(1, side * side) % side) % 2  # a mirror turns the sign of every second column
     order = np.argsort(across, kind="stable")
     unit = unit_rows(np.ascontiguousarray(layout[:, order], dtype=np.float32), consume=True)
     return _space(torch.as_tensor(unit), int((across == 0).sum()), mirrored=True)
@@ -154,10 +182,5 @@ def _space(unit: torch.Tensor, plain: int, *, mirrored: bool) -> _Space | None:
         near = cosine.topk(FAR, dim=1)
         index[start : start + step] = near.indices.numpy()
         distance[start : start + step] = (2 - 2 * near.values).clamp(min=0).sqrt().numpy()
-    outer, inner = distance[:, -1], distance[:, NEAR - 1]
-    usable = (inner > 1e-6) & (outer > inner)
-    if usable.mean() < 0.5:
-        return None
-    growth = float(np.log(outer[usable] / inner[usable]).mean())
-    dimension = float(sum(1 / k for k in range(NEAR, FAR))) / growth
-    return _Space(unit, plain, mirrored, index, outer, dimension)
+    density = Density.of(distance)
+    return None if density is None else _Space(unit, plain, mirrored, index, density)

@@ -1,4 +1,4 @@
-"""What picture files show without a network: size, format, a hash that survives saving anew.
+"""What picture files show without a network: size, format, light, and how a picture is laid out.
 
 One pass gives them all. They are kept by content in the cache, so a second audit decodes nothing for them. A fact is a
 few numbers that `MEASURES` names; to add one, write a `Measure` and put it there.
@@ -143,7 +143,7 @@ def picture_facts(
     kept = FeatureCache(cache, {"facts": VERSION, "names": names, "edge": EDGE}, len(names))
     first = {digest: path for digest, path in zip(hashes, paths, strict=True) if kept.get(digest) is None}
     missing = sorted(first)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(table.at_once or os.cpu_count() or 1) as pool:
         for start in range(0, len(missing), _STEP):
             part = missing[start : start + _STEP]
             found = list(pool.map(lambda digest: _facts_of(table, first[digest], max_pixels), part))

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from auditor.errors import ConfigError
 from auditor.gate.outputs import OWN, Format, get
-from auditor.gate.plugins import call_theirs
 from auditor.gate.verdict import Verdict
 from auditor.result import AuditResult, complete_result
 from auditor.sources.manifest import parse_spec
 from auditor.system import files
 from auditor.system.ownership import FORMAT_MARKS, is_ours
+from auditor.system.plugins import call_theirs
 
 _STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 

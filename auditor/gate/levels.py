@@ -113,7 +113,7 @@ def _levels(rule: Rule, entries: Mapping[str, Any], where: str) -> Levels:
         explicit_fail="fail" in entries,
         undecided=undecided,
     )
-    if rule.only_if_asked and entries.get("enabled") is True and levels.fail is None and levels.warn is None:
+    if entries.get("enabled") is True and rule.waits(levels):
         raise ConfigError(f"{where} has no level, so the rule stays off", hint="give it warn or fail, or both")
     return _ordered(rule, levels, entries, where)
 

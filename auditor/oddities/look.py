@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from auditor.data.dataset import Dataset
-from auditor.errors import AuditorError, ConfigError
 from auditor.oddities.contract import ITEMS, ROWS, Audited, Cell, Kind, Oddity
 from auditor.oddities.registry import KINDS, all_kinds
 from auditor.result.documents import OddityDocument
 from auditor.result.nouns import Noun
+from auditor.system.plugins import call_theirs
 
 
 def look(audited: Audited) -> dict[str, Oddity]:
@@ -59,18 +59,13 @@ def _lacks(kind: Kind, audited: Audited) -> str:
 def _asked(kind: Kind, audited: Audited) -> Oddity:
     if any(kind is own for own in KINDS):
         return kind.find(audited)
-    try:
-        oddity: object = kind.find(audited)
-    except AuditorError:
-        raise
-    except Exception as error:  # another package's code may raise anything, and the user needs its name
-        raise ConfigError(
-            f"the kind of oddity '{kind.name}' failed: {type(error).__name__}: {error}",
-            hint="tell those who wrote it, or remove its package",
-        ) from error
-    if not isinstance(oddity, Oddity):
-        raise ConfigError(f"the kind of oddity '{kind.name}' gives no Oddity", hint="tell those who wrote it")
-    return oddity
+    return call_theirs(
+        f"the kind of oddity '{kind.name}'",
+        lambda: kind.find(audited),
+        Oddity,
+        "an Oddity",
+        hint="tell those who wrote it, or remove its package",
+    )
 
 
 def _document(kind: Kind, audited: Audited, oddity: Oddity | None, noun: Noun) -> OddityDocument:

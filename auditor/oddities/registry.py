@@ -56,7 +56,7 @@ def all_kinds() -> tuple[Kind, ...]:
     ConfigError
         A kind of another package cannot be loaded, or its names are not usable.
     """
-    kinds = (*KINDS, *(_theirs(name) for name in _others.names()))
+    kinds = (*KINDS, *(_others.called(name, Kind, "auditor.oddities.Kind") for name in _others.names()))
     columns = Counter([*RANKING_COLUMNS, *(kind.column.name for kind in kinds if kind.column is not None)])
     for kind in kinds:
         name = "" if kind.column is None else kind.column.name
@@ -71,13 +71,3 @@ def all_kinds() -> tuple[Kind, ...]:
 def identities() -> list[str]:
     """Name and source of every kind from elsewhere: kept stages rest on these too."""
     return [f"{kind.name} {source_hash(kind.find)}" for kind in all_kinds() if kind.name not in _OWN]
-
-
-def _theirs(name: str) -> Kind:
-    kind: object = _others.get(name)
-    if not isinstance(kind, Kind) or kind.name != name:
-        raise ConfigError(
-            f"the entry point '{name}' of {GROUP} is not a kind of that name",
-            hint="tell those who wrote it; it must name an auditor.oddities.Kind",
-        )
-    return kind

@@ -11,11 +11,11 @@ import hashlib
 import inspect
 import secrets
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from auditor.errors import ConfigError
+from auditor.errors import AuditorError, ConfigError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -84,6 +84,57 @@ class Plugins(Generic[Thing]):
             message = f"the {self._what} '{name}' cannot be loaded from {point.value}: {error}"
             raise ConfigError(message, hint="install it again, or remove its package") from error
         return thing
+
+    def called(self, name: str, wanted: type[Thing], word: str) -> Thing:
+        """The same, of the wanted type and with that very `name`.
+
+        Parameters
+        ----------
+        word
+            Where that type stands, for messages.
+
+        Raises
+        ------
+        ConfigError
+            As `get`; or it is something else, or has another name.
+        """
+        thing: object = self.get(name)
+        if not isinstance(thing, wanted) or getattr(thing, "name", None) != name:
+            raise ConfigError(
+                f"the entry point '{name}' of {self._group} is not a {self._what} of that name",
+                hint=f"tell those who wrote it; it must name an {word}",
+            )
+        return thing
+
+
+def call_theirs(what: str, call: Callable[[], Thing], wanted: type[Thing], word: str, *, hint: str) -> Thing:
+    """Call another package's code. It may do anything, so a message names it.
+
+    Parameters
+    ----------
+    what
+        What is called, for messages.
+    call
+        Calls it.
+    wanted, word
+        The type that it has to return, and that type in words.
+    hint
+        What the user can do where it fails.
+
+    Raises
+    ------
+    ConfigError
+        It raised something, or returned something else.
+    """
+    try:
+        given = call()
+    except AuditorError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{what} failed: {type(error).__name__}: {error}", hint=hint) from error
+    if not isinstance(given, wanted):
+        raise ConfigError(f"{what} gave {type(given).__name__}, not {word}", hint=hint)
+    return given
 
 
 def source_hash(function: object) -> str:

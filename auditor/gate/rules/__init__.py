@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 
-from auditor.errors import ConfigError
 from auditor.gate.facts import Facts, Levels, Measurement
-from auditor.gate.plugins import call_theirs
 from auditor.gate.rules import (
     class_balance,
     class_share,
@@ -28,7 +26,7 @@ from auditor.gate.rules import (
     wrong_labels,
 )
 from auditor.gate.rules.base import Rule
-from auditor.system.plugins import Plugins
+from auditor.system.plugins import Plugins, call_theirs
 
 __all__ = ["GROUP", "RULES", "Rule", "all_rules", "measured", "register_rule", "remove_rule"]
 
@@ -85,17 +83,7 @@ def all_rules() -> tuple[Rule, ...]:
     ConfigError
         A rule of another package cannot be loaded. A gate that left it out would look like a pass.
     """
-    return (*RULES, *(_theirs(name) for name in _others.names()))
-
-
-def _theirs(name: str) -> Rule:
-    rule = _others.get(name)
-    if not isinstance(rule, Rule) or rule.name != name:
-        raise ConfigError(
-            f"the entry point '{name}' of {GROUP} is not a rule of that name",
-            hint="tell those who wrote it; it must name an auditor.gate.Rule",
-        )
-    return rule
+    return (*RULES, *(_others.called(name, Rule, "auditor.gate.Rule") for name in _others.names()))
 
 
 def measured(rule: Rule, facts: Facts, levels: Levels) -> Measurement:

@@ -63,11 +63,12 @@ class Rule:
 
     def is_on(self, levels: Levels) -> bool:
         """Whether these levels switch the rule on."""
-        return levels.enabled and not self._waits(levels)
+        return levels.enabled and not self.waits(levels)
 
     def is_off(self, levels: Levels) -> bool:
         """Whether somebody switched the rule off. A rule for which nobody asked is neither on nor off."""
         return not levels.enabled and not self.only_if_asked
 
-    def _waits(self, levels: Levels) -> bool:
+    def waits(self, levels: Levels) -> bool:
+        """Whether the rule is off because it has no level."""
         return self.only_if_asked and levels.fail is None and levels.warn is None
