@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
@@ -29,7 +30,10 @@ MOST_COLUMNS = 256
 _EXACT = 2.0**53
 
 _START = 4096
-"""Bytes at the beginning of a part in which a document type would be declared."""
+"""Bytes at the beginning of a part in which its first element must begin."""
+
+_BEFORE = re.compile(rb"\A(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
+"""What may stand before the first element."""
 
 _AS_CSV = "save the sheet as CSV (UTF-8), and give that"
 
@@ -75,9 +79,11 @@ def _check(data: bytes, shown: str) -> None:
             if not part.filename.lower().endswith((".xml", ".rels")):
                 continue
             with parts.open(part) as stream:
-                start = stream.read(_START).replace(b"\0", b"").upper()
-            if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
+                first = _BEFORE.sub(b"", stream.read(_START).replace(b"\0", b""))
+            if first[:9].upper().startswith((b"<!DOCTYPE", b"<!ENTITY")):
                 raise SourceError(f"{shown} declares a document type, as no workbook does", hint=_AS_CSV)
+            if first[:2] == b"<!" or first[:1] != b"<":
+                raise SourceError(f"{shown} has a part that does not begin with an element", hint=_AS_CSV)
 
 
 def _rows(sheet: Any) -> Iterator[list[str]]:

@@ -86,6 +86,9 @@ def test_hostile_workbooks_get_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     bomb = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "cc">]><a>&b;</a>'
     cases = {
         "declares a document type": changed("xl/worksheets/sheet1.xml", bomb),
+        "does not begin with an element": changed(
+            "xl/worksheets/sheet1.xml", b"<!--" + b"a" * 5000 + b"-->" + bomb[21:]
+        ),
         "encrypted": b"\xd0\xcf\x11\xe0" + bytes(100),
         "not a readable workbook": good[: len(good) // 2],
         "no sheet with a header": book(tmp_path / "e.xlsx", {"a": []}).read_bytes(),
