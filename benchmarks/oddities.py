@@ -19,7 +19,6 @@ right; every other pair is wrong, though some pictures of CIFAR-10 are near copi
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import io
 import tempfile
@@ -297,25 +296,11 @@ def _figures(found: Found, truth: dict[tuple[int, int], str]) -> Record:
     }
 
 
-PARTS: dict[str, Callable[[Path, int], Iterator[Record]]] = {"strangers": strangers, "copies": copies}
+PARTS = {
+    "strangers": rows.Part(strangers, "oddities", ("set", "method")),
+    "copies": rows.Part(copies, "oddities", ("set", "method")),
+}
 """The parts of this benchmark. Each gives records with `part`, `set`, `unit`, `method` and figures."""
 
-
-def main() -> None:
-    """Run the parts and append their rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts to run; all by default")
-    parser.add_argument("--seeds", type=int, default=3)
-    rows.add_options(parser)
-    options = parser.parse_args()
-    need("tiny10")
-    with tempfile.TemporaryDirectory() as folder:
-        for part in options.parts or PARTS:
-            records = list(PARTS[part](Path(folder), options.seeds))
-            frame = pd.DataFrame(records)
-            print(rows.markdown(frame.groupby(["set", "method"], sort=False).mean(numeric_only=True).reset_index()))
-            print("kept in", rows.append("oddities", frame, options.results))
-
-
 if __name__ == "__main__":
-    main()
+    rows.run_parts(__doc__, PARTS, lambda: need("tiny10"))

@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,30 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=Path, help="JSON lines: rows are appended, finished ones are not repeated")
     parser.add_argument("--table", action="store_true", help="run no row, write the tables of the rows there are")
     add_options(parser)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a benchmark: what gives its records in a folder with so many seeds, its table, and its groups."""
+
+    run: Callable[[Path, int], Iterable[Mapping[str, Any]]]
+    table: str
+    by: tuple[str, ...]
+
+
+def run_parts(about: str | None, parts: Mapping[str, Part], need: Callable[[], None]) -> None:
+    """Run the parts that the command line names; print means of groups, and append the rows. `need` looks for data."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="parts to run; all by default")
+    parser.add_argument("--seeds", type=int, default=3)
+    add_options(parser)
+    options = parser.parse_args()
+    need()
+    for part in (parts[name] for name in options.parts or parts):
+        with tempfile.TemporaryDirectory() as folder:
+            frame = pd.DataFrame(list(part.run(Path(folder), options.seeds)))
+        print(markdown(frame.groupby([*part.by], sort=False).mean(numeric_only=True).reset_index()))
+        print("kept in", append(part.table, frame, options.results))
 
 
 # JSON lines: an interrupted run goes on from these

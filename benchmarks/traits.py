@@ -20,10 +20,8 @@ no classes.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import io
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -250,25 +248,11 @@ def _properties(files: list[bytes]) -> Any:
     return pd.DataFrame(found).astype(float)
 
 
-PARTS_RUN = {"groups": groups, "marks": marks}
+PARTS = {
+    "groups": rows.Part(groups, "oddities_groups", ("case", "method")),
+    "marks": rows.Part(marks, "oddities_marks", ("classes", "mark", "method")),
+}
 """The parts of this benchmark."""
 
-
-def main() -> None:
-    """Run the parts and append their rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS_RUN, []], help="parts to run; all by default")
-    parser.add_argument("--seeds", type=int, default=3)
-    rows.add_options(parser)
-    options = parser.parse_args()
-    need("tiny10")
-    with tempfile.TemporaryDirectory() as folder:
-        for part in options.parts or PARTS_RUN:
-            frame = pd.DataFrame(list(PARTS_RUN[part](Path(folder), options.seeds)))
-            keys = ["case", "method"] if part == "groups" else ["classes", "mark", "method"]
-            print(rows.markdown(frame.groupby(keys, sort=False).mean(numeric_only=True).reset_index()))
-            print("kept in", rows.append(f"oddities_{part}", frame, options.results))
-
-
 if __name__ == "__main__":
-    main()
+    rows.run_parts(__doc__, PARTS, lambda: need("tiny10"))

@@ -12,6 +12,7 @@ from auditor.data.picture_facts import PictureFacts
 from auditor.detection import Detection
 from auditor.sources.beside import Grouping
 from auditor.system.arrays import Array, Ints
+from auditor.system.text import display
 
 Cell = str | float | int | None
 """What a table of an oddity holds."""
@@ -24,6 +25,11 @@ ITEMS = 24
 
 ROWS = 100
 """Rows of an oddity's table, at most."""
+
+
+def short(name: str) -> str:
+    """A name of the data set's, as tables and sentences show it."""
+    return display(name)[:60]
 
 
 @dataclass(frozen=True)

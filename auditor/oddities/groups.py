@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.oddities.contract import ROWS, Audited, Kind, Oddity
+from auditor.oddities.contract import ROWS, Audited, Kind, Oddity, short
 from auditor.oddities.group_comparison import SMALLEST, Group, Groups, Judged, compare
-from auditor.system.text import display
 
 WITHOUT = (
     "Cannot tell: the data set names no groups. A column of the manifest would, such as a camera, a site or an "
@@ -80,7 +79,7 @@ def _summary(found: Groups) -> str:
     times = f"{one.times:.1f} times as many ({_interval_said(one)})"
     others = f" {more} more {'group has' if more == 1 else 'groups have'} more than chance explains." if more else ""
     return (
-        f"Of {one.n} images with '{_short(one.column)}' = '{_short(one.name)}', about {one.observed:.0f} have a label "
+        f"Of {one.n} images with '{short(one.column)}' = '{short(one.name)}', about {one.observed:.0f} have a label "
         f"that looks wrong. Among as many images like them elsewhere it would be about {one.usual:.0f}: "
         f"{times if np.isfinite(one.times) else 'there are none'}.{others}"
     )
@@ -92,7 +91,7 @@ def _interval_said(group: Group) -> str:
 
 def _row(group: Group) -> tuple[str | float, ...]:
     observed, usual, times = (round(figure, 1) for figure in (group.observed, group.usual, group.times))
-    place = (_short(group.column), _short(group.name) or "(empty)", group.n)
+    place = (short(group.column), short(group.name) or "(empty)", group.n)
     return (*place, observed, usual, times, _interval_said(group), round(group.seen_from, 1))
 
 
@@ -104,7 +103,7 @@ def _left_out(found: Groups) -> tuple[str, ...]:
         said = [f"{small} with fewer than {SMALLEST} images"] * bool(small)
         said += [f"{alone} that have no others of the same given label beside them"] * bool(alone)
         if said:
-            notes.append(f"Not compared in '{_short(column.name)}': {' and '.join(said)}.")
+            notes.append(f"Not compared in '{short(column.name)}': {' and '.join(said)}.")
     return tuple(notes)
 
 
@@ -112,17 +111,13 @@ def _passed_over(audited: Audited) -> tuple[str, ...]:
     passed = {} if audited.grouping is None else audited.grouping.passed_over
     if not passed:
         return ()
-    said = _listed([f"'{_short(name)}' ({reason})" for name, reason in list(passed.items())[:12]], quoted=False)
+    said = _listed([f"'{short(name)}' ({reason})" for name, reason in list(passed.items())[:12]], quoted=False)
     return (f"Columns that were not taken for groups: {said}. --group-columns names those to take.",)
 
 
 def _listed(names: Sequence[str], *, quoted: bool = True) -> str:
-    shown = [f"'{_short(name)}'" if quoted else name for name in names[:12]]
+    shown = [f"'{short(name)}'" if quoted else name for name in names[:12]]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
-
-
-def _short(name: str) -> str:
-    return display(name)[:60]
 
 
 KIND = Kind(

@@ -15,9 +15,8 @@ import numpy as np
 from scipy.stats import norm
 
 from auditor.data.picture_facts import PictureFacts
-from auditor.oddities.contract import ROWS, Audited, Kind, Oddity
+from auditor.oddities.contract import ROWS, Audited, Kind, Oddity, short
 from auditor.system.arrays import Array, Floats, Ints
-from auditor.system.text import display
 
 BINS = 32
 """Bins of a fact with many values; each holds about as many images as another."""
@@ -281,7 +280,7 @@ def find(audited: Audited) -> Oddity:
     belongs = (BELONGS,) if any(mark.fact in CONTENT for mark in found.clear) else ()
     small = (f"{found.n_small} classes have fewer than {FEWEST} images and were not judged.",) if found.n_small else ()
     return Oddity(
-        said.format(label=_short(data.classes[first.label]), fact=NAMES[first.fact], hit=first.hit, taken=first.taken)
+        said.format(label=short(data.classes[first.label]), fact=NAMES[first.fact], hit=first.hit, taken=first.taken)
         + others,
         value=max(first.told, 0.0),
         interval=(max(first.low, 0.0), max(first.high, 0.0)),
@@ -299,11 +298,7 @@ def of_pictures(facts: PictureFacts, rows: Array) -> dict[str, Floats]:
 
 def _row(mark: Mark, classes: tuple[str, ...]) -> tuple[str | float, ...]:
     figures = (mark.hit, mark.taken, mark.told, mark.low, mark.high)
-    return (NAMES[mark.fact], _short(classes[mark.label]), *(round(figure, 3) for figure in figures))
-
-
-def _short(name: str) -> str:
-    return display(name)[:60]
+    return (NAMES[mark.fact], short(classes[mark.label]), *(round(figure, 3) for figure in figures))
 
 
 KIND = Kind(
