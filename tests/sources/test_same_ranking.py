@@ -35,13 +35,13 @@ def test_the_same_images_give_the_same_ranking_from_folder_zip_tar_parquet_and_s
     tmp_path: Path, run_cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tiny: None
 ) -> None:
     with s3_server(monkeypatch) as client:
-        put(client, FILES, "set/")
+        put(client, FILES, "same/")
         sources = {
             "folder": folder(tmp_path / "set", FILES),
             "zip": zipped(tmp_path / "set.zip", FILES),
             "tar": tarred(tmp_path / "set.tar", FILES, "set/"),
             "parquet": parqueted(tmp_path / "set.parquet"),
-            "s3": f"s3://{BUCKET}/set",
+            "s3": f"s3://{BUCKET}/same",
         }
         rankings = {}
         for kind, source in sources.items():
