@@ -161,7 +161,7 @@ def listed_pictures(root: str, layout: Layout, *, allow_outside: bool) -> Root |
     tree = pictures_in(root, layout, allow_outside=allow_outside)
     if isinstance(tree, WebPlace):
         raise SourceError(
-            f"{display(tree.library.address.shown)} cannot be listed, and the pictures of these boxes are found by listing",
+            f"{display(tree.library.address.shown)} cannot be listed, so no pictures of these boxes are found there",
             hint="fetch the pictures, and say with --root where they lie",
         )
     return tree
