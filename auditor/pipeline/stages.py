@@ -86,7 +86,7 @@ def audit(
         inputs, ledger = reading.read(source, job)
         job.kept.open(*_deciding(inputs, job))
         inputs = _without_network(inputs, job.settings)
-        with noun_of(inputs.data.table.kind).told():
+        with noun_of(inputs.data.table.kind).told(), hardware.threads_for(inputs.data.features.size):
             return _audited(inputs, job, ledger)
 
 
