@@ -41,7 +41,7 @@ from auditor.result.nouns import noun_of
 from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
 from auditor.sources.beside import beside_digest
-from auditor.system import versions
+from auditor.system import memory, versions
 from auditor.system.arrays import Array
 from auditor.system.checkpoint import Checkpoints
 from auditor.system.progress import Progress
@@ -81,7 +81,7 @@ def audit(
     )
     hardware.set_threads()
     checks.before_opening(source, job)
-    with hardware.repeatable(), _cluster(job.run.dask) as client:
+    with memory.only_new_objects(), hardware.repeatable(), _cluster(job.run.dask) as client:
         job = replace(job, client=client)
         inputs, ledger = reading.read(source, job)
         job.kept.open(*_deciding(inputs, job))
