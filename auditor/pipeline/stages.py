@@ -17,6 +17,7 @@ import pandas as pd
 from auditor import detection as detecting
 from auditor import engines
 from auditor.compute import hardware
+from auditor.compute.side_by_side import pieces_for
 from auditor.config import AuditSettings, RunSettings
 from auditor.data.families import kinship
 from auditor.data.inputs import Inputs
@@ -86,7 +87,7 @@ def audit(
         inputs, ledger = reading.read(source, job)
         job.kept.open(*_deciding(inputs, job))
         inputs = _without_network(inputs, job.settings)
-        with noun_of(inputs.data.table.kind).told(), hardware.threads_for(inputs.data.features.size):
+        with noun_of(inputs.data.table.kind).told(), pieces_for(inputs.data.features.size):
             return _audited(inputs, job, ledger)
 
 
