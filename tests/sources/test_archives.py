@@ -13,22 +13,15 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as arrow
-import pyarrow.parquet as parquet
 import pytest
-from helpers import small_audit, use_figures_once, use_hasty_detection, use_tiny_network
 from hostile import png
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.errors import SourceError
 from auditor.sources import ImageTable, archive, archive_tar, archive_zip, open_source
-
-if TYPE_CHECKING:
-    from click.testing import Result
 
 CLASSES = (("cat", 1), ("dog", 130))
 FILES = {
@@ -92,33 +85,6 @@ def test_an_archive_gives_the_table_of_the_folder_in_it(kind: str, tmp_path: Pat
         packed.read("train/cat/99.png")
     if "of a folder" in kind:
         assert "of the archive. Paths begin there." in packed.notes[0]
-
-
-def test_the_same_images_give_the_same_ranking_from_folder_zip_tar_and_parquet(
-    tmp_path: Path, run_cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use_tiny_network(monkeypatch)
-    use_hasty_detection(monkeypatch)
-    use_figures_once(monkeypatch)
-    files = {f"{label}/{n:02d}.png": png(4 * n + level) for label, level in CLASSES for n in range(16)}
-    kinds = [
-        arrow.field("image", arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])),
-        arrow.field("label", arrow.string()),
-    ]
-    values = [[{"bytes": data, "path": name} for name, data in files.items()], [name[:3] for name in files]]
-    parquet.write_table(arrow.table(values, schema=arrow.schema(kinds)), tmp_path / "set.parquet")
-    sources = [
-        folder(tmp_path / "set", files),
-        zipped(tmp_path / "set.zip", files),
-        tarred(tmp_path / "set.tgz", files, "set/", "w:gz"),
-        tmp_path / "set.parquet",
-    ]
-    rankings = []
-    for number, source in enumerate(sources):
-        done = run_cli(*small_audit(source, tmp_path / f"out{number}", "--cache", str(tmp_path / "cache")))
-        assert done.exit_code == 0, done.stderr
-        rankings.append((tmp_path / f"out{number}" / "ranking.csv").read_bytes())
-    assert len(set(rankings)) == 1
 
 
 def test_names_that_leave_the_archive_are_left_out_and_named(tmp_path: Path) -> None:
