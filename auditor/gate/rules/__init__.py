@@ -20,6 +20,7 @@ from auditor.gate.rules import (
     model_f1,
     near_copies,
     new_suspects,
+    pictures,
     recovery,
     strangers,
     unreadable,
@@ -47,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     near_copies.RULE,
     groups.RULE,
     marks.RULE,
+    pictures.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 
