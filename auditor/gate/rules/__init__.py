@@ -12,6 +12,7 @@ from auditor.gate.facts import Facts, Levels, Measurement
 from auditor.gate.rules import (
     class_balance,
     class_share,
+    classes,
     conflicting_duplicates,
     f1_drop,
     groups,
@@ -49,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     groups.RULE,
     marks.RULE,
     pictures.RULE,
+    classes.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 
