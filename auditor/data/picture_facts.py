@@ -93,6 +93,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(tuple(f"layout_{place}" for place in range(1, LAYOUT_SIDE * LAYOUT_SIDE)), _layout),
     Measure(picture_measures.LIGHT, lambda picture: picture_measures.light(picture.image)),
     Measure(picture_measures.SHAPE, lambda picture: picture_measures.shape(picture.image)),
+    Measure(picture_measures.FAULTS, lambda picture: picture_measures.faults(picture.image)),
     Measure(picture_measures.ORIGIN, lambda picture: picture_measures.origin(picture.data)),
 )
 """All facts. `format` is a place in `images.FORMATS`."""
