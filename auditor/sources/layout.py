@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from auditor.errors import SourceError
 from auditor.sources.base import Skipped, split_name
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 Found = list[tuple[str, str]]
 """(class folder, path of an image) of each image."""
@@ -98,7 +98,7 @@ def understand(spec: str, classes: Classes, found: Found) -> Layout:
 def shown(names: Iterable[str], most: int = 4) -> str:
     """Some names in a sentence."""
     names = sorted(names)
-    return ", ".join(f"'{display(name)[:60]}'" for name in names[:most]) + (", ..." if len(names) > most else "")
+    return ", ".join(f"'{short(name)}'" for name in names[:most]) + (", ..." if len(names) > most else "")
 
 
 def _inner(found: Found) -> dict[str, Counter[str]]:
