@@ -227,7 +227,7 @@ def show_sample(out: str | Path, source: str = "") -> str:
     """
     from auditor import report
     from auditor.data.reopening import reopen
-    from auditor.pipeline.thumbnails import excerpts, thumbnails
+    from auditor.pipeline.thumbnails import Pictures, excerpts
     from auditor.result import AuditResult
 
     result, lacks = AuditResult.load(out), ""
@@ -237,7 +237,7 @@ def show_sample(out: str | Path, source: str = "") -> str:
     if wanted:
         try:
             table = reopen(result, source=source, out=out)
-            made = thumbnails(table, wanted, result.settings["max_pixels"], suspects=len(wanted))
+            made = Pictures(table, result.settings["max_pixels"]).small(wanted, suspects=len(wanted))
             more = excerpts(table, wanted)
         except AuditorError as error:
             made, more = {}, {}

@@ -139,7 +139,7 @@ def test_malicious_cache_files_execute_nothing(
         first = run_cli(*small_audit(FIXTURES / "digits", tmp_path / "one", *more))
     assert first.exit_code == 0, first.stderr
     shards = [path for path in cache.rglob("*") if path.is_file()]
-    assert {path.relative_to(cache).parts[0] for path in shards} == {"features", "checkpoints"}
+    assert {path.relative_to(cache).parts[0] for path in shards} == {"features", "checkpoints", "remembered"}
     for path in shards:
         path.write_bytes(pickle.dumps(_Malicious(tmp_path / "executed")))
     second = run_cli(*small_audit(FIXTURES / "digits", tmp_path / "two", *more))

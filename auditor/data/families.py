@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import beta
+from scipy.special import betainc
 
 from auditor.data.near_pairs import FAR, NEAR, Density, NearPairs, near_pairs
 from auditor.model.scaling import Scaling, unit_rows
@@ -146,7 +146,7 @@ def _near(features: Array, family: Array) -> Array:
         return np.empty((0, 2), np.int64)
     part = density.part(distance, np.minimum(density.outer[:, None], density.outer[index]))
     rank = np.arange(1, FAR)
-    chance = beta.cdf(part[:, :-1], rank, FAR - rank)
+    chance = betainc(rank, FAR - rank, part[:, :-1])
     limits = np.full(FAR - 1, BY_CHANCE / n)  # long chains would follow from a larger one
     limits[0] = max(limits[0], _false_discoveries(chance[:, 0], BY_CHANCE))
     found = np.argwhere(chance <= limits)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import beta, chi2
+from scipy.special import betainc, chdtrc
 
 from auditor.model.scaling import Scaling, unit_rows
 from auditor.system.arrays import Array, Floats, Ints
@@ -112,7 +112,7 @@ class _Space:
         cosine = (first + (rest.abs() if self.mirrored else rest)).double().numpy()
         distance = np.sqrt(np.clip(2 - 2 * cosine, 0, None))
         scale = self.density.outer[pairs].min(axis=1)
-        return np.asarray(beta.cdf(self.density.part(distance, scale), 1, FAR - 1))
+        return np.asarray(betainc(1, FAR - 1, self.density.part(distance, scale)))
 
 
 def near_pairs(features: Array | None, layout: Array, rows: Ints) -> NearPairs:
@@ -139,7 +139,7 @@ def near_pairs(features: Array | None, layout: Array, rows: Ints) -> NearPairs:
     found = np.concatenate([np.stack([_repeated(s.index), s.index.ravel()], axis=1) for s in usable])
     candidates = np.unique(np.sort(found, axis=1), axis=0)
     chances = np.stack([space.chance(candidates) for space in usable])
-    joined = chi2.sf(-2 * np.log(np.clip(chances, 1e-300, 1)).sum(axis=0), 2 * len(usable))
+    joined = chdtrc(2 * len(usable), -2 * np.log(np.clip(chances, 1e-300, 1)).sum(axis=0))
     near = np.flatnonzero(joined <= BY_CHANCE / len(rows))
     near = near[np.argsort(joined[near], kind="stable")]
     return NearPairs(rows[candidates[near]], joined[near])

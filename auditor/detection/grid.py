@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, product
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from auditor.detection.labelled import NOT_LOOKED
 from auditor.system.arrays import Array, Floats
@@ -87,7 +87,7 @@ class Heard:
 def _most(share: float, n: int) -> float:
     """The upper end of Clopper and Pearson's 95% interval, where `share` of n was found."""
     k = share * n
-    return 1.0 if k >= n else float(beta.ppf(0.975, k + 1, n - k))
+    return 1.0 if k >= n else float(betaincinv(k + 1, n - k, 0.975))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from auditor.data.picture_facts import PictureFacts
 from auditor.oddities.contract import ROWS, Audited, Kind, Oddity, short
@@ -176,7 +176,7 @@ def _mark(name: str, label: int, hits: tuple[float, int], takes: tuple[float, in
 
 def _wilson(hits: float, n: float, level: float) -> tuple[float, float]:
     """Wilson's interval of a share, of confidence 1 - `level`."""
-    z = float(norm.isf(level / 2))
+    z = float(-ndtri(level / 2))
     share, n = hits / n, n * WORTH
     middle, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     whole = 1 + z * z / n
@@ -202,7 +202,7 @@ def _together(binned: list[Ints], labels: Ints, fold: Ints, judged: Ints, n_clas
     n = np.maximum(np.bincount(own, minlength=len(judged)), 1)
     shares = np.bincount(own, weights=right, minlength=len(judged)) / n
     value = float(shares.mean())
-    half = float(norm.isf(0.025) * np.sqrt((shares * (1 - shares) / n).sum() / WORTH) / len(judged) + 1 / len(rows))
+    half = float(-ndtri(0.025) * np.sqrt((shares * (1 - shares) / n).sum() / WORTH) / len(judged) + 1 / len(rows))
     return value, max(0.0, value - half), min(1.0, value + half)
 
 

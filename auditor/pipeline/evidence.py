@@ -19,7 +19,7 @@ from auditor.pipeline.histograms import extremes, influence_histograms
 from auditor.pipeline.leaving_out import left_out_of
 from auditor.pipeline.plane import plane
 from auditor.pipeline.suspects import explanations, near_duplicates
-from auditor.pipeline.thumbnails import excerpts, mentioned, thumbnails
+from auditor.pipeline.thumbnails import Pictures, excerpts, mentioned
 from auditor.result.evidence import EvidenceDocument, ExampleDocument, LikelyClass, LowestImage, WhyDocument
 from auditor.system.arrays import Ints
 from auditor.system.interrupts import held
@@ -93,9 +93,9 @@ class Shown:
 
 
 def gather_evidence(
-    data: Dataset, clean: Run, detection: Detection | None, of: Shown, settings: AuditSettings
+    data: Dataset, clean: Run, detection: Detection | None, of: Shown, settings: AuditSettings, pictures: Pictures
 ) -> EvidenceDocument:
-    """The whole of `evidence.json`."""
+    """The whole of `evidence.json`. `pictures` makes the small ones."""
     ranking, planted, explained = of.ranking, of.planted, of.explained
     paths, rows = _suspects(data, ranking, settings)
     shown: EvidenceDocument = {
@@ -114,7 +114,7 @@ def gather_evidence(
         "proves": [],
     }
     wanted = [*paths, *mentioned(list(shown.values())), *of.odd]
-    shown["thumbnails"] = thumbnails(data.table, wanted, settings.max_pixels, suspects=len(paths))
+    shown["thumbnails"] = pictures.small(wanted, suspects=len(paths))
     shown["excerpts"] = excerpts(data.table, wanted)
     return shown
 

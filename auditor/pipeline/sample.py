@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from auditor.certificate import Plan, bounds
 from auditor.errors import DecisionsError
-from auditor.pipeline.thumbnails import excerpts, thumbnails
+from auditor.pipeline.thumbnails import Pictures, excerpts
 from auditor.result import AuditResult
 from auditor.result.evidence import EvidenceDocument, Proof
 from auditor.review.ledger import Ledger
@@ -20,7 +20,7 @@ PROOFS = (100, 300, 1000)
 """Numbers of looks of which the report says what they would prove."""
 
 
-def with_sample(result: AuditResult, table: ImageTable, max_pixels: int, ledger: Ledger) -> AuditResult:
+def with_sample(result: AuditResult, table: ImageTable, pictures: Pictures, ledger: Ledger) -> AuditResult:
     """The result with the beginning of its sample in the evidence, and what can be seen of each drawn item.
 
     `auditor.review.sampling` draws. The draw follows from the data set, so nobody can draw again until it pleases. An
@@ -30,8 +30,8 @@ def with_sample(result: AuditResult, table: ImageTable, max_pixels: int, ledger:
     ----------
     table
         The data set's items.
-    max_pixels
-        Larger images get no picture.
+    pictures
+        Makes the small pictures.
     ledger
         What people found before.
     """
@@ -45,7 +45,7 @@ def with_sample(result: AuditResult, table: ImageTable, max_pixels: int, ledger:
         **result.evidence,
         "sample": [{**item} for item in sample["items"]],
         "proves": _proofs(Plan.from_document(sample["plan"])) if ledger.plan is None else [],
-        "thumbnails": {**known, **thumbnails(table, wanted, max_pixels, suspects=len(wanted))},
+        "thumbnails": {**known, **pictures.small(wanted, suspects=len(wanted))},
         "excerpts": {**result.evidence["excerpts"], **excerpts(table, wanted)},
     }
     return replace(result, evidence=evidence)

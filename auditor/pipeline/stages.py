@@ -36,6 +36,7 @@ from auditor.pipeline.evidence import Explained, Shown, explain_suspects, gather
 from auditor.pipeline.job import Job
 from auditor.pipeline.sample import with_sample
 from auditor.pipeline.summary import Made
+from auditor.pipeline.thumbnails import Pictures
 from auditor.pipeline.tuned_features import Tuner
 from auditor.result import AuditResult
 from auditor.result.nouns import noun_of
@@ -147,11 +148,12 @@ def _audited(inputs: Inputs, job: Job, ledger: Ledger) -> AuditResult:
     with job.stage("result", "Putting the result together"):
         planted = rankings.planted(taught.data, trials[0], by=job.settings.rank_by)
         of = Shown(given.ranking, planted, given.explained, odd.paths)
-        shown = gather_evidence(inputs.data, given.run, detection, of, job.settings)
+        pictures = Pictures(inputs.data.table, job.settings.max_pixels, inputs.data.hashes, job.kept.remembered)
+        shown = gather_evidence(inputs.data, given.run, detection, of, job.settings, pictures)
     made = Made(inputs, learner, given.run, trials, detection, odd.documents)
     document = summary.document(made, job.settings, job.progress.seconds)
     result = AuditResult(document, odd.columns_in(given.ranking), planted, shown)
-    return with_sample(result, inputs.data.table, job.settings.max_pixels, ledger)
+    return with_sample(result, inputs.data.table, pictures, ledger)
 
 
 def _detect(inputs: Inputs, job: Job, seen: Learnt) -> Detection | None:
@@ -183,9 +185,18 @@ def _with_families(inputs: Inputs, job: Job) -> Inputs:
     # Probabilities alone tell no copies: whatever a model is sure of looks alike.
     seen = data.features if data.table.given is None or data.table.given.features is not None else None
     layout = None if inputs.facts is None else inputs.facts.layout
-    found = job.kept.once("families", lambda: kinship(seen, data.hashes, data.groups, layout))
+    found = job.kept.remembered.once(
+        "families",
+        [seen, layout, list(data.hashes), None if data.groups is None else list(data.groups), _made_by("cpu")],
+        lambda: kinship(seen, data.hashes, data.groups, layout),
+    )
     groups = None if len(np.unique(found.family)) == len(found.family) else found.family
     return replace(inputs, groups=groups, near=found.near)
+
+
+def _made_by(device: str) -> list[Any]:
+    """What decides the last bits of numbers."""
+    return [versions.installed(), hardware.arithmetic(device)]
 
 
 def _labelled(inputs: Inputs, *, looks: bool = False) -> Labelled:

@@ -10,19 +10,16 @@ the folder by the audit's id. If nobody ever takes the audit up again, it is rem
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from auditor.system import files, serial
+from auditor.system.digests import code, digest
 from auditor.system.files import read_regular
+from auditor.system.remembered import Remembered
 
 FORGOTTEN = 7 * 24 * 3600.0
 """Seconds after which the stages of an audit that nobody took up again are removed."""
@@ -33,14 +30,11 @@ LARGEST = 1 << 34
 _FOLDER = "checkpoints"
 _OWNER = ".audit"
 
-PACKAGE = Path(__file__).parents[1]
-"""The whole package. A change in any of its files makes kept stages another version's."""
-
 T = TypeVar("T")
 
 
 class Checkpoints:
-    """The finished stages of one audit.
+    """The finished stages of one audit. `remembered` is the work that other audits of the same items share.
 
     Parameters
     ----------
@@ -54,12 +48,13 @@ class Checkpoints:
         self._cache, self._tell = cache, tell
         self._folder: Path | None = None
         self._key = ""
+        self.remembered = Remembered(cache)
 
     def open(self, *deciding: Any) -> None:
         """Say what decides this audit, as JSON values and arrays. Nothing is kept before this call."""
         if self._cache is None:
             return
-        self._key = _digest([*deciding, code()])
+        self._key = digest([*deciding, code()])
         self._folder = self._cache / _FOLDER / self._key[:32]
         _forget(self._folder.parent)
 
@@ -120,39 +115,10 @@ def remove_finished(cache: Path | None, audit_id: str) -> None:
                 _remove(note.parent)
 
 
-@cache
-def code() -> str:
-    """SHA-256 over this package's modules, so that no other version of the program takes a stage over."""
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         folder.parent.rmdir()
-
-
-def _digest(parts: list[Any]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        for piece in _pieces(part):
-            digest.update(len(piece).to_bytes(8, "little"))
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _pieces(part: Any) -> Iterator[bytes | memoryview]:
-    if not isinstance(part, np.ndarray):
-        yield json.dumps(part, sort_keys=True).encode()
-        return
-    yield f"{part.dtype.str}{part.shape}".encode()
-    if part.dtype.hasobject:
-        yield json.dumps(part.tolist()).encode()
-    else:
-        yield np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
 
 
 def _forget(folder: Path) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 from auditor.pipeline import examples, histograms, rows, suspects, thumbnails
 from auditor.result import AuditResult
 from auditor.sources.base import ImageTable
+from auditor.system.remembered import Remembered
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
 
@@ -53,7 +54,7 @@ def _table(read: Callable[[str], bytes], **more: Any) -> ImageTable:
 def test_texts_have_excerpts_and_no_pictures() -> None:
     said = {"a": "short", "b": "long " * 1000, "c": ""}
     table = _table(lambda path: said[path].encode(), kind="text", excerpt=said.__getitem__)
-    assert thumbnails.thumbnails(table, ["a"], 10**6) == {}
+    assert thumbnails.Pictures(table, 10**6).small(["a"]) == {}
     found = thumbnails.excerpts(table, ["b", "a", "c", "a"])
     assert found == {"b": ("long " * 1000)[: thumbnails.EXCERPT] + "…", "a": "short"}
 
@@ -66,7 +67,7 @@ def test_thumbnails_are_pictures_and_what_cannot_be_read_is_left_out() -> None:
             raise FileNotFoundError(2, "No such file", path)
         return good if path == "good" else b"text"
 
-    found = thumbnails.thumbnails(_table(read), ["good", "gone", "text", "good"], 10**6)
+    found = thumbnails.Pictures(_table(read), 10**6).small(["good", "gone", "text", "good"])
     assert list(found) == ["good"]
     kind, _, data = found["good"].partition(",")
     assert kind == "data:image/png;base64"
@@ -77,9 +78,27 @@ def test_suspects_get_pictures_large_enough_to_judge() -> None:
     photo = io.BytesIO()
     Image.linear_gradient("L").resize((400, 300)).save(photo, "PNG")
     table = _table(lambda path: photo.getvalue())
-    found = thumbnails.thumbnails(table, ["suspect", "other"], 10**6, suspects=1)
+    found = thumbnails.Pictures(table, 10**6).small(["suspect", "other"], suspects=1)
     sizes = [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size for url in found.values()]
     assert sizes == [(thumbnails.SUSPECT_EDGE, 120), (thumbnails.THUMBNAIL_EDGE, 72)]
+
+
+def test_pictures_of_the_same_bytes_are_remembered_and_of_no_others(tmp_path: Path) -> None:
+    shown = {}
+    for name, tone in (("a", 40), ("b", 200)):
+        photo = io.BytesIO()
+        Image.new("RGB", (200, 100), (tone, 10, 10)).save(photo, "PNG")
+        shown[name] = photo.getvalue()
+    table, remembered = _table(lambda path: shown[path]), Remembered(tmp_path)
+    plain = thumbnails.Pictures(table, 10**6).small(["a", "b"], suspects=1)
+    one = thumbnails.Pictures(table, 10**6, ["h"], remembered)
+    assert one.small(["a", "b"], suspects=1) == plain == one.small(["a", "b"], suspects=1)
+    kept = sorted((tmp_path / "remembered").iterdir())
+    assert len(kept) == 1
+    shown["a"] = shown["b"]  # another file under the name of the first
+    assert one.small(["a"], suspects=1)["a"] != plain["a"]
+    kept[0].write_bytes(b"damaged")
+    assert one.small(["b"]) == {"b": plain["b"]}
 
 
 def test_photographs_saved_anew_stand_together_and_others_do_not(
