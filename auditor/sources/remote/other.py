@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 from auditor.sources.remote.address import HUB, Address
-from auditor.sources.remote.store import PART, Entry, Sink, missing_package
+from auditor.sources.remote.store import PART, Entry, FileSystemStore, Sink, missing_package
 from auditor.sources.remote.trouble import IncompleteBodyError
 
 _VERSIONS = ("etag", "ETag", "generation", "md5Hash", "content_md5", "blob_id", "xet_hash", "last_modified", "mtime")
 """What file systems call that which changes with an object's content, the first that is there."""
 
 
-class OtherStore:
+class OtherStore(FileSystemStore):
     """A container of Google's or Azure's, or a data set of the Hub. Credentials are where their own tools look.
 
     Raises
@@ -24,13 +23,8 @@ class OtherStore:
     """
 
     def __init__(self, address: Address) -> None:
-        self._address = address
-        self._lock = threading.Lock()
-        self._system: Any = None
+        super().__init__(address)
         self._opened()
-
-    def __reduce__(self) -> tuple[type[OtherStore], tuple[Address]]:
-        return OtherStore, (self._address,)
 
     @property
     def identity(self) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 from auditor.sources.remote.address import Address
-from auditor.sources.remote.store import PART, Entry, Sink, missing_package
+from auditor.sources.remote.store import PART, Entry, FileSystemStore, Sink, missing_package
 from auditor.sources.remote.trouble import IncompleteBodyError
 
 _CONFIG = {
@@ -19,7 +18,7 @@ _CONFIG = {
 """Seconds, and connections at a time. `trouble.tried` tries again, so the library does not."""
 
 
-class S3Store:
+class S3Store(FileSystemStore):
     """A bucket. A public one is read without credentials where there are none.
 
     Raises
@@ -29,16 +28,11 @@ class S3Store:
     """
 
     def __init__(self, address: Address) -> None:
-        self._address = address
-        self._lock = threading.Lock()
-        self._system: Any = None
+        super().__init__(address)
         try:
             import s3fs  # noqa: F401  # said now, before any thread asks
         except ImportError as error:
             raise missing_package(address, error) from error
-
-    def __reduce__(self) -> tuple[type[S3Store], tuple[Address]]:
-        return S3Store, (self._address,)
 
     @property
     def identity(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from auditor.errors import SourceError
 from auditor.sources.remote.address import AZURE, GOOGLE, HUB, S3, Address
@@ -76,6 +77,21 @@ class Store(Protocol):
             What the store's library raises; `trouble.judged` understands it.
         """
         ...
+
+
+class FileSystemStore:
+    """A store that is read through a file system of fsspec, which is opened on the first use. Threads share it.
+
+    Another process opens it again.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._system: Any = None
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Address]]:
+        return type(self), (self._address,)
 
 
 def missing_package(address: Address, error: ImportError) -> SourceError:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ipaddress
-import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from auditor.errors import SourceError
 from auditor.sources.remote.address import Address
-from auditor.sources.remote.store import PART, Entry, Sink, missing_package
+from auditor.sources.remote.store import PART, Entry, FileSystemStore, Sink, missing_package
 from auditor.sources.remote.trouble import IncompleteBodyError, RedirectError
 
 MOST_REDIRECTS = 5
@@ -65,7 +64,7 @@ def next_address(url: str, location: str, *, nearest: int) -> str:
     return target
 
 
-class WebStore:
+class WebStore(FileSystemStore):
     """A host on the web. It lists nothing; files are named by their whole path.
 
     Raises
@@ -75,18 +74,12 @@ class WebStore:
     """
 
     def __init__(self, address: Address) -> None:
-        self._address = address
-        self._lock = threading.Lock()
-        self._system: Any = None
-        self._session: Any = None
+        super().__init__(address)
         try:
             import aiohttp  # noqa: F401  # said now, before any thread asks
             from fsspec.implementations.http import HTTPFileSystem  # noqa: F401
         except ImportError as error:
             raise missing_package(address, error) from error
-
-    def __reduce__(self) -> tuple[type[WebStore], tuple[Address]]:
-        return WebStore, (self._address,)
 
     @property
     def identity(self) -> str:
