@@ -163,3 +163,30 @@ def voc_set(folder: Path, n_pictures: int, each: int) -> tuple[Path, list[Pasted
     for part, stems in lists.items():
         (folder / "ImageSets" / "Main" / f"{part}.txt").write_text("".join(f"{stem}\n" for stem in stems))
     return folder, pasted
+
+
+def exported_set(folder: Path, n_pictures: int, each: int, form: str = "coco") -> tuple[Path, list[Pasted]]:
+    """Folders train, valid and test as Roboflow exports them, in COCO's or YOLO's form; the value is what to audit.
+
+    Ids begin anew in each of COCO's files, and a category that no box has comes before the others.
+    """
+    pictures, pasted = scene(n_pictures, each)
+    for place, part in enumerate(("train", "valid", "test")):
+        own = {name: picture for n, (name, picture) in enumerate(pictures.items()) if (0, 0, 1, 2)[n % 4] == place}
+        boxes = [one for one in pasted if one.picture in own]
+        save(folder / part / ("images" if form == "yolo" else ""), own)
+        if form == "yolo":
+            (folder / part / "labels").mkdir()
+            for name, picture in own.items():
+                text = "".join(f"{yolo_line(one, picture)}\n" for one in boxes if one.picture == name)
+                (folder / part / "labels" / f"{name[:-4]}.txt").write_text(text)
+            continue
+        document = coco(boxes, own)
+        document["categories"].insert(0, {"id": 0, "name": NAMES[0], "supercategory": "none"})
+        (folder / part / "_annotations.coco.json").write_text(json.dumps(document), encoding="utf-8")
+    if form == "yolo":
+        places = "".join(
+            f"{key}: ../{part}/images\n" for key, part in (("train", "train"), ("val", "valid"), ("test", "test"))
+        )
+        (folder / "data.yaml").write_text(f"{places}\nnc: 2\nnames: ['3', '8']\n")
+    return folder, pasted

@@ -181,7 +181,7 @@ def use_figures_once(patch: pytest.MonkeyPatch) -> dict[Any, Any]:
     """Reports draw equal figures once; what is drawn is in the result. `plots` itself draws each time."""
     from types import SimpleNamespace
 
-    from auditor.report import context, panels, plots, quality
+    from auditor.report import context, plots, quality
 
     drawn: dict[Any, Any] = {}
 
@@ -194,9 +194,9 @@ def use_figures_once(patch: pytest.MonkeyPatch) -> dict[Any, Any]:
 
         return figure
 
-    kinds = ("recovery_curve", "histogram", "loss_curves", "damping_choice")
+    kinds = ("recovery_curve", "loss_curves", "damping_choice")
     memory = SimpleNamespace(**{kind: once(getattr(plots, kind)) for kind in kinds})
-    for module in (context, panels, quality):
+    for module in (context, quality):
         patch.setattr(module, "plots", memory)
     return drawn
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import minimize
 
+from auditor.compute.hardware import one_blas_thread
 from auditor.system.arrays import Floats
 
 Ends = tuple[float | None, float | None]
@@ -31,5 +32,6 @@ def bounded(
     -------
     float64 [P], never with NaN or infinity.
     """
-    found = np.asarray(minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x, float)
+    with one_blas_thread():
+        found = np.asarray(minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x, float)
     return found if np.isfinite(found).all() else np.asarray(start, float)

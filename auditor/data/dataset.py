@@ -123,7 +123,10 @@ class Dataset:
             return self
         self._check_left(labels, rest)
         splits = np.full(len(labels), base.SETTLED, dtype=object)
-        splits[rest], origin = split.assign(self.labels[rest], self.given_splits[rest], list(self.classes), seed)
+        groups = None if self.groups is None else [self.groups[row] for row in rest]
+        splits[rest], origin = split.assign(
+            self.labels[rest], self.given_splits[rest], list(self.classes), seed, groups
+        )
         return replace(self, splits=splits.astype(str), split_origin=origin, trusted_labels=labels)
 
     def looked_at(self, looked: Looked) -> Dataset:
@@ -248,7 +251,8 @@ def build(
     index = {name: i for i, name in enumerate(classes)}
     labels = frame["label"].map(index).to_numpy(np.int64)
     given = np.full(len(frame), "", dtype=object) if study else frame["split"].to_numpy(object)
-    splits, origin = split.assign(labels, given, classes, seed)
+    groups = None if table.groups is None else tuple(table.groups[row] for row in read.rows)
+    splits, origin = split.assign(labels, given, classes, seed, groups)
     return Dataset(
         name=table.name,
         source=table.source or table.root,
@@ -266,7 +270,7 @@ def build(
         skipped=(*table.skipped, *read.skipped),
         n_cached=read.n_cached,
         notes=table.notes,
-        groups=None if table.groups is None else tuple(table.groups[row] for row in read.rows),
+        groups=groups,
     )
 
 

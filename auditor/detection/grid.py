@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 
 import numpy as np
 from scipy.stats import beta
@@ -192,21 +192,24 @@ def _errors(q: Floats, labels: Array, mixing: Floats) -> dict[str, Floats]:
     }
 
 
-def walk(heard: Heard, points: list[Point], means: Means) -> Iterator[tuple[Floats, Floats]]:
-    """For every point: the joint probabilities of right and of wrong labels [n]."""
+def walk(heard: Heard, points: list[Point], means: Means) -> Iterator[tuple[slice, Floats, Floats]]:
+    """For points of one kind that follow each other: which, and the joint probabilities of right and wrong [k, n]."""
     q, hard = softmax(heard.losses, points[0].sharpness), _hardness(heard.losses)
     of_label, errors = at(q, heard.labels), _errors(q, heard.labels, means.mixing)
     hardness = {power: hard**power for power in means.hardness}
-    for point in points:
-        if point.kind.direction is not None:
-            true, given = point.kind.direction
-            rate = min(point.share / max(float(means.classes[true]), 1e-6), MOST_WRONG)
+    start = 0
+    for kind, same in groupby(points, key=lambda point: point.kind):
+        shares = np.array([point.share for point in same])
+        rows, start = slice(start, start + len(shares)), start + len(shares)
+        if kind.direction is not None:
+            true, given = kind.direction
+            rate = np.minimum(shares / max(float(means.classes[true]), 1e-6), MOST_WRONG)[:, None]
             right = np.where(heard.labels == true, (1 - rate) * of_label, of_label)
-            yield right, np.where(heard.labels == given, rate * q[:, true], 0.0)
+            yield rows, right, np.where(heard.labels == given, rate * q[:, true], 0.0)
             continue
-        parts = point.kind.parts
-        hits = [point.share / len(parts) * hardness[power] / means.hardness[power] for _, power in parts]
+        parts = kind.parts
+        hits = [(shares / len(parts))[:, None] * hardness[power] / means.hardness[power] for _, power in parts]
         total = np.sum(hits, axis=0)
         within = np.minimum(1, MOST_WRONG / np.maximum(total, TINY))
         wrong = np.sum([hit * errors[name] for hit, (name, _) in zip(hits, parts, strict=True)], axis=0) * within
-        yield (1 - total * within) * of_label, wrong
+        yield rows, (1 - total * within) * of_label, wrong

@@ -78,8 +78,8 @@ def toward(hides: Floats, q: Floats, labels: Array, direction: tuple[int, int] |
     return np.asarray(hides * np.minimum(part, 1)[:, None])
 
 
-def mixture(available: Floats, wanted: float, *, steep: bool) -> Floats:
-    """float64 [SHAPES], by how much each shape is taken so that hidden errors make up `wanted` on average.
+def mixture(available: Floats, wanted: Floats, *, steep: bool) -> Floats:
+    """float64 [k, SHAPES], by how much each shape is taken so that hidden errors make up `wanted` on average.
 
     Steep ones take the power at which they do, between the two next ones. Where all contradicted labels are too few,
     the rest is even.
@@ -87,25 +87,26 @@ def mixture(available: Floats, wanted: float, *, steep: bool) -> Floats:
     Parameters
     ----------
     available
-        float64 [SHAPES], mean of each shape over the items that may hide an error.
+        float64 [k, SHAPES], mean of each shape over the items that may hide an error, in k cases.
     wanted
-        At most the mean doubt.
+        float64 [k], at most the mean doubt.
     """
-    out = np.zeros(SHAPES)
-    doubt = float(available[-1])
-    if wanted <= 0 or doubt <= 0:
-        return out
-    powers = np.maximum.accumulate(available[:-1])
-    above = int(np.searchsorted(powers, wanted)) if steep else SHAPES
-    if not steep:
-        out[-1] = min(1.0, wanted / doubt)
-    elif above < len(powers):
-        below = float(powers[above - 1]) if above else 0.0
-        out[above] = (wanted - below) / max(float(powers[above]) - below, _TINY)
-        if above:
-            out[above - 1] = 1 - out[above]
+    out, rows = np.zeros(available.shape), np.arange(len(available))
+    doubt = available[:, -1]
+    if steep:
+        powers = np.maximum.accumulate(available[:, :-1], axis=1)
+        above = (powers < wanted[:, None]).sum(axis=1)
+        next_one, last = np.minimum(above, SHAPES - 2), np.maximum(above - 1, 0)
+        below = np.where(above > 0, powers[rows, last], 0.0)
+        part = (wanted - below) / np.maximum(powers[rows, next_one] - below, _TINY)
+        most = powers[:, -1]
+        even = np.minimum(1.0, (wanted - most) / np.maximum(doubt - most, _TINY))
+        within = above < SHAPES - 1
+        out[rows, last] = 1 - part
+        out[rows, next_one] = np.where(within, part, 0.0)
+        out[~within] = 0.0
+        out[~within, -1], out[~within, -2] = even[~within], 1 - even[~within]
     else:
-        most = float(powers[-1])
-        out[-1] = min(1.0, (wanted - most) / max(doubt - most, _TINY))
-        out[-2] = 1 - out[-1]
+        out[:, -1] = np.minimum(1.0, wanted / np.where(doubt > 0, doubt, 1.0))
+    out[(wanted <= 0) | (doubt <= 0)] = 0.0
     return out

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from auditor.compute.linear import right_vectors
+from auditor.compute.side_by_side import each
 from auditor.detection.kin import Kin
 from auditor.influence import HeadProblem
 from auditor.influence.closed_form import ClosedForm
@@ -172,8 +173,12 @@ class InfluenceStudy:
             Heads to start from, of the first splits. They must have learnt from these labels.
         """
         found = np.empty((len(labels), self.n_classes), np.float32)
-        for split, (_, held) in enumerate(self.splits):
+
+        def judge(split: int) -> None:
+            held = self.splits[split][1]
             found[held] = self._averages(*self._fitted(labels, split, damping, start), held)
+
+        each(judge, range(len(self.splits)), device=self.device)
         return found
 
     def measure(self, labels: Array, damping: float, start: Sequence[SoftmaxHead] = ()) -> Influence:
@@ -181,14 +186,21 @@ class InfluenceStudy:
         average = np.empty((len(labels), self.n_classes), np.float32)
         classwise, times = np.full(len(labels), np.nan), np.zeros(len(labels))
         own, loss = np.zeros(len(labels)), np.zeros(len(labels))
-        for split, (train, held) in enumerate(self.splits):
+
+        def judge(split: int) -> tuple[Floats, Floats]:
+            held = self.splits[split][1]
             head, engine = self._fitted(labels, split, damping, start)
             average[held] = self._averages(head, engine, held)
             if self.by_class:
                 classwise[held] = self._by_class(head, engine, held, labels[held])
             p = engine.head.probabilities.gather(1, engine.head.labels[:, None])[:, 0].double().cpu().numpy()
-            loss[train] += np.minimum(-np.log(np.maximum(p, np.exp(-LOSS_CAP))), LOSS_CAP)
-            own[train] += engine.self_influence()
+            losses = np.minimum(-np.log(np.maximum(p, np.exp(-LOSS_CAP))), LOSS_CAP)
+            return losses, np.asarray(engine.self_influence())
+
+        found = each(judge, range(len(self.splits)), device=self.device)
+        for (train, _), (losses, influences) in zip(self.splits, found, strict=True):
+            loss[train] += losses
+            own[train] += influences
             times[train] += 1
         return Influence(average, classwise, own / np.maximum(times, 1), loss / np.maximum(times, 1))
 
@@ -204,17 +216,16 @@ class InfluenceStudy:
         -------
         Rows and their influence, and the heads.
         """
-        rows: list[Array] = []
-        found: list[Floats] = []
-        heads: list[SoftmaxHead] = []
-        for split, (_, held) in enumerate(self.splits):
-            if split >= 2 and sum(part.size for part in found) >= TUNED:
-                break
+        sizes = np.cumsum([len(held) for _, held in self.splits]) * self.n_classes
+        n_splits = min(len(sizes), max(2, 1 + int(np.searchsorted(sizes, TUNED))))
+
+        def judge(split: int) -> tuple[Floats, SoftmaxHead]:
             head, engine = self._fitted(labels, split, damping, start)
-            rows.append(held)
-            found.append(self._averages(head, engine, held))
-            heads.append(head)
-        return Tried(np.concatenate(rows), np.concatenate(found)), heads
+            return self._averages(head, engine, self.splits[split][1]), head
+
+        found = each(judge, range(n_splits), device=self.device)
+        rows = np.concatenate([held for _, held in self.splits[:n_splits]])
+        return Tried(rows, np.concatenate([average for average, _ in found])), [head for _, head in found]
 
     def _fitted(
         self, labels: Array, split: int, damping: float, start: Sequence[SoftmaxHead]

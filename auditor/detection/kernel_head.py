@@ -16,6 +16,7 @@ import torch
 from auditor.compute.hardware import threads_for
 from auditor.compute.linear import by_rows, eigen, halved_by, near_root, solved, solved_by
 from auditor.detection.kin import Kin
+from auditor.model.optimisers import Lbfgs
 from auditor.model.scaling import CHUNK, blocks
 from auditor.system.arrays import Array
 
@@ -334,15 +335,15 @@ def temperature(values: Array, labels: Array, device: str = "cpu") -> Temperatur
     x, y = torch.as_tensor(values, dtype=torch.float32, device=device), torch.as_tensor(labels, device=device)
     log_scale = torch.tensor(1.5, requires_grad=True, device=device)
     bias = torch.zeros(x.shape[1], requires_grad=True, device=device)
-    optimiser = torch.optim.LBFGS([log_scale, bias], max_iter=40, line_search_fn="strong_wolfe")
+    optimiser = Lbfgs([log_scale, bias], max_iter=40, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
-        optimiser.zero_grad()
+        log_scale.grad = bias.grad = None
         fit = torch.nn.functional.cross_entropy(x * log_scale.clamp(-3, 5).exp() + bias, y)
         loss: torch.Tensor = fit + (0.5 * (log_scale - 1.5) ** 2 + 0.5 * (bias**2).sum()) / len(y)
         loss.backward()
         return loss
 
     with threads_for(x.numel()):
-        optimiser.step(closure)
+        optimiser.descend(closure)
     return Temperature(float(log_scale.detach().clamp(-3, 5).exp()), bias.detach().double().cpu().numpy())

@@ -122,25 +122,29 @@ def _weigh(heard: Heard, points: list[Point], means: Means) -> _Weighed:
     heeded = 1 + looked.sum() / WORTH
     hides_of = _hides(heard, points)
     out = _Weighed.empty(len(points), len(HIDDEN))
-    for row, (point, (right, wrong)) in enumerate(zip(points, walk(heard, points, means), strict=True)):
+    for rows, right, wrong in walk(heard, points, means):
         total = right + wrong + TINY
         p = wrong / total
-        told = float(np.log(total).sum()) * families / n / (1 + families / WORTH)
-        share, mean_p = float(p[unseen].mean()), float(p.mean())
-        hides = hides_of[point.kind.direction]
-        available = (1 - p) @ hides / n
-        left = available if unseen.all() else (1 - p)[unseen] @ hides[unseen] / unseen.sum()
-        p_looked, rest_looked = p[looked], (1 - p)[looked, None] * hides[looked]
+        rest = 1 - p
+        told = np.log(total).sum(axis=1) * families / n / (1 + families / WORTH)
+        told = told - known + [point.prior for point in points[rows]]
+        hides = hides_of[points[rows][0].kind.direction]
+        available, mean_p = rest @ hides / n, p.mean(axis=1)
+        left, share = available, mean_p
+        if looked.any():
+            left = np.compress(unseen, rest, axis=1) @ hides[unseen] / unseen.sum()
+            share = np.compress(unseen, p, axis=1).mean(axis=1)
+        p_looked, rest_looked = (np.compress(looked, part, axis=1) for part in (p, rest))
         for column, kind in enumerate(HIDDEN):
-            hidden = min(1.0, kind.times * mean_p / (mean_p + available[-1] + TINY))
-            shaped = mixture(available, hidden * available[-1], steep=kind.steep)
-            said = np.clip(p_looked + rest_looked @ shaped, 1e-4, 1 - 1e-4)
-            if len(said):
-                out.answers[row, column] = float(np.log(np.where(wrong_found, said, 1 - said)).sum()) / heeded
-                out.looked[row, column] = said.mean()
-            out.told[row, column] = told - known + point.prior + np.log(kind.prior)
-            out.stands_out[row, column], out.in_all[row, column] = share, share + left @ shaped
-            out.shaped[row, column] = shaped
+            hidden = np.minimum(1.0, kind.times * mean_p / (mean_p + available[:, -1] + TINY))
+            shaped = mixture(available, hidden * available[:, -1], steep=kind.steep)
+            if looked.any():
+                said = np.clip(p_looked + rest_looked * (shaped @ hides[looked].T), 1e-4, 1 - 1e-4)
+                out.answers[rows, column] = np.log(np.where(wrong_found, said, 1 - said)).sum(axis=1) / heeded
+                out.looked[rows, column] = said.mean(axis=1)
+            out.told[rows, column] = told + np.log(kind.prior)
+            out.stands_out[rows, column], out.in_all[rows, column] = share, share + (left * shaped).sum(axis=1)
+            out.shaped[rows, column] = shaped
     return out
 
 
@@ -248,10 +252,11 @@ def _add(
     points = [grid[0][row] for row in used]
     q = softmax(part.losses, points[0].sharpness)
     hides = _hides(part, points)
-    for row, point, (right, wrong) in zip(used, points, walk(part, points, grid[1]), strict=True):
-        odds = wrong / (right + wrong + TINY)
-        doubted = hides[point.kind.direction] @ (weight[row] @ shaped[row])
-        p[rows] += weight[row].sum() * odds + (1 - odds) * doubted
+    for group, right, wrong in walk(part, points, grid[1]):
+        odds, some = wrong / (right + wrong + TINY), weight[used[group]]
+        taken = (some[:, None] @ shaped[used[group]])[:, 0]
+        doubted = taken @ hides[points[group][0].kind.direction].T
+        p[rows] += some.sum(axis=1) @ odds + ((1 - odds) * doubted).sum(axis=0)
     truth[rows] += np.float32(weight.sum()) * q.astype(np.float32)
 
 

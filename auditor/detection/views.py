@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from auditor.compute.side_by_side import each
 from auditor.detection.kernel_head import KernelHead, one_hot, temperature
 from auditor.detection.kin import Kin
 from auditor.detection.label_model import fit_label_model
@@ -192,14 +193,18 @@ class Views:
         cross-fitting). The average is taken of logarithms, as when the probabilities of several experts are pooled.
         """
         total = np.zeros((len(labels), self.n_classes), dtype=np.float32)
-        decays: tuple[float, ...] = WEIGHT_DECAYS
         heads = (self.kernel, self.linear)
-        for train in (split != fold for split in self.splits for fold in range(int(split.max()) + 1)):
+
+        def losses(train: Array, decays: tuple[float, ...]) -> tuple[Array, float]:
             fitted = [head.fit_on(targets, train, ridge) for head, ridge in zip(heads, ridges, strict=True)]
             x = np.hstack(fitted if self.own_loss is None else [*fitted, -self.own_loss])
-            losses, decay = self._fold_loss(Scaling.of(x[train])(x), labels, train, decays)
-            total[~train] += losses
-            decays = (decay,)
+            return self._fold_loss(Scaling.of(x[train])(x), labels, train, decays)
+
+        folds = [split != fold for split in self.splits for fold in range(int(split.max()) + 1)]
+        first, decay = losses(folds[0], WEIGHT_DECAYS)
+        rest = each(lambda train: losses(train, (decay,))[0], folds[1:], device=self.device)
+        for train, found in zip(folds, (first, *rest), strict=True):
+            total[~train] += found
         mean = torch.as_tensor(total / -len(self.splits))
         return np.asarray(-torch.log_softmax(mean, dim=1).numpy())
 

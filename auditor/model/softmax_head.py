@@ -10,6 +10,7 @@ import torch
 
 from auditor.compute.hardware import threads_for
 from auditor.compute.linear import HINT, NotFiniteError, finite
+from auditor.model.optimisers import Lbfgs
 from auditor.system.arrays import Array, Floats
 
 _CACHED = 2**20
@@ -107,7 +108,7 @@ def lbfgs(
     n_numbers
         How many numbers each step reads, for the choice of threads.
     """
-    optimiser = torch.optim.LBFGS(
+    optimiser = Lbfgs(
         parts, max_iter=iterations, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=tolerance
     )
 
@@ -120,7 +121,7 @@ def lbfgs(
 
     try:
         with threads_for(n_numbers):
-            optimiser.step(closure)
+            optimiser.descend(closure)
     except NotFiniteError:
         return False
     return True

@@ -13,6 +13,7 @@ from auditor.compute import hardware
 from auditor.errors import ConfigError
 from auditor.model import training_state
 from auditor.model.backbone import channels_last
+from auditor.model.optimisers import Adam
 from auditor.model.placing import images_on, placed, require_agreement
 from auditor.model.softmax_head import SoftmaxHead
 from auditor.system.arrays import Array
@@ -86,44 +87,42 @@ def train_head(
         The same of the validation split.
     """
     generator = torch.Generator().manual_seed(schedule.seed)
-    head = nn.Linear(features.shape[1], n_classes)
     bound = features.shape[1] ** -0.5  # torch's own initialisation of a linear layer
-    for parameter in head.parameters():
-        with torch.no_grad():
-            parameter.uniform_(-bound, bound, generator=generator)
-    head.to(device)
-    x, y = torch.as_tensor(features).to(device), torch.as_tensor(labels).to(device)
+    shapes = (n_classes, features.shape[1]), (n_classes,)
+    drawn = (torch.empty(shape).uniform_(-bound, bound, generator=generator) for shape in shapes)
+    weight, bias = (part.to(device) for part in drawn)
+    points = torch.as_tensor(features).to(device), torch.as_tensor(labels).to(device)
     held_out = None if val is None else (torch.as_tensor(val[0]).to(device), torch.as_tensor(val[1]).to(device))
-    with hardware.one_thread():
-        losses = _fit(head, (x, y), held_out, schedule, generator, progress)
-    weight, bias = (p.detach().cpu().numpy() for p in (head.weight, head.bias))
-    return SoftmaxHead(weight, bias), losses
+    with hardware.one_thread(), torch.no_grad():
+        losses = _fit((weight, bias), points, held_out, schedule, generator, progress)
+    return SoftmaxHead(weight.cpu().numpy(), bias.cpu().numpy()), losses
 
 
 def _fit(
-    head: nn.Module,
+    head: tuple[torch.Tensor, torch.Tensor],
     points: tuple[torch.Tensor, torch.Tensor],
     held_out: tuple[torch.Tensor, torch.Tensor] | None,
     schedule: Schedule,
     generator: torch.Generator,
     progress: Update | None,
 ) -> Losses:
-    x, y = points
-    optimiser = _adam(head, schedule)
-    criterion = nn.CrossEntropyLoss()
+    """Train a head in place. Gradients are in closed form: recording them took half of the time."""
+    (weight, bias), (x, y) = head, points
+    optimiser = Adam(head, schedule.learning_rate)
     train, val = [], []
     for epoch in range(schedule.epochs):
         total = 0.0
         for index in torch.randperm(len(y), generator=generator).split(schedule.batch_size):
-            optimiser.zero_grad()
-            loss = criterion(head(x[index.to(x.device)]), y[index.to(y.device)])
-            loss.backward()
-            optimiser.step()
-            total += float(loss.detach()) * len(index)
+            chosen = index.to(x.device)
+            seen, given = x[chosen], y[chosen][:, None]
+            log_p = torch.log_softmax(torch.addmm(bias, seen, weight.T), dim=1)
+            total -= float(log_p.gather(1, given).sum())
+            excess = log_p.exp_().scatter_add_(1, given, -torch.ones_like(given, dtype=log_p.dtype)).div_(len(index))
+            optimiser.step((excess.T @ seen, excess.sum(dim=0)))
         train.append(total / len(y))
         if held_out is not None:
-            with torch.no_grad():
-                val.append(float(criterion(head(held_out[0]), held_out[1])))
+            logits = torch.addmm(bias, held_out[0], weight.T)
+            val.append(float(nn.functional.cross_entropy(logits, held_out[1])))
         if progress is not None:
             progress(epoch + 1, schedule.epochs)
     return Losses(tuple(train), tuple(val))

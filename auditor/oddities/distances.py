@@ -181,8 +181,9 @@ def _enough(labels: Ints, wanted: Array, others: Array, n_classes: int) -> Array
 
 def _moments(x: Array, labels: Ints, n_classes: int) -> tuple[Floats, Floats]:
     """float64 [C, D] means, and float64 [D, D] the covariance within classes."""
-    means = np.zeros((n_classes, x.shape[1]))
-    np.add.at(means, labels, x)
+    means, order = np.zeros((n_classes, x.shape[1])), np.argsort(labels, kind="stable")
+    present, first = np.unique(labels[order], return_index=True)
+    means[present] = np.add.reduceat(x[order], first, axis=0, dtype=np.float64)
     means /= np.bincount(labels, minlength=n_classes)[:, None]
     centred: Array = x - means[labels].astype(np.float32)
     return means, np.asarray(centred.T @ centred, dtype=np.float64) / len(x)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 
 import numpy as np
+import torch
 
+from auditor.compute.linear import by_rows, eigen
 from auditor.result.evidence import MapDocument
-from auditor.system.arrays import Array, Ints
+from auditor.system.arrays import Array, Floats, Ints
 
 MOST = 50_000
 """Items on the map. Of more, the most suspicious are shown."""
@@ -23,6 +25,9 @@ EACH = 10
 
 EDGE = 0.002
 """The part of the items that lies at each edge of the map, however far out it is."""
+
+ROUNDING = 1e-12
+"""A direction with a smaller part of the largest variance is rounding."""
 
 EVEN = 1e-9
 """A column whose tails differ by a smaller part has none that is longer. Its sign stays."""
@@ -54,34 +59,57 @@ def plane(features: Array, labels: Ints, order: Ints) -> MapDocument:
 
 def _places(features: Array, labels: Ints, shown: Ints) -> Array:
     """float64 [n, 2] of the rows `shown`, unscaled."""
-    from sklearn.decomposition import PCA
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     learnt = np.arange(0, len(features), max(1, -(-len(features) // LEARNT)))
     some = features[learnt].astype(np.float64)
-    kept = max(1, min(COMPONENTS, features.shape[1], len(learnt) // EACH))
-    if not np.ptp(some, axis=0).any():
+    centre = some.mean(axis=0)
+    reduced = _principal(some - centre, max(1, min(COMPONENTS, features.shape[1], len(learnt) // EACH)))
+    if not reduced.shape[1]:
         return np.zeros((len(shown), 2))
-    reduced = PCA(kept, svd_solver="full").fit(some)
-    low = reduced.transform(some)
-    everyone = reduced.transform(features[shown].astype(np.float64))
-    if len(np.unique(labels[learnt])) < 2 or len(learnt) <= len(np.unique(labels[learnt])):
+    low = (some - centre) @ reduced
+    everyone = (features[shown].astype(np.float64) - centre) @ reduced
+    told = _discriminant(low, labels[learnt])
+    if not told.shape[1] or not np.isfinite(told).all():
         return _two(everyone)
-    try:
-        told = LinearDiscriminantAnalysis().fit(low, labels[learnt])
-        places = told.transform(everyone)
-    except (IndexError, ValueError, np.linalg.LinAlgError):  # where the classes' means do not differ, by scikit-learn
-        return _two(everyone)
-    if not places.shape[1] or not np.isfinite(places).all():
-        return _two(everyone)
-    if places.shape[1] > 1:
-        return _two(places)
+    if told.shape[1] > 1:
+        return _two(everyone @ told)
     # Two classes differ in one direction. The other one is that of most variance beside it.
-    axis = told.scalings_[:, :1] / np.linalg.norm(told.scalings_[:, 0])
-    beside = PCA(1, svd_solver="full").fit(low - low @ axis @ axis.T) if kept > 1 else None
-    return _two(
-        places if beside is None else np.hstack([places, beside.transform(everyone - everyone @ axis @ axis.T)])
-    )
+    axis = told / np.linalg.norm(told)
+    beside = _principal(low - low @ axis @ axis.T, 1)
+    return _two(np.hstack([everyone @ told, (everyone - everyone @ axis @ axis.T) @ beside]))
+
+
+def _principal(centred: Floats, most: int) -> Floats:
+    """Columns [D, k <= most], the directions of most variance of float64 [n, D]; none where nothing varies."""
+    x = torch.as_tensor(centred)
+    if by_rows(x):
+        values, left = eigen(x @ x.T)
+        keep = _largest(values, most)
+        return np.asarray((x.T @ (left[:, keep] / values[keep].sqrt())).numpy())
+    values, vectors = eigen(x.T @ x)
+    return np.asarray(vectors[:, _largest(values, most)].numpy())
+
+
+def _largest(values: torch.Tensor, most: int) -> torch.Tensor:
+    """int64 [k <= most], the largest of rising eigenvalues, largest first. Those that are rounding are none."""
+    order = torch.arange(len(values) - 1, max(-1, len(values) - 1 - most), -1)
+    return order[values[order] > max(ROUNDING * float(values[-1]), torch.finfo(values.dtype).tiny)]
+
+
+def _discriminant(low: Floats, labels: Ints) -> Floats:
+    """Columns [r, k], Fisher's directions of float64 [n, r], best first; none where classes cannot be told apart."""
+    classes, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if not 2 <= len(classes) < len(low):
+        return np.empty((low.shape[1], 0))
+    means = np.zeros((len(classes), low.shape[1]))
+    np.add.at(means, index, low)
+    means /= counts[:, None]
+    within = low - means[index]
+    spread = within.std(axis=0)
+    scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 1.0)
+    inside = _principal(within * scale, low.shape[1])
+    white = scale[:, None] * inside / np.linalg.norm((within * scale) @ inside, axis=0)
+    between = np.sqrt(counts)[:, None] * (means - low.mean(axis=0)) @ white
+    return np.asarray(white @ _principal(between, min(len(classes) - 1, low.shape[1])))
 
 
 def _two(places: Array) -> Array:

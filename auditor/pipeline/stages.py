@@ -17,6 +17,7 @@ import pandas as pd
 from auditor import detection as detecting
 from auditor import engines
 from auditor.compute import hardware
+from auditor.compute.side_by_side import pieces_for
 from auditor.config import AuditSettings, RunSettings
 from auditor.data.families import kinship
 from auditor.data.inputs import Inputs
@@ -41,7 +42,7 @@ from auditor.result.nouns import noun_of
 from auditor.review.ledger import Ledger
 from auditor.sources.base import ImageTable
 from auditor.sources.beside import beside_digest
-from auditor.system import versions
+from auditor.system import memory, versions
 from auditor.system.arrays import Array
 from auditor.system.checkpoint import Checkpoints
 from auditor.system.progress import Progress
@@ -81,12 +82,12 @@ def audit(
     )
     hardware.set_threads()
     checks.before_opening(source, job)
-    with hardware.repeatable(), _cluster(job.run.dask) as client:
+    with memory.only_new_objects(), hardware.repeatable(), _cluster(job.run.dask) as client:
         job = replace(job, client=client)
         inputs, ledger = reading.read(source, job)
         job.kept.open(*_deciding(inputs, job))
         inputs = _without_network(inputs, job.settings)
-        with noun_of(inputs.data.table.kind).told():
+        with noun_of(inputs.data.table.kind).told(), pieces_for(inputs.data.features.size):
             return _audited(inputs, job, ledger)
 
 
@@ -221,9 +222,9 @@ def _learn_given(inputs: Inputs, job: Job, learner: Learner, detection: Detectio
     if job.run.save_matrix:
         with job.stage("matrix", "Writing the influence matrix"):
             _save_matrix(inputs, job, learnt.explainer)
-    with job.stage("explain", "Looking for what explains the suspects"):
+    with job.stage("explain", "Looking for what explains the suspects") as update:
         ranking = rankings.given(data, learnt.run, detection, conditioned=learner.conditioned, by=job.settings.rank_by)
-        explained = explain_suspects(data, learnt, ranking, job.settings)
+        explained = explain_suspects(data, learnt, ranking, job.settings, update)
     return _Given(replace(learnt.run, solves=learnt.explainer.solves()), ranking, explained)
 
 

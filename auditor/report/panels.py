@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from auditor.report import plots
-from auditor.report.plots import Series
+from auditor.report.histogram import Series, histogram
 from auditor.report.wording import UNFELT
 from auditor.result import AuditResult
 from auditor.result.documents import QualityDocument
@@ -89,7 +88,7 @@ def _panel(label: str, corrupted: PlantedHistogram, noun: Noun) -> Panel | None:
         return None
     series = [Series(untouched, "clean"), Series(planted, "wrong")]
     what = f"{noun.many} trained as {printable(label)}: {n_planted} planted, {n_untouched} others"
-    figure = plots.histogram(corrupted["edges"], series, f"Average influence of {what}")
+    figure = histogram(corrupted["edges"], series, f"Average influence of {what}")
     return Panel(label, figure, n_planted, n_untouched)
 
 
@@ -130,7 +129,7 @@ def _shown(example: ExampleDocument, strongest: float, noun: Noun) -> ShownExamp
     if series:
         of, named = f"training {noun.many} on a test {noun.one}", printable(example["label"])
         label = f"Influence of the {of} labelled {named}, by label"
-        figure = plots.histogram(edges, series, label, of="influence on this prediction")
+        figure = histogram(edges, series, label, of="influence on this prediction")
     images = (image["influence"] for image in (*example["most"], *example["least"]))
     most = max((abs(value) for value in (*images, *edges)), default=0.0)
     return {**example, "figure": figure, "legend": legend, "unmoved": 0 < most <= UNFELT * strongest}

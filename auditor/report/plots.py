@@ -12,12 +12,10 @@ import functools
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup, escape
-from numpy.typing import NDArray
 
 from auditor.result.documents import DampingTrialDocument, LossDocument
 from auditor.result.figures import RankingDocument, RankingsDocument
@@ -71,25 +69,6 @@ _STYLE: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Series:
-    """One group of a histogram.
-
-    Attributes
-    ----------
-    counts
-        How many values fall into each bin.
-    colour
-        A name from the page's style.
-    outline
-        Draw a line alone, without a filled area.
-    """
-
-    counts: Sequence[float]
-    colour: str
-    outline: bool = False
-
-
 def recovery_curve(
     rankings: RankingsDocument, label: str, *, of: str = "images", perfect: Sequence[tuple[float, float]] = ()
 ) -> Markup:
@@ -128,39 +107,6 @@ def recovery_curve(
         ax.grid(visible=True)
 
     return _figure(draw, label, "recovery")
-
-
-def histogram(edges: Sequence[float], series: Sequence[Series], label: str, *, of: str = "average influence") -> Markup:
-    """Overlaid histograms on common bins. Each group is scaled to its own total, so that small groups stay visible.
-
-    Parameters
-    ----------
-    edges
-        B + 1 bin edges.
-    series
-        Groups with B counts each. Later ones are drawn in front.
-    label
-        What a screen reader says.
-    of
-        What the values are; stands at the axis.
-    """
-
-    def draw(ax: Axes) -> None:
-        bins = np.asarray(edges, dtype=float)
-        for one in series:
-            counts = np.asarray(one.counts, dtype=float)
-            share, colour = counts / max(counts.sum(), 1), _BY_NAME[one.colour]
-            if not one.outline:
-                ax.stairs(share, bins, fill=True, color=colour, alpha=0.3, linewidth=0)
-            dash = (0, (3, 1.5)) if one.colour == "wrong" else "-"
-            ax.stairs(share, bins, color=colour, linestyle=dash, linewidth=1 if one.outline else 1.6)
-        if bins[0] < 0 < bins[-1]:
-            ax.axvline(0, color=_BY_NAME["muted"], linewidth=0.8)
-        ax.set(xlim=(bins[0], bins[-1]), yticks=[], xlabel=of)
-        ax.set_ylim(bottom=0)
-        _few_ticks(ax, bins)
-
-    return _figure(draw, label, "histogram", width=320, height=160, left=0.03, bottom=0.29)
 
 
 def loss_curves(clean: LossDocument, corrupted: LossDocument, label: str) -> Markup:
@@ -217,14 +163,6 @@ def _plain_powers(ax: Axes, values: Sequence[float]) -> None:
         ax.xaxis.set_major_locator(FixedLocator(powers))
         ax.set_xticks(powers, [f"{p:g}" for p in powers])
     ax.xaxis.set_minor_locator(NullLocator())
-
-
-def _few_ticks(ax: Axes, bins: NDArray[np.float64]) -> None:
-    """A few ticks, written as the rest of the report writes numbers: -2e-05 becomes −2e−5."""
-    from matplotlib.ticker import MaxNLocator
-
-    inside = [t for t in MaxNLocator(4).tick_values(bins[0], bins[-1]) if bins[0] <= t <= bins[-1]]
-    ax.set_xticks(inside, [f"{t:.3g}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}") for t in inside])
 
 
 def _percent(ax: Axes) -> None:

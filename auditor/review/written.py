@@ -18,6 +18,7 @@ from auditor.result import AuditResult
 from auditor.review.cleaned import CleanedImage, place, read_again, target_names, write_manifest
 from auditor.sources.base import IN_MEMORY, ImageTable
 from auditor.sources.manifest import parse_spec
+from auditor.sources.remote import Reach
 from auditor.sources.writable import Annotations, Manifest
 from auditor.system import files
 from auditor.system.arrays import Array
@@ -160,7 +161,8 @@ def _as_boxes(
         (folder / path).write_bytes(data)
     choice = table.source[len(parse_spec(table.source)[0]) :]
     opening = replace(Opening.of(result.settings), classes=(), root=table.root)
-    again = opening.open(str(folder / name if name else folder) + choice)
+    reach = Reach() if table.address else None  # whoever opened the table named the store
+    again = opening.open(str(folder / name if name else folder) + choice, reach=reach)
     kept = [path for path in origin.order if path in before and path not in dropped]
     now = dict(zip(again.frame["path"], again.frame["label"], strict=True))
     order = [] if again.boxes is None else [path for path in again.boxes.order if path in now]

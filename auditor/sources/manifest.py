@@ -32,8 +32,8 @@ from auditor.sources.manifest_spec import AS_NAMED, Layout, chosen_columns, pars
 from auditor.sources.missing import Finder
 from auditor.sources.named import named_files, read_named
 from auditor.sources.records import read_records
-from auditor.sources.remote import is_address, without_secrets
-from auditor.sources.remote.place import AT_ONCE, Prefix, WebPlace, place_at
+from auditor.sources.remote import is_address
+from auditor.sources.remote.place import Prefix, WebPlace, in_store, place_at
 from auditor.sources.root import Root
 from auditor.sources.spelling import same
 from auditor.sources.tree import Tree
@@ -130,11 +130,7 @@ def table_of_rows(rows: Rows, shown: str, begins: str, layout: Layout, allow_out
         locate=root.locate if rows.read is None and not layout.by_name else None,
         skipped=skipped,
     )
-    table = with_beside(replace(table, notes=(*notes, *table.notes), kind=kind), rows.beside)
-    if not isinstance(root, Prefix | WebPlace):
-        return table
-    shown_root = without_secrets(begins)
-    return replace(table, root=display(shown_root), address=shown_root, at_once=AT_ONCE, said=root.library.said)
+    return in_store(with_beside(replace(table, notes=(*notes, *table.notes), kind=kind), rows.beside), root)
 
 
 def _tree(begins: str, rows: Rows, layout: Layout, allow_outside: bool) -> Root | Prefix | WebPlace:

@@ -27,6 +27,19 @@ def test_where_no_finite_point_is_found_the_start_stands(monkeypatch: pytest.Mon
     assert minimum.bounded(_bowl, np.array([0.5, 0.25]), [(0.0, 1.0)] * 2).tolist() == [0.5, 0.25]
 
 
+def test_tiny_products_start_no_threads() -> None:
+    from threadpoolctl import threadpool_info
+
+    seen: set[int] = set()
+
+    def told(at):
+        seen.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return _bowl(at)
+
+    minimum.bounded(told, np.zeros(2), [(None, None)] * 2)
+    assert seen == {1}
+
+
 def test_no_other_module_minimises() -> None:
     for path in sorted((PROJECT / "auditor").rglob("*.py")):
         if path.name != "minimum.py":

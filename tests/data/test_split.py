@@ -92,6 +92,45 @@ def test_a_class_without_training_image_is_named() -> None:
         assign(labels, before, classes, 0)
 
 
+@given(st.integers(2, 4), st.integers(30, 120), st.integers(1, 6), st.integers(0, 2**32))
+def test_groups_stay_on_one_side_and_each_class_is_in_each_split(
+    n_classes: int, n_groups: int, largest: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    names = [f"picture {g}" for g in range(n_groups) for _ in range(rng.integers(1, largest + 1))]
+    names += [""] * int(rng.integers(0, 20))
+    labels = np.concatenate([np.arange(n_classes).repeat(3), rng.integers(n_classes, size=len(names))])
+    names = [*[""] * (3 * n_classes), *names]
+    classes = [f"class {i}" for i in range(n_classes)]
+    splits, _ = assign(labels, np.full(len(labels), "", dtype=object), classes, seed, names)
+    for name in set(names) - {""}:
+        assert len({part for part, own in zip(splits, names, strict=True) if own == name}) == 1
+    for index in range(n_classes):
+        own = splits[labels == index]
+        for part in ("val", "test"):
+            assert 1 <= (own == part).sum() <= max(1, round(0.1 * len(own)), len(own) // 4)
+        assert (own == "train").any()
+    for part in ("val", "test"):
+        n = (splits == part).sum()
+        assert n <= sum(max(1, round(0.1 * m), m // 4) for m in np.bincount(labels))
+    again, _ = assign(
+        labels, np.full(len(labels), "", dtype=object), classes, seed, [f"other {name}" * bool(name) for name in names]
+    )
+    assert (again == splits).all(), "how groups are called must not count"
+
+
+def test_groups_that_are_too_large_for_a_split_are_divided() -> None:
+    """Two cameras, or a picture that holds all boxes of a class: each class still gets its tenths."""
+    labels, classes = _labels([40, 40, 6])
+    cameras = ["one", "two"] * 40 + ["three"] * 6
+    splits, _ = assign(labels, np.full(86, "", dtype=object), classes, 0, cameras)
+    assert [int((splits[labels == i] == "test").sum()) for i in range(3)] == [4, 4, 1]
+    alone = [str(row) for row in range(86)]
+    first, _ = assign(labels, np.full(86, "", dtype=object), classes, 0)
+    for names in (alone, [""] * 86):
+        assert (assign(labels, np.full(86, "", dtype=object), classes, 0, names)[0] == first).all()
+
+
 def test_check_classes_keeps_the_wanted_rows_in_order() -> None:
     frame = pd.DataFrame({"path": list("abcd"), "label": ["x", "y", "z", "x"]})
     assert check_classes(frame, (), "d").equals(frame)

@@ -153,13 +153,13 @@ def test_right_and_wrong_of_all_labels_add_up_to_one(classes: int, n: int, share
     names = ("uniform",) if classes == 2 else ("uniform", "confusion", "classwise")
     kinds = [Kind(((name, power),), None, 1.0) for name in names for power in (0.0, 1.0)]
     kinds += [Kind((), (0, 1), 1.0), Kind((("uniform", 0.0), ("uniform", 2.0)), None, 1.0)]
-    points = [Point(1.6, kind, share, 0.0) for kind in kinds]
+    points = [Point(1.6, kind, one, 0.0) for kind in kinds for one in (share, share / 2)]
     total = np.zeros((len(points), n))
     means = means_of(heard(losses, np.zeros(n, np.int64)), 1.6)
     for label in range(classes):
-        for row, (right, wrong) in enumerate(walk(heard(losses, np.full(n, label)), points, means)):
+        for rows, right, wrong in walk(heard(losses, np.full(n, label)), points, means):
             assert (right >= 0).all() and (wrong >= 0).all()
-            total[row] += right + wrong
+            total[rows] += right + wrong
     np.testing.assert_allclose(total, 1, atol=1e-5)
 
 
@@ -175,7 +175,10 @@ def test_hidden_errors_make_up_what_is_wanted_of_them(
     assert hides.shape == (n, SHAPES) and ((hides >= 0) & (hides <= 1)).all()
     assert (np.diff(hides[:, :-1], axis=1) >= -1e-12)[hides[:, -2] == 1].all(), "more power, more contradicted errors"
     available = rest @ hides / n
-    p = hides @ mixture(available, part * available[-1], steep=steep)
+    cases = np.array([part, 0.0, part / 2])
+    shaped = mixture(np.tile(available, (3, 1)), cases * available[-1], steep=steep)
+    assert rest @ (hides @ shaped.T) / n == pytest.approx(cases * available[-1], abs=1e-9)
+    p = hides @ shaped[0]
     assert (p >= 0).all() and (p <= 1 + 1e-9).all()
     assert rest @ p / n == pytest.approx(part * available[-1], abs=1e-9)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from builders import make_result
-from detections import coco_set, voc_set, yolo_set
+from detections import coco_set, exported_set, voc_set, yolo_set
 
-from auditor.errors import DecisionsError
+from auditor.errors import DecisionsError, SourceError
 from auditor.gate.outputs.places import data_set, locator
 from auditor.result import AuditResult
 from auditor.review import Wanted, apply, export
@@ -53,12 +53,22 @@ def darknet(folder: Path) -> str:
     return str(folder)
 
 
+def exported(folder: Path) -> str:
+    return str(exported_set(folder, 8, 3)[0])
+
+
+def exported_yolo(folder: Path) -> str:
+    return str(exported_set(folder, 8, 3, "yolo")[0])
+
+
 MAKERS: dict[str, Maker] = {
     "coco": coco,
     "yolo": yolo,
     "yolo's folder": yolo_folder,
     "darknet": darknet,
     "voc": voc,
+    "exported": exported,
+    "exported yolo": exported_yolo,
 }
 
 
@@ -143,6 +153,8 @@ IS_THERE: dict[str, Callable[[list[str], str, str], bool]] = {
     "yolo": _in_yolo,
     "yolo's folder": _in_yolo,
     "darknet": _in_yolo,
+    "exported": lambda lines, path, label: len(lines) == 1,
+    "exported yolo": _in_yolo,
     "voc": lambda lines, path, label: lines[0] == "\t<object>" and lines[1] == f"\t\t<name>{label}</name>",
 }
 
@@ -162,6 +174,39 @@ def test_every_other_character_of_cocos_file_stays(tmp_path: Path) -> None:
     assert json.loads(cleaned) == {**document, "annotations": kept}
     assert '"bbox"  :\t[' in cleaned and '"d\\u00efgits", "extra": [1,  2]' in cleaned
     assert set(cleaned.splitlines()) <= set(text.splitlines())
+
+
+def test_decisions_go_into_the_file_of_the_split(tmp_path: Path) -> None:
+    folder = Path(exported(tmp_path / "set"))
+    result = audited(tmp_path, str(folder))
+    done = apply(tmp_path / "out", decided(tmp_path, result))
+    changed = dict(zip(result.ranking["path"], WORDS, strict=False))
+    for part in ("train", "valid", "test"):
+        file = f"{part}/_annotations.coco.json"
+        before, after = (json.loads((place / file).read_text()) for place in (folder, done.data))
+        wanted = []
+        for one in before["annotations"]:
+            picture = next(image["file_name"] for image in before["images"] if image["id"] == one["image_id"])
+            word = changed.get(f"{part}/{picture}#{one['id']}")
+            one["category_id"] = 21 - one["category_id"] if word == "relabel" else one["category_id"]
+            wanted += [one] * (word != "drop")
+        assert after == {**before, "annotations": wanted}
+
+
+def test_a_class_that_the_file_of_a_split_lacks_is_told(tmp_path: Path) -> None:
+    folder = Path(exported(tmp_path / "set"))
+    for part in ("train", "valid", "test"):
+        file = folder / part / "_annotations.coco.json"
+        document = json.loads(file.read_text())
+        document["categories"] = [one for one in document["categories"] if one["id"] != 0]
+        if part == "test":
+            document["annotations"] = [one for one in document["annotations"] if one["category_id"] == 10]
+            document["categories"] = document["categories"][:1]
+        file.write_text(json.dumps(document))
+    result = audited(tmp_path, str(folder))
+    assert result.ranking["path"].iloc[0].startswith("test/")
+    with pytest.raises(SourceError, match=r"test/_annotations\.coco\.json has no category '8'"):
+        apply(tmp_path / "out", decided(tmp_path, result))
 
 
 def test_tools_that_open_files_get_no_boxes(tmp_path: Path) -> None:

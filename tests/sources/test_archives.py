@@ -13,22 +13,15 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as arrow
-import pyarrow.parquet as parquet
 import pytest
-from helpers import small_audit, use_figures_once, use_hasty_detection, use_tiny_network
 from hostile import png
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.errors import SourceError
 from auditor.sources import ImageTable, archive, archive_tar, archive_zip, open_source
-
-if TYPE_CHECKING:
-    from click.testing import Result
 
 CLASSES = (("cat", 1), ("dog", 130))
 FILES = {
@@ -94,39 +87,28 @@ def test_an_archive_gives_the_table_of_the_folder_in_it(kind: str, tmp_path: Pat
         assert "of the archive. Paths begin there." in packed.notes[0]
 
 
-def test_the_same_images_give_the_same_ranking_from_folder_zip_tar_and_parquet(
-    tmp_path: Path, run_cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use_tiny_network(monkeypatch)
-    use_hasty_detection(monkeypatch)
-    use_figures_once(monkeypatch)
-    files = {f"{label}/{n:02d}.png": png(4 * n + level) for label, level in CLASSES for n in range(16)}
-    kinds = [
-        arrow.field("image", arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])),
-        arrow.field("label", arrow.string()),
-    ]
-    values = [[{"bytes": data, "path": name} for name, data in files.items()], [name[:3] for name in files]]
-    parquet.write_table(arrow.table(values, schema=arrow.schema(kinds)), tmp_path / "set.parquet")
-    sources = [
-        folder(tmp_path / "set", files),
-        zipped(tmp_path / "set.zip", files),
-        tarred(tmp_path / "set.tgz", files, "set/", "w:gz"),
-        tmp_path / "set.parquet",
-    ]
-    rankings = []
-    for number, source in enumerate(sources):
-        done = run_cli(*small_audit(source, tmp_path / f"out{number}", "--cache", str(tmp_path / "cache")))
-        assert done.exit_code == 0, done.stderr
-        rankings.append((tmp_path / f"out{number}" / "ranking.csv").read_bytes())
-    assert len(set(rankings)) == 1
-
-
 def test_names_that_leave_the_archive_are_left_out_and_named(tmp_path: Path) -> None:
     bad = {"../out.png": b"x", "/etc/out.png": b"x", "cat/../../out.png": b"x", "C:/out.png": b"x"}
     for made in (zipped(tmp_path / "a.zip", FILES | bad), tarred(tmp_path / "a.tar", FILES | bad)):
         table = open_source(str(made))
         assert len(table.frame) == len(FILES)
         assert reasons(table) == dict.fromkeys(bad, "leads outside the root")
+
+
+def test_more_files_or_deeper_folders_than_memory_should_hold_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of 60 kB is 30,000 folders, and all their names together are a gigabyte."""
+    deep = {f"{label}/{'a/' * 3_000}1.png": png(level) for label, level in CLASSES}
+    assert len(open_source(str(zipped(tmp_path / "deep.zip", deep))).frame) == 2
+    monkeypatch.setattr(archive, "MOST_FOLDER_BYTES", 1 << 22)
+    for made in (zipped(tmp_path / "a.zip", deep), tarred(tmp_path / "a.tar", deep)):
+        with pytest.raises(SourceError, match="too deep ones"):
+            open_source(str(made))
+    for kind, opener, pack in (("zip", archive_zip, zipped), ("tar", archive_tar, tarred)):
+        monkeypatch.setattr(opener, "MOST_FILES", len(FILES) - 1)
+        with pytest.raises(SourceError, match=r"holds more than [\d,]+ files"):
+            open_source(str(pack(tmp_path / f"many.{kind}", FILES)))
 
 
 def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:

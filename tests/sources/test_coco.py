@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from detections import NAMES, coco, coco_set, save, scene
+from detections import NAMES, coco, coco_set, exported_set, save, scene
 
 from auditor.errors import SourceError
 from auditor.sources import ImageTable, open_source
@@ -70,6 +70,45 @@ def test_pictures_are_found_where_tools_put_them(pictures: str, file: str, tmp_p
         (tmp_path / pictures).mkdir(parents=True, exist_ok=True)
         (tmp_path / pictures / path.name).write_bytes(path.read_bytes())
     assert len(open_source(str(write(tmp_path, document, file))).frame) == 6
+
+
+def test_an_export_of_several_splits_is_one_data_set(tmp_path: Path) -> None:
+    folder, pasted = exported_set(tmp_path / "set", 8, 3)
+    table = open_source(f"{folder}::margin=0")
+    folders = dict(zip((f"00{n}.png" for n in range(8)), ("train", "train", "valid", "test") * 2, strict=True))
+    split = {"train": "train", "valid": "val", "test": "test"}
+    found = [(path.partition("#")[0], label, part) for path, label, part in table.frame.itertuples(index=False)]
+    wanted = [(f"{folders[one.picture]}/{one.picture}", one.label, split[folders[one.picture]]) for one in pasted]
+    assert sorted(found) == sorted(wanted) and table.skipped == () and table.name == "set"
+    assert any("'test', 'train', 'valid' were read together" in note for note in table.notes)
+    single = open_source(f"{folder}/valid/_annotations.coco.json::margin=0")
+    for path in single.frame["path"]:
+        assert table.read(f"valid/{path}") == single.read(path)
+    for picture in sorted(folder.rglob("*.png")):
+        (tmp_path / "moved" / picture.parent.name).mkdir(parents=True, exist_ok=True)
+        picture.rename(tmp_path / "moved" / picture.parent.name / picture.name)
+    assert open_source(str(folder), layout=Layout(root=str(tmp_path / "moved"))).frame.equals(table.frame)
+
+
+def test_an_export_without_training_says_no_splits(tmp_path: Path) -> None:
+    folder, _ = exported_set(tmp_path / "set", 8, 3)
+    (folder / "train" / "_annotations.coco.json").unlink()
+    assert set(open_source(str(folder)).frame["split"]) == {""}
+
+
+def test_annotations_of_an_export_that_lie_outside_are_not_read(tmp_path: Path) -> None:
+    folder, _ = exported_set(tmp_path / "set", 8, 3)
+    (folder / "test" / "_annotations.coco.json").rename(tmp_path / "elsewhere.json")
+    (folder / "test" / "_annotations.coco.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(SourceError, match="leads outside the root"):
+        open_source(str(folder))
+    assert len(open_source(str(folder), allow_outside=True).frame) == 24
+    document = json.loads((folder / "train" / "_annotations.coco.json").read_text())
+    document["images"][0]["file_name"] = "../../elsewhere.png"
+    (tmp_path / "elsewhere.png").write_bytes((folder / "train" / "001.png").read_bytes())
+    write(folder / "train", document, "_annotations.coco.json")
+    table = open_source(str(folder / "train" / "_annotations.coco.json"))
+    assert len(table.frame) == 9 and "outside the root" in table.skipped[0].reason
 
 
 def changed(box: Any = None, **more: Any) -> dict[str, Any]:

@@ -90,9 +90,15 @@ class CocoFile:
         Raises
         ------
         SourceError
-            The file cannot be read any more, or is another one.
+            The file cannot be read any more, is another one, or has no category for a class.
         """
         shown = display(self.file)
+        unknown = sorted(set(labels.values()) - set(self.ids))
+        if unknown:
+            raise SourceError(
+                f"{shown} has no category '{display(unknown[0])[:60]}', which a box of it should have",
+                hint="add the category there, and audit it again",
+            )
         data = load(self.file, shown)
         text = decode(data, shown)
         try:
@@ -121,3 +127,46 @@ class CocoFile:
             line, before = line + text.count("\n", before, at), at
             lines.append(line)
         return {name: (self.file, lines[place - 1]) for name, place in self.rows.items() if place <= len(lines)}
+
+
+@dataclass(frozen=True)
+class CocoFiles:
+    """The files of several splits.
+
+    Attributes
+    ----------
+    parts
+        Each by its path below their folder.
+    """
+
+    parts: Mapping[str, CocoFile]
+
+    @property
+    def order(self) -> Sequence[str]:
+        """The names of the boxes in the order of the files."""
+        return [name for part in self.parts.values() for name in part.order]
+
+    def amended(self, labels: Mapping[str, str], dropped: frozenset[str]) -> tuple[str, dict[str, bytes]]:
+        """All files, with other categories for some boxes, and without some others.
+
+        Raises
+        ------
+        SourceError
+            See `CocoFile.amended`.
+        """
+        written = dict[str, bytes]()
+        for path, part in self.parts.items():
+            own = {box: label for box, label in labels.items() if box in part.rows}
+            name, contents = part.amended(own, dropped & part.rows.keys())
+            written[path] = contents[name]
+        return "", written
+
+    def places(self) -> dict[str, tuple[str, int]]:
+        """The file and the line on which each box begins, by name.
+
+        Raises
+        ------
+        SourceError
+            A file cannot be read any more.
+        """
+        return {name: place for part in self.parts.values() for name, place in part.places().items()}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auditor.errors import SourceError
 from auditor.sources.base import Columns, ImageTable, Skipped, make_table
 from auditor.sources.boxes.crops import OUTSIDE, Crops, Cut, Sides
 from auditor.sources.boxes.families import box_families
+from auditor.sources.manifest_rows import elsewhere
 from auditor.sources.manifest_spec import MARGIN, Layout, split_margin
-from auditor.sources.root import ODD_PATH
-from auditor.sources.tree import Tree, is_utf8
+from auditor.sources.remote.address import is_address
+from auditor.sources.remote.place import Prefix, WebPlace, in_store, place_at
+from auditor.sources.root import ODD_PATH, Root
+from auditor.sources.tree import Tree, is_utf8, join
 from auditor.sources.writable import Annotations
 from auditor.system.text import counted, display
 
@@ -25,6 +29,8 @@ MARGIN_SAID = (
 )
 
 LARGEST_MARGIN = 10.0
+
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,43 @@ def refuse_layout(layout: Layout, shown: str) -> None:
         )
 
 
+def pictures_in(root: str, layout: Layout, *, allow_outside: bool) -> Root | Prefix | WebPlace:
+    """The place of the pictures: a folder, or a store that a command named.
+
+    Raises
+    ------
+    SourceError
+        It cannot be listed, or nobody named it.
+    """
+    return place_at(root, layout.reach) if is_address(root) else Root(root, allow_outside=allow_outside)
+
+
+def listed_pictures(root: str, layout: Layout, *, allow_outside: bool) -> Root | Prefix:
+    """The place of the pictures, which must be one that can be listed: annotations of some forms name no path of them.
+
+    Raises
+    ------
+    SourceError
+        See `pictures_in`. Or it lies on the web.
+    """
+    tree = pictures_in(root, layout, allow_outside=allow_outside)
+    if isinstance(tree, WebPlace):
+        raise SourceError(
+            f"{display(tree.library.address.shown)} cannot be listed, so no pictures of these boxes are found there",
+            hint="fetch the pictures, and say with --root where they lie",
+        )
+    return tree
+
+
+def absent(paths: Collection[str], tree: Tree) -> set[str]:
+    """The paths at which nothing lies, neither a file nor a link. A name with a NUL character is one of them."""
+    tried = {path for path in paths if "\0" not in path}
+    none = {path for path in paths if "\0" in path}
+    if isinstance(tree, Root):
+        return none | {path for path in tried if not os.path.lexists(tree.absolute(path))}
+    return none | set(tree.problems(tried))
+
+
 def sides_problem(sides: Sequence[object], size: tuple[float, float] | None) -> str:
     """Why a box cannot be cut out: left, top, right, bottom, and the size of its picture where it is known."""
     if len(sides) != 4 or not all(_is_number(side) for side in sides):
@@ -151,13 +194,26 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12  # NaN is not below
 
 
-def picture_path(name: str, tree: Tree) -> str:
-    """The path of a picture as the annotations name it, without `./` and the like. What leads out stays as it is."""
-    path = tree.below(name) if name.startswith("/") else name
+def picture_path(name: str, tree: Tree, folder: str = "") -> str:
+    """The path of a picture as the annotations name it, without `./` and the like. What leads out stays as it is.
+
+    Parameters
+    ----------
+    folder
+        The folder below the tree that names begin in.
+    """
+    whole = name.startswith("/") or _is_elsewhere(name)
+    path = tree.below(name) if whole else join(folder, name) if name.strip() else name
+    if is_address(path):
+        return path
     if ODD_PATH.search(path) and "\0" not in path:
         neat = posixpath.normpath(path)
         path = path if neat.startswith("..") or path.startswith("/") else neat
     return path
+
+
+def _is_elsewhere(name: str) -> bool:
+    return is_address(name) or _DRIVE.match(name) is not None
 
 
 def picture_problems(paths: Sequence[str], tree: Tree) -> dict[str, str]:
@@ -165,8 +221,9 @@ def picture_problems(paths: Sequence[str], tree: Tree) -> dict[str, str]:
     bad = {path: "its name holds a NUL character" for path in paths if "\0" in path}
     bad |= {path: "its name is not valid UTF-8" for path in paths if path not in bad and not is_utf8(path)}
     bad |= {path: "it has no name" for path in paths if not path.strip()}
+    bad |= {path: "an address, and not one below the root" for path in paths if path not in bad and is_address(path)}
     if not tree.allow_outside:
-        climbing = (path for path in paths if path.startswith("/") or re.match(r"[A-Za-z]:[/\\]", path))
+        climbing = (path for path in paths if path.startswith("/") or _DRIVE.match(path))
         bad |= {path: "leads outside the root" for path in climbing if path not in bad}
     return bad | tree.problems([path for path in paths if path not in bad])
 
@@ -216,7 +273,8 @@ def box_table(found: Found, margin: float, layout: Layout) -> ImageTable:
         MARGIN_SAID.format(margin=margin),
         crowded,
     ]
-    return replace(table, boxes=found.origin, notes=(*filter(None, notes), *table.notes))
+    table = replace(table, boxes=found.origin, notes=(*filter(None, notes), *table.notes))
+    return in_store(table, found.tree)
 
 
 def _pictures(n: int) -> str:
@@ -229,7 +287,7 @@ def _nothing(found: Found, pictures: Mapping[str, str], skipped: Sequence[Skippe
         return SourceError(
             f"{found.title} names {_pictures(len(pictures))}, and none can be used; the first, "
             f"{display(path)[:200]}: {problem}",
-            hint=f"say with --root in which folder they lie; it was looked for in {found.root}",
+            hint=elsewhere(path) or f"say with --root in which folder they lie; it was looked for in {found.root}",
         )
     first = f"; the first, {skipped[0].path}: {skipped[0].reason}" if skipped else ""
     return SourceError(f"{found.title} has no box that can be audited{first}", hint="check the annotations")

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 
 from auditor.sources.base import ImageTable, Skipped
 from auditor.sources.boxes.files import AnnotationFiles, Row
-from auditor.sources.boxes.table import Box, Found, box_table, margin_of, picture_path, refuse_layout
+from auditor.sources.boxes.table import (
+    Box,
+    Found,
+    absent,
+    box_table,
+    listed_pictures,
+    margin_of,
+    picture_path,
+    refuse_layout,
+)
 from auditor.sources.boxes.voc_xml import MAX_BYTES, Annotated, NotReadable, Thing, changed_xml, read_xml
 from auditor.sources.manifest_spec import AS_NAMED, Layout, split_margin
 from auditor.sources.root import Root
-from auditor.sources.tree import has_image_suffix, join
+from auditor.sources.tree import Tree, has_image_suffix, join
 from auditor.system.files import reason
 from auditor.system.text import counted, display
 
@@ -58,7 +67,7 @@ class VocSource:
         place = above(place, _FOLDER, ".xml")
         root = layout.root or place
         near = Root(place, allow_outside=allow_outside)
-        tree = Root(root, allow_outside=allow_outside) if layout.root else near
+        tree = listed_pictures(root, layout, allow_outside=allow_outside) if layout.root else near
         read = _Reading(near, tree, annotations_in(place))
         boxes = read.boxes()
         origin = AnnotationFiles(near, read.rows, read.files, read.lists, "", {}, changed_xml)
@@ -108,7 +117,7 @@ class _Reading:
     """Goes through the files once."""
 
     near: Root
-    tree: Root
+    tree: Tree
     folder: str
     skipped: list[Skipped] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
@@ -120,11 +129,11 @@ class _Reading:
     def boxes(self) -> list[Box]:
         """The boxes of all files, in the order of the files' names."""
         read = dict(self._documents())
-        place = self._place({file: document.filename for file, document in read.items()})
+        pictures = self._pictures({file: document.filename for file, document in read.items()})
         splits, used, found = self._splits(), dict[str, str](), list[Box]()
         for file, document in read.items():
             self.files.append(file)
-            picture = self._picture(file, document.filename, place)
+            picture = pictures[file]
             if picture in used:
                 self.skipped.append(Skipped(file, f"'{display(used[picture])[:200]}' is of the same picture"))
                 continue
@@ -153,29 +162,24 @@ class _Reading:
                 why = reason(error) if isinstance(error, OSError) else str(error)
                 self.skipped.append(Skipped(file, f"its boxes are left out: {display(why)[:150]}"))
 
+    def _pictures(self, names: dict[str, str]) -> dict[str, str]:
+        """The path of each file's picture: as it is named there, or as the file itself is called."""
+        place = self._place(names)
+        paths = {file: picture_path(join(place, _file_name(file, named)), self.tree) for file, named in names.items()}
+        lost = absent(paths.values(), self.tree)
+        for file in [file for file, path in paths.items() if path in lost and "\0" not in path]:
+            stem = join(place, os.path.splitext(os.path.basename(file))[0])
+            tried = [stem + end for end in (".jpg", ".jpeg", ".png", ".JPG", ".bmp", ".tif", ".webp")]
+            bad = absent(tried, self.tree)
+            paths[file] = next((path for path in tried if path not in bad), paths[file])
+        return paths
+
     def _place(self, names: dict[str, str]) -> str:
         """The folder of the pictures: the one that holds the most of some of them."""
-        some = list(names.items())[:: max(1, len(names) // _TRIED)]
+        some = [_file_name(file, named) for file, named in list(names.items())[:: max(1, len(names) // _TRIED)]]
         folders = (*_PICTURES, self.folder)
-        counts = {
-            folder: sum(
-                os.path.isfile(self.tree.absolute(join(folder, name)))
-                for file, named in some
-                for name in [_file_name(file, named)]
-                if "\0" not in name
-            )
-            for folder in folders
-        }
-        return max(folders, key=lambda folder: counts[folder])
-
-    def _picture(self, file: str, named: str, place: str) -> str:
-        """The path of a file's picture: as it is named there, or as the file itself is called."""
-        path = picture_path(join(place, _file_name(file, named)), self.tree)
-        if "\0" in path or os.path.lexists(self.tree.absolute(path)):
-            return path
-        stem = join(place, os.path.splitext(os.path.basename(file))[0])
-        endings = (".jpg", ".jpeg", ".png", ".JPG", ".bmp", ".tif", ".webp")
-        return next((stem + end for end in endings if os.path.isfile(self.tree.absolute(stem + end))), path)
+        lost = {folder: len(absent([join(folder, name) for name in some], self.tree)) for folder in folders}
+        return min(folders, key=lambda folder: lost[folder])
 
     def _splits(self) -> dict[str, str]:
         """The split of each picture by its stem, from the lists."""

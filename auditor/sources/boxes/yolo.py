@@ -13,13 +13,13 @@ from auditor.sources.amended_text import DROPPED
 from auditor.sources.base import ImageTable, Skipped
 from auditor.sources.boxes.crops import Sides
 from auditor.sources.boxes.files import AnnotationFiles, Row
-from auditor.sources.boxes.table import Box, Found, box_table, margin_of, refuse_layout
+from auditor.sources.boxes.table import Box, Found, box_table, listed_pictures, margin_of, refuse_layout
 from auditor.sources.boxes.voc import above, annotations_in
 from auditor.sources.boxes.yolo_names import NAME_FILES, Described, described, described_keys, names_of_lines
 from auditor.sources.boxes.yolo_places import DARKNET, label_of, pictures_of, root_of
 from auditor.sources.manifest_spec import AS_NAMED, Layout, split_margin
 from auditor.sources.root import Root
-from auditor.sources.tree import is_litter, join
+from auditor.sources.tree import Tree, is_litter, join
 from auditor.system.files import reason
 from auditor.system.text import counted, display
 
@@ -69,8 +69,10 @@ class YoloSource:
         base = (os.path.dirname(file) or ".") if file else place
         known = described(file, display(file)) if file else Described()
         root = layout.root or root_of(base, known.path, allow_outside=allow_outside)
-        tree, near = Root(root, allow_outside=allow_outside), Root(base, allow_outside=allow_outside)
-        read = _Reading(tree, near if layout.root else tree, known)
+        near = Root(base, allow_outside=allow_outside)
+        here = near if layout.root else Root(root, allow_outside=allow_outside)
+        tree = listed_pictures(root, layout, allow_outside=allow_outside) if layout.root else here
+        read = _Reading(tree, near if layout.root else here, known)
         boxes = read.boxes()
         extras = {os.path.basename(file): known.data} if file else {}
         extras |= {name: data for name, data in read.name_files.items() if name not in extras}
@@ -142,7 +144,7 @@ def _has_labels(folder: str) -> bool:
 class _Reading:
     """Goes through pictures and their texts once."""
 
-    pictures: Root
+    pictures: Tree
     labels: Root
     known: Described
     skipped: list[Skipped] = field(default_factory=list)
@@ -154,9 +156,9 @@ class _Reading:
 
     def boxes(self) -> list[Box]:
         """The boxes of all pictures, in the order of the pictures' names."""
-        splits = pictures_of(self.pictures, self.known.parts, self.skipped)
+        splits = pictures_of(self.pictures, self.labels, self.known.parts, self.skipped)
         texts = {picture: label_of(picture) for picture in splits}
-        if self.labels is not self.pictures and not any(map(self._there, texts.values())):
+        if isinstance(self.pictures, Root) and not any(map(self._there, texts.values())):
             self.labels = self.pictures
         if not self.known.names:
             self.known = replace(self.known, names=self._names())

@@ -11,7 +11,7 @@ from auditor.errors import SourceError
 from auditor.sources.base import Skipped, split_name
 from auditor.sources.boxes.table import picture_path
 from auditor.sources.root import Root
-from auditor.sources.tree import has_image_suffix, is_utf8, join
+from auditor.sources.tree import Tree, has_image_suffix, is_utf8, join
 from auditor.system.files import reason
 from auditor.system.text import display
 
@@ -46,15 +46,25 @@ def label_of(picture: str) -> str:
     return posixpath.splitext("/".join(parts))[0] + ".txt"
 
 
-def pictures_of(tree: Root, parts: Mapping[str, Sequence[str]], skipped: list[Skipped]) -> dict[str, str]:
-    """The split of each picture by its path. A picture of two splits is one of the first."""
+def pictures_of(tree: Tree, near: Tree, parts: Mapping[str, Sequence[str]], skipped: list[Skipped]) -> dict[str, str]:
+    """The split of each picture by its path. A picture of two splits is one of the first.
+
+    Parameters
+    ----------
+    tree
+        Where the pictures lie.
+    near
+        Where the texts lie. Lists of pictures may lie there too.
+    """
     found: dict[str, str] = {}
     for split, place in _places(tree, parts):
-        path = _below(tree, place)
+        path, holder = _below(tree, place), tree
+        if path is None and place.endswith(".txt"):
+            path, holder = _below(near, place), near
         if path is None:
             skipped.append(Skipped(display(place)[:300], NO_PLACE))
             continue
-        for picture in _listed(tree, path, skipped):
+        for picture in _listed(tree, holder, path, skipped):
             if found.setdefault(picture, split) != split:
                 skipped.append(
                     Skipped(display(picture)[:300], f"it stands in two splits; it counts as {found[picture]}")
@@ -62,7 +72,7 @@ def pictures_of(tree: Root, parts: Mapping[str, Sequence[str]], skipped: list[Sk
     return found
 
 
-def _places(tree: Root, parts: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+def _places(tree: Tree, parts: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
     """The places of each split: as described, or `images`, `images/train`, `train/images`, `obj_train_data`."""
     if parts:
         yield from ((split, place) for split, places in parts.items() for place in places)
@@ -81,26 +91,33 @@ def _places(tree: Root, parts: Mapping[str, Sequence[str]]) -> Iterator[tuple[st
             yield split_name(name) or "", join(name, "images")
 
 
-def _below(tree: Root, place: str) -> str | None:
+def _below(tree: Tree, place: str) -> str | None:
     """A place below the root. Some exports begin it with `../`, though it lies beside the description."""
     if not is_utf8(place) or "\0" in place:
         return None
     path = tree.below(place).replace("\\", "/")
     for tried in (path, path.lstrip("./") if path.startswith("..") else path):
         neat = posixpath.normpath(tried)
-        absolute = tree.absolute(neat)
-        if os.path.exists(absolute) and tree.contains(neat):
+        if _there(tree, neat):
             return "" if neat == "." else neat
     return None
 
 
-def _listed(tree: Root, path: str, skipped: list[Skipped]) -> Iterator[str]:
-    """The pictures in a folder and those below, or in a list with a line for each."""
+def _there(tree: Tree, path: str) -> bool:
+    """Whether a file or a folder lies there, inside the tree."""
+    if isinstance(tree, Root):
+        return os.path.exists(tree.absolute(path)) and tree.contains(path)
+    missing: list[Skipped] = []
+    return path == "." or not tree.problems([path]) or (bool(tree.entries(path, missing)) and not missing)
+
+
+def _listed(tree: Tree, holder: Tree, path: str, skipped: list[Skipped]) -> Iterator[str]:
+    """The pictures in a folder and those below, or in a list with a line for each that `holder` holds."""
     if not path.endswith(".txt"):
         yield from (picture for _, picture in tree.walk([path], (), skipped))
         return
     try:
-        lines = tree.read(path).decode("utf-8-sig").splitlines()
+        lines = holder.read(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         skipped.append(Skipped(path, f"the list of pictures cannot be read: {display(reason(error))[:120]}"))
         return

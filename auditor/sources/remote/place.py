@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from auditor.errors import SourceError
 from auditor.sources.archive import Archive, Member
-from auditor.sources.base import Skipped
+from auditor.sources.base import ImageTable, Skipped
 from auditor.sources.remote.address import WEB, Address, is_address, parsed
 from auditor.sources.remote.library import Library
 from auditor.sources.remote.reach import Reach, unnamed
 from auditor.sources.remote.store import Entry
-from auditor.sources.tree import Listing
+from auditor.sources.tree import Listing, Tree
 from auditor.system.text import display
 
 AT_ONCE = 24
@@ -130,3 +130,11 @@ def place_at(spec: str, reach: Reach | None) -> Prefix | WebPlace:
         )
     library = Library(address, reach)
     return WebPlace(library) if address.kind == WEB else Prefix(library)
+
+
+def in_store(table: ImageTable, tree: Tree) -> ImageTable:
+    """A table that says where its files lie, if that is a place at an address; else the table as it is."""
+    if not isinstance(tree, Prefix | WebPlace):
+        return table
+    shown = tree.library.address.shown
+    return replace(table, root=display(shown), address=shown, at_once=AT_ONCE, said=tree.library.said)
