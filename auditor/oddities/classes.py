@@ -152,15 +152,15 @@ def find(audited: Audited) -> Oddity:
     pairs = () if detection.rivals is None else compared(detection.rivals)
     split = _split(audited)
     why = detection.reason if detection.reason in (BY_HEART, ALL_COPIES) else ""
-    if not any(pair.could or pair.overlaps for pair in pairs):
+    if not any(pair.could or pair.overlaps or not pair.may_overlap for pair in pairs):
         why = why or f"two classes that are one would be named with about {needed(len(names))} images of each"
     overlaps, two = [pair for pair in pairs if pair.overlaps], [one for one in split if one.high < 1]
     rows = [_pair_row(pair, names) for pair in pairs if pair.overlaps or pair is pairs[0] or pair.high < 1]
     rows = [*rows[: ROWS // 2], *(_modes_row(one, names) for one in split)]
-    small = sum(not pair.could for pair in pairs)
+    small = sum(pair.may_overlap and not pair.could for pair in pairs)
     notes = [HOW, GROUPS if split else NO_GROUPS]
     if small and not why:
-        notes.append(f"{counted(small, 'pair has', 'pairs have')} too few images to be named.")
+        notes.append(f"{counted(small, 'pair has', 'pairs have')} too few images to be named, were they one class.")
     return Oddity(
         " ".join((_overlap_said(pairs, why.rstrip("."), names), *_two_said(two, split, names))),
         told=not why,

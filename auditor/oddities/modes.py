@@ -125,7 +125,10 @@ def _leading(features: Array, usable: Array, most: int) -> Array:
     if x.shape[1] <= most:
         return x
     among = torch.as_tensor(x[usable])
-    _, vectors = linear.eigen((among.T @ among).double())
+    wide = linear.by_rows(among)
+    vectors = linear.right_vectors(among) if wide else linear.eigen((among.T @ among).double())[1]
+    if not vectors.shape[1]:  # nothing differs
+        return x[:, :1]
     return np.asarray(x @ vectors[:, -most:].numpy().astype(np.float32))
 
 

@@ -72,13 +72,13 @@ def find(audited: Audited) -> Oddity:
 
 def _summary(found: tuple[Judged, ...], n_faulty: int, n: int, *, told: bool, once: int) -> str:
     counts = [(one.fault.name, int(one.named.sum())) for one in found if one.named.any()]
-    have = counted(n_faulty, "image has", "images have")
     if not told:
+        have = counted(n_faulty, "image has", "images have")
         return TOO_FEW.format(n=counted(once, "image", "images"), fewest=FEWEST, found=have)
     if not counts:
         return NOTHING.format(whole=n)
     faults = ", ".join(f"{count:,} {name}" for name, count in sorted(counts, key=lambda pair: -pair[1]))
-    return f"Of {n:,} images, {have} a fault: {faults}."
+    return f"Of {n:,} images, {n_faulty:,} {'has' if n_faulty == 1 else 'have'} a fault: {faults}."
 
 
 def _row(one: Judged) -> tuple[Cell, ...]:

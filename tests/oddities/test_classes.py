@@ -38,9 +38,16 @@ def _found(x: Array, labels: Ints, reason: str = "", families: Ints | None = Non
         losses[part] = ((x[part][:, None] - means[None]) ** 2).sum(axis=2) / 2
     losses += np.log(np.exp(-losses).sum(axis=1, keepdims=True) + 1e-12)
     families = np.arange(len(labels)) if families is None else families
+    return _seen(x, labels, rivals(losses, labels, families), reason, families, features)
+
+
+def _seen(
+    x: Array, labels: Ints, told: Rivals, reason: str = "", families: Ints | None = None, features: bool = True
+) -> Oddity:
     table = SimpleNamespace(given=None if features else SimpleNamespace(features=None))
-    data = SimpleNamespace(features=x, labels=labels, classes=NAMES[:n_classes], table=table)
-    detection = SimpleNamespace(p_mislabelled=None, rivals=rivals(losses, labels, families), reason=reason)
+    data = SimpleNamespace(features=x, labels=labels, classes=NAMES[: int(labels.max()) + 1], table=table)
+    detection = SimpleNamespace(p_mislabelled=None, rivals=told, reason=reason)
+    families = np.arange(len(labels)) if families is None else families
     return find(Audited(cast(Any, data), families, None, cast(Any, detection), 0))
 
 
@@ -69,10 +76,10 @@ def test_classes_that_lie_apart_are_not_named_and_neither_are_flips() -> None:
 
 def test_few_images_cannot_tell_and_say_how_many_would() -> None:
     x, labels = _blobs(25, 3, 2)
-    oddity = _found(x, labels)
+    assert _found(x, labels).told, "classes that lie far apart are told with few images"
+    pairs = np.array([[0, 1], [0, 2], [1, 2]])
+    oddity = _seen(x, labels, Rivals(pairs, np.array([0.5, 0.45, 0.55]), np.full((3, 2), 25)))
     assert not oddity.told and oddity.value is None and f"with about {needed(3)} images of each" in oddity.summary
-    enough = _found(*_blobs(needed(3), 3, 2))
-    assert enough.told
     x, labels = _blobs(200, 3, 3)
     copies = _found(x, labels, families=np.arange(600) // 20)
     assert not copies.told, "ten different images of a class are few, however often they are there"

@@ -32,7 +32,7 @@ def _audited(**other: Any) -> Audited:
     data = SimpleNamespace(
         paths=tuple(f"{i:02d}" for i in range(N)), classes=("a", "b"), labels=np.arange(N) % 2, table=table
     )
-    detection = SimpleNamespace(p_mislabelled=None)
+    detection = SimpleNamespace(p_mislabelled=None, rivals=None, reason="")
     return cast(Audited, Audited(data, np.arange(N), None, detection, 0, **other))  # type: ignore[arg-type]
 
 

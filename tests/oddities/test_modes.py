@@ -79,3 +79,12 @@ def test_more_features_than_items_are_no_trouble() -> None:
     x[:50, :100] += 4
     found = _look(x, np.repeat([0, 1], 100))
     assert [one.label for one in found if one.high < 1] == [0]
+
+
+def test_wide_features_of_few_items_are_decomposed_by_their_rows() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(200, 1100)).astype(np.float32)
+    x[:50, :400] += 4
+    found = _look(x, np.repeat([0, 1], 100))
+    assert [one.label for one in found if one.high < 1] == [0]
+    assert not any(one.high < 1 for one in _look(np.ones_like(x), np.repeat([0, 1], 100)))
