@@ -124,6 +124,7 @@ class AuditSettings:
         "(fewer with many classes), or up to this number where it is higher.",
     )
     thumbnails: int = _setting(500, "Suspects the report shows as pictures.")
+    exact: int = _setting(0, "Suspects for which the head is trained again without each item that explains them.")
 
     def __post_init__(self) -> None:
         _check(0 < self.noise_rate < 0.5, "noise_rate", self.noise_rate, "above 0 and below 0.5")
@@ -144,7 +145,7 @@ class AuditSettings:
         _check(len(set(self.classes)) == len(self.classes), "classes", ",".join(self.classes), "different names")
         for least, names in (
             (1, ("repeats", "epochs", "batch_size", "max_pixels")),
-            (0, ("examples", "thumbnails", "seed")),
+            (0, ("examples", "thumbnails", "exact", "seed")),
         ):
             for name in names:
                 _check(getattr(self, name) >= least, name, getattr(self, name), f"at least {least}")

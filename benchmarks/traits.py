@@ -214,12 +214,13 @@ def _saved(image: Image.Image, kind: str) -> bytes:
 def _facts(files: list[bytes]) -> np.ndarray:
     from auditor.data import images
     from auditor.data.picture_facts import EDGE, MEASURES, Picture
-    from auditor.sources.decoding import peek_format
+    from auditor.sources.decoding import peek_header
 
     found = []
     for data in files:
-        kind, size = peek_format(data, max_pixels=1 << 26)
-        picture = Picture(data, size, kind, images.decode(data, max_pixels=1 << 26, target=EDGE))
+        header = peek_header(data, max_pixels=1 << 26)
+        image = images.decode(data, max_pixels=1 << 26, target=EDGE)
+        picture = Picture(data, header.size, header.format, image)
         found.append([float(number) for measure in MEASURES for number in measure.of(picture)])
     return np.array(found, np.float32)
 

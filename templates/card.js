@@ -105,22 +105,34 @@ function Card(page) {
     return page.blind(item) ? null : likely(item).find((one) => one.key === key)?.name ?? null;
   }
 
+  let unfolded = false;
+
+  // Percent with the digits in which one item more or less shows.
+  const fine = (p) => `${(100 * p).toFixed(2)}%`;
+
   function why(item) {
-    const [against, neighbours] = data.why[explained(item)] ?? [[], []];
+    const [against, favour, neighbours, leftOut] = data.why[explained(item)] ?? [[], [], [], null];
     const strip = (title, kind, entries, text) => entries.length === 0 ? null
-      : h("div", { class: "strip" }, h("h3", { class: "strip-title " + kind }, h("span", {}, title)), h("div", { class: "shots small" }, entries.map(([other, value]) =>
+      : h("div", { class: "strip" }, h("h3", { class: "strip-title " + kind }, h("span", {}, title)), h("div", { class: "shots small" }, entries.map(([other, value, without]) =>
         h("figure", { class: "shot" }, page.pictures.small(other, `Labelled ${shown(table.label(other))}`),
-          h("figcaption", {}, h("b", {}, named(table.label(other))), text ? h("span", { class: "quiet" }, " " + text(value)) : null)))));
-    if (!against.length && !neighbours.length) return null;
+          h("figcaption", {}, h("b", {}, named(table.label(other))), text ? h("span", { class: "quiet" }, " " + text(value, without)) : null)))));
+    if (!against.length && !favour.length && !neighbours.length) return null;
     // What the item looks like stands side by side: the nearest of its given label, and the nearest of all others.
     const own = table.label(item);
     const alike = (wanted) => neighbours.filter(([other]) => (table.label(other) === own) === wanted);
     const near = (kind, entries, words) => strip(words, kind, entries, (value) => `similarity ${value.toFixed(2)}`);
+    const changed = (_, without) => without === null ? "" : `${fine(without)} without it`;
     const others = new Set(alike(false).map(([other]) => table.label(other)));
-    return h("div", { class: "rv-why strips" },
-      near("", alike(true), ["Nearest labelled ", named(own)]),
-      near("low", alike(false), others.size === 1 ? ["Nearest labelled ", named([...others][0])] : ["Nearest with another label"]),
-      strip(`Training ${noun.many} that argue against this label`, "low", against, null));
+    return h("div", { class: "rv-why" },
+      h("div", { class: "strips" },
+        near("", alike(true), ["Nearest labelled ", named(own)]),
+        near("low", alike(false), others.size === 1 ? ["Nearest labelled ", named([...others][0])] : ["Nearest with another label"])),
+      !against.length && !favour.length ? null : h("details", { class: "rv-speaking", open: unfolded, ontoggle: (event) => { unfolded = event.target.open; } },
+        h("summary", {}, "What speaks for ", named(own), ", and what speaks against it"),
+        leftOut === null ? null : h("p", { class: "quiet" }, `A head that did not learn from this ${noun.one} gives `, named(own), ` ${fine(leftOut)}. Below each ${noun.one}: what it gives if it has not learnt from that one either.`),
+        h("div", { class: "strips" },
+          strip([`Training ${noun.many} that speak for `, named(own)], "", favour, changed),
+          strip([`Training ${noun.many} that speak against `, named(own)], "low", against, changed))));
   }
 
   return { element, draw, none, nameOf };

@@ -401,6 +401,7 @@ def _summary(
         "ledger": "",
         "examples": 3,
         "thumbnails": 500,
+        "exact": 0,
     }
     solves = [
         {
@@ -620,11 +621,16 @@ def _evidence(
     )
     why = {}
     for row in suspects.itertuples():
-        against = [{**entry, "influence": -0.01 * (j + 1)} for j, entry in enumerate(others[row.label])]
+        against = [
+            {**entry, "influence": -0.01 * (j + 1), "without": None} for j, entry in enumerate(others[row.label])
+        ]
+        favour = [
+            {**entry, "influence": 0.02 / (j + 1), "without": None} for j, entry in enumerate(own.get(row.label, []))
+        ]
         near = [*own.get(row.label, []), *own.get(row.suggested_label, [])]
         neighbours = [{**entry, "similarity": 0.93 - 0.02 * j} for j, entry in enumerate(near)]
-        why[row.path] = {"against": against, "neighbours": neighbours}
-        paths |= {entry["path"] for entry in against + neighbours}
+        why[row.path] = {"against": against, "in_favour": favour, "left_out": None, "neighbours": neighbours}
+        paths |= {entry["path"] for entry in against + favour + neighbours}
     order = list(suspects["path"])
     corrupted = {
         "planted": _by_label(planted[planted["planted"]], "trained_label", names),

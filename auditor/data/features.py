@@ -18,6 +18,7 @@ from torch import nn
 
 from auditor.data import images
 from auditor.data.feature_cache import FeatureCache
+from auditor.data.picture_facts import FactTaker
 from auditor.model.backbone import Transform
 from auditor.model.placing import images_on
 from auditor.sources.base import ImageTable, Skipped
@@ -100,12 +101,15 @@ class ReadOptions:
         Where the backbone runs.
     workers
         Threads that decode; None takes one a core.
+    facts
+        Takes the facts of the pictures that are decoded; None where nobody asks for them.
     """
 
     keep_pixels: bool = False
     drop_grey: bool = False
     device: str = "cpu"
     workers: int | None = None
+    facts: FactTaker | None = None
 
 
 def peek_edges(table: ImageTable, max_pixels: int, sample: int = 64) -> Array:
@@ -150,6 +154,10 @@ def extract(
                 run.take(item)
                 if progress is not None and (item.row + 1) % BATCH == 0:
                     progress(item.row + 1, total)
+            if options.facts is not None:
+                options.facts.store(least=CHUNK)
+    if options.facts is not None:
+        options.facts.store()
     run.flush()
     run.store()
     if progress is not None:
@@ -201,6 +209,8 @@ class _Pass:
                 return _Item(row, digest, None, known[1])
             size = self.transform.size
             image = images.decode(data, max_pixels=self.transform.max_pixels, target=size)
+            if self.options.facts is not None:
+                self.options.facts.take(digest, data, image)
             pixels = images.resize_rgb(image, size)
             return _Item(row, digest, pixels, images.traits(image, pixels))
         except images.UnreadableImage as error:

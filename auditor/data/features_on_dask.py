@@ -15,6 +15,7 @@ from torch import nn
 
 from auditor.data.feature_cache import FeatureCache
 from auditor.data.features import Features, ReadOptions, extract
+from auditor.data.picture_facts import FactTaker
 from auditor.errors import EngineError
 from auditor.model import vision
 from auditor.model.backbone import Transform
@@ -30,11 +31,15 @@ RETRIES = 3
 
 @dataclass(frozen=True)
 class CacheAt:
-    """Where a worker finds the feature cache, if it shares the disk. See `FeatureCache` for the fields."""
+    """Where a worker finds the feature cache, if it shares the disk. See `FeatureCache` for the fields.
+
+    With `facts` the workers keep the facts of the pictures there too.
+    """
 
     folder: Path
     key: dict[str, object]
     n_features: int
+    facts: bool = False
 
 
 class _Torchvision(WorkerPlugin):  # type: ignore[misc]
@@ -103,8 +108,9 @@ def _extract_part(
 ) -> Features:
     """Runs on a worker. The rows that it answers are those of the whole table."""
     known = None if cache is None else FeatureCache(cache.folder, cache.key, cache.n_features)
+    taker = None if cache is None or not cache.facts else FactTaker(cache.folder, transform.max_pixels)
     rows = part.frame.index.to_numpy(np.int64)
-    read = extract(part, transform, backbone, ReadOptions(drop_grey=drop_grey, workers=1), cache=known)
+    read = extract(part, transform, backbone, ReadOptions(drop_grey=drop_grey, workers=1, facts=taker), cache=known)
     return replace(read, rows=rows[read.rows], pixels=None)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from auditor.data.table_columns import as_numbers, listed
 from auditor.system.arrays import Array
-from auditor.system.text import display
+from auditor.system.text import short
 
 ROWS_EACH = 5
 """Rows that each value of a column needs on average. With fewer a column of names would seem to tell the label."""
@@ -55,9 +55,7 @@ def without_copies(cells: pd.DataFrame, labels: Sequence[str]) -> tuple[pd.DataF
         elif _by_threshold(cells[name].tolist(), codes):
             thresholds.append(name)
     said = ((COPIES, copies), (NEAR_COPIES, near), (THRESHOLDS, thresholds))
-    notes = tuple(
-        text.format(listed([f"'{display(str(name))[:60]}'" for name in names])) for text, names in said if names
-    )
+    notes = tuple(text.format(listed([f"'{short(str(name))}'" for name in names])) for text, names in said if names)
     return cells.drop(columns=copies), notes
 
 

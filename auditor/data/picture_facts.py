@@ -7,6 +7,7 @@ few numbers that `MEASURES` names; to add one, write a `Measure` and put it ther
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from scipy.fft import dctn
 from auditor.data import images, picture_measures
 from auditor.data.feature_cache import FeatureCache
 from auditor.sources.base import ImageTable
-from auditor.sources.decoding import peek_format
+from auditor.sources.decoding import TURNED, peek_header
 from auditor.system.arrays import Array, Floats
 from auditor.system.progress import Update
 
@@ -92,6 +93,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(tuple(f"layout_{place}" for place in range(1, LAYOUT_SIDE * LAYOUT_SIDE)), _layout),
     Measure(picture_measures.LIGHT, lambda picture: picture_measures.light(picture.image)),
     Measure(picture_measures.SHAPE, lambda picture: picture_measures.shape(picture.image)),
+    Measure(picture_measures.FAULTS, lambda picture: picture_measures.faults(picture.image)),
     Measure(picture_measures.ORIGIN, lambda picture: picture_measures.origin(picture.data)),
 )
 """All facts. `format` is a place in `images.FORMATS`."""
@@ -139,8 +141,7 @@ def picture_facts(
     cache
         Where facts are kept by content.
     """
-    names = tuple(name for measure in MEASURES for name in measure.names)
-    kept = FeatureCache(cache, {"facts": VERSION, "names": names, "edge": EDGE}, len(names))
+    names, kept = _names(), _kept(cache)
     first = {digest: path for digest, path in zip(hashes, paths, strict=True) if kept.get(digest) is None}
     missing = sorted(first)
     with ThreadPoolExecutor(table.at_once or os.cpu_count() or 1) as pool:
@@ -161,13 +162,72 @@ def picture_facts(
     return facts if facts.known.any() else None
 
 
+class FactTaker:
+    """Takes the facts of pictures that another pass has just read, so that none is read for them once more.
+
+    A picture that is decoded is not decoded again, if facts need it at the same scale. They are the same in any case.
+    Several threads may give it pictures.
+
+    Parameters
+    ----------
+    cache
+        Where facts are kept by content.
+    """
+
+    def __init__(self, cache: Path, max_pixels: int) -> None:
+        self.cache, self._max_pixels = cache, max_pixels
+        self._cached, self._lock = _kept(cache), threading.Lock()
+        self._new: dict[str, list[float]] = {}
+
+    def take(self, digest: str, data: bytes, decoded: Image.Image) -> None:
+        """Take the facts of a picture: its hash, its bytes, and what they were decoded to. Known ones stay."""
+        if self._cached.get(digest) is not None or digest in self._new:
+            return
+        try:
+            numbers = _numbers(data, self._max_pixels, decoded)
+        except images.UnreadableImage:
+            return
+        with self._lock:
+            self._new[digest] = numbers
+
+    def store(self, *, least: int = 1) -> None:
+        """Keep the new facts, if there are so many."""
+        with self._lock:
+            new, self._new = (self._new, {}) if len(self._new) >= least else ({}, self._new)
+        if new:
+            digests = sorted(new)
+            rows = np.array([new[digest] for digest in digests], dtype=np.float32)
+            self._cached.add(digests, rows, np.zeros(len(digests), np.int32))
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(name for measure in MEASURES for name in measure.names)
+
+
+def _kept(cache: Path) -> FeatureCache:
+    """The facts that are known."""
+    names = _names()
+    return FeatureCache(cache, {"facts": VERSION, "names": names, "edge": EDGE}, len(names))
+
+
 def _facts_of(table: ImageTable, path: str, max_pixels: int) -> list[float] | None:
     """The numbers of one picture; None where it cannot be read."""
     try:
-        data = table.read(path)
-        kind, size = peek_format(data, max_pixels=max_pixels)
-        image = images.decode(data, max_pixels=max_pixels, target=EDGE)
+        return _numbers(table.read(path), max_pixels)
     except (OSError, images.UnreadableImage):
         return None
-    picture = Picture(data, size, kind, image)
+
+
+def _numbers(data: bytes, max_pixels: int, decoded: Image.Image | None = None) -> list[float]:
+    """The numbers of a picture.
+
+    Parameters
+    ----------
+    decoded
+        What its bytes were decoded to for another target. It serves where it has the scale that facts need.
+    """
+    header = peek_header(data, max_pixels=max_pixels, target=EDGE)
+    if decoded is None or (decoded.size[::-1] if TURNED in decoded.info else decoded.size) != header.decoded:
+        decoded = images.decode(data, max_pixels=max_pixels, target=EDGE)
+    picture = Picture(data, header.size, header.format, decoded)
     return [float(number) for measure in MEASURES for number in measure.of(picture)]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auditor.system.arrays import Array
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 MOSTLY = 0.9
 """The part of a column's values that must be numbers, or dates, for it to be one of these. The others are missing."""
@@ -105,7 +105,7 @@ def plan(cells: pd.DataFrame) -> Plan:
         if isinstance(kind, Column):
             columns.append(kind)
         for word, detail in more:
-            said.setdefault(word, []).append(f"'{display(str(name))[:60]}'" + detail)
+            said.setdefault(word, []).append(f"'{short(str(name))}'" + detail)
     notes = tuple(text.format(listed(said[word])) for word, text in _SAID.items() if word in said)
     return Plan(tuple(columns), notes)
 

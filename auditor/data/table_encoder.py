@@ -14,7 +14,7 @@ from auditor.data.table_columns import FEWEST, MOST_LEVELS, Plan, plan
 from auditor.data.text_encoder import TextEncoder
 from auditor.errors import SourceError
 from auditor.system.arrays import Array
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 NAME, VERSION = "columns", 1
 """What `audit.json` calls this encoder. The version rises when its answers change."""
@@ -104,7 +104,7 @@ class TableEncoder:
         lacking = [column.name for column in self.plan.columns if column.name not in cells.columns]
         if lacking:
             raise SourceError(
-                f"{display(name)} has no column '{display(lacking[0])[:60]}', which the audited table has",
+                f"{display(name)} has no column '{short(lacking[0])}', which the audited table has",
                 hint="give a reference with the columns of the audited table",
             )
         values = self._wide(cells, fit=False)

@@ -15,6 +15,7 @@ from auditor.detection.bench import Bench, Scores, Tell
 from auditor.detection.estimate import Estimate, estimate_share, family_note, reference_suspects
 from auditor.detection.labelled import Labelled
 from auditor.detection.results import Detection, DetectionSettings, Share
+from auditor.detection.rivals import rivals
 from auditor.detection.signals import Signals
 from auditor.system.arrays import Array, Floats
 
@@ -108,7 +109,11 @@ def detect(
     scores = replace(scores, suspicion=estimate.suspicion)
     estimate = replace(estimate, likeliest=estimate.likeliest.spread(known.rest, len(known.given)))
     scores = _everywhere(scores.select(unseen, estimate.suggested_probability), known)
-    found = replace(_assemble(bench, scores, estimate, suspects, known, names), doubt=_doubt(bench, signals, known))
+    found = replace(
+        _assemble(bench, scores, estimate, suspects, known, names),
+        doubt=_doubt(bench, signals, known),
+        rivals=rivals(signals.values["stacked_loss"][: bench.n], bench.labels, bench.families),
+    )
     tell("done", 1.0)
     return found
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from auditor.detection.likeliest import Likeliest
 from auditor.detection.posterior import Spread
+from auditor.detection.rivals import Rivals
 from auditor.result.wording import CANNOT_TELL, NO_ANSWER
 from auditor.system.arrays import Array, Floats, Ints
 
@@ -147,6 +148,8 @@ class Detection:
     doubt
         float64 [N], how unsure heads that saw no label of the item are of its class, whatever its label: 1 minus the
         probability of the likeliest class. NaN where a reference settles the item.
+    rivals
+        How well heads that saw no label of the items tell pairs of classes apart; None where nobody asked.
     """
 
     suspicion: Floats
@@ -170,6 +173,7 @@ class Detection:
     notes: tuple[str, ...] = ()
     cannot_tell: bool = False
     doubt: Floats | None = None
+    rivals: Rivals | None = None
 
     @property
     def said(self) -> str:

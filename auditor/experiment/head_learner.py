@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from auditor import engines, influence
-from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, Weighing, learnt
+from auditor.experiment.run import EngineChoice, EngineInputs, Engines, Fit, Learnt, Weighing, Without, learnt
 from auditor.influence.head import RESIDENT_BYTES
+from auditor.influence.leave_one_out import Question, left_out
 from auditor.model import training
 from auditor.model.converged_head import choose_weight_decay, mean_loss
 from auditor.model.scaling import Scaling, even_rows
@@ -95,6 +96,11 @@ class HeadLearner:
         """P = C (D + 1)."""
         return self.n_classes * (self.train.n_last + 1)
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the head whose influences count is at the minimum of its loss, so that another one can be found."""
+        return self.conditioned or self.converged
+
     def learn(self, labels: Array, update: Update) -> Learnt:
         """Train on `labels` int64 [N] of the training split."""
         fit, probe = self._trained(labels, update)
@@ -115,7 +121,15 @@ class HeadLearner:
             x, y = inputs.reference()
             said = probe.head.logits(x), y, probe.head.logits(np.asarray(problem.features)), labels
             weighing = Weighing.of(*said)
-        return learnt(fit, self.test.y, self.choice, Engines(engine, rows, exact), inputs, weighing)
+        found = learnt(fit, self.test.y, self.choice, Engines(engine, rows, exact), inputs, weighing)
+        if not self.leaves_out:
+            return found
+
+        def leave_out(asked: Sequence[Without], update: Update) -> Array:
+            questions = [Question(seen(self.train.features[[image]])[0], without) for image, without in asked]
+            return left_out(problem, self.choice.damping, questions, device=self.choice.device, tell=update)
+
+        return replace(found, explainer=replace(found.explainer, leave_out=leave_out))
 
     def _trained(self, labels: Array, update: Update) -> tuple[Fit, Probe]:
         """What the head that classifies says, and the head whose influences count."""

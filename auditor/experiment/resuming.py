@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from auditor.experiment.run import Explainer, Learner, Learnt, Run
+from auditor.experiment.run import Explainer, Learner, Learnt, Run, Without
 from auditor.influence import Solve
 from auditor.model import training_state
 from auditor.system.arrays import Array
@@ -70,7 +70,13 @@ class _Again:
             rows_of=lambda chosen, labels: self._whole.rows_of(chosen, labels),
             solves=lambda: self._whole.solves() if self._asked else self._solves,
             save_matrix=lambda path, attributes: self._whole.save_matrix(path, attributes),
+            leave_out=self._leave_out,
         )
+
+    def _leave_out(self, asked: Sequence[Without], update: Update) -> Array:
+        answer = self._whole.leave_out
+        assert answer is not None  # who has none is never asked: see `checks.before_reading`
+        return answer(asked, update)
 
 
 def _name(labels: Array) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,8 +11,14 @@ from auditor.influence import InfluenceEngine, Solve
 from auditor.influence.weighing import pull, robust_weights
 from auditor.model import training
 from auditor.model.quality import Quality, quality, softmax
-from auditor.system.arrays import Array
+from auditor.system.arrays import Array, Ints
 from auditor.system.progress import Update
+
+Without = tuple[int, Ints]
+"""An image, as an index into the data set, and int64 [r] positions in the training split that are left out."""
+
+LeaveOut = Callable[[Sequence[Without], Update], Array]
+"""Gives probabilities float64 [k, C] of k images, each by a head that was trained again without some points."""
 
 Asked = tuple[Any, Any]
 """What an engine takes: inputs and labels."""
@@ -66,12 +72,16 @@ class Explainer:
         Every linear system solved so far, those of the run's figures included.
     save_matrix
         Writes the influence of every training point on every reference point to a folder, as zarr [n, N].
+    leave_out
+        Trains the head again without some points; None where that would mean a whole network, or where the head is
+        not at the minimum of a loss.
     """
 
     rows: Callable[[Array], Array]
     rows_of: Callable[[Array, Array], Array]
     solves: Callable[[], tuple[Solve, ...]]
     save_matrix: Callable[[str, dict[str, Any]], None]
+    leave_out: LeaveOut | None = None
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import re
 from collections import Counter
 
 from auditor.errors import ConfigError
-from auditor.oddities import groups, marks, near_copies, strangers
+from auditor.oddities import classes, groups, marks, near_copies, pictures, strangers
 from auditor.oddities.contract import Kind
 from auditor.result import RANKING_COLUMNS
 from auditor.system.plugins import Plugins, source_hash
 
 GROUP = "auditor.oddities"
 
-KINDS: tuple[Kind, ...] = (strangers.KIND, near_copies.KIND, groups.KIND, marks.KIND)
+KINDS: tuple[Kind, ...] = (strangers.KIND, near_copies.KIND, groups.KIND, marks.KIND, pictures.KIND, classes.KIND)
 """This package's kinds, in the order in which the report shows them."""
 
 _OWN = frozenset(kind.name for kind in KINDS)

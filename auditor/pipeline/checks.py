@@ -88,6 +88,7 @@ def before_reading(table: ImageTable, reader: Reader, settings: AuditSettings) -
         training.trainable(network, settings.trained, reader.backbone.kind.classifier)
         if settings.train != "auto" or not reader.backbone.weights.pretrained:  # auto stays with the head without room
             require_room(reader.backbone, settings, n_images)
+    _check_exact(settings, reader.encoder)
     _check_time(settings, reader.encoder, n_images, n_classes)
     _check_probabilities(settings, n_images, n_classes)
     _check_engine(network, reader, settings, n_images, n_classes)
@@ -126,6 +127,16 @@ def _detection_seconds(settings: AuditSettings, encoder: Encoder, n_images: int,
     if settings.preset == "study" or n_classes <= MANY_CLASSES:
         return 0.0
     return processor_seconds(n_images, n_classes, encoder.n_layered)
+
+
+def _check_exact(settings: AuditSettings, encoder: Encoder) -> None:
+    """Refuse to leave items out of what is no head at the minimum of its loss."""
+    fixed = settings.trains_head_only and settings.preset != "study"
+    if settings.exact and not (fixed and (settings.conditions_head or encoder.transform is None)):
+        raise ConfigError(
+            "--exact trains a head again, and needs one that is at the minimum of its loss",
+            hint="use --train head with --damping auto and no preset, or leave out --exact",
+        )
 
 
 def _check_time(settings: AuditSettings, encoder: Encoder, n_images: int, n_classes: int) -> None:

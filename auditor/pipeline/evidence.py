@@ -16,12 +16,14 @@ from auditor.detection import Detection
 from auditor.experiment.run import Learnt, Run
 from auditor.pipeline.examples import examples
 from auditor.pipeline.histograms import extremes, influence_histograms
+from auditor.pipeline.leaving_out import left_out_of
 from auditor.pipeline.plane import plane
 from auditor.pipeline.suspects import explanations, near_duplicates
 from auditor.pipeline.thumbnails import Pictures, excerpts, mentioned
 from auditor.result.evidence import EvidenceDocument, ExampleDocument, LikelyClass, LowestImage, WhyDocument
 from auditor.system.arrays import Ints
 from auditor.system.interrupts import held
+from auditor.system.progress import Update
 
 LOWEST = 24
 
@@ -54,17 +56,20 @@ class Explained(TypedDict):
     why: dict[str, WhyDocument]
 
 
-def explain_suspects(data: Dataset, learnt: Learnt, ranking: pd.DataFrame, settings: AuditSettings) -> Explained:
+def explain_suspects(
+    data: Dataset, learnt: Learnt, ranking: pd.DataFrame, settings: AuditSettings, update: Update
+) -> Explained:
     """The part of the evidence that asks the clean run's engine for rows of the influence matrix."""
     position = {path: i for i, path in enumerate(data.paths)}
     index = {name: i for i, name in enumerate(data.classes)}
     suggested = np.full(len(data.paths), -1, dtype=np.int64)
     suggested[[position[p] for p in ranking["path"]]] = ranking["suggested_label"].map(index).fillna(-1).astype(int)
     _, rows = _suspects(data, ranking, settings)
-    return {
-        "examples": examples(data, learnt, settings.examples),
-        "why": explanations(data, learnt.explainer, rows, suggested),
-    }
+    why = explanations(data, learnt.explainer, rows, suggested)
+    if settings.exact and learnt.explainer.leave_out is not None:
+        exact = [row for row in rows[: settings.exact] if data.paths[row] in why]
+        why = left_out_of(data, learnt.explainer.leave_out, why, exact, update)
+    return {"examples": examples(data, learnt, settings.examples), "why": why}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from auditor.data import blank, feature_cache, features, images
 from auditor.data.dataset import Dataset
 from auditor.data.feature_cache import cache_folder
 from auditor.data.features import BATCH, Features, Pixels, ReadOptions
+from auditor.data.picture_facts import FactTaker
 from auditor.errors import AuditorError, WeightsError
 from auditor.model import backbone_kind, training
 from auditor.model.backbone import Backbone, Transform
@@ -80,10 +81,11 @@ class ImageReader(Reader):
         A fresh backbone is settled on the data set alone. A reference then passes through the very same backbone.
         """
         if self.backbone.weights.pretrained:
-            read = self._cached_features(table, update)
+            read = self._cached_features(table, update, facts=settle)
             return read, self._values(read)
         transform, device = self.backbone.transform, self.backbone.device
-        read = features.extract(table, transform, None, ReadOptions(True, self.study), progress=update)
+        options = ReadOptions(True, self.study, facts=self._taker() if settle else None)
+        read = features.extract(table, transform, None, options, progress=update)
         if read.pixels is None:
             return read, self._values(read)
         if settle:
@@ -102,7 +104,11 @@ class ImageReader(Reader):
     def _values(self, read: Features) -> Array:
         return read.values if read.values is not None else np.empty((0, self.backbone.kind.n_layered), np.float32)
 
-    def _cached_features(self, table: ImageTable, update: Update) -> Features:
+    def _taker(self) -> FactTaker | None:
+        """Takes the facts of the audited pictures on the way. The study looks at none."""
+        return None if self.study else FactTaker(cache_folder(self.job.run), self.settings.max_pixels)
+
+    def _cached_features(self, table: ImageTable, update: Update, *, facts: bool) -> Features:
         backbone, transform = self.backbone, self.backbone.transform
         folder = cache_folder(self.job.run)
         key: dict[str, object] = {
@@ -123,7 +129,7 @@ class ImageReader(Reader):
                 table,
                 transform,
                 extractor,
-                cache=CacheAt(folder.absolute(), key, backbone.kind.n_layered),
+                cache=CacheAt(folder.absolute(), key, backbone.kind.n_layered, facts and not self.study),
                 drop_grey=self.study,
                 progress=update,
             )
@@ -131,7 +137,7 @@ class ImageReader(Reader):
             table,
             transform,
             extractor,
-            ReadOptions(self.keeps_pixels, self.study, backbone.device),
+            ReadOptions(self.keeps_pixels, self.study, backbone.device, facts=self._taker() if facts else None),
             cache=feature_cache.FeatureCache(folder, key, backbone.kind.n_layered),
             progress=update,
         )

@@ -233,9 +233,9 @@ def _learn_given(inputs: Inputs, job: Job, learner: Learner, detection: Detectio
     if job.run.save_matrix:
         with job.stage("matrix", "Writing the influence matrix"):
             _save_matrix(inputs, job, learnt.explainer)
-    with job.stage("explain", "Looking for what explains the suspects"):
+    with job.stage("explain", "Looking for what explains the suspects") as update:
         ranking = rankings.given(data, learnt.run, detection, conditioned=learner.conditioned, by=job.settings.rank_by)
-        explained = explain_suspects(data, learnt, ranking, job.settings)
+        explained = explain_suspects(data, learnt, ranking, job.settings, update)
     return _Given(replace(learnt.run, solves=learnt.explainer.solves()), ranking, explained)
 
 

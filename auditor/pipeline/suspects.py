@@ -1,4 +1,4 @@
-"""What explains a suspect: images that speak against its label, and images that look like it."""
+"""What explains a suspect: images that speak for its label or against it, and images that look like it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from auditor.data.dataset import Dataset
 from auditor.experiment.run import Explainer
 from auditor.model.scaling import unit_rows
 from auditor.pipeline.rows import explained_rows
-from auditor.result.evidence import InfluencedImage, WhyDocument
+from auditor.result.evidence import SpeakingImage, WhyDocument
 from auditor.system.arrays import Array
 
 EXPLAINED = 500
@@ -21,6 +21,9 @@ ARGUED = 100
 
 EACH = 3
 """Nearest images of each of the two labels that are compared."""
+
+SPEAKING = 3
+"""Training images that are shown to speak for a label, and against it."""
 
 _AT_ONCE = 100
 """Suspects that are explained at a time: a number for each of them and each image is held."""
@@ -39,12 +42,12 @@ the 15 million pairs of 5,500 different photographs (Tiny ImageNet, ten classes)
 def explanations(
     data: Dataset, explainer: Explainer, suspects: Sequence[int], suggested: Array
 ) -> dict[str, WhyDocument]:
-    """For each of the first suspects: training images that argue against its label, and its nearest images.
+    """For each of the first suspects: training images that speak for its label and against it, and its nearest images.
 
     The nearest images are those of the given label and those of the suggested one, to be seen side by side.
 
-    Images that argue against a label carry the suggested label, and their influence on the suspect's loss under its
-    given label is the most negative.
+    Images that speak against a label carry the suggested label, and their influence on the suspect's loss under its
+    given label is the most negative. Images that speak for it carry it too, and theirs is the most positive.
 
     Parameters
     ----------
@@ -75,6 +78,8 @@ def _explained(
         near = nearest(similarity[i], data.labels, (data.labels[row], suggested[row]))
         found[data.paths[row]] = {
             "against": _against(data, train, influence[i], row, suggested[row]) if i < len(influence) else [],
+            "in_favour": _in_favour(data, train, influence[i], row) if i < len(influence) else [],
+            "left_out": None,
             "neighbours": [
                 {"path": data.paths[k], "label": data.classes[data.labels[k]], "similarity": float(similarity[i, k])}
                 for k in near
@@ -108,14 +113,29 @@ def _highest(values: Array, among: Array) -> Array:
     return rows[np.argsort(-values[rows], kind="stable")][:EACH]
 
 
-def _against(data: Dataset, train: Array, influence: Array, row: int, suggested: int) -> list[InfluencedImage]:
-    """The training images that argue most against a given label: of the suggested label, or of any other label."""
+def _against(data: Dataset, train: Array, influence: Array, row: int, suggested: int) -> list[SpeakingImage]:
+    """The training images that speak most against a given label: of the suggested label, or of any other label."""
     labels = data.labels[train]
     others = labels == suggested if suggested >= 0 else labels != data.labels[row]
-    candidates = np.flatnonzero(others & (train != row) & (influence < 0))
-    order = candidates[np.argsort(influence[candidates], kind="stable")][:3]
+    return _loudest(data, train, influence, np.flatnonzero(others & (train != row) & (influence < 0)))
+
+
+def _in_favour(data: Dataset, train: Array, influence: Array, row: int) -> list[SpeakingImage]:
+    """The training images that speak most for a given label. They carry it too."""
+    own = data.labels[train] == data.labels[row]
+    return _loudest(data, train, influence, np.flatnonzero(own & (train != row) & (influence > 0)))
+
+
+def _loudest(data: Dataset, train: Array, influence: Array, candidates: Array) -> list[SpeakingImage]:
+    """The `SPEAKING` of the candidates, int64 positions in the training split, with the largest influence."""
+    order = candidates[np.argsort(-np.abs(influence[candidates]), kind="stable")][:SPEAKING]
     return [
-        {"path": data.paths[train[k]], "label": data.classes[labels[k]], "influence": float(influence[k])}
+        {
+            "path": data.paths[train[k]],
+            "label": data.classes[data.labels[train[k]]],
+            "influence": float(influence[k]),
+            "without": None,
+        }
         for k in order
     ]
 

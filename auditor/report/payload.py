@@ -18,7 +18,7 @@ from auditor.report.originals import Originals
 from auditor.report.pictures import Pictures
 from auditor.report.wording import cannot_tell
 from auditor.result import AuditResult
-from auditor.result.evidence import LikelyClass, MapDocument, WhyDocument
+from auditor.result.evidence import LikelyClass, MapDocument, SpeakingImage, WhyDocument
 from auditor.result.figures import CalibrationDocument, Estimate
 
 MAX_BYTES = 14_500_000
@@ -29,6 +29,12 @@ HASH_WIDTH = 43
 
 Link = tuple[int, float | None]
 """Another image's row, and its influence or its similarity."""
+
+Speaker = tuple[int, float | None, float | None]
+"""Another image's row, its influence, and the suspect's probability without it; None where that was not asked for."""
+
+Why = tuple[list[Speaker], list[Speaker], list[Link], float | None]
+"""Images that speak against a label, those that speak for it, neighbours, and the probability without the suspect."""
 
 
 class Columns(TypedDict):
@@ -53,7 +59,7 @@ class Columns(TypedDict):
     hashes
         `HASH_WIDTH` characters a row: the image's SHA-256 in base64.
     why
-        By row: images that argue against its label with their influence, then its neighbours with their similarity.
+        By row, as in `Why`: a probability is that of the suspect's label, by heads trained again.
     settled
         Rows whose label the reference contradicts.
     likeliest
@@ -86,7 +92,7 @@ class Columns(TypedDict):
     suspicion: list[float | None]
     influence: list[float | None]
     hashes: str
-    why: dict[str, tuple[list[Link], list[Link]]]
+    why: dict[str, Why]
     settled: list[int]
     likeliest: dict[str, list[tuple[int, int]]]
     groups: list[list[int]]
@@ -227,7 +233,7 @@ def _expected(count: float, n: int, share: Sequence[float]) -> tuple[float, floa
 
 def _explaining(columns: Columns) -> Iterator[int]:
     """Rows of the images that explain a suspect, the first suspect's first."""
-    return (row for reasons in columns["why"].values() for links in reasons for row, _ in links)
+    return (link[0] for reasons in columns["why"].values() for links in reasons[:3] for link in links)
 
 
 def _split_paths(paths: list[str]) -> tuple[list[str], list[int], list[str]]:
@@ -264,19 +270,28 @@ def _rows(paths: Iterable[str], row_of: Mapping[str, int]) -> list[int]:
     return [row_of[path] for path in paths if path in row_of]
 
 
-def _why(why: Mapping[str, WhyDocument], row_of: Mapping[str, int]) -> dict[str, tuple[list[Link], list[Link]]]:
-    """By row, the images that argue against its label, and its neighbours."""
+def _why(why: Mapping[str, WhyDocument], row_of: Mapping[str, int]) -> dict[str, Why]:
+    """By row, the images that speak against its label and for it, and its neighbours."""
 
-    def links(found: Iterable[tuple[str, float]]) -> list[Link]:
-        return [(row_of[path], _short(value)) for path, value in found if path in row_of]
+    def speakers(found: Iterable[SpeakingImage]) -> list[Speaker]:
+        return [
+            (row_of[one["path"]], _short(one["influence"]), _fine(one.get("without")))
+            for one in found
+            if one["path"] in row_of
+        ]
 
-    return {
-        str(row_of[path]): (
-            links((image["path"], image["influence"]) for image in why[path]["against"]),
-            links((image["path"], image["similarity"]) for image in why[path]["neighbours"]),
-        )
-        for path in sorted(set(why) & set(row_of), key=row_of.__getitem__)
-    }
+    def told(reasons: WhyDocument) -> Why:
+        near = [(row_of[n["path"]], _short(n["similarity"])) for n in reasons["neighbours"] if n["path"] in row_of]
+        # Audits before 2026-12 said nothing of what speaks for a label.
+        favour = reasons.get("in_favour", [])
+        return speakers(reasons["against"]), speakers(favour), near, _fine(reasons.get("left_out"))
+
+    return {str(row_of[path]): told(why[path]) for path in sorted(set(why) & set(row_of), key=row_of.__getitem__)}
+
+
+def _fine(probability: float | None) -> float | None:
+    """Six digits behind the point: a single item changes little."""
+    return None if probability is None else round(probability, 6)
 
 
 def _likeliest(

@@ -50,6 +50,7 @@ class SettingsDocument(TypedDict):
     group_columns: list[str]
     examples: int
     thumbnails: int
+    exact: int
 
 
 class RunDocument(TypedDict):

@@ -20,6 +20,16 @@ class InfluencedImage(TypedDict):
     influence: float
 
 
+class SpeakingImage(InfluencedImage):
+    """A training image that speaks for or against the label of a suspect.
+
+    `without` is the probability of that label by a head that learnt from neither of the two; null where it was not
+    asked for.
+    """
+
+    without: float | None
+
+
 class ExampleDocument(TypedDict):
     """A test image, explained by its row of the influence matrix: the training images with most and least influence."""
 
@@ -90,9 +100,15 @@ class LikelyClass(TypedDict):
 
 
 class WhyDocument(TypedDict):
-    """Training images that speak against a suspect's label, and images that look like the suspect."""
+    """Training images that speak against a suspect's label and for it, and images that look like the suspect.
 
-    against: list[InfluencedImage]
+    `left_out` is the probability of its label by a head that did not learn from the suspect; null where it was not
+    asked for.
+    """
+
+    against: list[SpeakingImage]
+    in_favour: list[SpeakingImage]
+    left_out: float | None
     neighbours: list[NeighbourImage]
 
 

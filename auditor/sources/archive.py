@@ -11,12 +11,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from auditor.errors import SourceError
 from auditor.sources.base import Skipped
 from auditor.sources.tree import Listing, Tree, images_of, is_litter, join, name_problem
 from auditor.system.files import MAX_FILE_BYTES, reason
 from auditor.system.text import display
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+
+MOST_FILES = 10_000_000
+"""An archive with more files is refused: each takes about a kilobyte of memory."""
+
+MOST_FOLDER_BYTES = 2 << 30
+"""Memory for the folders of an archive, about. A short file can name folders inside folders thousands deep."""
+
+_FOLDER_BYTES = 700
+"""What a folder takes beside its name."""
 
 _DEEPEST_WRAPPER = 4
 """Folders around everything that are passed over: photos.zip holds photos/, and that holds the classes."""
@@ -83,7 +93,32 @@ class Archive(Tree):
                     Skipped(path, f"the {self.holder} holds several files of this name; the last one counts")
                 )
             self._names[path] = member.name
-        self._folders = _folders(self._names)
+        self._folders = self._all_folders()
+
+    def _all_folders(self) -> dict[str, _Folder]:
+        """What lies in each folder. The top is ''.
+
+        Raises
+        ------
+        SourceError
+            They would take too much memory.
+        """
+        found, size = {"": _Folder()}, 0
+        for path in self._names:
+            above, _, name = path.rpartition("/")
+            known = above in found
+            found.setdefault(above, _Folder()).files.add(name)
+            while not known:
+                size += len(above) + _FOLDER_BYTES
+                if size > MOST_FOLDER_BYTES:
+                    raise SourceError(
+                        f"the {self.holder} {display(self._title)} holds too many folders, or too deep ones, to list",
+                        hint="put the images into fewer folders, one a class",
+                    )
+                above, _, name = above.rpartition("/")
+                known = above in found
+                found.setdefault(above, _Folder()).folders.add(name)
+        return found
 
     @property
     def title(self) -> str:
@@ -166,6 +201,11 @@ def placed(name: str) -> tuple[str | None, str]:
     return "/".join(parts), name_problem(name)
 
 
+def too_many(title: str) -> SourceError:
+    """The error for an archive of more files than can be listed."""
+    return SourceError(f"{display(title)} holds more than {MOST_FILES:,} files", hint="divide it into several archives")
+
+
 def too_large(path: str) -> OSError:
     """The error for a file that unpacks to more than may be read."""
     return OSError(errno.EFBIG, f"unpacks to more than {MAX_FILE_BYTES} bytes", path)
@@ -174,17 +214,3 @@ def too_large(path: str) -> OSError:
 def damaged(path: str, error: Exception) -> OSError:
     """The error for a file that the archive cannot give."""
     return OSError(errno.EIO, f"the archive is damaged there: {display(reason(error))[:200]}", path)
-
-
-def _folders(paths: Iterable[str]) -> dict[str, _Folder]:
-    """What lies in each folder. The top is ''."""
-    found = {"": _Folder()}
-    for path in paths:
-        above, _, name = path.rpartition("/")
-        known = above in found
-        found.setdefault(above, _Folder()).files.add(name)
-        while not known:
-            above, _, name = above.rpartition("/")
-            known = above in found
-            found.setdefault(above, _Folder()).folders.add(name)
-    return found

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, cast
 
 from auditor.errors import SourceError
-from auditor.sources.archive import Archive, Member, damaged
+from auditor.sources.archive import MOST_FILES, Archive, Member, damaged, too_many
 from auditor.sources.tree import has_image_suffix
 from auditor.system.files import MAX_FILE_BYTES, reason
 from auditor.system.text import display
@@ -99,8 +99,12 @@ def _listed(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, Member]]:
 
     tarfile says nothing where an archive is cut in the header of an entry. The block of zeros at the end tells.
     """
-    files = set[str]()
-    for info in tar:
+    files, n = set[str](), 0
+    while (info := tar.next()) is not None:
+        cast(Any, tar).members = []  # it would keep them all
+        n += 1
+        if n > MOST_FILES:
+            raise too_many(os.path.basename(str(tar.name)))
         if info.isdir():
             continue
         problem = ""

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 
 from auditor.errors import SourceError
-from auditor.sources.archive import Archive, Member, damaged, too_large
+from auditor.sources.archive import MOST_FILES, Archive, Member, damaged, too_large, too_many
 from auditor.system.files import MAX_FILE_BYTES, reason
 from auditor.system.text import display
 
@@ -31,6 +31,8 @@ def open_zip(file: str) -> Archive:
     shown = display(file)
     try:
         fetch = _Zip(file)
+        if len(fetch) > MOST_FILES:
+            raise too_many(shown)
         members = list(fetch.members())
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise SourceError(
@@ -56,6 +58,9 @@ class _Zip:
 
     def __reduce__(self) -> tuple[type[_Zip], tuple[str]]:
         return _Zip, (self._file,)
+
+    def __len__(self) -> int:
+        return len(self._zip.infolist())
 
     def members(self) -> Iterator[Member]:
         for info in self._zip.infolist():

@@ -16,7 +16,7 @@ from auditor.errors import SourceError
 from auditor.system.arrays import Array
 from auditor.system.files import read_regular, reason
 from auditor.system.memory import free_bytes, size_text
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 NAMES = ("path", "paths", "id", "ids", "item", "items", "file_name", "name", "names")
 """Columns and arrays that say which item a row belongs to."""
@@ -173,7 +173,7 @@ def _parquet(data: bytes, what: str, shown: str) -> Block:
         widths = {0 if row is None else len(row) for row in rows}
         if len(widths) != 1:
             raise SourceError(
-                f"the column '{display(lists[0])[:60]}' of {shown} holds lists of different lengths",
+                f"the column '{short(lists[0])}' of {shown} holds lists of different lengths",
                 hint=f"give all items the same number of {what}",
             )
         return block_of(np.array(rows, dtype=np.float64), what, shown, names)
@@ -206,7 +206,7 @@ def block_of_frame(frame: pd.DataFrame, what: str, shown: str) -> Block:
     words = [name for name in values.columns if not pd.api.types.is_numeric_dtype(values[name])]
     if words:
         raise SourceError(
-            f"the column '{display(words[0])[:60]}' of {shown} holds no numbers",
+            f"the column '{short(words[0])}' of {shown} holds no numbers",
             hint=f"leave it out, or call it path where it says which item the {what} belong to",
         )
     numbers = values.to_numpy(np.float64, na_value=np.nan)

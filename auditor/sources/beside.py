@@ -13,7 +13,7 @@ import pandas as pd
 
 from auditor.errors import SourceError
 from auditor.sources.base import ImageTable
-from auditor.system.text import did_you_mean, display
+from auditor.system.text import did_you_mean, short
 
 MOST_VALUES = 5000
 """Different values of a column that is kept. One with more names items."""
@@ -198,8 +198,8 @@ def _is_number(text: str) -> bool:
 
 
 def _missing(name: str, present: Sequence[str], table: ImageTable) -> SourceError:
-    held = ", ".join(f"'{display(column)[:60]}'" for column in present[:12])
+    held = ", ".join(f"'{short(column)}'" for column in present[:12])
     return SourceError(
-        f"{table.name} has no column '{display(name)[:60]}' that can name groups; it has {held or 'none'}",
+        f"{table.name} has no column '{short(name)}' that can name groups; it has {held or 'none'}",
         hint=did_you_mean(name, present) or f"a column of groups has at most {MOST_VALUES:,} different values",
     )

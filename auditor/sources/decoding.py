@@ -16,6 +16,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -120,8 +121,7 @@ def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.
     """
     with _opened(data, max_pixels) as image:
         mode = image.mode
-        if target is not None and image.format in ("JPEG", "MPO"):
-            image.draft(None, (2 * target, 2 * target))  # None keeps the mode
+        _draft(image, target)
         image.load()
         rgb = _to_rgb(image)
         scaled, orientation = bool(rgb.info.get(SCALED)), _orientation(image)
@@ -130,6 +130,12 @@ def decode(data: bytes, *, max_pixels: int, target: int | None = None) -> Image.
     if orientation in _SIDEWAYS:
         rgb.info[TURNED] = orientation
     return rgb
+
+
+def _draft(image: Image.Image, target: int | None) -> None:
+    """Let a large JPEG be decoded at a smaller scale."""
+    if target is not None and image.format in ("JPEG", "MPO"):
+        image.draft(None, (2 * target, 2 * target))  # None keeps the mode
 
 
 def is_greyscale(image: Image.Image) -> bool:
@@ -149,8 +155,27 @@ def peek_size(data: bytes, *, max_pixels: int) -> tuple[int, int]:
         return image.size
 
 
-def peek_format(data: bytes, *, max_pixels: int) -> tuple[str, tuple[int, int]]:
-    """The format's name as Pillow has it, and width and height in pixels, from the header.
+@dataclass(frozen=True)
+class Header:
+    """What an image's header says.
+
+    Attributes
+    ----------
+    format
+        Its format as Pillow has it.
+    size
+        Width and height in pixels.
+    decoded
+        Width and height as `decode` gives them for a target, before EXIF data turn the image.
+    """
+
+    format: str
+    size: tuple[int, int]
+    decoded: tuple[int, int]
+
+
+def peek_header(data: bytes, *, max_pixels: int, target: int | None = None) -> Header:
+    """What the header says, and how large `decode` makes the image for this target. Nothing is decoded.
 
     Raises
     ------
@@ -158,7 +183,9 @@ def peek_format(data: bytes, *, max_pixels: int) -> tuple[str, tuple[int, int]]:
         As `decode`, as far as the header tells.
     """
     with _opened(data, max_pixels) as image:
-        return image.format or "", image.size
+        size = image.size
+        _draft(image, target)
+        return Header(image.format or "", size, image.size)
 
 
 def peek_origin(data: bytes) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from auditor.sources.manifest_columns import Rows, locate_group
 from auditor.sources.manifest_spec import Layout, chosen_columns, told_kind
 from auditor.sources.named import NAMES
 from auditor.sources.records import Records, Value, as_cell
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 SHOWN = "the DataFrame"
 """What messages call it."""
@@ -77,7 +77,7 @@ def _manifest(
     label, path, split = (columns.get(role, role) for role in ("label", "path", "split"))
     for role, name in (("label", label), ("path", path)):
         if name not in frame and not (role == "path" and layout.by_name and role not in columns):
-            held = ", ".join(f"'{display(column)[:60]}'" for column in frame.columns[:12])
+            held = ", ".join(f"'{short(column)}'" for column in frame.columns[:12])
             raise SourceError(
                 f"{SHOWN} has no column '{display(name)}'; it has {held}",
                 hint='say which one it is: audit(frame, label=COLUMN), or columns="path=A,label=B"',

@@ -14,7 +14,7 @@ from auditor.sources.arrays_file import Block
 from auditor.sources.base import Given, ImageTable, Skipped
 from auditor.sources.spelling import resolved
 from auditor.system.arrays import Array
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 LACKING = "no {} are given for it"
 """Why an item takes no part that a file of features or probabilities does not name."""
@@ -137,7 +137,7 @@ def _columns(table: ImageTable, block: Block, classes: Sequence[str]) -> tuple[s
         numbered = block.columns == tuple(map(str, range(width)))  # pandas' own names for an array's columns
         if not numbered:
             raise SourceError(
-                f"the probabilities have no column for the class '{display(lacking[0])[:60]}'; their columns are "
+                f"the probabilities have no column for the class '{short(lacking[0])}'; their columns are "
                 + ", ".join(f"'{display(name)[:40]}'" for name in block.columns[:12]),
                 hint="call each column as its class",
             )
@@ -195,7 +195,7 @@ def _check_order(values: Array, columns: tuple[str, ...], table: ImageTable) -> 
     first = moved[0]
     raise SourceError(
         f"the probabilities seem to have their columns in another order: of {int(n[first])} items labelled "
-        f"'{display(columns[first])[:60]}', {int(counts[first, order[first]])} have their highest probability in the "
-        f"column of '{display(columns[order[first]])[:60]}'",
+        f"'{short(columns[first])}', {int(counts[first, order[first]])} have their highest probability in the "
+        f"column of '{short(columns[order[first]])}'",
         hint="put the columns in the sorted order of the class names, or give a Parquet file whose columns are named",
     )

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-from auditor.system.text import display
+from auditor.system.text import short
 
 _OTHER_WORDS = {
     "path": frozenset(
@@ -65,7 +65,7 @@ def understood(
 
 def read_so(taken: Mapping[str, str]) -> str:
     """The note about columns that were taken for a role without having its name."""
-    said = " and ".join(f"'{display(name)[:60]}' as {role}" for role, name in taken.items())
+    said = " and ".join(f"'{short(name)}' as {role}" for role, name in taken.items())
     return f"The table's columns were read so: {said}."
 
 

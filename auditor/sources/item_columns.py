@@ -13,7 +13,7 @@ from auditor.sources.headers import alike, read_so, understood
 from auditor.sources.manifest_columns import NoColumnError, missing
 from auditor.sources.records import Records, Value
 from auditor.sources.tree import is_utf8
-from auditor.system.text import display
+from auditor.system.text import short
 
 ROLES = ("label", "text", "split", "group", "id")
 """What a column can be for, beside a cell of a table. It has the name of its role unless the user chooses another."""
@@ -65,12 +65,12 @@ class Chosen:
         for name, times in Counter(names).items():
             if times > 1 and name and (table or name in mine):
                 raise SourceError(
-                    f"{where}: there are {times} columns '{display(name)[:60]}'", hint="rename all but one of them"
+                    f"{where}: there are {times} columns '{short(name)}'", hint="rename all but one of them"
                 )
 
     def _missing(self, where: str, role: str, names: list[str]) -> NoColumnError:
         if role == "label" and role not in self.columns:
-            shown = ", ".join(f"'{display(name)[:60]}'" for name in names[:12]) + (", ..." if len(names) > 12 else "")
+            shown = ", ".join(f"'{short(name)}'" for name in names[:12]) + (", ..." if len(names) > 12 else "")
             return NoColumnError(
                 f"{where}: there is no column 'label'; it has {shown or 'none'}",
                 hint="name the column of labels with --label COLUMN",
@@ -135,7 +135,7 @@ def as_labels(values: Sequence[Value], name: str, shown: str) -> list[str]:
     n = sum(counts.values())
     if len(counts) > MANY_NUMBERS and (not whole or n < FEW_EACH * len(counts)):
         raise SourceError(
-            f"{shown}: the label column '{display(name)[:60]}' holds {len(counts):,} different numbers in {n:,} rows, "
+            f"{shown}: the label column '{short(name)}' holds {len(counts):,} different numbers in {n:,} rows, "
             "so it measures something and names no classes",
             hint="choose another column with --label COLUMN, or add one that puts the numbers into classes",
         )
@@ -159,7 +159,7 @@ def as_splits(values: Sequence[Value] | None, records: Records, shown: str) -> l
     for number, value in zip(records.numbers, values, strict=True):
         if known[value] is None:
             raise SourceError(
-                f"{shown}, row {number}: '{display(value or '')[:60]}' is not a split",
+                f"{shown}, row {number}: '{short(value or '')}' is not a split",
                 hint="use train, val, test or nothing; --columns split=COLUMN names another column",
             )
     return [known[value] or "" for value in values]

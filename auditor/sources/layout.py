@@ -7,14 +7,14 @@ note. Where nobody can be sure, `doubt` says why, and an audit asks the user.
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 
 from auditor.errors import SourceError
 from auditor.sources.base import Skipped, split_name
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 Found = list[tuple[str, str]]
 """(class folder, path of an image) of each image."""
@@ -74,7 +74,8 @@ def understand(spec: str, classes: Classes, found: Found) -> Layout:
     inner = _inner(found)
     kept, skipped, notes = _without_copies(classes, found, inner)
     skipped, notes = [*small, *skipped], [*said, *notes]
-    inner = {folder: names for folder, names in inner.items() if folder in {above for above, _ in kept}}
+    used = {above for above, _ in kept}
+    inner = {folder: names for folder, names in inner.items() if folder in used}
     splits = [classes[folder][1] for folder, _ in kept]
     notes += _misplaced(classes, inner)
     notes += [
@@ -97,7 +98,7 @@ def understand(spec: str, classes: Classes, found: Found) -> Layout:
 def shown(names: Iterable[str], most: int = 4) -> str:
     """Some names in a sentence."""
     names = sorted(names)
-    return ", ".join(f"'{display(name)[:60]}'" for name in names[:most]) + (", ..." if len(names) > most else "")
+    return ", ".join(f"'{short(name)}'" for name in names[:most]) + (", ..." if len(names) > most else "")
 
 
 def _inner(found: Found) -> dict[str, Counter[str]]:
@@ -119,10 +120,13 @@ def _without_copies(
     """The images without class folders that hold the other class folders once more: yes, no, all/yes, all/no."""
     skipped, notes = list[Skipped](), list[str]()
     copies: set[str] = set()
+    beside: dict[str, Counter[str]] = defaultdict(Counter)
+    for folder in inner:
+        beside[_parent(folder)][classes[folder][0]] += 1
     for folder, names in inner.items():
-        siblings = {classes[other][0] for other in inner if _parent(other) == _parent(folder) and other != folder}
-        inside = names.keys() - {""}
-        if len(inside) >= 2 and inside <= siblings and _holds_folders_only(names):
+        inside, own, siblings = names.keys() - {""}, classes[folder][0], beside[_parent(folder)]
+        others = all(siblings[name] > (name == own) for name in inside)
+        if len(inside) >= 2 and others and _holds_folders_only(names):
             copies.add(folder)
             what = f"holds folders of the other classes ({shown(inside)}), so it is no class"
             skipped.append(Skipped(folder, f"{what}; its {names.total()} images are left out"))

@@ -12,7 +12,7 @@ import pandas as pd
 from auditor.errors import SourceError
 from auditor.sources.headers import alike, understood
 from auditor.sources.tree import has_image_suffix
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 ROLES = ("path", "label", "split")
 """What a column can be for. A column has the name of its role unless the user chooses another."""
@@ -112,7 +112,7 @@ class NoColumnError(SourceError):
 
 def missing(where: str, wanted: Mapping[str, str], present: Sequence[str]) -> NoColumnError:
     """The error for columns that are not there, `wanted` by role. It names the first, and its hint all of them."""
-    shown = ", ".join(f"'{display(name)[:60]}'" for name in present[:12]) + (", ..." if len(present) > 12 else "")
+    shown = ", ".join(f"'{short(name)}'" for name in present[:12]) + (", ..." if len(present) > 12 else "")
     guesses = ",".join(f"{role}={display(_guess(column, present))}" for role, column in wanted.items())
     return NoColumnError(
         f"{where}: there is no column '{display(next(iter(wanted.values())))}'; it has {shown or 'none'}",

@@ -21,7 +21,7 @@ from auditor.sources.remote.address import is_address
 from auditor.sources.root import ODD_PATH
 from auditor.sources.spelling import merged
 from auditor.sources.tree import Tree, is_utf8
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 SHOWN = 3
 """How many bad rows an error names."""
@@ -87,13 +87,13 @@ def normalise_splits(rows: Rows, shown: str) -> Rows:
     """The rows with one spelling for each split. A word that is not a split is refused."""
     known = {text: split_name(text) for text in set(rows.splits)}
     if None in known.values() and "split" in rows.near:
-        name = display(rows.near["split"])[:60]
+        name = short(rows.near["split"])
         note = f"The column '{name}' holds words that are no splits, so it was left aside."
         return replace(rows, splits=[""] * len(rows.splits), notes=(*rows.notes, note))
     if None in known.values():
         number, text = next((n, t) for n, t in zip(rows.numbers, rows.splits, strict=True) if known[t] is None)
         raise SourceError(
-            f"{shown}, row {number}: '{display(text)[:60]}' is not a split",
+            f"{shown}, row {number}: '{short(text)}' is not a split",
             hint="use train, val, test or nothing; FILE::split=COLUMN names another column",
         )
     notes = (read_so(rows.near),) if rows.near else ()
@@ -141,7 +141,7 @@ def _contradiction(rows: Rows, indices: Sequence[int], spellings: Mapping[str, s
         for index in indices:
             first.setdefault(spellings.get(column[index], column[index]), rows.numbers[index])
         if len(first) > 1:
-            said = some([f"'{display(value)[:60]}' in row {number}" for value, number in first.items()])
+            said = some([f"'{short(value)}' in row {number}" for value, number in first.items()])
             return f"the manifest gives several {name}s: {said}"
     return ""
 

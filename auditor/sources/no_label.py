@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from auditor.system.text import display
+from auditor.system.text import short
 
 _ERRORS = frozenset(
     {"#N/A", "#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!"}
@@ -47,7 +47,7 @@ def named_missing(counts: Mapping[str, int]) -> list[str]:
     found = sorted(label for label in counts if label.strip() in _WORDS or is_error_value(label))
     if not found:
         return []
-    shown = " and ".join(f"'{display(label)[:60]}' ({counts[label]})" for label in found[:_SHOWN])
+    shown = " and ".join(f"'{short(label)}' ({counts[label]})" for label in found[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     one = len(found) == 1
     return [

@@ -13,13 +13,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from auditor.sources.no_label import named_missing
-from auditor.system.text import display
+from auditor.system.text import short
 
 _SHOWN = 3
 """How many groups of names a note shows."""
-
-_LONGEST = 60
-"""Characters of a name that a note shows."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.0+)?", re.ASCII)
 _WHOLE_FLOAT = re.compile(r"([+-]?[0-9]{1,15})\.0+", re.ASCII)
@@ -153,12 +150,12 @@ def _unseen(groups: Sequence[Sequence[str]]) -> str:
     if found is None:
         return ""
     letter = unicodedata.name(found[1], "a letter of another alphabet")
-    return f" In '{display(found[0])[:_LONGEST]}' a letter only looks Latin: {letter}."
+    return f" In '{short(found[0])}' a letter only looks Latin: {letter}."
 
 
 def _in_words(groups: Sequence[Sequence[str]], counts: Mapping[str, int]) -> str:
     shown = [
-        " and ".join(f"'{display(name)[:_LONGEST]}' ({counts[name]})" for name in group[:_SHOWN])
+        " and ".join(f"'{short(name)}' ({counts[name]})" for name in group[:_SHOWN])
         + (f" and {len(group) - _SHOWN} more" if len(group) > _SHOWN else "")
         for group in groups[:_SHOWN]
     ]

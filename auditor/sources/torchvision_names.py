@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from auditor.errors import SourceError
-from auditor.system.text import did_you_mean, display
+from auditor.system.text import did_you_mean, display, short
 
 START = "torchvision:"
 
@@ -40,7 +40,7 @@ def place_of(spec: str) -> str:
     known = {one.lower(): one for one in _PLACES}
     if name.lower() not in known:
         raise SourceError(
-            f"torchvision's data set '{display(name)[:60]}' is not known by name",
+            f"torchvision's data set '{short(name)}' is not known by name",
             hint=f"{did_you_mean(name, _PLACES)}; others from Python: auditor.audit(torchvision.datasets.NAME(ROOT))",
         )
     places = [os.path.join(root or ".", below) if below else root or "." for below in _PLACES[known[name.lower()]]]

@@ -11,6 +11,7 @@ function                  reader                                      a control 
 `printable`               a page (HTML comes after it)                a visible symbol
 `readable`                a page, a text of several lines             a visible symbol; line ends stay
 `display`                 a path in a file or a message               stays; only UTF-8 is mended
+`short`                   a name in a sentence, cut short             stays; only UTF-8 is mended
 ========================  ==========================================  ===========================
 """
 
@@ -23,6 +24,9 @@ from collections.abc import Iterable
 
 LINE_LENGTH = 120
 """Characters of a name or a sentence that `plain` keeps unless it is told another number."""
+
+NAME_LENGTH = 60
+"""Characters of a class, a column or another name that a sentence shows."""
 
 _HIDDEN_ON_A_LINE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a terminal obeys or a reader cannot see: controls, direction marks, surrogates, line ends."""
@@ -64,6 +68,11 @@ def readable(text: object) -> str:
 def display(path: str) -> str:
     r"""A path as text that UTF-8 can carry: bytes that are not UTF-8 become `\xNN`, half characters `\uNNNN`."""
     return _SURROGATE.sub(lambda found: _spelled(ord(found[0])), path)
+
+
+def short(name: str) -> str:
+    """A name for a sentence: as `display` gives it, and no longer than `NAME_LENGTH`."""
+    return display(name)[:NAME_LENGTH]
 
 
 def counted(n: int, singular: str, plural: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import dataclasses
 import hashlib
 import io
@@ -547,3 +548,22 @@ def test_a_card_on_one_screen_with_its_likeliest_classes_and_a_way_back(page):
         )
         assert report.run("return document.querySelector('.rv-picture img').clientWidth") > 250
         assert all(50 < top < bottom <= 900 and 0 <= left < right <= 390 for top, bottom, left, right in boxes)
+
+
+def test_what_speaks_for_a_label_folds_and_stays_open_from_card_to_card(page):
+    result = make_result(n=60)
+    first = result.ranking["path"].iloc[0]
+    why = copy.deepcopy(result.evidence["why"])
+    why[first]["left_out"] = 0.0483
+    why[first]["in_favour"][0]["without"], why[first]["against"][0]["without"] = 0.0442, 0.0517
+    report = page(dataclasses.replace(result, evidence={**result.evidence, "why": why})).open()
+    own = result.ranking["label"].iloc[0]
+    assert report.text(".rv-speaking summary") == f"What speaks for {own}, and what speaks against it"
+    assert not report.run("return document.querySelector('.rv-speaking').open")
+    report.click(".rv-speaking summary")
+    said = report.text(".rv-speaking")
+    assert f"A head that did not learn from this image gives {own} 4.83%." in said
+    assert "4.42% without it" in said and "5.17% without it" in said and said.count("without it") == 2
+    report.keys("n")
+    assert report.run("return document.querySelector('.rv-speaking').open")
+    assert "did not learn" not in report.text(".rv-speaking") and report.errors() == []

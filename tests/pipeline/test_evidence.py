@@ -250,3 +250,19 @@ def test_each_suspect_of_several_sittings_stands_beside_its_nearest_of_both_labe
         ]
         assert [near["path"] for near in found[f"{row}.png"]["neighbours"]] == wanted
     assert [bool(why["against"]) for why in found.values()] == [True] * 100 + [False] * 400
+
+
+def test_what_speaks_for_a_label_carries_it_and_what_speaks_against_it_does_not(finished: AuditResult) -> None:
+    splits = finished.ranking.set_index("path")["split"]
+    labels = finished.ranking.set_index("path")["label"]
+    spoken = {path: why for path, why in finished.evidence["why"].items() if why["against"] or why["in_favour"]}
+    assert spoken
+    for path, why in spoken.items():
+        assert why["left_out"] is None
+        for side, sign in (("in_favour", 1), ("against", -1)):
+            for one in why[side]:
+                assert one["path"] != path and splits[one["path"]] == "train" and one["without"] is None
+                assert sign * one["influence"] > 0
+                assert (one["label"] == labels[path]) == (side == "in_favour") and one["label"] == labels[one["path"]]
+        sizes = [abs(one["influence"]) for one in why["in_favour"]]
+        assert sizes == sorted(sizes, reverse=True) and len(sizes) <= 3

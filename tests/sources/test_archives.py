@@ -95,6 +95,22 @@ def test_names_that_leave_the_archive_are_left_out_and_named(tmp_path: Path) -> 
         assert reasons(table) == dict.fromkeys(bad, "leads outside the root")
 
 
+def test_more_files_or_deeper_folders_than_memory_should_hold_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of 60 kB is 30,000 folders, and all their names together are a gigabyte."""
+    deep = {f"{label}/{'a/' * 3_000}1.png": png(level) for label, level in CLASSES}
+    assert len(open_source(str(zipped(tmp_path / "deep.zip", deep))).frame) == 2
+    monkeypatch.setattr(archive, "MOST_FOLDER_BYTES", 1 << 22)
+    for made in (zipped(tmp_path / "a.zip", deep), tarred(tmp_path / "a.tar", deep)):
+        with pytest.raises(SourceError, match="too deep ones"):
+            open_source(str(made))
+    for kind, opener, pack in (("zip", archive_zip, zipped), ("tar", archive_tar, tarred)):
+        monkeypatch.setattr(opener, "MOST_FILES", len(FILES) - 1)
+        with pytest.raises(SourceError, match=r"holds more than [\d,]+ files"):
+            open_source(str(pack(tmp_path / f"many.{kind}", FILES)))
+
+
 def test_what_systems_leave_behind_is_passed_over(tmp_path: Path) -> None:
     litter = {"__MACOSX/train/cat/._0.png": b"x", "train/.DS_Store": b"x", "train/cat/Thumbs.db": b"x"}
     assert open_source(str(zipped(tmp_path / "a.zip", FILES | litter))).skipped == ()

@@ -12,6 +12,7 @@ from auditor.errors import SourceError
 from auditor.pipeline.reading import open_table
 from auditor.sources import ImageTable, open_source
 from auditor.sources.base import split_name
+from auditor.sources.layout import understand
 
 
 def fill(root: Path, *folders: str, n: int = 1) -> Path:
@@ -208,3 +209,13 @@ def test_a_class_with_the_name_of_smaller_copies_stays_and_is_named(tmp_path: Pa
     table = open_source(str(fill(tmp_path, "cat", "dog", name)))
     assert set(table.frame["label"]) == {"cat", "dog", name}
     assert len(table.notes) == 1 and f"'{name}' has the name of a folder of smaller copies" in table.notes[0]
+
+
+def test_ten_thousand_class_folders_are_looked_at_once_each() -> None:
+    """Each was compared with all others; that took minutes, and no longer than the rest takes now."""
+    classes = {f"{n:05d}": (f"{n:05d}", "") for n in range(10_000)}
+    found = [(folder, f"{folder}/{n}.png") for folder in classes for n in range(2)]
+    copies = [("00000", f"00000/{n:05d}/a.png") for n in range(1, 4)]
+    known = understand("set", classes, [*copies, *found[2:]])
+    assert known.doubt is None and len(known.found) == len(found) - 2
+    assert [entry.path for entry in known.skipped] == ["00000"] and "no class" in known.skipped[0].reason

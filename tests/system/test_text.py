@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.system.text import did_you_mean, display, plain, printable, terminal_text
+from auditor.system.text import did_you_mean, display, plain, printable, short, terminal_text
 
 ANY = st.text(st.characters(codec=None), max_size=60)
 
@@ -53,3 +53,7 @@ def test_long_text_is_cut_on_a_line() -> None:
 )
 def test_an_unknown_name_gets_the_near_ones_or_all(name: str, hint: str) -> None:
     assert did_you_mean(name, ("weights", "model_f1", "f1_drop")) == hint
+
+
+def test_a_name_in_a_sentence_is_cut_and_can_be_written() -> None:
+    assert short("cat") == "cat" and short("\udcff" + "a" * 99) == "\\xff" + "a" * 56

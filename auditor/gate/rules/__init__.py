@@ -12,6 +12,7 @@ from auditor.gate.facts import Facts, Levels, Measurement
 from auditor.gate.rules import (
     class_balance,
     class_share,
+    classes,
     conflicting_duplicates,
     f1_drop,
     groups,
@@ -20,6 +21,7 @@ from auditor.gate.rules import (
     model_f1,
     near_copies,
     new_suspects,
+    pictures,
     recovery,
     strangers,
     unreadable,
@@ -47,6 +49,8 @@ RULES: tuple[Rule, ...] = (
     near_copies.RULE,
     groups.RULE,
     marks.RULE,
+    pictures.RULE,
+    classes.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
 

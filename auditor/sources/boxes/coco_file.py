@@ -11,7 +11,7 @@ from typing import Any
 from auditor.errors import SourceError
 from auditor.sources.amended_text import DROPPED, array_with, elements, members
 from auditor.sources.manifest_formats import decode, encoded_as, load
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 MAX_BYTES = 2 << 30
 """A larger file is refused: as objects of Python it would take tens of gigabytes."""
@@ -96,7 +96,7 @@ class CocoFile:
         unknown = sorted(set(labels.values()) - set(self.ids))
         if unknown:
             raise SourceError(
-                f"{shown} has no category '{display(unknown[0])[:60]}', which a box of it should have",
+                f"{shown} has no category '{short(unknown[0])}', which a box of it should have",
                 hint="add the category there, and audit it again",
             )
         data = load(self.file, shown)

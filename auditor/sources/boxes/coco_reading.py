@@ -12,7 +12,7 @@ from auditor.errors import SourceError
 from auditor.sources.base import Skipped
 from auditor.sources.boxes.table import Box, picture_path
 from auditor.sources.tree import Tree
-from auditor.system.text import counted, display
+from auditor.system.text import counted, display, short
 
 
 @dataclass
@@ -187,15 +187,13 @@ def _categories(entries: Sequence[Any], used: Set[Any], shown: str) -> dict[Any,
         name = said.strip() if isinstance(said, str) else ""
         if found.setdefault(key, name) != name:
             raise SourceError(
-                f"{shown}: the category id {display(str(key))[:40]} stands for '{display(found[key])[:60]}' and for "
-                f"'{display(name)[:60]}'",
+                f"{shown}: the category id {display(str(key))[:40]} stands for '{short(found[key])}' and for "
+                f"'{short(name)}'",
                 hint="give each category an id of its own",
             )
     times, had = Counter(found.values()), {name for key, name in found.items() if key in used}
     found = {key: name for key, name in found.items() if times[name] == 1 or key in used or name not in had}
     name, n = Counter(filter(None, found.values())).most_common(1)[0] if any(found.values()) else ("", 0)
     if n > 1:
-        raise SourceError(
-            f"{shown}: {n} categories are called '{display(name)[:60]}'", hint="give each a name of its own"
-        )
+        raise SourceError(f"{shown}: {n} categories are called '{short(name)}'", hint="give each a name of its own")
     return found

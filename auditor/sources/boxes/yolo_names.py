@@ -14,7 +14,7 @@ import yaml
 from auditor.errors import SourceError
 from auditor.sources.base import split_name
 from auditor.system.files import UNWAITING, read_regular, reason
-from auditor.system.text import display
+from auditor.system.text import display, short
 
 MAX_BYTES = 4 << 20
 """A longer description is refused."""
@@ -126,7 +126,5 @@ def names_of_lines(data: bytes, shown: str) -> dict[int, str]:
 def _apart(names: dict[int, str], shown: str) -> dict[int, str]:
     name, times = Counter(filter(None, names.values())).most_common(1)[0] if any(names.values()) else ("", 0)
     if times > 1:
-        raise SourceError(
-            f"{shown}: {times} classes are called '{display(name)[:60]}'", hint="give each a name of its own"
-        )
+        raise SourceError(f"{shown}: {times} classes are called '{short(name)}'", hint="give each a name of its own")
     return names
