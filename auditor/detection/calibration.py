@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import roc_auc_score
 
-from auditor.compute.statistics import area_under_curve, isotonic
 from auditor.detection.results import Share
 from auditor.system.arrays import Array, Floats
 
@@ -30,7 +31,7 @@ _TINY = 1e-9
 
 def in_order(p: Floats, suspicion: Floats) -> Floats:
     """Make probabilities `p` [N] rise with `suspicion` [N] and keep their mean (isotonic regression)."""
-    ordered = isotonic(suspicion, p)
+    ordered = IsotonicRegression(increasing=True).fit_transform(suspicion, p)
     return np.asarray(np.clip(ordered, 0, 1), dtype=np.float64)
 
 
@@ -51,7 +52,7 @@ def at_share(p: Floats, share: float) -> Floats:
 def separation(planted: Floats, given: Floats) -> float:
     """Give the area under the curve of planted suspicions against given ones. A half is chance."""
     truth = np.repeat([1, 0], [len(planted), len(given)])
-    return float(area_under_curve(truth, np.concatenate([planted, given])))
+    return float(roc_auc_score(truth, np.concatenate([planted, given])))
 
 
 def as_share(value: float, low: float, high: float, n: int) -> Share:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
-from auditor.compute.statistics import ranks
 from auditor.data.settled import Settled
 from auditor.detection import calibration as cal
 from auditor.detection.bench import Bench, Scores, Tell
@@ -204,7 +204,7 @@ def influence_order(suspicion: Floats, average_influence: Floats, first: Array) 
     order = np.full(len(suspicion), np.nan)
     for number, values in enumerate((suspicion, -average_influence, suspicion)):
         mine = listed & (tier == number)
-        order[mine] = number * (len(order) + 1) + ranks(values[mine])
+        order[mine] = number * (len(order) + 1) + rankdata(values[mine])
     return order
 
 

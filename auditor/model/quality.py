@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.special
+from sklearn.metrics import confusion_matrix, f1_score
 
-from auditor.compute.statistics import confusion, weighted_f1
 from auditor.system.arrays import Array
 
 
@@ -38,11 +38,11 @@ def quality(logits: Array, labels: Array, n_classes: int) -> Quality:
         float [N, C], and int64 [N] in 0..C-1.
     """
     predicted = logits.argmax(axis=1)
-    matrix = confusion(labels, predicted, n_classes)
+    matrix = confusion_matrix(labels, predicted, labels=np.arange(n_classes))
     return Quality(
         n=len(labels),
         accuracy=float((predicted == labels).mean()),
-        f1_weighted=weighted_f1(matrix),
+        f1_weighted=float(f1_score(labels, predicted, average="weighted", zero_division=0)),
         confusion=tuple(tuple(int(v) for v in row) for row in matrix),
     )
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import average_precision_score
 
-from auditor.detection.precision import average_precision
 from auditor.oddities.contract import ITEMS, Audited, Column, Item, Kind, Oddity
 from auditor.oddities.distances import ClassMeans, Neighbours, class_means, neighbours
 from auditor.system.arrays import Array, Floats, Ints
@@ -97,7 +97,7 @@ class _Planting:
         each = PLANTED_SHARE / (1 - PLANTED_SHARE) * len(known) / len(strange)
         weights = np.concatenate([np.ones(len(known)), np.full(len(strange), each)])
         truth = np.concatenate([np.zeros(len(known)), np.ones(len(strange))])
-        return average_precision(truth, np.concatenate([known, strange]), weights)
+        return float(average_precision_score(truth, np.concatenate([known, strange]), sample_weight=weights))
 
 
 @dataclass(frozen=True)
