@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
-from auditor.compute import statistics
 from auditor.system.arrays import Array, Floats, Ints
 
 NEAREST = 5
@@ -67,5 +67,5 @@ def _area(losses: Array, ones: Ints, others: Ints, pair: tuple[int, int]) -> flo
     """How often an item of the first class leans more to it than an item of the second one; equal ones count half."""
     one, other = pair
     both = np.concatenate([ones, others])
-    ranks = statistics.ranks((losses[both, other] - losses[both, one]).astype(np.float64))[: len(ones)]
+    ranks = rankdata((losses[both, other] - losses[both, one]).astype(np.float64))[: len(ones)]
     return float((ranks.sum() - len(ones) * (len(ones) + 1) / 2) / (len(ones) * len(others)))

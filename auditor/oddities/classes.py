@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtri
+from scipy.stats import norm
 
 from auditor.detection.detect import ALL_COPIES, BY_HEART
 from auditor.detection.rivals import Rivals
@@ -115,7 +115,7 @@ def interval(told: float, n: int, m: int, level: float) -> tuple[float, float]:
     Its ends are the areas that lie just so far from the measured one that chance explains it, by the variance of Hanley
     and McNeil (1982) at these areas (Newcombe, 2006).
     """
-    z, least = float(-ndtri(level / 2)), 0.5 / (n * m)
+    z, least = float(norm.isf(level / 2)), 0.5 / (n * m)
     told = min(max(told, least), 1 - least)  # a pair more or less is the finest difference
 
     def beyond(area: float) -> float:
