@@ -9,59 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from auditor.model import vision
 from auditor.model.backbone import BackboneKind, PublishedWeights, channels_last
-
-
-def _convolution(before: int, after: int, size: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(before, after, kernel_size=size, stride=stride, padding=size // 2, bias=False)
-
-
-class BasicBlock(nn.Module):
-    """Two convolutions and what goes past them (He et al., 2016)."""
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        past = stride > 1 or before != after
-        self.conv1, self.bn1 = _convolution(before, after, 3, stride), nn.BatchNorm2d(after)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2, self.bn2 = _convolution(after, after, 3, 1), nn.BatchNorm2d(after)
-        self.downsample = nn.Sequential(_convolution(before, after, 1, stride), nn.BatchNorm2d(after)) if past else None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """float32 [n, C, H, W] to [n, C', H', W']."""
-        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        out += x if self.downsample is None else self.downsample(x)
-        found: torch.Tensor = self.relu(out)
-        return found
-
-
-class _Network(nn.Module):
-    """torchvision's ResNet18, parameter for parameter and draw for draw, without torchvision.
-
-    The import of torchvision takes a second and a half: its operators import the whole compiler of torch.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False), nn.BatchNorm2d(64)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool: nn.Module = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        self.layer1, self.layer2, self.layer3, self.layer4 = (
-            nn.Sequential(BasicBlock(before, after, stride), BasicBlock(after, after, 1))
-            for before, after, stride in ((64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2))
-        )
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512, 1000)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """float32 [n, 3, S, S] to logits [n, C]."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        found: torch.Tensor = self.fc(torch.flatten(self.avgpool(x), 1))
-        return found
 
 
 class ResNet18(BackboneKind):
@@ -83,7 +32,8 @@ class ResNet18(BackboneKind):
         A network that starts from nothing on images below 64 pixels gets a 3x3 stem without stride or pooling. The
         published stem would shrink an 8-pixel digit to 2 pixels before the first block.
         """
-        network = _Network()
+        network: nn.Module = vision.models().resnet18(weights=None)
+        network.avgpool = nn.AdaptiveAvgPool2d(1)
         network.fc = nn.Linear(self.n_features, n_classes)
         if not pretrained and image_size < self.smallest_pretrained:
             network.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)

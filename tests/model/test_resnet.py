@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -240,31 +238,3 @@ def test_bfloat16_is_nearly_float32_and_float32_untouched() -> None:
         exact, fast = network(x), precision.in_precision(network, "bfloat16")(x)
     assert fast.dtype == torch.float32 and not torch.equal(exact, fast)
     torch.testing.assert_close(fast, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
-
-
-@pytest.mark.parametrize("size", [8, 64])
-def test_the_network_is_torchvisions_parameter_for_parameter_and_draw_for_draw(size: int) -> None:
-    ours = resnet.ResNet18().build(Weights("none", None, ""), 7, size, seed=3)
-    torch.manual_seed(3)
-    theirs = vision.models().resnet18(weights=None)
-    theirs.avgpool, theirs.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(512, 7)
-    if size < 64:
-        theirs.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
-        theirs.maxpool = nn.Identity()
-    theirs.eval()
-    mine, other = ours.state_dict(), theirs.state_dict()
-    assert list(mine) == list(other) and all(torch.equal(mine[name], other[name]) for name in mine)
-    assert [name for name, _ in ours.named_modules()] == [name for name, _ in theirs.named_modules()]
-    images, extractor = torch.randn(2, 3, size, size), resnet.ResNet18().extractor
-    assert torch.equal(ours(images), theirs(images))
-    assert torch.equal(extractor(ours)(images), extractor(theirs)(images))
-    assert torch.equal(ours.train()(images), theirs.train()(images))
-
-
-def test_the_default_backbone_needs_no_torchvision() -> None:
-    code = (
-        "import sys; from auditor.model.resnet import ResNet18; from auditor.model.backbone import Weights;"
-        "ResNet18().build(Weights('none', None, ''), 2, 64, 0); print('torchvision' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
