@@ -1,15 +1,13 @@
-"""Optimisers of linear heads.
+"""The optimiser of linear heads at the minimum of their loss.
 
-torch's own import torch's compiler when they are made. That takes a second and a half.
+torch's own imports torch's compiler when it is made. That takes a second and a half.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-
-_MEAN, _SQUARE, _LEAST = 0.9, 0.999, 1e-8
 
 
 class Lbfgs(torch.optim.LBFGS):
@@ -20,30 +18,3 @@ class Lbfgs(torch.optim.LBFGS):
     def descend(self, closure: Callable[[], float | torch.Tensor]) -> None:
         """Go down, by values of `closure`, which leaves the gradient of every parameter in its `grad`."""
         self.step(closure)  # type: ignore[no-untyped-call]
-
-
-class Adam:
-    """Adam (Kingma and Ba, 2015) with the constants of the paper, on tensors whose gradients are given.
-
-    Parameters
-    ----------
-    parts
-        Changed in place.
-    learning_rate
-        The length of a step, roughly.
-    """
-
-    def __init__(self, parts: Sequence[torch.Tensor], learning_rate: float) -> None:
-        self._parts, self._rate, self._steps = parts, learning_rate, 0
-        self._means = [torch.zeros_like(part) for part in parts]
-        self._squares = [torch.zeros_like(part) for part in parts]
-
-    def step(self, gradients: Sequence[torch.Tensor]) -> None:
-        """One step down these gradients."""
-        self._steps += 1
-        length = self._rate / (1 - _MEAN**self._steps)
-        root = (1 - _SQUARE**self._steps) ** 0.5
-        for part, gradient, mean, square in zip(self._parts, gradients, self._means, self._squares, strict=True):
-            mean.lerp_(gradient, 1 - _MEAN)
-            square.mul_(_SQUARE).addcmul_(gradient, gradient, value=1 - _SQUARE)
-            part.addcdiv_(mean, square.sqrt().div_(root).add_(_LEAST), value=-length)

@@ -1,14 +1,13 @@
-"""Both optimisers take torch's steps, and neither brings torch's compiler."""
+"""L-BFGS takes torch's steps, and does not bring torch's compiler."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-import numpy as np
 import torch
 
-from auditor.model.optimisers import Adam, Lbfgs
+from auditor.model.optimisers import Lbfgs
 
 
 def _loss(point: torch.Tensor) -> torch.Tensor:
@@ -19,16 +18,6 @@ def _loss(point: torch.Tensor) -> torch.Tensor:
 def _gradient(point: torch.Tensor) -> torch.Tensor:
     point = point.detach().clone().requires_grad_()
     return torch.autograd.grad(_loss(point), point)[0]
-
-
-def test_adam_takes_the_steps_of_torchs_adam() -> None:
-    mine, theirs = torch.zeros(3, 4), torch.zeros(3, 4, requires_grad=True)
-    adam, other = Adam([mine], 0.05), torch.optim.Adam([theirs], lr=0.05)
-    for _ in range(60):
-        adam.step([_gradient(mine)])
-        theirs.grad = _gradient(theirs)
-        other.step()
-        np.testing.assert_allclose(mine.numpy(), theirs.detach().numpy(), atol=2e-6)
 
 
 def test_l_bfgs_is_torchs() -> None:
@@ -46,14 +35,13 @@ def test_l_bfgs_is_torchs() -> None:
     assert torch.equal(*found)
 
 
-def test_heads_are_trained_without_torchs_compiler() -> None:
+def test_heads_at_the_minimum_are_trained_without_torchs_compiler() -> None:
     code = (
-        "import sys, numpy as np; from auditor.model import training;"
+        "import sys, numpy as np;"
         "from auditor.model.softmax_head import SoftmaxHead;"
         "from auditor.detection.kernel_head import temperature;"
         "x, y = np.random.default_rng(0).normal(size=(40, 5)).astype('float32'), np.arange(40) % 3;"
-        "head = SoftmaxHead.train(x, y, 3, 0.1); temperature(head.logits(x), y);"
-        "training.train_head(x, y, 3, training.Schedule(2, 0.1, 16, 0)); print('torch._dynamo' in sys.modules)"
+        "head = SoftmaxHead.train(x, y, 3, 0.1); temperature(head.logits(x), y); print('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
