@@ -414,7 +414,7 @@ def test_an_audit_that_ends_early_goes_on_from_its_finished_stages(
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     taken = sorted(event["stage"].split("-")[0] for event in events if event["event"] == "resumed")
     assert done.exit_code == 0, done.stderr
-    assert taken == ["detection", "families", "oddities", "run", "run", "suspicion"]
+    assert taken == ["detection", "oddities", "run", "run", "suspicion"]
     assert not (cache / "checkpoints").exists()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from auditor.sources.remote import Reach
 from auditor.system import files
 from auditor.system.arrays import Array
 from auditor.system.files import default_cache
+from auditor.system.serial import packed
 
 CACHE_VERSION = 2
 
@@ -76,12 +76,11 @@ class FeatureCache:
             return
         for digest, row, bits in zip(hashes, values, traits, strict=True):
             self._rows[digest] = (row, int(bits))
-        buffer = io.BytesIO()
-        np.savez(buffer, hashes=np.array(hashes, dtype="S64"), values=values, traits=traits)
+        data = packed({"hashes": np.array(hashes, dtype="S64"), "values": values, "traits": traits})
         name = hashlib.sha256("".join(hashes).encode()).hexdigest()[:32]
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            files.write_bytes(self.folder / f"{name}.npz", buffer.getvalue(), private=True)
+            files.write_bytes(self.folder / f"{name}.npz", data, private=True)
         except OSError:
             return  # a full or read-only disk costs the next audit time
 

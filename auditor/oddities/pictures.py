@@ -113,8 +113,8 @@ def _said(found: tuple[Judged, ...], measures: dict[str, Floats], row: int) -> s
 
 
 KIND = Kind(
-    "pictures",
-    "Faulty pictures",
+    "picture_faults",
+    "Faulty images",
     "Images that are dark, bright, blank, washed out, blurred, or of an odd size or shape.",
     ("pictures",),
     find,

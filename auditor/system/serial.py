@@ -10,10 +10,13 @@ import dataclasses
 import io
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from auditor.system.interrupts import held
 
 _STRUCTURE = "structure"
 
@@ -44,8 +47,17 @@ def dumps(value: Any) -> bytes:
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = json.dumps(_encode(value, arrays))
+    return packed({_STRUCTURE: np.frombuffer(structure.encode(), dtype=np.uint8), **arrays})
+
+
+def packed(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+    """Arrays by name as the bytes of an npz file.
+
+    An interrupt waits for its end: a zip file that is left half written complains when it is thrown away.
+    """
     buffer = io.BytesIO()
-    np.savez(buffer, **{_STRUCTURE: np.frombuffer(structure.encode(), dtype=np.uint8)}, **arrays)
+    with held():
+        np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 

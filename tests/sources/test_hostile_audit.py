@@ -15,7 +15,7 @@ from helpers import small_audit
 from hostile import HostileFolder, encode, hostile_folder, picture, readable_images, unreadable_images
 
 from auditor.data import features
-from auditor.pipeline import evidence
+from auditor.pipeline import thumbnails
 from auditor.sources.base import Skipped, left_out
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_images_that_go_away_or_become_pipes_during_the_audit_do_not_stop_it(
     root = tmp_path / "set"
     shutil.copytree(fixtures / "digits", root)
     first, *others = sorted((root / "train" / "3").iterdir())
-    reading, showing = features.extract, evidence.thumbnails
+    reading, showing = features.extract, thumbnails.Pictures.small
 
     def gone_when_read(*arguments: Any, **options: Any) -> Any:
         first.unlink()
@@ -134,7 +134,7 @@ def test_images_that_go_away_or_become_pipes_during_the_audit_do_not_stop_it(
         return showing(*arguments, **options)
 
     monkeypatch.setattr(features, "extract", gone_when_read)
-    monkeypatch.setattr(evidence, "thumbnails", pipes_when_shown)
+    monkeypatch.setattr(thumbnails.Pictures, "small", pipes_when_shown)
     done = run_cli(*small_audit(root, tmp_path / "out"))
     assert done.exit_code == 0 and done.stderr == "", done.stderr
     skipped = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))["dataset"]["skipped"]

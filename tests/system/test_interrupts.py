@@ -82,7 +82,7 @@ def test_a_figure_is_drawn_to_its_end_before_an_interrupt_takes_effect(monkeypat
 
     monkeypatch.setattr(Affine2DBase, "__array__", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        plots.histogram([0.0, 1.0], [plots.Series([1], "clean")], "x")
+        plots.loss_curves({"train": [2.0, 1.0], "val": []}, {"train": [2.0, 1.0], "val": []}, "x")
     assert len(asked) > 1
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
+import signal
 from typing import Any
 
 import numpy as np
@@ -117,3 +119,22 @@ def test_only_frozen_dataclasses_of_this_package_are_made(kind: str) -> None:
     np.savez(buffer, structure=np.frombuffer(text.encode(), np.uint8))
     with pytest.raises(serial.Damaged):
         serial.loads(buffer.getvalue())
+
+
+def test_a_zip_file_is_written_to_its_end_before_an_interrupt_takes_effect(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An interrupt inside left the file open, and Python complained when it threw the file away."""
+    real, asked = np.lib.format.write_array, []
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        if not asked:
+            signal.raise_signal(signal.SIGINT)
+        asked.append(True)
+        real(*arguments, **options)
+
+    monkeypatch.setattr(np.lib.format, "write_array", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        serial.packed({"a": np.arange(3), "b": np.arange(4)})
+    gc.collect()
+    assert len(asked) == 2 and capfd.readouterr().err == ""

@@ -21,7 +21,7 @@ from auditor.gate.rules import (
     model_f1,
     near_copies,
     new_suspects,
-    pictures,
+    picture_faults,
     recovery,
     strangers,
     unreadable,
@@ -49,7 +49,7 @@ RULES: tuple[Rule, ...] = (
     near_copies.RULE,
     groups.RULE,
     marks.RULE,
-    pictures.RULE,
+    picture_faults.RULE,
     classes.RULE,
 )
 """This package's rules, in the order in which the table shows them."""
