@@ -80,6 +80,8 @@ def _places(features: Array, labels: Ints, shown: Ints) -> Array:
 
 def _principal(centred: Floats, most: int) -> Floats:
     """Columns [D, k <= most], the directions of most variance of float64 [n, D]; none where nothing varies."""
+    if not centred.size:
+        return np.empty((centred.shape[1], 0))
     x = torch.as_tensor(centred)
     if by_rows(x):
         values, left = eigen(x @ x.T)
