@@ -130,7 +130,7 @@ class _Trainer:
             theta = theta - self._solved(gradient)
         raise EngineError(
             "a head that was trained again without an item did not reach the minimum of its loss",
-            hint="leave out --exact, or raise --damping",
+            hint="leave out --exact",
         )
 
     def _share(self) -> float:

@@ -14,11 +14,11 @@ from scipy.stats import norm
 
 from auditor.detection.detect import ALL_COPIES, BY_HEART
 from auditor.detection.rivals import Rivals
-from auditor.oddities.contract import ROWS, Audited, Cell, Column, Item, Kind, Oddity, short
+from auditor.oddities.contract import ROWS, Audited, Cell, Column, Item, Kind, Oddity, worth
 from auditor.oddities.modes import FEWEST as FEWEST_OF_TWO
 from auditor.oddities.modes import Modes, modes
 from auditor.system.arrays import Array
-from auditor.system.text import counted
+from auditor.system.text import counted, short
 
 ERROR = 0.05
 """Chance that any interval misses."""
@@ -31,9 +31,8 @@ FEWEST = 20
 
 FOLDS = 3
 
-WORTH = (1 / FOLDS) / (1 / FOLDS + 1 / (FOLDS - 1))
-"""What an image counts in an interval. Folds teach each other, so their results are not independent (Nadeau and Bengio,
-2003, equation 9)."""
+WORTH = worth(FOLDS)
+"""What an image counts in an interval."""
 
 SHOWN = 4
 """Images of each group that are shown."""

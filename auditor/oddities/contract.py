@@ -12,7 +12,6 @@ from auditor.data.picture_facts import PictureFacts
 from auditor.detection import Detection
 from auditor.sources.beside import Grouping
 from auditor.system.arrays import Array, Ints
-from auditor.system.text import display
 
 Cell = str | float | int | None
 """What a table of an oddity holds."""
@@ -27,9 +26,12 @@ ROWS = 100
 """Rows of an oddity's table, at most."""
 
 
-def short(name: str) -> str:
-    """A name of the data set's, as tables and sentences show it."""
-    return display(name)[:60]
+def worth(folds: int) -> float:
+    """What an item counts in an interval, where each of `folds` is judged by what the others taught.
+
+    Folds teach each other, so their results are not independent (Nadeau and Bengio, 2003, equation 9).
+    """
+    return (1 / folds) / (1 / folds + 1 / (folds - 1))
 
 
 @dataclass(frozen=True)

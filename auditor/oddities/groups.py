@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.oddities.contract import ROWS, Audited, Kind, Oddity, short
+from auditor.oddities.contract import ROWS, Audited, Kind, Oddity
 from auditor.oddities.group_comparison import SMALLEST, Group, Groups, Judged, compare
+from auditor.system.text import short
 
 WITHOUT = (
     "Cannot tell: the data set names no groups. A column of the manifest would, such as a camera, a site or an "

@@ -15,17 +15,17 @@ import numpy as np
 from scipy.special import ndtri
 
 from auditor.data.picture_facts import PictureFacts
-from auditor.oddities.contract import ROWS, Audited, Kind, Oddity, short
+from auditor.oddities.contract import ROWS, Audited, Kind, Oddity, worth
 from auditor.system.arrays import Array, Floats, Ints
+from auditor.system.text import short
 
 BINS = 32
 """Bins of a fact with many values; each holds about as many images as another."""
 
 FOLDS = 5
 
-WORTH = (1 / FOLDS) / (1 / FOLDS + 1 / (FOLDS - 1))
-"""What an image counts in an interval. Folds teach each other, so their results are not independent (Nadeau and Bengio,
-2003, equation 9)."""
+WORTH = worth(FOLDS)
+"""What an image counts in an interval."""
 
 HALF = 0.5
 """A fact that surely tells half of a class, or more, is called a mark."""
